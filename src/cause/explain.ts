@@ -1,0 +1,221 @@
+/**
+ * The explanation of everything that was found and observed: which faults are roots, what follows from each, what was
+ * meant, what nothing explains, and what could not be seen.
+ *
+ * docs/reasoning.md tells the same in words, with worked examples.
+ */
+import type { CannotTell, Fault, Missing, Outcome, Past, Warning } from "../checks/check.ts";
+import { type Capability, type CapabilityName, capabilityId } from "../model/capability.ts";
+import type { ModelParts } from "../model/model.ts";
+import type { Observation } from "../model/observations.ts";
+import type { PolicyView } from "../model/policies.ts";
+import { timeOf } from "../model/time.ts";
+import type { Text } from "../text.ts";
+import { type Confidence, confidenceOf } from "./confidence.ts";
+import { type CapabilitySet, capabilitySet, denialOf, type Effect, provenBy, type Reasoner, reasonerOf } from "./effect.ts";
+import { inferredFaults } from "./eliminate.ts";
+import { type Root, rootsOf, strengthRank } from "./roots.ts";
+
+export type Owned = { readonly observation: Observation; readonly effect: Exclude<Effect, "none"> };
+
+export type ExplainedRoot = Root & {
+  readonly owned: readonly Owned[];
+  /** Successes where it should have failed. */
+  readonly refutedBy: readonly Observation[];
+  readonly latent: boolean;
+  readonly confidence: Confidence;
+  readonly because: Text;
+  readonly since?: string;
+};
+
+export type MeantDenial = { readonly policies: readonly PolicyView[]; readonly observations: readonly Observation[] };
+
+export type BlindSpot = {
+  readonly missing: readonly Missing[];
+  readonly because?: Text;
+  readonly capabilities: readonly Capability[];
+  readonly roots: readonly string[];
+  /** It hides something that Services, DNS or the Pod network need. */
+  readonly matters: boolean;
+};
+
+export type RuledOut = { readonly fault: Fault; readonly by: Observation };
+
+export type Explanation = {
+  readonly roots: readonly ExplainedRoot[];
+  readonly unexplained: readonly Observation[];
+  readonly meant: readonly MeantDenial[];
+  readonly warnings: readonly Warning[];
+  readonly history: readonly Past[];
+  readonly blindSpots: readonly BlindSpot[];
+  readonly ruledOut: readonly RuledOut[];
+};
+
+type Parts = Pick<ModelParts, "needs" | "observations" | "nodes" | "tunnels" | "time" | "components" | "policies">;
+
+/** Losing these harms nothing until something changes or restarts. */
+const ONLY_FOLLOWS: ReadonlySet<CapabilityName> = new Set([
+  "component.permit",
+  "component.learn",
+  "component.run",
+  "service.follow",
+]);
+
+const ofKind = <O extends Outcome["outcome"]>(outcomes: readonly Outcome[], kind: O) =>
+  outcomes.filter((outcome): outcome is Extract<Outcome, { outcome: O }> => outcome.outcome === kind);
+
+export function explain(outcomes: readonly Outcome[], model: Parts): Explanation {
+  const { needs, observations, nodes } = model;
+  const found = ofKind(outcomes, "fault");
+  const measured = observations.all.filter(({ how }) => how === "measured");
+  const failures = measured.filter(({ outcome }) => outcome === "failed");
+  const successes = measured.filter(({ outcome }) => outcome === "ok");
+
+  const broken = capabilitySet(found.flatMap(({ breaks }) => breaks));
+  const seenWorking = ofKind(outcomes, "works").map(({ capability }) => capability);
+  const proven = successes.flatMap(({ need }) => provenBy(need));
+  const working = capabilitySet([...seenWorking, ...proven].filter((capability) => !broken.holds(capability)));
+  const reasoner = reasonerOf(needs, working);
+
+  const { kept, ruledOut } = refute(found, successes, needs);
+  const first = rootsOf(kept, needs, reasoner);
+  const leftOver = failures.filter((failure) => denialOf(failure.need) === "none" && !first.some((root) => predicts(root, failure, reasoner)));
+  const inferred = inferredFaults(leftOver, working, nodes.all.map(({ name }) => name), model.tunnels);
+  const roots = inferred.length === 0 ? first : rootsOf([...kept, ...inferred], needs, reasoner);
+
+  const cannotTell = ofKind(outcomes, "cannot-tell").filter(({ capability }) => !working.holds(capability));
+  const explained = roots
+    .map((root) => explainRoot(root, observations.failed, successes, reasoner, cannotTell, model))
+    .sort(byRank);
+  const isOwned = (failure: Observation) => explained.some(({ owned }) => owned.some(({ observation }) => observation === failure));
+  const meant = meantDenials(failures.filter((failure) => denialOf(failure.need) !== "none" && !mustFail(explained, failure)));
+  const meantOnes = new Set(meant.flatMap(({ observations: denied }) => denied));
+  return {
+    roots: explained.map((root) => ({ ...root, owned: root.owned.filter(({ observation, effect }) => effect === "must" || !meantOnes.has(observation)) })),
+    unexplained: failures.filter((failure) => !isOwned(failure) && !meantOnes.has(failure)),
+    meant,
+    warnings: ofKind(outcomes, "warning"),
+    history: ofKind(outcomes, "past"),
+    blindSpots: blindSpotsOf(cannotTell, explained, broken),
+    ruledOut,
+  };
+}
+
+const mustFail = (roots: readonly ExplainedRoot[], failure: Observation) =>
+  roots.some(({ owned }) => owned.some(({ observation, effect }) => observation === failure && effect === "must"));
+
+const breaksOf = (root: Root): CapabilitySet =>
+  capabilitySet([...root.faults, ...root.consequences].flatMap(({ breaks }) => breaks));
+
+function predicts(root: Root, { need }: Observation, reasoner: Reasoner): boolean {
+  return reasoner.effect(need, breaksOf(root)) !== "none";
+}
+
+/** What is only heard falls before a success that it would have made impossible; what is seen directly is a fact. */
+function refute(faults: readonly Fault[], successes: readonly Observation[], needs: Parts["needs"]) {
+  const kept: Fault[] = [];
+  const ruledOut: RuledOut[] = [];
+  for (const fault of faults) {
+    const broken = capabilitySet(fault.breaks);
+    const success = strengthRank(fault.strength) < strengthRank("heard")
+      ? undefined
+      : successes.find(({ need }) => reasonerOf(needs, capabilitySet([])).effect(need, broken) === "must");
+    if (success) ruledOut.push({ fault, by: success });
+    else kept.push(fault);
+  }
+  return { kept, ruledOut };
+}
+
+function explainRoot(
+  root: Root,
+  failures: readonly Observation[],
+  successes: readonly Observation[],
+  reasoner: Reasoner,
+  cannotTell: readonly CannotTell[],
+  { needs, time }: Parts,
+): ExplainedRoot {
+  const broken = breaksOf(root);
+  const owned = failures.flatMap((observation): Owned[] => {
+    const effect = reasoner.effect(observation.need, broken);
+    return effect === "none" ? [] : [{ observation, effect }];
+  });
+  const plain = reasonerOf(needs, capabilitySet([]));
+  const refutedBy = successes.filter(({ need }) => plain.effect(need, broken) === "must");
+  const isMeasured = owned.some(({ observation }) => observation.how === "measured");
+  const all = [...root.faults, ...root.consequences];
+  const latent = !isMeasured && all.every(({ breaks }) => breaks.every(({ name }) => ONLY_FOLLOWS.has(name)));
+  const unseenBelow = cannotTell.filter(({ capability }) =>
+    root.faults.some((fault) => fault.breaks.some((part) => reasoner.effect(needs.of(part), capabilitySet([capability])) !== "none")),
+  );
+  const since = earliest(all.map((fault) => fault.since));
+  const confidence = confidenceOf({ root, owned, refutedBy, unseenBelow, tested: successes.length + failures.length > 0, time });
+  return { ...root, owned, refutedBy, latent, ...confidence, ...(since !== undefined && { since }) };
+}
+
+function earliest(times: readonly (string | undefined)[]): string | undefined {
+  const known = times.filter((at) => at !== undefined);
+  return known.sort((a, b) => (timeOf(a) ?? 0) - (timeOf(b) ?? 0))[0];
+}
+
+const CONFIDENCES: readonly Confidence[] = ["certain", "likely", "possible"];
+
+/** Present before latent; strength of evidence; symptoms owned; depth of what follows; name. */
+function byRank(a: ExplainedRoot, b: ExplainedRoot): number {
+  const strength = ({ faults }: ExplainedRoot) => Math.min(...faults.map((fault) => strengthRank(fault.strength)));
+  return (
+    Number(a.latent) - Number(b.latent) ||
+    CONFIDENCES.indexOf(a.confidence) - CONFIDENCES.indexOf(b.confidence) ||
+    strength(a) - strength(b) ||
+    b.owned.length - a.owned.length ||
+    b.consequences.length - a.consequences.length ||
+    (a.id < b.id ? -1 : 1)
+  );
+}
+
+function meantDenials(failures: readonly Observation[]): MeantDenial[] {
+  const groups = new Map<string, { policies: readonly PolicyView[]; observations: Observation[] }>();
+  for (const failure of failures) {
+    const policies = denyingPolicies(failure);
+    const key = policies.map(({ namespace, name }) => `${namespace}/${name}`).sort().join(" ");
+    const group = groups.get(key);
+    if (group) group.observations.push(failure);
+    else groups.set(key, { policies, observations: [failure] });
+  }
+  return [...groups.values()];
+}
+
+function denyingPolicies({ need }: Observation): readonly PolicyView[] {
+  const found = new Set<PolicyView>();
+  const visit = (part: Observation["need"]): void => {
+    if (part.is === "denied") for (const policy of part.by) found.add(policy);
+    else if (part.is === "all" || part.is === "any") part.of.forEach(visit);
+    else if (part.is === "perhaps") visit(part.of);
+  };
+  visit(need);
+  return [...found];
+}
+
+/** One blind spot for everything that one kind of evidence would have told. */
+function blindSpotsOf(cannotTell: readonly CannotTell[], roots: readonly ExplainedRoot[], broken: CapabilitySet): BlindSpot[] {
+  const groups = new Map<string, { missing: Map<string, Missing>; because?: Text; capabilities: Map<string, Capability>; matters: boolean }>();
+  for (const { capability, missing, because } of cannotTell) {
+    if (broken.holds(capability)) continue;
+    const key = `${missing.map(({ kind }) => kind).sort().join(" ")} ${because?.id ?? ""}`;
+    const group = groups.get(key) ?? { missing: new Map(), capabilities: new Map(), matters: false, ...(because && { because }) };
+    groups.set(key, group);
+    for (const piece of missing) group.missing.set(JSON.stringify(piece), piece);
+    group.capabilities.set(capabilityId(capability), capability);
+    group.matters ||= !ONLY_FOLLOWS.has(capability.name);
+  }
+  return [...groups.values()].map(({ missing, because, capabilities, matters }) => {
+    const names = [...capabilities.values()];
+    const touched = roots.filter(({ faults }) => faults.some(({ breaks }) => breaks.some((part) => names.some(({ node, component }) => (node !== undefined && node === part.node) || (component !== undefined && component === part.component)))));
+    return {
+      missing: [...missing.values()],
+      ...(because && { because }),
+      capabilities: names,
+      roots: touched.map(({ id }) => id),
+      matters,
+    };
+  });
+}

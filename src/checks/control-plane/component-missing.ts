@@ -1,0 +1,186 @@
+import { known } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import type { Component } from "../../model/components/components.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { NodeView } from "../../model/nodes.ts";
+import { kubectlName, refId } from "../../model/ref.ts";
+import { texts } from "../../text.ts";
+import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
+
+type Model = Pick<ClusterModel, "components" | "nodes" | "objects" | "pods" | "forwarding" | "flannel" | "time" | "dns" | "proxy">;
+
+const say = texts("component-missing", {
+  gone: {
+    en: "{component} is gone: {workload} does not exist, while what it was installed with is still there",
+    zh: "{component} 不见了:{workload} 不存在,而其安装时的配置仍在",
+  },
+  notOnNode: {
+    en: "{component} does not run on {node}: {workload} belongs there and has no Pod on it",
+    zh: "节点 {node} 上没有运行 {component}:{workload} 应在该节点上有 Pod,实际没有",
+  },
+  notSelected: {
+    en: "{component} does not run on {node}, where it used to: {workload} does not select the node",
+    zh: "节点 {node} 上不再运行 {component}:{workload} 没有选中该节点",
+  },
+  notStarted: {
+    en: "{component} on {node} has not started: its Pod is {phase}",
+    zh: "节点 {node} 上的 {component} 未能启动:其 Pod 处于 {phase}",
+  },
+  scaledToZero: {
+    en: "{component} is scaled to zero ({workload})",
+    zh: "{component} 被缩容为 0({workload})",
+  },
+  noReplica: {
+    en: "{component} has no Pod, although {workload} asks for {replicas}",
+    zh: "{component} 没有任何 Pod,而 {workload} 期望 {replicas} 个",
+  },
+  changing: { en: "its Pods were being replaced", zh: "其 Pod 正在更替" },
+  restoreWorkload: {
+    en: "Install {component} again, in the installed version and with its configuration",
+    zh: "按已安装的版本和配置重新安装 {component}",
+  },
+  select: {
+    en: "Let {workload} select the node again: correct its node selector, affinity or tolerations, or the labels of the node",
+    zh: "让 {workload} 重新选中该节点:修正其 nodeSelector、亲和性或容忍,或修正节点标签",
+  },
+  scaleUp: { en: "Scale it up again", zh: "恢复副本数" },
+  lookWhy: { en: "See why no Pod is made or started", zh: "查看 Pod 未被创建或启动的原因" },
+  nothing: { en: "Nothing", zh: "无" },
+});
+
+/** Being made or replaced takes a while: younger troubles are not yet any. */
+const SETTLING = 60_000;
+
+/** What a component leaves in the kernel of a node on which it has run. */
+function traceOf(component: Component, node: NodeView, { forwarding, flannel, proxy }: Model): Evidence | undefined {
+  const { definition } = component;
+  const plane = forwarding.of(node.name);
+  if (definition.duties.includes("service-proxy")) {
+    const device = known(plane.links)?.find(({ name, addresses }) => name === "kube-ipvs0" && addresses.length > 0);
+    const mode = proxy.configuredMode(component) ?? (device ? "ipvs" : "iptables");
+    if (device || mode === "ipvs") return device && mode === "ipvs" ? quoteOf(plane.links.origin, `kube-ipvs0: ${device.addresses.length} addresses`) : undefined;
+    const chain = known(plane.iptables)
+      ?.tables.find(({ name }) => name === "nat")
+      ?.chains.find(({ name, rules }) => name === "KUBE-SERVICES" && rules.length > 1);
+    return chain && quoteOf({ ...plane.iptables.origin, line: chain.line }, `nat KUBE-SERVICES: ${chain.rules.length} rules`);
+  }
+  return definition.id === "flannel" ? flannel.peer(node.name)?.evidence : undefined;
+}
+
+/** Whether another workload does the same work on a node, or a process that is no Pod (k3s). */
+function isServedOtherwise(component: Component, node: NodeView, { components }: Model): boolean {
+  const { definition } = component;
+  const others = components.all.filter(
+    (other) => other !== component && other.duties.some((duty) => component.duties.includes(duty)),
+  );
+  const runs = (other: Component) => other.pods.some((pod) => pod.node === node.name && !pod.terminating);
+  return others.some((other) => other.belongsOn(node.name) === true || runs(other)) || (components.processes(definition, node.name)?.length ?? 0) > 0;
+}
+
+function* judgeOnNode(component: Component, node: NodeView, model: Model): Iterable<Finding> {
+  const { definition, workload } = component;
+  const pods = component.pods.filter((pod) => pod.node === node.name && !pod.finished);
+  const capability = { name: "component.run", component: refId(component.ref), node: node.name } as const;
+  const args = { component: definition.name, node: node.name, workload: refId(component.ref) };
+  const common = { repair: component.ref, related: [node.ref], nodes: [node.name], breaks: [capability], strength: "direct" as const };
+  const quote = (words: string) => model.objects.quote("daemonsets", workload!, words);
+
+  if (pods.some(({ terminating, object }) => !terminating && object.status?.phase === "Running")) return;
+  const waiting = pods.find(({ terminating }) => !terminating);
+  const age = model.time.age(waiting?.object.metadata.creationTimestamp);
+  if (pods.length > 0 && (age === undefined || age < SETTLING)) {
+    yield cannotTell(capability, [], say.changing());
+    return;
+  }
+  if (waiting) {
+    const phase = waiting.object.status?.phase ?? "Pending";
+    // crash-looping containers are told by component-crash-loop, with the line that says why
+    const isTold = [...(waiting.object.status?.initContainerStatuses ?? []), ...(waiting.object.status?.containerStatuses ?? [])].some(
+      ({ state }) => state?.waiting?.reason?.match(/BackOff|Err|Invalid|Error/) || state?.terminated,
+    );
+    const evidence = [model.objects.quote("pods", waiting.object, `${waiting.key}: ${phase}`)];
+    if (!isTold) yield fault({ ...common, related: [waiting.ref, node.ref], title: say.notStarted({ ...args, phase }), evidence });
+    return;
+  }
+  if (component.belongsOn(node.name) === true) {
+    const title = say.notOnNode(args);
+    const status = workload?.status;
+    yield fault({ ...common, title, evidence: [quote(`${refId(component.ref)}: desired ${status?.desiredNumberScheduled}, current ${status?.currentNumberScheduled}`)] });
+    return;
+  }
+  const trace = traceOf(component, node, model);
+  if (!trace || isServedOtherwise(component, node, model)) return;
+  const { nodeSelector } = component.spec ?? {};
+  const why = quote(`${refId(component.ref)}: nodeSelector ${JSON.stringify(nodeSelector ?? {})}; labels of ${node.name}: ${JSON.stringify(node.labels)}`);
+  yield fault({ ...common, title: say.notSelected(args), evidence: [why, trace], facts: { case: "not-selected" } });
+}
+
+function* judgeDaemonSet(component: Component, model: Model): Iterable<Finding> {
+  if (component.leftBehind) {
+    const breaks = [{ name: "component.run", component: refId(component.ref) } as const];
+    const title = say.gone({ component: component.definition.name, workload: refId(component.ref) });
+    yield fault({ repair: component.ref, breaks, title, evidence: [component.leftBehind], strength: "direct", facts: { case: "gone" } });
+    return;
+  }
+  if (!component.workload || !model.pods.whole) return;
+  for (const node of model.nodes.all) if (node.object) yield* judgeOnNode(component, node, model);
+}
+
+function* judgeDeployment(component: Component, model: Model): Iterable<Finding> {
+  const { workload, definition } = component;
+  const breaks = [{ name: "component.run", component: refId(component.ref) } as const];
+  const args = { component: definition.name, workload: refId(component.ref) };
+  if (!workload || !model.pods.whole || component.pods.some(({ terminating }) => !terminating)) return;
+  const replicas = workload.spec.replicas ?? 1;
+  const evidence = [model.objects.quote("deployments", workload, `${refId(component.ref)}: spec.replicas ${replicas}, 0 Pods`)];
+  if (replicas > 0) yield fault({ repair: component.ref, breaks, title: say.noReplica({ ...args, replicas }), evidence, strength: "direct" });
+  // an operator may be switched off on purpose; cluster DNS that Pods are told to ask may not
+  else if (definition.duties.includes("cluster-dns") && model.dns.services.length > 0) {
+    yield fault({ repair: component.ref, breaks, title: say.scaledToZero(args), evidence, strength: "direct", facts: { case: "scaled" } });
+  }
+}
+
+/** A component of the network is absent where an object, a rule set or an install marker says that it belongs. */
+export const componentMissing = defineCheck({
+  id: "component-missing",
+  reads: ["components", "nodes", "objects", "pods", "forwarding", "flannel", "time", "dns", "proxy"],
+
+  *find(model) {
+    for (const component of model.components.all) {
+      if (component.ref.kind === "DaemonSet" || component.leftBehind) yield* judgeDaemonSet(component, model);
+      else if (component.ref.kind === "Deployment") yield* judgeDeployment(component, model);
+    }
+  },
+
+  remedies({ repair, facts }, { components }) {
+    const component = components.byRef(repair);
+    const name = component?.definition.name ?? repair.name;
+    const verify = `kubectl rollout status -n ${repair.namespace} ${repair.kind.toLowerCase()}/${repair.name}`;
+    const describe = `kubectl describe ${kubectlName(repair)}`;
+    const step =
+      facts.case === "scaled"
+        ? { why: say.scaleUp(), change: { do: "scale", target: repair, replicas: 2 } as const, undo: { do: "scale", target: repair, replicas: 0 } as const, verify }
+        : facts.case === "gone"
+          ? { why: say.restoreWorkload({ component: name }), change: { run: `kubectl apply -f <manifest of ${name}>` }, undo: { run: `kubectl delete ${kubectlName(repair)}` }, verify }
+          : facts.case === "not-selected"
+            ? { why: say.select({ workload: refId(repair) }), change: { run: `kubectl edit ${kubectlName(repair)}` }, undo: say.nothing(), verify }
+            : { why: say.lookWhy(), change: { run: describe }, undo: say.nothing(), verify };
+    return [{ id: "bring-back", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [] }];
+  },
+
+  manual: {
+    title: { en: "A network component is absent where it belongs", zh: "网络组件在应有之处缺失" },
+    page: {
+      en: `A component that the cluster's network needs does not run where something says that it belongs: its DaemonSet has no Pod on a node that it selects, no longer selects a node on which it has left its rules, is gone while its ConfigMap is still there, or cluster DNS is scaled to zero.
+
+**How it looks.** Nothing crashes and nothing complains. Rules and routes stay as the component left them and go stale with every change; a node that restarts comes back without them.
+
+**When this is not the cause.** k3s, RKE2 and managed clusters do the same work in other ways (inside one process, in the cloud's control plane): netwhy stays silent where nothing says that the component belongs. A cluster in which Cilium replaces kube-proxy needs no kube-proxy.`,
+      zh: `集群网络所需的组件没有运行在应当运行的地方:DaemonSet 选中了节点却没有 Pod、不再选中留有其规则的节点、本身已被删除而 ConfigMap 仍在,或集群 DNS 被缩容为 0。
+
+**现象。** 没有崩溃,也没有报错。规则和路由停留在组件离开时的状态,随每次变更逐渐陈旧;节点重启后则全部消失。
+
+**何时不是它。** k3s、RKE2 和托管集群以其他方式完成同样的工作(合并在一个进程里,或在云端控制面);没有任何迹象表明组件应当存在时,netwhy 不会报告。由 Cilium 取代 kube-proxy 的集群不需要 kube-proxy。`,
+    },
+  },
+});

@@ -1,0 +1,130 @@
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { NodeView } from "../../model/nodes.ts";
+import { ref, refId } from "../../model/ref.ts";
+import { texts } from "../../text.ts";
+import { cannotTell, defineCheck, fault, works } from "../check.ts";
+
+type Model = Pick<ClusterModel, "dns" | "nodes" | "services" | "pods" | "objects">;
+
+const say = texts("cluster-dns-address-mismatch", {
+  nodeWrong: {
+    en: "The kubelet of node {node} tells its Pods to ask {address}, which is no DNS Service; cluster DNS is at {right}",
+    zh: "节点 {node} 的 kubelet 让 Pod 使用 {address} 作为 DNS,而该地址不是 DNS Service;集群 DNS 的地址是 {right}",
+  },
+  serviceWrong: {
+    en: "All nodes tell their Pods to ask {address}, and no Service has that address; {service} is at {right}",
+    zh: "所有节点都让 Pod 使用 {address} 作为 DNS,而没有任何 Service 使用该地址;{service} 的地址是 {right}",
+  },
+  serviceMissing: {
+    en: "All nodes tell their Pods to ask {address}, and no Service has that address",
+    zh: "所有节点都让 Pod 使用 {address} 作为 DNS,而没有任何 Service 使用该地址",
+  },
+  correctKubelet: { en: "Set clusterDNS to {right} and restart the kubelet", zh: "把 clusterDNS 改为 {right} 并重启 kubelet" },
+  recreatePods: {
+    en: "Make the Pods of the node anew: they keep the resolv.conf with which they were made",
+    zh: "重建该节点上的 Pod:Pod 会一直使用创建时生成的 resolv.conf",
+  },
+  restoreService: { en: "Make the Service again with the address that the kubelets give out", zh: "用 kubelet 下发的地址重建该 Service" },
+  nothing: { en: "Nothing until the Pods are made anew", zh: "重建 Pod 之前无影响" },
+});
+
+/** Whether something that answers DNS may be at this address. */
+function isDnsAddress(address: string, { dns, services, pods }: Model): boolean {
+  const service = services.byClusterIp(address);
+  if (service) return dns.services.includes(service) || service.ports.some(({ port }) => port === 53);
+  return dns.isNodeLocal(address) || pods.byAddress(address) !== undefined;
+}
+
+type Judged = { readonly node: NodeView; readonly wrong: string | undefined; readonly evidence: Evidence };
+
+/** The kubelet gives Pods a DNS server that is none. */
+export const clusterDnsAddressMismatch = defineCheck({
+  id: "cluster-dns-address-mismatch",
+  reads: ["dns", "nodes", "services", "pods", "objects"],
+
+  *find(model) {
+    const { dns, nodes, services, pods } = model;
+    const judged: Judged[] = [];
+    for (const node of nodes.all) {
+      if (!node.sampled) continue;
+      const given = dns.clusterDnsOf(node.name);
+      const capability = { name: "dns.client", node: node.name } as const;
+      if (!given || !services.whole) {
+        yield cannotTell(capability, given ? [{ kind: "services" }] : [{ kind: "kubeletConfig", place: { node: node.name } }]);
+        continue;
+      }
+      const isRight = given.addresses.some((address) => isDnsAddress(address, model));
+      const wrong = isRight ? undefined : given.addresses[0];
+      judged.push({ node, wrong, evidence: given.evidence });
+      if (isRight) yield works(capability, [given.evidence]);
+    }
+    const wrong = judged.filter((one) => one.wrong !== undefined);
+    const first = wrong[0];
+    if (!first) return;
+    const service = dns.services[0];
+    const right = service?.clusterIps[0] ?? "?";
+    // if all nodes agree on one address, it is the Service that moved or went away
+    const isService = wrong.length === judged.length && judged.length > 1 && wrong.every((one) => one.wrong === first.wrong);
+    if (isService) {
+      const repair = service?.ref ?? ref("Service", "kube-dns", "kube-system");
+      const title = service ? say.serviceWrong({ address: first.wrong!, service: refId(repair), right }) : say.serviceMissing({ address: first.wrong! });
+      yield fault({ repair, nodes: wrong.map(({ node }) => node.name), breaks: wrong.map(({ node }) => ({ name: "dns.client", node: node.name }) as const), title, evidence: wrong.slice(0, 3).map(({ evidence }) => evidence), strength: "direct", facts: { case: "service", address: first.wrong! } });
+      return;
+    }
+    for (const { node, wrong: address, evidence } of wrong) {
+      const affected = pods.onNode(node.name).flatMap((pod) => {
+        const resolver = dns.resolverOf(pod);
+        const asked = resolver.state === "present" && resolver.value.nameservers.includes(address!);
+        return asked ? [quoteOf(resolver.origin, `${pod.key}: nameserver ${address}`)] : [];
+      });
+      yield fault({
+        repair: node.ref,
+        related: [ref("ConfigMap", "kubelet-config", "kube-system")],
+        nodes: [node.name],
+        breaks: [{ name: "dns.client", node: node.name }],
+        title: say.nodeWrong({ node: node.name, address: address!, right }),
+        evidence: [evidence, ...affected.slice(0, 3)],
+        strength: "direct",
+        facts: { case: "node", right },
+      });
+    }
+  },
+
+  remedies({ repair, facts }) {
+    if (facts.case === "service") {
+      const step = { why: say.restoreService(), change: { run: `kubectl get service -n ${repair.namespace} ${repair.name} -o yaml | sed 's/clusterIP:.*/clusterIP: ${facts.address}/' | kubectl replace --force -f -` }, undo: say.nothing(), verify: `kubectl get service -n ${repair.namespace} ${repair.name}` };
+      return [{ id: "restore-service", risk: "medium", interrupts: say.nothing(), steps: [step], prevent: [] }];
+    }
+    const node = repair.name;
+    const verify = "grep -A1 clusterDNS /var/lib/kubelet/config.yaml";
+    return [
+      {
+        id: "correct-kubelet",
+        risk: "low",
+        interrupts: say.nothing(),
+        steps: [
+          { why: say.correctKubelet({ right: facts.right as string }), change: { run: "edit /var/lib/kubelet/config.yaml; systemctl restart kubelet", node }, undo: say.nothing(), verify },
+          { why: say.recreatePods(), change: { run: `kubectl delete pods -A --field-selector spec.nodeName=${node}` }, undo: say.nothing(), verify: "kubectl exec … -- cat /etc/resolv.conf" },
+        ],
+        prevent: [],
+      },
+    ];
+  },
+
+  manual: {
+    title: { en: "Pods are told a DNS server that is none", zh: "Pod 得到的 DNS 地址不是 DNS 服务" },
+    page: {
+      en: `The kubelet writes the addresses of its \`clusterDNS\` into the resolv.conf of every Pod that it makes. On a node, or on all, this address belongs to no DNS Service.
+
+**How it looks.** Pods of the node resolve nothing ("no servers could be reached"), while asking the real address works (\`nslookup name 10.96.0.10\`). A Pod keeps the resolv.conf with which it was made: older ones may work while new ones fail, or the other way round after a correction.
+
+**When this is not the cause.** Link-local addresses such as 169.254.20.10 are NodeLocal DNSCache and belong to no Service.`,
+      zh: `kubelet 把 \`clusterDNS\` 中的地址写入它创建的每个 Pod 的 resolv.conf。在某个节点(或所有节点)上,这个地址不属于任何 DNS Service。
+
+**现象。** 该节点的 Pod 什么都解析不了(“no servers could be reached”),而直接向真正的地址查询则成功(\`nslookup name 10.96.0.10\`)。Pod 会一直使用创建时的 resolv.conf:因此旧 Pod 可能正常而新 Pod 失败,修正之后则相反。
+
+**何时不是它。** 169.254.20.10 之类的链路本地地址属于 NodeLocal DNSCache,本来就不对应任何 Service。`,
+    },
+  },
+});

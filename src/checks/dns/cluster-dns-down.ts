@@ -1,0 +1,91 @@
+import { quoteOf } from "../../evidence/origin.ts";
+import { refId } from "../../model/ref.ts";
+import { texts } from "../../text.ts";
+import { cannotTell, defineCheck, fault, works } from "../check.ts";
+
+const say = texts("cluster-dns-down", {
+  notReady: {
+    en: "Cluster DNS does not answer: none of the {count} {count:Pod|Pods} of {workload} is ready",
+    zh: "集群 DNS 不可用:{workload} 的 {count} 个 Pod 均未就绪",
+  },
+  noPods: {
+    en: "Cluster DNS does not answer: Service {service} selects no Pod",
+    zh: "集群 DNS 不可用:Service {service} 没有选中任何 Pod",
+  },
+  noService: {
+    en: "Cluster DNS has no Service: Pods of nodes that ask {address} get no answer",
+    zh: "集群 DNS 没有 Service:向 {address} 查询的 Pod 得不到应答",
+  },
+  changing: { en: "its Pods were coming up", zh: "其 Pod 正在启动" },
+  look: { en: "See why its Pods are not ready", zh: "查看其 Pod 未就绪的原因" },
+  nothing: { en: "Nothing", zh: "无" },
+});
+
+const SETTLING = 60_000;
+
+/** No replica of cluster DNS is ready to answer. */
+export const clusterDnsDown = defineCheck({
+  id: "cluster-dns-down",
+  reads: ["dns", "services", "objects", "pods", "time", "components"],
+
+  *find({ dns, services, objects, pods, time, components }) {
+    const capability = { name: "dns.serve" } as const;
+    for (const service of dns.services) {
+      const selected = services.selected(service).filter(({ finished }) => !finished);
+      const ready = selected.filter((pod) => pod.ready);
+      const server = dns.servers.find(({ component }) => component.pods.some((pod) => selected.includes(pod))) ?? dns.servers[0];
+      const vanished = components.withDuty("cluster-dns").find(({ leftBehind }) => leftBehind);
+      const repair = server?.component.ref ?? vanished?.ref ?? service.ref;
+      if (!pods.whole && ready.length === 0) {
+        yield cannotTell(capability, [{ kind: "pods" }]);
+      } else if (ready.length > 0) {
+        // that a Pod is ready is no proof of an answer; it only leaves nothing to complain of
+        yield works({ name: "pod.ready", service: `${service.namespace}/${service.name}` }, [quoteOf(objects.origin("pods", ready[0]!.object), `${ready[0]!.key}: Ready`)]);
+      } else if (selected.length === 0) {
+        const title = say.noPods({ service: `${service.namespace}/${service.name}` });
+        yield fault({ repair, related: [service.ref], breaks: [capability], title, evidence: [services.quote(service, `Service ${service.namespace}/${service.name}: 0 Pods`)], strength: "direct" });
+      } else {
+        const age = Math.max(...selected.map(({ object }) => time.age(object.metadata.creationTimestamp) ?? Number.POSITIVE_INFINITY));
+        if (age < SETTLING) {
+          yield cannotTell(capability, [], say.changing());
+          continue;
+        }
+        const title = say.notReady({ count: selected.length, workload: refId(repair) });
+        const evidence = selected.slice(0, 3).map((pod) => {
+          const status = pod.object.status?.containerStatuses?.find((container) => !container.ready);
+          return objects.quote("pods", pod.object, `${pod.key}: not ready (${status?.state?.waiting?.reason ?? pod.object.status?.phase})`);
+        });
+        yield fault({ repair, related: [service.ref, ...selected.map((pod) => pod.ref)], breaks: [capability], title, evidence, strength: "direct" });
+      }
+    }
+  },
+
+  remedies({ repair }) {
+    const run = `kubectl describe -n ${repair.namespace} ${repair.kind.toLowerCase()}/${repair.name}`;
+    return [
+      {
+        id: "find-out",
+        risk: "none",
+        interrupts: say.nothing(),
+        steps: [{ why: say.look(), change: { run }, undo: say.nothing(), verify: "kubectl get endpointslices -n kube-system -l k8s-app=kube-dns" }],
+        prevent: [],
+      },
+    ];
+  },
+
+  manual: {
+    title: { en: "Cluster DNS is down", zh: "集群 DNS 不可用" },
+    page: {
+      en: `The Service of cluster DNS has no ready back end: CoreDNS is absent, crash-loops, or runs without becoming ready.
+
+**How it looks.** Every name fails everywhere, cluster names and external ones. In iptables mode the query is refused at once ("no servers could be reached", \`connection refused\`); applications report "Temporary failure in name resolution" or "bad address". Connections by address work.
+
+**When this is not the cause.** It is usually a link of the chain: behind it stand a Corefile that does not parse, a forwarding loop, lost permissions, or a network that keeps CoreDNS from the API server. If CoreDNS is ready and names fail on some nodes only, look at the rules and routes of those nodes.`,
+      zh: `集群 DNS 的 Service 没有就绪的后端:CoreDNS 不存在、反复崩溃,或在运行却未就绪。
+
+**现象。** 任何地方的任何域名都解析失败,包括集群内和外部域名。iptables 模式下查询立即被拒绝(“no servers could be reached”“connection refused”);应用报告 “Temporary failure in name resolution” 或 “bad address”。直接使用地址则正常。
+
+**何时不是它。** 它通常只是链条中的一环:背后可能是无法解析的 Corefile、转发环路、权限丢失,或网络问题使 CoreDNS 连不上 API Server。若 CoreDNS 已就绪而仅部分节点解析失败,应检查那些节点的规则和路由。`,
+    },
+  },
+});

@@ -1,0 +1,90 @@
+import { quoteOf } from "../../evidence/origin.ts";
+import type { DnsForward } from "../../model/dns.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import { kubectlName, ref, refId } from "../../model/ref.ts";
+import { texts } from "../../text.ts";
+import { defineCheck, fault } from "../check.ts";
+
+type Model = Pick<ClusterModel, "dns" | "logs" | "observations" | "objects" | "nodes">;
+
+const say = texts("dns-upstream-dead", {
+  dead: {
+    en: "CoreDNS gets no answer from its upstream server {upstream} ({config}): external names fail",
+    zh: "CoreDNS 的上游服务器 {upstream} 没有应答({config}):外部域名解析失败",
+  },
+  correctForward: { en: "Forward to servers that answer", zh: "转发到可用的服务器" },
+  correctNode: { en: "Name servers that answer in resolv.conf of the node, and restart CoreDNS", zh: "在节点的 resolv.conf 中填写可用的服务器,并重启 CoreDNS" },
+  nothing: { en: "Nothing more than is broken already", zh: "不会比现状更糟" },
+  prevent: { en: "Name at least two upstream servers", zh: "至少配置两个上游服务器" },
+});
+
+/** plugin/errors, rcode 2 (SERVFAIL), of a query that was forwarded; the loop plugin's own HINFO question says nothing. */
+const NO_ANSWER = /plugin\/errors: 2 (\S+) (?!HINFO)[A-Z]*:? ?(?:read|dial|write) (?:udp|tcp) .*?(?:->|tcp )([\d.]+|\[[0-9a-f:]+\]):(\d+): (?:i\/o timeout|connect: connection refused|read: connection refused|no route to host|network is unreachable)/;
+const FORWARD_FAILED = /plugin\/errors: 2 (\S+) .*(no healthy (upstream|proxies))/;
+
+function findForward(upstream: string | undefined, { dns }: Model): DnsForward | undefined {
+  return dns.forwards.find(({ to }) => to.some((target) => target.replace(/:\d+$/, "") === upstream)) ?? dns.forwards.find(({ to }) => to.includes("/etc/resolv.conf"));
+}
+
+/** The servers that CoreDNS forwards to do not answer. */
+export const dnsUpstreamDead = defineCheck({
+  id: "dns-upstream-dead",
+  reads: ["dns", "logs", "observations", "objects", "nodes"],
+
+  *find(model) {
+    const { dns, logs, observations, objects } = model;
+    const external = observations.all.filter(({ target, how }) => how === "measured" && target.is === "name" && target.zone === "external");
+    // one external name that was resolved shows that the upstream answers
+    if (external.some(({ outcome }) => outcome === "ok")) return;
+    const failed = external.filter(({ outcome }) => outcome === "failed");
+    for (const { component, configMap } of dns.servers) {
+      const sayings = component.pods.flatMap((pod) => [...logs.said(pod, NO_ANSWER), ...logs.said(pod, FORWARD_FAILED)]);
+      const complaints = sayings.filter(({ current, entry }) => current && !entry.last.message.includes(`.${dns.domain}.`));
+      const last = complaints.at(-1);
+      if (!last) continue;
+      const upstream = NO_ANSWER.exec(last.entry.last.message)?.[2];
+      const forward = findForward(upstream, model);
+      const fromNode = !forward || forward.to.includes("/etc/resolv.conf");
+      const config = configMap ?? ref("ConfigMap", "coredns", component.ref.namespace);
+      const nodes = [...new Set(component.pods.flatMap((pod) => pod.node ?? []))];
+      const quote = forward?.server.map ? [quoteOf({ ...objects.origin("configmaps", forward.server.map), line: forward.line }, `Corefile line ${forward.line}: forward ${forward.zone} ${forward.to.join(" ")}`)] : [];
+      yield fault({
+        repair: config,
+        related: [component.ref, ...(fromNode ? nodes.map((node) => ref("Node", node)) : [])],
+        nodes: fromNode ? nodes : [],
+        breaks: [{ name: "dns.upstream" }],
+        title: say.dead({ upstream: upstream ?? forward?.to.join(", ") ?? "?", config: refId(config) }),
+        evidence: [last.evidence, ...quote, ...failed.slice(0, 2).map(({ evidence }) => evidence)],
+        // that CoreDNS says so and that names fail are two independent witnesses
+        strength: failed.length > 0 ? "direct" : "heard",
+        since: complaints[0]?.entry.first.at,
+        facts: { case: fromNode ? "node" : "corefile" },
+      });
+    }
+  },
+
+  remedies({ repair, related, facts, nodes }) {
+    const verify = "kubectl run -it --rm ask --image=busybox --restart=Never -- nslookup example.org";
+    const step =
+      facts.case === "node" && nodes[0] !== undefined
+        ? { why: say.correctNode(), change: { run: `edit /etc/resolv.conf; kubectl rollout restart -n ${related[0]!.namespace} ${related[0]!.kind.toLowerCase()}/${related[0]!.name}`, node: nodes[0] }, undo: say.nothing(), verify }
+        : { why: say.correctForward(), change: { run: `kubectl edit ${kubectlName(repair)}` }, undo: { run: `kubectl edit ${kubectlName(repair)}` }, verify };
+    return [{ id: "other-upstream", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
+  },
+
+  manual: {
+    title: { en: "CoreDNS' upstream servers do not answer", zh: "CoreDNS 的上游服务器无应答" },
+    page: {
+      en: `CoreDNS answers names of the cluster itself and forwards all others to upstream servers, which are named in the Corefile or in the resolv.conf of its node. Those do not answer.
+
+**How it looks.** External names fail with SERVFAIL after two to six seconds; names of the cluster resolve at once. CoreDNS logs \`plugin/errors: 2 … i/o timeout\` with the address of the upstream.
+
+**When this is not the cause.** If cluster names fail as well, look at CoreDNS and at the way to it. If CoreDNS' Pods reach nothing outside at all, the cause is the node's forwarding, masquerading or the network outside. In clusters without way to the outside, external names are not meant to resolve.`,
+      zh: `集群内的域名由 CoreDNS 自己回答,其余域名转发给上游服务器(写在 Corefile 或其所在节点的 resolv.conf 中)。现在上游没有应答。
+
+**现象。** 外部域名在 2 到 6 秒后以 SERVFAIL 失败,集群内域名立即解析成功。CoreDNS 日志出现 \`plugin/errors: 2 … i/o timeout\`,其中带有上游地址。
+
+**何时不是它。** 若集群内域名也失败,应检查 CoreDNS 本身以及通往它的路径。若 CoreDNS 的 Pod 完全访问不了外部,原因在节点的转发、源地址转换或外部网络。不通外网的集群本来就解析不了外部域名。`,
+    },
+  },
+});

@@ -1,0 +1,138 @@
+import type { Missing } from "../check.ts";
+import type { Component } from "../../model/components/components.ts";
+import type { FlannelPath } from "../../model/flannel.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import { refId } from "../../model/ref.ts";
+import { timeOf } from "../../model/time.ts";
+import { texts } from "../../text.ts";
+import { cannotTell, defineCheck, fault, works } from "../check.ts";
+
+type Model = Pick<ClusterModel, "nodes" | "flannel" | "components" | "logs">;
+
+const say = texts("pod-network-entry-mismatch", {
+  device: {
+    en: "Node {node} has no overlay device ({expected}): its Pods and those of other nodes do not reach each other",
+    zh: "节点 {node} 缺少 Overlay 设备({expected}):其 Pod 与其他节点的 Pod 互不可达",
+  },
+  missing: {
+    en: "Node {node} lacks what leads to the Pods of {peer} ({range}): {expected}",
+    zh: "节点 {node} 缺少通往 {peer} 上 Pod({range})的表项:{expected}",
+  },
+  wrong: {
+    en: "Node {node} sends packets for the Pods of {peer} ({range}) elsewhere: instead of {expected} it has {found}",
+    zh: "节点 {node} 把发往 {peer} 上 Pod({range})的报文送错了地方:应为 {expected},实际为 {found}",
+  },
+  restart: {
+    en: "Restart the agent on {node}: at its start it writes every entry anew",
+    zh: "重启 {node} 上的组件:它启动时会重新写入全部表项",
+  },
+  interrupts: { en: "Nothing: existing entries stay while it restarts", zh: "无中断:重启期间已有表项保持不变" },
+  prevent: {
+    en: "Keep NetworkManager, systemd-networkd and scripts away from the overlay's devices and routes: flannel does not put back VXLAN routes that others remove",
+    zh: "避免 NetworkManager、systemd-networkd 或脚本改动 Overlay 设备和路由:被他人删除的 VXLAN 路由,flannel 不会自行恢复",
+  },
+});
+
+/** What flanneld says once it has learned the nodes and written its entries (main.go, vxlan_network.go). */
+const STARTED = /Node controller sync successful|Running backend|watching for new subnet leases/;
+
+/**
+ * Whether the agent of a node was seen at work after the peer had told how it is reached, so that what lacks now was
+ * there once.
+ */
+function wasWritten(agents: readonly Component[], node: string, { peer }: FlannelPath, { logs }: Model): boolean {
+  const agent = agents.flatMap(({ pods }) => pods).find((pod) => pod.node === node);
+  const peerAgent = agents.flatMap(({ pods }) => pods).find((pod) => pod.node === peer.node.name);
+  if (!agent?.ready) return false;
+  const started = logs.said(agent, STARTED).map(({ entry }) => timeOf(entry.last.at)).filter((at) => at !== undefined);
+  const told = [peer.node.object?.metadata.creationTimestamp, peerAgent?.object.status?.startTime].map(timeOf);
+  return started.length > 0 && told.every((at) => at === undefined || at < Math.max(...started));
+}
+
+const PLACE: Readonly<Record<FlannelPath["missing"][number], Missing["kind"]>> = {
+  links: "links",
+  routes: "routes",
+  neighbours: "neighbours",
+  fdb: "fdb",
+};
+
+/** A node's route, neighbour or FDB entry for another node's Pods is missing or wrong. */
+export const podNetworkEntryMismatch = defineCheck({
+  id: "pod-network-entry-mismatch",
+  reads: ["nodes", "flannel", "components", "logs"],
+
+  *find(model) {
+    const agents = model.components.byId("flannel");
+    for (const { name, ref, sampled } of model.nodes.all) {
+      if (!sampled) continue;
+      for (const path of model.flannel.paths(name)) {
+        const { peer, state, deviations, evidence, missing } = path;
+        const capability = { name: "pod-network.entries", node: name, peer: peer.node.name } as const;
+        if (state === "right") yield works(capability, evidence.slice(0, 2));
+        else if (state === "unknown") {
+          yield cannotTell(capability, missing.map((kind) => ({ kind: PLACE[kind], place: { node: name } })));
+        } else {
+          const worst = deviations.find(({ what }) => what === "device-missing") ?? deviations.find(({ found }) => found.length > 0) ?? deviations[0]!;
+          const args = { node: name, peer: peer.node.name, range: peer.evidence.quote.match(/podCIDR (\S+),/)?.[1] ?? "" };
+          const expected = deviations.map((deviation) => deviation.expected).join("; ");
+          const title =
+            worst.what === "device-missing"
+              ? say.device({ node: name, expected: worst.expected })
+              : worst.what.endsWith("missing")
+                ? say.missing({ ...args, expected })
+                : say.wrong({ ...args, expected: worst.expected, found: worst.found.map(({ quote }) => quote).join("; ") });
+          yield fault({
+            repair: ref,
+            related: [...agents.map((agent) => agent.ref), peer.node.ref],
+            nodes: [name],
+            breaks: [capability],
+            title,
+            evidence: [...evidence.slice(0, 1), ...deviations.flatMap(({ found }) => found)],
+            strength: "differing",
+            lost: wasWritten(agents, name, path, model),
+            facts: { agents: agents.map((agent) => refId(agent.ref)), deviations: deviations.map(({ what }) => what) },
+          });
+        }
+      }
+    }
+  },
+
+  remedies({ nodes, related }) {
+    const agent = related.find(({ kind }) => kind === "DaemonSet");
+    if (!agent) return [];
+    return [
+      {
+        id: "rewrite-entries",
+        risk: "low",
+        interrupts: say.interrupts(),
+        steps: nodes.map((node) => ({
+          why: say.restart({ node }),
+          change: { do: "restart", component: agent, node } as const,
+          undo: say.interrupts(),
+          verify: "ip route; ip neigh show nud permanent; bridge fdb show",
+        })),
+        prevent: [say.prevent()],
+      },
+    ];
+  },
+
+  manual: {
+    title: { en: "A node's way to another node's Pods is missing or wrong", zh: "节点通往其他节点 Pod 的表项缺失或错误" },
+    page: {
+      en: `For every other node, an overlay keeps three things in the kernel: a route to its Pod range, a neighbour entry with the MAC of its tunnel device, and an FDB entry that says to which node frames for that MAC go (with host-gw only the route). netwhy derives them from what the nodes announce and compares.
+
+**How it looks.** Pods of one node do not reach Pods of another, one way or both; everything within a node and to other nodes works. ClusterIPs fail sometimes: when the chosen back end is on the far side.
+
+**How to read it.** All three missing: the agent never learned of the node. Only the route missing: somebody removed it, and flannel does not put VXLAN routes back. Wrong MAC or destination: the other node changed and this one missed it.
+
+**When this is not the cause.** If the entries are right on both ends and packets still get lost, look at forwarding, packet filters and the network between the nodes.`,
+      zh: `对每个其他节点,Overlay 在内核中维护三样东西:到其 Pod 网段的路由、带有其隧道设备 MAC 的邻居表项、说明该 MAC 的帧应发往哪个节点的 FDB 表项(host-gw 只有路由)。netwhy 根据各节点发布的信息推算应有的表项并与实际比较。
+
+**现象。** 某节点的 Pod 访问不了另一节点的 Pod(单向或双向),节点内部以及与其他节点之间正常。访问 ClusterIP 时好时坏:选中的后端在另一侧时失败。
+
+**如何解读。** 三样都缺:组件从未获知该节点。只缺路由:被他人删除,flannel 不会补回 VXLAN 路由。MAC 或目的地址错误:对端变更而本节点没有跟上。
+
+**何时不是它。** 若两端表项都正确而报文仍丢失,应检查转发、包过滤以及节点之间的网络。`,
+    },
+  },
+});

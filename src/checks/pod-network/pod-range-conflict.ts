@@ -1,0 +1,110 @@
+import { formatPrefix } from "../../net/ip.ts";
+import type { RangeConflict } from "../../model/ranges.ts";
+import { type Ref, refId } from "../../model/ref.ts";
+import { texts } from "../../text.ts";
+import { cannotTell, defineCheck, fault } from "../check.ts";
+
+const say = texts("pod-range-conflict", {
+  nodesOverlap: {
+    en: "Nodes {a} and {b} have overlapping Pod ranges ({rangeA}, {rangeB}): packets for one go to the other",
+    zh: "节点 {a} 与 {b} 的 Pod 网段重叠({rangeA}、{rangeB}):发往一方的报文会送到另一方",
+  },
+  outsideNetwork: {
+    en: "The Pod range {range} of node {node} lies outside the Pod network {network}: two generations of Pod ranges stand side by side",
+    zh: "节点 {node} 的 Pod 网段 {range} 不在 Pod 网络 {network} 之内:两代 Pod 网段并存",
+  },
+  podsServices: {
+    en: "The Pod range {range} overlaps the Service range {services}",
+    zh: "Pod 网段 {range} 与 Service 网段 {services} 重叠",
+  },
+  podsNodes: {
+    en: "The Pod range {range} of node {node} overlaps the network {network} of the nodes",
+    zh: "节点 {node} 的 Pod 网段 {range} 与节点所在网络 {network} 重叠",
+  },
+  renumber: {
+    en: "Drain the node, delete its Node object, clear /var/lib/cni/networks, cni0 and flannel.1, and let its kubelet register again: spec.podCIDR of a Node never changes otherwise",
+    zh: "驱逐节点,删除其 Node 对象,清理 /var/lib/cni/networks、cni0 和 flannel.1,再让 kubelet 重新注册:否则 Node 的 spec.podCIDR 不会改变",
+  },
+  replan: {
+    en: "Choose ranges that do not overlap; changing one means a new cluster or a migration of the network",
+    zh: "重新规划互不重叠的网段;更改网段意味着重建集群或迁移网络",
+  },
+  interrupts: { en: "All Pods of the node are made anew", zh: "该节点上的 Pod 会全部重建" },
+  prevent: {
+    en: "Set --cluster-cidr of kube-controller-manager and the Network of the CNI from one source, before the first node joins, and compare the podCIDRs of the nodes regularly",
+    zh: "在第一个节点加入之前,用同一份配置设定 kube-controller-manager 的 --cluster-cidr 和 CNI 的 Network,并定期核对各节点的 podCIDR",
+  },
+});
+
+function titleOf({ what, a, b }: RangeConflict) {
+  const [rangeA, rangeB] = [formatPrefix(a.prefix), formatPrefix(b.prefix)];
+  switch (what) {
+    case "nodes-overlap":
+      return say.nodesOverlap({ a: a.source.name, b: b.source.name, rangeA, rangeB });
+    case "outside-network":
+      return say.outsideNetwork({ node: a.source.name, range: rangeA, network: rangeB });
+    case "pods-services":
+      return say.podsServices({ range: rangeA, services: rangeB });
+    case "pods-nodes":
+      return say.podsNodes({ node: a.source.name, range: rangeA, network: rangeB });
+  }
+}
+
+/** Of two nodes with one range, the younger was given what was taken. */
+function repairOf({ what, a, b, nodes }: RangeConflict): Ref {
+  if (what !== "nodes-overlap") return a.source;
+  const created = (name: string) => nodes.find((node) => node.name === name)?.object?.metadata.creationTimestamp ?? "";
+  return created(a.source.name) > created(b.source.name) ? a.source : b.source;
+}
+
+/** Pod ranges overlap, repeat, or belong to two generations. */
+export const podRangeConflict = defineCheck({
+  id: "pod-range-conflict",
+  reads: ["ranges", "nodes"],
+
+  *find({ ranges, nodes }) {
+    for (const conflict of ranges.conflicts) {
+      const { a, b, what } = conflict;
+      const repair = repairOf(conflict);
+      const affected = conflict.nodes.length > 0 ? conflict.nodes : nodes.all;
+      yield fault({
+        repair,
+        related: [a.source, b.source].filter((source) => refId(source) !== refId(repair)),
+        nodes: affected.map(({ name }) => name),
+        breaks: affected.map(({ name }) => ({ name: "pod-network.ranges", node: name }) as const),
+        title: titleOf(conflict),
+        evidence: [a.evidence, b.evidence],
+        strength: "direct",
+        facts: { case: what },
+      });
+    }
+    if (!ranges.whole) yield cannotTell({ name: "pod-network.ranges" }, [{ kind: "nodes" }]);
+  },
+
+  remedies({ repair, facts, nodes }) {
+    const node = repair.kind === "Node" ? repair.name : nodes[0];
+    if (node === undefined || facts.case === "pods-services" || facts.case === "pods-nodes") {
+      const step = { why: say.replan(), change: { run: "kubectl get nodes -o custom-columns=NAME:.metadata.name,CIDR:.spec.podCIDRs" }, undo: say.interrupts(), verify: "kubectl get nodes -o wide" };
+      return [{ id: "replan", risk: "high", interrupts: say.interrupts(), steps: [step], prevent: [say.prevent()] }];
+    }
+    const run = `kubectl drain ${node} --ignore-daemonsets --delete-emptydir-data; kubectl delete node ${node}; on the node: systemctl stop kubelet; ip link del cni0; ip link del flannel.1; rm -rf /var/lib/cni/networks/*; systemctl start kubelet`;
+    const step = { why: say.renumber(), change: { run, node }, undo: { run: `kubectl uncordon ${node}` }, verify: `kubectl get node ${node} -o jsonpath={.spec.podCIDRs}` };
+    return [{ id: "renumber-node", risk: "high", interrupts: say.interrupts(), steps: [step], prevent: [say.prevent()], errata: ["X4"] }];
+  },
+
+  manual: {
+    title: { en: "Pod ranges conflict", zh: "Pod 网段冲突" },
+    page: {
+      en: `The address ranges of the cluster get in each other's way: two nodes were given overlapping Pod ranges, a node's range lies outside the network that the CNI is configured for (a cluster whose range was changed after some nodes had joined), or Pods, Services and nodes share addresses.
+
+**How it looks.** With two generations, Pods of old and new nodes reach each other one way or not at all: routes exist for one range, masquerading and forwarding rules cover the other, and flannel on the old node fails at its next restart (\`specified in the flannel net config doesn't contain … PodCIDR\`). With overlaps, packets arrive at the wrong Pod or never leave the node.
+
+**What does not help.** Deleting cni0 and restarting flannel: spec.podCIDR of a Node object never changes; the object must be made anew.`,
+      zh: `集群的地址范围互相冲突:两个节点分到了重叠的 Pod 网段;某节点的网段不在 CNI 所配置的网络内(部分节点加入后更改过网段);或 Pod、Service、节点的地址重叠。
+
+**现象。** 两代网段并存时,新旧节点的 Pod 之间单向或完全不通:路由只有一代的,而源地址转换和转发规则只覆盖另一代,旧节点上的 flannel 下次重启会失败(\`specified in the flannel net config doesn't contain … PodCIDR\`)。网段重叠时,报文会到达错误的 Pod 或出不了节点。
+
+**无效的做法。** 删除 cni0 并重启 flannel:Node 对象的 spec.podCIDR 不会改变,必须重建该对象。`,
+    },
+  },
+});

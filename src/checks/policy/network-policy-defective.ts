@@ -1,0 +1,247 @@
+import { known } from "../../evidence/observed.ts";
+import type { Evidence } from "../../evidence/origin.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import { namedPorts, type PolicyRuleView, type PolicyView } from "../../model/policies.ts";
+import type { PodView } from "../../model/pods.ts";
+import { kubectlName, refId } from "../../model/ref.ts";
+import type { ServiceView } from "../../model/services/services.ts";
+import type { PolicyPort } from "../../parse/objects.ts";
+import { type Text, texts } from "../../text.ts";
+import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
+
+type Model = Pick<ClusterModel, "policies" | "pods" | "services" | "dns" | "sockets" | "observations" | "components">;
+
+const say = texts("network-policy-defective", {
+  noDns: {
+    en: "NetworkPolicies {policies} let {pods} send only to what they name and forget DNS: port 53 of cluster DNS is denied",
+    zh: "NetworkPolicy {policies} 只放行 {pods} 访问其列出的目标,却遗漏了 DNS:到集群 DNS 53 端口的流量被拒绝",
+  },
+  noSuchPort: {
+    en: "NetworkPolicy {policy} allows {allowed} to {pods}, which listen on {listening}: nothing reaches them",
+    zh: "NetworkPolicy {policy} 放行 {pods} 的 {allowed},而它们监听的是 {listening}:没有流量能到达",
+  },
+  noSuchPeer: {
+    en: "NetworkPolicy {policy} allows only peers that do not exist ({peers}): {pods} are cut off",
+    zh: "NetworkPolicy {policy} 只放行不存在的对端({peers}):{pods} 被隔离",
+  },
+  deniesAll: {
+    en: "NetworkPolicies {policies} deny every caller of Service {service}",
+    zh: "NetworkPolicy {policies} 拒绝了 Service {service} 的所有调用方",
+  },
+  somePods: { en: "{first} and others ({total} Pods)", zh: "{first} 等 {total} 个 Pod" },
+  allowDns: {
+    en: "Allow the Pods to send to cluster DNS, port 53 by UDP and TCP",
+    zh: "放行这些 Pod 访问集群 DNS 的 53 端口(UDP 和 TCP)",
+  },
+  correctPolicy: { en: "Correct the policy", zh: "修正该策略" },
+  nothing: { en: "Nothing", zh: "无" },
+  preventDns: {
+    en: "Give every namespace that isolates egress one policy that allows DNS for all its Pods",
+    zh: "凡限制出站流量的命名空间,都应有一条对其全部 Pod 放行 DNS 的策略",
+  },
+});
+
+function names(pods: readonly PodView[]): Text | string {
+  const first = pods[0]!.owner ? refId(pods[0]!.owner) : pods[0]!.key;
+  const rest = pods.filter((pod) => (pod.owner ? refId(pod.owner) : pod.key) !== first).length;
+  return rest === 0 ? first : say.somePods({ first, total: pods.length });
+}
+
+const quoteSpec = (policy: PolicyView, { policies }: Model): Evidence => policies.quote(policy, `NetworkPolicy ${policy.namespace}/${policy.name}: ${JSON.stringify(policy.object.spec)}`);
+const refsOf = (views: readonly PolicyView[]) => views.map(({ ref }) => refId(ref)).join(", ");
+const breaksOf = (views: readonly PolicyView[]) => views.map(({ ref }) => ({ name: "policy.allow", policy: refId(ref) }) as const);
+
+/** Pods that ask cluster DNS: the default of the API. */
+const usesClusterDns = ({ object, hostNetwork }: PodView) =>
+  !hostNetwork && ["ClusterFirst", "ClusterFirstWithHostNet", null, undefined].includes(object.spec.dnsPolicy);
+
+/** Groups Pods by the policies that isolate them: one verdict for each group. */
+function groupsBy(pods: readonly PodView[], key: (pod: PodView) => readonly PolicyView[]): { policies: readonly PolicyView[]; pods: PodView[] }[] {
+  const groups = new Map<string, { policies: readonly PolicyView[]; pods: PodView[] }>();
+  for (const pod of pods) {
+    const policies = key(pod);
+    if (policies.length === 0) continue;
+    const id = policies.map(({ ref }) => refId(ref)).join(" ");
+    const group = groups.get(id);
+    if (group) group.pods.push(pod);
+    else groups.set(id, { policies, pods: [pod] });
+  }
+  return [...groups.values()];
+}
+
+function* judgeDns(model: Model): Iterable<Finding> {
+  const { policies, pods, dns, services, observations } = model;
+  const servers = dns.services.flatMap((service) => services.selected(service)).filter(({ finished }) => !finished);
+  if (servers.length === 0) return;
+  const isolated = policies.all.some(({ directions }) => directions.includes("egress")) ? pods.all : [];
+  for (const group of groupsBy(isolated.filter((pod) => !pod.finished && usesClusterDns(pod)), (pod) => policies.isolating(pod, "egress"))) {
+    const pod = group.pods[0]!;
+    const reaches = servers.some((server) =>
+      server.key === pod.key || ["UDP", "TCP"].some((protocol) => policies.verdict({ pod }, { pod: server }, { protocol, port: 53 }).state !== "denied"),
+    );
+    if (reaches) continue;
+    // who may send nothing at all is locked in on purpose; who may send to Pods by label looks for them by name
+    const meantToTalk = group.policies.some(({ rules }) => rules.some(({ direction, peers }) => direction === "egress" && peers.some(({ ipBlock }) => !ipBlock)));
+    const complains = observations.failed.filter(({ client, target }) => target.is === "name" && group.pods.some(({ key }) => key === client.pod?.key));
+    if (!meantToTalk && complains.length === 0) continue;
+    const byRules = [...group.policies].sort((a, b) => b.rules.length - a.rules.length);
+    yield fault({
+      repair: byRules[0]!.ref,
+      related: [...byRules.slice(1).map(({ ref }) => ref), ...group.pods.flatMap(({ owner }) => owner ?? [])],
+      breaks: breaksOf(group.policies),
+      title: say.noDns({ policies: refsOf(group.policies), pods: names(group.pods) }),
+      evidence: [...byRules.map((policy) => quoteSpec(policy, model)), ...complains.slice(0, 2).map(({ evidence }) => evidence)],
+      strength: "direct",
+      facts: { case: "dns", namespace: pod.namespace },
+    });
+  }
+}
+
+const formatPort = ({ port, endPort, protocol }: PolicyPort) => `${port ?? "*"}${endPort ? `-${endPort}` : ""}/${protocol ?? "TCP"}`;
+
+/** The ports on which a Pod is seen to listen, or that it declares where nobody looked. */
+function openPorts(pod: PodView, { sockets }: Model): { protocol: string; port: number }[] {
+  const seen = known(sockets.of(pod));
+  if (seen && seen.length > 0) return seen.filter(({ address }) => !address.startsWith("127.")).map(({ protocol, port }) => ({ protocol: protocol.toUpperCase(), port }));
+  return pod.object.spec.containers.flatMap(({ ports }) => (ports ?? []).map(({ containerPort, protocol }) => ({ protocol: protocol ?? "TCP", port: containerPort })));
+}
+
+function isOpen(wanted: PolicyPort, pod: PodView, model: Model): boolean {
+  const protocol = wanted.protocol ?? "TCP";
+  const open = openPorts(pod, model).filter((port) => port.protocol === protocol).map(({ port }) => port);
+  if (wanted.port === null || wanted.port === undefined) return true;
+  if (typeof wanted.port === "string") return namedPorts(pod, wanted.port, protocol).some((number) => open.includes(number));
+  return open.some((port) => port >= Number(wanted.port) && port <= (wanted.endPort ?? Number(wanted.port)));
+}
+
+function* judgePorts(policy: PolicyView, pods: readonly PodView[], model: Model): Iterable<Finding> {
+  const rules = policy.rules.filter(({ direction }) => direction === "ingress");
+  const ports = rules.flatMap((rule) => rule.ports);
+  if (rules.length === 0 || rules.some((rule) => rule.ports.length === 0)) return;
+  const open = pods.flatMap((pod) => openPorts(pod, model));
+  if (open.length === 0 || ports.some((port) => pods.some((pod) => isOpen(port, pod, model)))) return;
+  yield fault({
+    repair: policy.ref,
+    related: pods[0]!.owner ? [pods[0]!.owner] : [],
+    breaks: breaksOf([policy]),
+    title: say.noSuchPort({
+      policy: refId(policy.ref),
+      allowed: ports.map(formatPort).join(", "),
+      pods: names(pods),
+      listening: [...new Set(open.map(({ port, protocol }) => `${port}/${protocol}`))].join(", "),
+    }),
+    evidence: [quoteSpec(policy, model)],
+    strength: "direct",
+    facts: { case: "ports" },
+  });
+}
+
+function matchesNothing(policy: PolicyView, rule: PolicyRuleView, { policies }: Model): boolean {
+  return rule.peers.length > 0 && rule.peers.every((peer) => policies.peerPods(policy, peer)?.length === 0);
+}
+
+function* judgePeers(policy: PolicyView, pods: readonly PodView[], model: Model): Iterable<Finding> {
+  for (const direction of policy.directions) {
+    const rules = policy.rules.filter((rule) => rule.direction === direction);
+    if (rules.length === 0 || !rules.every((rule) => matchesNothing(policy, rule, model))) continue;
+    // another policy may let in what this one means to
+    const others = model.policies.isolating(pods[0]!, direction).filter((other) => other !== policy && other.rules.some((rule) => rule.direction === direction));
+    if (others.length > 0) continue;
+    const peers = rules.flatMap((rule) => rule.peers).map((peer) => JSON.stringify(peer)).join(", ");
+    yield fault({
+      repair: policy.ref,
+      related: pods[0]!.owner ? [pods[0]!.owner] : [],
+      breaks: breaksOf([policy]),
+      title: say.noSuchPeer({ policy: refId(policy.ref), peers, pods: names(pods) }),
+      evidence: [quoteSpec(policy, model)],
+      strength: "direct",
+      facts: { case: "peers" },
+    });
+  }
+}
+
+/** A Service that somebody calls in vain, and whose Pods no Pod of the cluster is let in to. */
+function* judgeCallers(service: ServiceView, model: Model): Iterable<Finding> {
+  const { policies, services, pods, observations } = model;
+  const backends = services.selected(service).filter(({ ready }) => ready);
+  const pod = backends[0];
+  if (!pod || service.ports.length === 0) return;
+  const isolating = policies.isolating(pod, "ingress");
+  const callers = observations.failedOn(service).filter(({ client }) => client.network === "pod" && !backends.some(({ key }) => key === client.pod?.key));
+  if (isolating.length === 0 || callers.length === 0) return;
+  // rules whose ports or peers are wrong are told as what they are
+  if (isolating.some(({ rules }) => rules.some(({ direction }) => direction === "ingress"))) return;
+  const open = services.endpoints(service.ports[0]!)[0]?.port ?? service.ports[0]!.port;
+  const isLetIn = pods.all.some((from) => !backends.includes(from) && !from.hostNetwork && policies.verdict({ pod: from }, { pod }, { protocol: service.ports[0]!.protocol, port: open }).state !== "denied");
+  if (isLetIn) return;
+  yield fault({
+    repair: isolating[0]!.ref,
+    related: [...isolating.slice(1).map(({ ref }) => ref), service.ref],
+    breaks: breaksOf(isolating),
+    title: say.deniesAll({ policies: refsOf(isolating), service: `${service.namespace}/${service.name}` }),
+    evidence: [...isolating.map((policy) => quoteSpec(policy, model)), ...callers.slice(0, 2).map(({ evidence }) => evidence)],
+    strength: "direct",
+    facts: { case: "callers" },
+  });
+}
+
+/** A NetworkPolicy denies what it can only have meant to allow. */
+export const networkPolicyDefective = defineCheck({
+  id: "network-policy-defective",
+  reads: ["policies", "pods", "services", "dns", "sockets", "observations", "components"],
+
+  *find(model) {
+    const { policies, pods, services } = model;
+    if (policies.enforcement === "nothing" || (policies.whole && policies.all.length === 0)) return;
+    if (policies.enforcement === "unknown" || !policies.whole || !pods.whole) {
+      const missing = !policies.whole ? "networkpolicies" : !pods.whole ? "pods" : undefined;
+      yield cannotTell({ name: "policy.allow" }, missing ? [{ kind: missing }] : []);
+      return;
+    }
+    yield* judgeDns(model);
+    for (const policy of policies.all) {
+      const selected = policies.selected(policy).filter(({ finished }) => !finished);
+      if (selected.length === 0) continue;
+      yield* judgePorts(policy, selected, model);
+      yield* judgePeers(policy, selected, model);
+    }
+    for (const service of services.all) if (service.selector) yield* judgeCallers(service, model);
+  },
+
+  remedies({ repair, facts }) {
+    const undo = { run: `kubectl edit ${kubectlName(repair)}` };
+    const verify = `kubectl describe ${kubectlName(repair)}`;
+    if (facts.case !== "dns") {
+      return [{ id: "correct-policy", risk: "low", interrupts: say.nothing(), steps: [{ why: say.correctPolicy(), change: undo, undo, verify }], prevent: [] }];
+    }
+    const namespace = String(facts.namespace);
+    const ports = ["UDP", "TCP"].map((protocol) => ({ protocol, port: 53 }));
+    const to = [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } }, podSelector: { matchLabels: { "k8s-app": "kube-dns" } } }];
+    const object = { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name: "allow-dns", namespace }, spec: { podSelector: {}, policyTypes: ["Egress"], egress: [{ to, ports }] } };
+    return [
+      {
+        id: "allow-dns",
+        risk: "low",
+        interrupts: say.nothing(),
+        steps: [{ why: say.allowDns(), change: { do: "apply", object }, undo: { do: "delete", target: { kind: "NetworkPolicy", namespace, name: "allow-dns" } }, verify }],
+        prevent: [say.preventDns()],
+      },
+    ];
+  },
+
+  manual: {
+    title: { en: "A NetworkPolicy denies what it meant to allow", zh: "NetworkPolicy 拒绝了本应放行的流量" },
+    page: {
+      en: `A NetworkPolicy isolates Pods and allows less than it can have meant: it lets Pods send to others by label and forgets DNS, allows ports on which the Pods do not listen, names peers that do not exist, or lets nobody in to Pods behind a Service that is called.
+
+**How it looks.** Timeouts (Calico, Cilium) or refusals (kube-router) for the isolated Pods only. With DNS forgotten, everything by name fails ("Temporary failure in name resolution") while connections by address work.
+
+**When this is not the cause.** A connection that a policy denies and that nobody needs is isolation, not a fault: netwhy lists it under "denied on purpose". Pods that may send nothing at all are taken to be locked in on purpose. Where nothing enforces policies, they deny nothing.`,
+      zh: `NetworkPolicy 隔离了 Pod,但放行的少于其本意:按标签放行了出站目标却遗漏 DNS、放行的端口并非 Pod 监听的端口、对端并不存在,或者有人调用的 Service 背后的 Pod 不接受任何来源。
+
+**现象。** 仅被隔离的 Pod 出现超时(Calico、Cilium)或被拒绝(kube-router)。遗漏 DNS 时,凡用域名的访问都失败(“Temporary failure in name resolution”),直接用地址则正常。
+
+**何时不是它。** 策略拒绝、且没有人需要的连接是隔离而非故障,netwhy 将其列在“有意拒绝”中。完全不允许出站的 Pod 视为有意封闭。没有组件执行策略时,策略不拒绝任何流量。`,
+    },
+  },
+});

@@ -1,0 +1,39 @@
+// Made by tools/generate.ts from the folders: never edited.
+import { componentAccessDenied } from "./control-plane/component-access-denied.ts";
+import { componentCrashLoop } from "./control-plane/component-crash-loop.ts";
+import { componentMissing } from "./control-plane/component-missing.ts";
+import { clusterDnsAddressMismatch } from "./dns/cluster-dns-address-mismatch.ts";
+import { clusterDnsDown } from "./dns/cluster-dns-down.ts";
+import { corefileInvalid } from "./dns/corefile-invalid.ts";
+import { dnsForwardLoop } from "./dns/dns-forward-loop.ts";
+import { dnsUpstreamDead } from "./dns/dns-upstream-dead.ts";
+import { conntrackTableFull } from "./node/conntrack-table-full.ts";
+import { ipForwardingOff } from "./node/ip-forwarding-off.ts";
+import { nodeNotReady } from "./node/node-not-ready.ts";
+import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
+import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
+import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
+import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
+import { serviceWithoutEndpoints } from "./service/service-without-endpoints.ts";
+import { targetPortMismatch } from "./service/target-port-mismatch.ts";
+import type { RegisteredCheck } from "./run.ts";
+
+export const CHECKS: readonly RegisteredCheck[] = [
+  { layer: "control-plane", check: componentAccessDenied },
+  { layer: "control-plane", check: componentCrashLoop },
+  { layer: "control-plane", check: componentMissing },
+  { layer: "node", check: conntrackTableFull },
+  { layer: "node", check: ipForwardingOff },
+  { layer: "node", check: nodeNotReady },
+  { layer: "pod-network", check: podNetworkEntryMismatch },
+  { layer: "pod-network", check: podRangeConflict },
+  { layer: "service", check: serviceWithoutEndpoints },
+  { layer: "service", check: targetPortMismatch },
+  { layer: "dns", check: clusterDnsAddressMismatch },
+  { layer: "dns", check: clusterDnsDown },
+  { layer: "dns", check: corefileInvalid },
+  { layer: "dns", check: dnsForwardLoop },
+  { layer: "dns", check: dnsUpstreamDead },
+  { layer: "policy", check: networkPolicyDefective },
+  { layer: "policy", check: networkPolicyUnenforced },
+];

@@ -1,0 +1,261 @@
+import type { Evidence } from "../../evidence/origin.ts";
+import { formatSelector, hasLabels, type Labels } from "../../model/labels.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { Objects } from "../../model/objects.ts";
+import type { PodView } from "../../model/pods.ts";
+import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
+import type { ServiceView } from "../../model/services/services.ts";
+import { texts } from "../../text.ts";
+import { cannotTell, defineCheck, type Finding, fault, warning } from "../check.ts";
+
+type Model = Pick<ClusterModel, "services" | "pods" | "objects" | "observations" | "dns" | "time" | "components">;
+
+const say = texts("service-without-endpoints", {
+  noMatch: {
+    en: "Service {service} selects no Pod: none in its namespace carries {selector}",
+    zh: "Service {service} 没有选中任何 Pod:其命名空间内没有 Pod 带有标签 {selector}",
+  },
+  noMatchMeant: {
+    en: "Service {service} selects no Pod: none carries {selector}, while the Pods of {workload} carry {labels}",
+    zh: "Service {service} 没有选中任何 Pod:没有 Pod 带有标签 {selector},而 {workload} 的 Pod 带有 {labels}",
+  },
+  notReady: {
+    en: "Service {service} has no ready back end: none of its {count} {count:Pod|Pods} is ready ({workload}: {reason})",
+    zh: "Service {service} 没有就绪的后端:其 {count} 个 Pod 均未就绪({workload}:{reason})",
+  },
+  scaledToZero: {
+    en: "Service {service} has no back end: {workload} is scaled to zero",
+    zh: "Service {service} 没有后端:{workload} 的副本数为 0",
+  },
+  notWritten: {
+    en: "Service {service} has {count} ready {count:Pod|Pods} that its EndpointSlices do not name",
+    zh: "Service {service} 有 {count} 个就绪的 Pod 未写入其 EndpointSlice",
+  },
+  changing: { en: "its Pods were coming or going", zh: "其 Pod 正在变化" },
+  correctSelector: { en: "Let the selector select the Pods again", zh: "让选择器重新选中 Pod" },
+  scaleUp: { en: "Scale the workload up again", zh: "恢复工作负载的副本数" },
+  lookAtPods: { en: "See why the Pods are not ready", zh: "查看 Pod 未就绪的原因" },
+  restartController: {
+    en: "See whether kube-controller-manager works: it writes EndpointSlices",
+    zh: "检查 kube-controller-manager 是否正常:EndpointSlice 由它写入",
+  },
+  nothing: { en: "Nothing", zh: "无" },
+  attaches: {
+    en: "The Service gets other back ends: check first which Pods the new selector selects",
+    zh: "Service 的后端会改变:先核对新选择器会选中哪些 Pod",
+  },
+});
+
+const SETTLING = 60_000;
+
+type WorkloadView = { readonly ref: Ref; readonly replicas: number; readonly template: Labels };
+
+function workloadsIn(namespace: string, objects: Objects): WorkloadView[] {
+  const kinds = [
+    ["deployments", "Deployment"],
+    ["statefulsets", "StatefulSet"],
+    ["daemonsets", "DaemonSet"],
+  ] as const;
+  return kinds.flatMap(([list, kind]) =>
+    objects
+      .all(list)
+      .filter(({ metadata }) => metadata.namespace === namespace)
+      .map(({ metadata, spec, status }) => ({
+        ref: ref(kind, metadata.name, namespace),
+        replicas: kind === "DaemonSet" ? (status?.desiredNumberScheduled ?? 1) : (spec.replicas ?? 1),
+        template: spec.template.metadata?.labels ?? {},
+      })),
+  );
+}
+
+/** The workload that a Service bears the name of, or whose Pods do: probably the one that it is meant for. */
+function namesake(service: ServiceView, workloads: readonly WorkloadView[]): WorkloadView | undefined {
+  return (
+    workloads.find(({ ref: self }) => self.name === service.name) ??
+    workloads.find(({ template }) => Object.values(template).includes(service.name)) ??
+    // one key of the selector has another value there: app=backend-v2 against app=backend
+    workloads.find(({ template }) => Object.entries(service.selector ?? {}).some(([key, value]) => template[key] !== undefined && isNear(template[key], value)))
+  );
+}
+
+/** One is the other with something added or mistyped. */
+function isNear(a: string, b: string): boolean {
+  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  if (short.length >= 3 && long.startsWith(`${short}-`)) return true;
+  return a !== b && long.length - short.length <= 1 && distance(a, b) <= 2 && short.length >= 4;
+}
+
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/** Its EndpointSlice has been rewritten: it has had back ends once (the API server counts generations of the content). */
+function hadEndpoints(service: ServiceView, { services }: Model): boolean {
+  return services.slices(service).some(({ metadata }) => (metadata.generation ?? 1) > 1);
+}
+
+function demand(service: ServiceView, { observations }: Model): Evidence[] {
+  return observations.failedOn(service).slice(0, 2).map(({ evidence }) => evidence);
+}
+
+function reasonOf(pods: readonly PodView[]): { reason: string; crashes: boolean } {
+  for (const { object } of pods) {
+    for (const { state, ready } of object.status?.containerStatuses ?? []) {
+      const waiting = state?.waiting?.reason;
+      if (waiting) return { reason: waiting, crashes: true };
+      if (state?.terminated) return { reason: state.terminated.reason ?? "terminated", crashes: true };
+      if (!ready && state?.running) return { reason: "readiness probe fails", crashes: false };
+    }
+    const gate = object.spec.readinessGates?.find(
+      ({ conditionType }) => object.status?.conditions?.find(({ type }) => type === conditionType)?.status !== "True",
+    );
+    if (gate) return { reason: `readiness gate ${gate.conditionType}`, crashes: false };
+  }
+  return { reason: pods[0]?.object.status?.phase ?? "not ready", crashes: false };
+}
+
+function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Finding> {
+  if (!model.pods.whole) {
+    yield cannotTell({ name: "service.select", service: keyOf(service) }, [{ kind: "pods" }]);
+    return;
+  }
+  const workloads = workloadsIn(service.namespace, model.objects);
+  const selected = workloads.filter(({ template }) => hasLabels(service.selector!, template));
+  const wanted = demand(service, model);
+  const selector = formatSelector({ matchLabels: { ...service.selector } });
+  const quote = model.services.quote(service, `Service ${keyOf(service)}: selector ${selector}`);
+  const common = { breaks: [{ name: "service.select", service: keyOf(service) } as const], strength: "direct" as const };
+
+  if (selected.length > 0) {
+    // its workload exists: with no replicas it is off, on purpose unless somebody calls it in vain
+    const off = selected.find(({ replicas }) => replicas === 0);
+    if (off && wanted.length > 0) {
+      const title = say.scaledToZero({ service: keyOf(service), workload: refId(off.ref) });
+      yield fault({ ...common, repair: off.ref, related: [service.ref], title, evidence: [quote, ...wanted], facts: { case: "scaled" } });
+    }
+    return;
+  }
+  const meant = namesake(service, workloads);
+  const isWanted = wanted.length > 0 || (meant !== undefined && hadEndpoints(service, model)) || meant?.ref.name === service.name;
+  if (!isWanted) return;
+  const title = meant
+    ? say.noMatchMeant({ service: keyOf(service), selector, workload: refId(meant.ref), labels: formatSelector({ matchLabels: { ...meant.template } }) })
+    : say.noMatch({ service: keyOf(service), selector });
+  yield fault({
+    ...common,
+    repair: service.ref,
+    related: meant ? [meant.ref] : [],
+    title,
+    evidence: [quote, ...wanted],
+    facts: { case: "selector", ...(meant && { labels: Object.entries(meant.template).map(([key, value]) => `${key}=${value}`) }), keys: Object.keys(service.selector!) },
+  });
+}
+
+function* judgeUnready(service: ServiceView, pods: readonly PodView[], model: Model): Iterable<Finding> {
+  const capability = { name: "pod.ready", service: keyOf(service) } as const;
+  const newest = Math.min(...pods.map(({ object }) => model.time.age(object.metadata.creationTimestamp) ?? Number.POSITIVE_INFINITY));
+  if (newest < SETTLING || pods.every(({ terminating }) => terminating)) {
+    yield cannotTell(capability, [], say.changing());
+    return;
+  }
+  const { reason, crashes } = reasonOf(pods);
+  const owner = pods[0]!.owner ?? pods[0]!.ref;
+  const wanted = demand(service, model);
+  const evidence = [...pods.slice(0, 3).map((pod) => model.objects.quote("pods", pod.object, `${pod.key}: not ready: ${reasonOf([pod]).reason}`)), ...wanted];
+  const title = say.notReady({ service: keyOf(service), count: pods.length, workload: refId(owner), reason });
+  // an application that crashes and that nobody misses is its owner's affair, not the network's
+  if (crashes && wanted.length === 0) yield warning(owner, title, evidence, [service.ref]);
+  else {
+    yield fault({ repair: owner, related: [service.ref, ...pods.map((pod) => pod.ref)], nodes: nodesOf(pods), breaks: [capability, ...pods.map((pod) => ({ name: "pod.ready", pod: pod.key, ...(pod.node && { node: pod.node }) }) as const)], title, evidence, strength: "direct", facts: { case: "not-ready" } });
+  }
+}
+
+function* judgeUnwritten(service: ServiceView, ready: readonly PodView[], model: Model): Iterable<Finding> {
+  const capability = { name: "service.follow", service: keyOf(service) } as const;
+  if (!model.services.endpointsWhole) {
+    yield cannotTell(capability, [{ kind: "endpointslices" }]);
+    return;
+  }
+  const since = ready.map(({ object }) => object.status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime);
+  const settled = since.some((at) => (model.time.age(at) ?? 0) > SETTLING);
+  if (!settled) return;
+  const named = new Set(service.ports.flatMap((port) => model.services.endpoints(port).map(({ address }) => address)));
+  const forgotten = ready.filter(({ addresses }) => addresses.length > 0 && !addresses.some((address) => named.has(address)));
+  if (forgotten.length === 0) return;
+  const hasTarget = service.ports.length === 0 || named.size > 0 || model.services.slices(service).every(({ ports }) => (ports ?? []).length > 0);
+  if (!hasTarget) return;
+  yield fault({
+    repair: ref("Pod", "kube-controller-manager", "kube-system"),
+    related: [service.ref, ...model.components.byId("kube-controller-manager").map(({ ref: self }) => self)],
+    breaks: [{ name: "service.endpoints", service: keyOf(service) }],
+    title: say.notWritten({ service: keyOf(service), count: forgotten.length }),
+    evidence: forgotten.slice(0, 3).map((pod) => model.objects.quote("pods", pod.object, `${pod.key}: Ready, ${pod.addresses.join(", ")}`)),
+    strength: "differing",
+    facts: { case: "not-written" },
+  });
+}
+
+const keyOf = ({ namespace, name }: ServiceView) => `${namespace}/${name}`;
+const nodesOf = (pods: readonly PodView[]) => [...new Set(pods.flatMap(({ node }) => (node === undefined ? [] : [node])))];
+
+/** A Service has no back end: it selects no Pod, its Pods are not ready, or its workload is scaled to zero. */
+export const serviceWithoutEndpoints = defineCheck({
+  id: "service-without-endpoints",
+  reads: ["services", "pods", "objects", "observations", "dns", "time", "components"],
+
+  *find(model) {
+    const { services, dns } = model;
+    for (const service of services.all) {
+      // without selector somebody else writes its back ends; of cluster DNS its own check speaks
+      if (!service.selector || service.kind === "ExternalName" || dns.services.includes(service)) continue;
+      const selected = services.selected(service).filter(({ finished }) => !finished);
+      const ready = selected.filter((pod) => pod.ready);
+      if (selected.length === 0) yield* judgeEmptySelection(service, model);
+      else if (ready.length === 0 && !service.object.spec.publishNotReadyAddresses) yield* judgeUnready(service, selected, model);
+      else yield* judgeUnwritten(service, ready, model);
+    }
+  },
+
+  remedies({ repair, related, facts }) {
+    const service = [repair, ...related].find(({ kind }) => kind === "Service")!;
+    const verify = `kubectl get endpointslices -n ${service.namespace} -l kubernetes.io/service-name=${service.name}`;
+    if (facts.case === "scaled") {
+      const step = { why: say.scaleUp(), change: { do: "scale", target: repair, replicas: 1 } as const, undo: { do: "scale", target: repair, replicas: 0 } as const, verify };
+      return [{ id: "scale-up", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [] }];
+    }
+    if (facts.case === "selector") {
+      const labels = (facts.labels ?? []) as readonly string[];
+      const keys = facts.keys as readonly string[];
+      const wanted = Object.fromEntries(labels.map((label) => label.split("=") as [string, string]).filter(([key]) => keys.includes(key)));
+      const change = Object.keys(wanted).length === keys.length ? ({ do: "patch", target: repair, patch: { spec: { selector: wanted } } } as const) : { run: `kubectl edit ${kubectlName(repair)}` };
+      return [{ id: "correct-selector", risk: "low", interrupts: say.attaches(), steps: [{ why: say.correctSelector(), change, undo: { run: `kubectl edit ${kubectlName(repair)}` }, verify }], prevent: [] }];
+    }
+    const run = facts.case === "not-ready" ? `kubectl describe ${kubectlName(repair)}` : "kubectl get lease -n kube-system kube-controller-manager";
+    const why = facts.case === "not-ready" ? say.lookAtPods() : say.restartController();
+    return [{ id: "find-out", risk: "none", interrupts: say.nothing(), steps: [{ why, change: { run }, undo: say.nothing(), verify }], prevent: [] }];
+  },
+
+  manual: {
+    title: { en: "A Service has no back end", zh: "Service 没有后端" },
+    page: {
+      en: `Nobody answers a Service, because it has no ready back end. Three cases look alike from outside and are told apart: its selector matches no Pod; Pods match and none is ready; the workload that it selects is scaled to zero.
+
+**How it looks.** With kube-proxy in iptables mode, connections are refused at once (the REJECT rule "has no endpoints"), on every node alike; with IPVS, the kernel finds no destination.
+
+**When this is not the cause.** Services without a selector, ExternalName Services, and Services whose workload was switched off and that nobody calls are meant to be empty. If only one node refuses, its rules are stale: see service-rules-mismatch.`,
+      zh: `没有人应答该 Service,因为它没有就绪的后端。三种情况外表相同,需加以区分:选择器没有匹配任何 Pod;有匹配的 Pod 但都未就绪;被选中的工作负载副本数为 0。
+
+**现象。** kube-proxy 为 iptables 模式时,连接立即被拒绝(“has no endpoints” 的 REJECT 规则),各节点一致;IPVS 模式下内核找不到目的地。
+
+**何时不是它。** 没有选择器的 Service、ExternalName 类型,以及工作负载已关闭且无人访问的 Service,本来就应为空。若只有一个节点拒绝,是该节点规则陈旧,见 service-rules-mismatch。`,
+    },
+  },
+});

@@ -1,0 +1,190 @@
+import { quoteOf } from "../../evidence/origin.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import { namedPorts } from "../../model/policies.ts";
+import type { PodView } from "../../model/pods.ts";
+import { kubectlName, refId } from "../../model/ref.ts";
+import type { ServicePort } from "../../model/services/services.ts";
+import type { ListeningSocket } from "../../parse/ss.ts";
+import { texts } from "../../text.ts";
+import { cannotTell, defineCheck, type Finding, fault, warning, works } from "../check.ts";
+
+type Model = Pick<ClusterModel, "services" | "pods" | "objects" | "observations" | "sockets" | "time">;
+
+const say = texts("target-port-mismatch", {
+  wrongNumber: {
+    en: "Service {service} sends to port {target}, on which its Pods do not listen; they listen on {listening}",
+    zh: "Service {service} 转发到端口 {target},而其 Pod 并未监听该端口;实际监听 {listening}",
+  },
+  wrongName: {
+    en: "Service {service} sends to the port named “{target}”, and no container of its Pods has a port of that name ({names})",
+    zh: "Service {service} 转发到名为“{target}”的端口,而其 Pod 的容器没有这个名称的端口(现有:{names})",
+  },
+  notListening: {
+    en: "The Pods of {workload} do not listen on port {target}, to which Service {service} rightly sends; they listen on {listening}",
+    zh: "{workload} 的 Pod 没有监听端口 {target}(Service {service} 的目标端口正确);实际监听 {listening}",
+  },
+  onlyLoopback: {
+    en: "The Pods of {workload} listen on port {target} for themselves only ({address}): Service {service} cannot reach them",
+    zh: "{workload} 的 Pod 只在 {address} 上监听端口 {target}:Service {service} 无法访问",
+  },
+  nothing: { en: "nothing", zh: "无" },
+  noNames: { en: "none has a name", zh: "均无名称" },
+  setTarget: { en: "Send to the port on which the Pods listen", zh: "改为 Pod 实际监听的端口" },
+  changeApp: { en: "Let the application listen on the port, on all addresses", zh: "让应用在所有地址上监听该端口" },
+  uninterrupted: { en: "Nothing", zh: "无" },
+});
+
+type Listening = { readonly pod: PodView; readonly sockets: readonly ListeningSocket[] };
+
+const LOOPBACK = /^(127\.|::1$)/;
+
+/** Whether a socket answers packets to one of the Pod's addresses. */
+function isReachable({ address }: ListeningSocket, pod: PodView): boolean {
+  return address === "*" || address === "0.0.0.0" || address === "::" || pod.addresses.includes(address);
+}
+
+function socketsFor(sockets: readonly ListeningSocket[], protocol: string): readonly ListeningSocket[] {
+  return sockets.filter((socket) => socket.protocol === protocol.toLowerCase());
+}
+
+function formatPorts(sockets: readonly ListeningSocket[]) {
+  const ports = [...new Set(sockets.filter(({ address }) => !LOOPBACK.test(address)).map(({ port }) => port))];
+  return ports.length === 0 ? say.nothing() : ports.sort((a, b) => a - b).join(", ");
+}
+
+function declares(pod: PodView, number: number, protocol: string): boolean {
+  return pod.object.spec.containers.some(({ ports }) =>
+    (ports ?? []).some((port) => port.containerPort === number && (port.protocol ?? "TCP") === protocol),
+  );
+}
+
+/** Whether a Service as a whole fails for it, or only one port of several that nobody misses. */
+function isHarmful(port: ServicePort, { observations }: Model): boolean {
+  return port.service.ports.length === 1 || observations.failedOn(port.service).some(({ target }) => "port" in target && target.port === port);
+}
+
+function* judgeName(port: ServicePort, name: string, pods: readonly PodView[], model: Model): Iterable<Finding> {
+  const lacking = pods.filter((pod) => namedPorts(pod, name, port.protocol).length === 0);
+  if (lacking.length < pods.length) return;
+  const names = pods[0]!.object.spec.containers.flatMap(({ ports }) => (ports ?? []).map((p) => `${p.name ?? "-"}:${p.containerPort}`));
+  const owner = pods[0]!.owner ?? pods[0]!.ref;
+  const title = say.wrongName({ service: port.key, target: name, names: names.length > 0 ? names.join(", ") : say.noNames() });
+  const evidence = [
+    model.services.quote(port.service, `Service ${port.key}: targetPort ${name}`),
+    model.objects.quote("pods", pods[0]!.object, `${pods[0]!.key}: ports ${names.join(", ") || "none"}`),
+  ];
+  yield* report(port, { repair: port.service.ref, related: [owner], title, evidence, facts: factsOf(port, pods) }, model);
+}
+
+type Said = Pick<Parameters<typeof fault>[0], "repair" | "title" | "evidence"> & { related: readonly Parameters<typeof warning>[0][]; facts: Record<string, string | number> };
+
+function* report(port: ServicePort, said: Said, model: Model): Iterable<Finding> {
+  const breaks = [{ name: "pod.listen", service: port.key } as const];
+  if (isHarmful(port, model)) yield fault({ ...said, breaks, strength: "direct" });
+  else yield warning(said.repair, said.title, said.evidence, said.related);
+}
+
+function factsOf(port: ServicePort, pods: readonly PodView[]): Record<string, string | number> {
+  const declared = pods[0]!.object.spec.containers.flatMap(({ ports }) => ports ?? []).filter(({ protocol }) => (protocol ?? "TCP") === port.protocol);
+  const only = declared.length === 1 ? declared[0] : undefined;
+  return { port: port.port, ...(only && { target: only.name ?? only.containerPort }) };
+}
+
+function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): Iterable<Finding> {
+  if (typeof port.targetPort === "string") {
+    yield* judgeName(port, port.targetPort, pods, model);
+    if (pods.every((pod) => namedPorts(pod, String(port.targetPort), port.protocol).length === 0)) return;
+  }
+  const numberIn = (pod: PodView) => (typeof port.targetPort === "number" ? port.targetPort : namedPorts(pod, port.targetPort, port.protocol)[0]);
+  const seen: Listening[] = [];
+  const unseen: PodView[] = [];
+  for (const pod of pods) {
+    const sockets = model.sockets.of(pod);
+    const open = sockets.state === "present" ? socketsFor(sockets.value, port.protocol) : [];
+    if (open.some((socket) => socket.port === numberIn(pod) && isReachable(socket, pod))) {
+      yield works({ name: "pod.listen", service: port.key }, [quoteSocket(pod, open.find((socket) => socket.port === numberIn(pod))!, model)]);
+      return;
+    }
+    // what is listed in part proves no absence; a Pod that has just started may not listen yet
+    if (sockets.state !== "present" || sockets.gaps.length > 0 || sockets.value.length === 0) unseen.push(pod);
+    else seen.push({ pod, sockets: open });
+  }
+  const first = seen[0];
+  if (!first || unseen.length > 0) {
+    const missing = unseen.map((pod) => ({ kind: "podSockets", place: { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name } }) as const);
+    yield cannotTell({ name: "pod.listen", service: port.key }, missing);
+    return;
+  }
+  const { pod, sockets } = first;
+  const number = numberIn(pod) ?? 0;
+  const loopback = sockets.find((socket) => socket.port === number && LOOPBACK.test(socket.address));
+  const owner = pod.owner ?? pod.ref;
+  const listening = formatPorts(sockets);
+  const evidence = [
+    model.services.quote(port.service, `Service ${port.key}: targetPort ${port.targetPort}`),
+    ...sockets.slice(0, 3).map((socket) => quoteSocket(pod, socket, model)),
+  ];
+  const facts = factsOf(port, pods);
+  if (loopback) {
+    const title = say.onlyLoopback({ workload: refId(owner), target: number, address: loopback.address, service: port.key });
+    yield* report(port, { repair: owner, related: [port.service.ref], title, evidence: [quoteSocket(pod, loopback, model), ...evidence], facts: { ...facts, case: "app" } }, model);
+  } else if (declares(pod, number, port.protocol) && !declares(pod, sockets[0]?.port ?? -1, port.protocol)) {
+    const title = say.notListening({ workload: refId(owner), target: number, service: port.key, listening });
+    yield* report(port, { repair: owner, related: [port.service.ref], title, evidence, facts: { ...facts, case: "app" } }, model);
+  } else {
+    const title = say.wrongNumber({ service: port.key, target: number, listening });
+    yield* report(port, { repair: port.service.ref, related: [owner], title, evidence, facts }, model);
+  }
+}
+
+function quoteSocket(pod: PodView, socket: ListeningSocket, { sockets }: Model) {
+  const process = socket.processes[0] ? ` (${socket.processes[0].name})` : "";
+  return quoteOf({ ...sockets.of(pod).origin, line: socket.line }, `${pod.key}: ${socket.protocol} LISTEN ${socket.address}:${socket.port}${process}`);
+}
+
+/** A Service sends to a port on which nothing listens in its Pods, by number or by name. */
+export const targetPortMismatch = defineCheck({
+  id: "target-port-mismatch",
+  reads: ["services", "pods", "objects", "observations", "sockets", "time"],
+
+  *find(model) {
+    for (const service of model.services.all) {
+      if (!service.selector || service.kind === "ExternalName") continue;
+      const ready = model.services.selected(service).filter((pod) => pod.ready);
+      if (ready.length === 0) continue;
+      // a port that is not proxied matters to nobody: headless Services name Pods, not ports
+      for (const port of service.ports) if (service.kind === "ClusterIP") yield* judgePort(port, ready, model);
+    }
+  },
+
+  remedies({ repair, facts }) {
+    const verify = `kubectl get ${kubectlName(repair)} -o yaml`;
+    if (facts.case === "app") {
+      const step = { why: say.changeApp(), change: { run: `kubectl edit ${kubectlName(repair)}` }, undo: say.uninterrupted(), verify };
+      return [{ id: "change-application", risk: "medium", interrupts: say.uninterrupted(), steps: [step], prevent: [] }];
+    }
+    const patch = `kubectl patch ${kubectlName(repair)} --type=json -p '[{"op":"replace","path":"/spec/ports/0/targetPort","value":${JSON.stringify(facts.target ?? "<port>")}}]'`;
+    const step = { why: say.setTarget(), change: { run: patch }, undo: { run: `kubectl edit ${kubectlName(repair)}` }, verify };
+    return [{ id: "correct-target-port", risk: "low", interrupts: say.uninterrupted(), steps: [step], prevent: [] }];
+  },
+
+  manual: {
+    title: { en: "Nothing listens on a Service's target port", zh: "Service 的目标端口无人监听" },
+    page: {
+      en: `The Pods of a Service are ready, and none of them listens on the port to which the Service sends: the number is wrong, no container has a port of that name, or the program listens elsewhere or on 127.0.0.1 only.
+
+**How it looks.** Connections are refused at once by the Pod itself, from everywhere, while the Pod's real port answers. With a name that no container has, the EndpointSlice lacks the port and the node refuses.
+
+**How it is told.** By the sockets inside the Pods. \`containerPort\` is documentation: a port that is not declared may well be open, and a declared one closed.
+
+**When this is not the cause.** If only some nodes or clients are refused, look at rules and policies. A port of several that nothing listens on and nobody calls is only a warning.`,
+      zh: `Service 的 Pod 已就绪,但没有一个在监听 Service 转发到的端口:端口号写错、没有容器声明该名称的端口,或程序监听在别的端口,或只监听 127.0.0.1。
+
+**现象。** 从任何地方访问都会立即被 Pod 自身拒绝,而 Pod 真正的端口可以应答。若使用了不存在的端口名,EndpointSlice 中没有该端口,由节点拒绝。
+
+**如何判定。** 依据 Pod 内的套接字。\`containerPort\` 只是说明:未声明的端口可能开着,已声明的也可能没有监听。
+
+**何时不是它。** 若只有部分节点或客户端被拒绝,应检查规则和策略。多端口 Service 中某个无人监听也无人访问的端口,只作为警告。`,
+    },
+  },
+});

@@ -1,0 +1,23 @@
+/** The pipeline, from evidence to report. Everything in it is pure; the same evidence gives the same report. */
+import { explain } from "./cause/explain.ts";
+import { CHECKS } from "./checks/registry.ts";
+import { type RegisteredCheck, runChecks } from "./checks/run.ts";
+import type { Capture } from "./evidence/capture.ts";
+import { modelOf } from "./model/model.ts";
+import { buildReport } from "./report/build.ts";
+import type { Report } from "./report/report.ts";
+
+export const VERSION = "0.1.0";
+
+export type DiagnoseOptions = {
+  readonly checks?: readonly RegisteredCheck[];
+  /** Milliseconds, for the times that checks took; without it they are 0, and the report depends on the evidence alone. */
+  readonly clock?: () => number;
+};
+
+export function diagnose(capture: Capture, { checks = CHECKS, clock = () => 0 }: DiagnoseOptions = {}): Report {
+  const model = modelOf(capture);
+  const results = runChecks(checks, model, clock);
+  const explanation = explain(results.outcomes, model);
+  return buildReport({ capture, model, checks, results, explanation, version: VERSION });
+}

@@ -1,0 +1,340 @@
+/**
+ * The catalogue of evidence: every kind that netwhy reads, in one table.
+ *
+ * Paths, commands and API calls here are the contract between collecting and diagnosing; a kind is never renamed.
+ * docs/generated/evidence.md is made from it.
+ */
+import { type ApiList, apiListReader, type ItemSchema, jsonLinesReader } from "../parse/api-list.ts";
+import { parseBridgeFdb } from "../parse/bridge-fdb.ts";
+import { parseBridgeLink } from "../parse/bridge-link.ts";
+import { parseClusterFile, parseVersionFile } from "../parse/cluster-file.ts";
+import { parseCniConflist } from "../parse/cni-conflist.ts";
+import { parseConntrack } from "../parse/conntrack.ts";
+import { parseConntrackCount } from "../parse/conntrack-count.ts";
+import { parseConntrackStats } from "../parse/conntrack-stats.ts";
+import { parseIpAddr } from "../parse/ip-addr.ts";
+import { parseIpNeigh } from "../parse/ip-neigh.ts";
+import { parseIpRoute } from "../parse/ip-route.ts";
+import { parseIpRule } from "../parse/ip-rule.ts";
+import { parseIpset } from "../parse/ipset.ts";
+import { parseIptablesSave } from "../parse/iptables-save.ts";
+import { parseIpvsadm } from "../parse/ipvsadm.ts";
+import { parseKernelLog } from "../parse/kernel-log.ts";
+import { parseKubeletConfig } from "../parse/kubelet-config.ts";
+import { type LogDigest, logDigestReader } from "../parse/log-digest.ts";
+import { parseManifest } from "../parse/manifest.ts";
+import * as objects from "../parse/objects.ts";
+import type { Parser } from "../parse/parsed.ts";
+import { parseProbes } from "../parse/probes.ts";
+import { parseProcesses } from "../parse/processes.ts";
+import { parseResolvConf } from "../parse/resolv-conf.ts";
+import { parseSs } from "../parse/ss.ts";
+import { parseSubnetEnv } from "../parse/subnet-env.ts";
+import { parseSysctl } from "../parse/sysctl.ts";
+import { parseTextLines } from "../parse/text-lines.ts";
+import type { Template } from "../text.ts";
+import { type Kind, parsedBy } from "./kind.ts";
+
+function list<T>(resource: string, schema: ItemSchema<T>, hides: Template): Kind<ApiList<T>> {
+  return {
+    path: `${resource}.json`,
+    how: { list: `/${resource}` },
+    open: () => apiListReader(schema),
+    openLines: () => jsonLinesReader(schema),
+    empty: "tells-nothing",
+    hides,
+    sensitivity: "names",
+    cost: "small",
+  };
+}
+
+function onNode<T>(
+  file: string,
+  command: string,
+  parse: Parser<T>,
+  hides: Template,
+  more: Partial<Pick<Kind<T>, "empty" | "cost">> = {},
+): Kind<T> {
+  return {
+    path: `nodes/{node}/${file}`,
+    how: { command, where: "node" },
+    open: parsedBy(parse),
+    empty: "tells-nothing",
+    hides,
+    sensitivity: "plain",
+    cost: "small",
+    ...more,
+  };
+}
+
+function nodeFile<T>(path: string, parse: Parser<T>, hides: Template): Kind<T> {
+  return {
+    path: `nodes/{node}/files${path}`,
+    how: { file: path },
+    open: parsedBy(parse),
+    empty: "tells-nothing",
+    hides,
+    sensitivity: "plain",
+    cost: "small",
+  };
+}
+
+function inPod<T>(file: string, command: string, parse: Parser<T>, hides: Template, empty: Kind<T>["empty"]): Kind<T> {
+  return {
+    path: `nodes/{node}/pods/{namespace}/{pod}/${file}`,
+    how: { command, where: "pod" },
+    open: parsedBy(parse),
+    empty,
+    hides,
+    sensitivity: "plain",
+    cost: "medium",
+  };
+}
+
+function clusterWide<T>(path: string, other: string, parse: Parser<T>, hides: Template): Kind<T> {
+  return {
+    path,
+    how: { other },
+    open: parsedBy(parse),
+    empty: "tells-nothing",
+    hides,
+    sensitivity: "plain",
+    cost: "small",
+  };
+}
+
+function log(path: string, how: Kind<unknown>["how"], hides: Template): Kind<LogDigest> {
+  return {
+    path,
+    how,
+    open: () => logDigestReader(),
+    empty: "nothing-there",
+    hides,
+    sensitivity: "may-hold-secrets",
+    cost: "large",
+  };
+}
+
+const NOTHING_THERE = { empty: "nothing-there" } as const;
+
+export const catalogue = {
+  cluster: clusterWide("cluster.json", "written by the collector", parseClusterFile, {
+    en: "when the evidence was taken",
+    zh: "证据的采集时间",
+  }),
+  version: clusterWide("version.json", "GET /version", parseVersionFile, {
+    en: "the version of Kubernetes",
+    zh: "Kubernetes 版本",
+  }),
+  readyz: clusterWide("readyz.txt", "GET /readyz?verbose", parseTextLines, {
+    en: "whether the API server was ready",
+    zh: "API Server 是否就绪",
+  }),
+
+  pods: list("api/v1/pods", objects.pod, {
+    en: "which Pods exist, where they run and whether they are ready",
+    zh: "有哪些 Pod、运行在哪个节点、是否就绪",
+  }),
+  nodes: list("api/v1/nodes", objects.node, {
+    en: "the nodes, their addresses and Pod ranges",
+    zh: "节点及其地址、Pod 网段",
+  }),
+  namespaces: list("api/v1/namespaces", objects.named, {
+    en: "the labels of namespaces, by which NetworkPolicies select",
+    zh: "命名空间的标签(NetworkPolicy 据此选择)",
+  }),
+  services: list("api/v1/services", objects.service, { en: "what Services demand", zh: "Service 的期望状态" }),
+  endpointslices: list("apis/discovery.k8s.io/*/endpointslices", objects.endpointSlice, {
+    en: "the back ends of Services",
+    zh: "Service 的后端",
+  }),
+  configmaps: list("api/v1/configmaps", objects.configMap, {
+    en: "the configuration of CoreDNS, kube-proxy and the CNI",
+    zh: "CoreDNS、kube-proxy 和 CNI 的配置",
+  }),
+  serviceaccounts: list("api/v1/serviceaccounts", objects.named, {
+    en: "which ServiceAccounts exist",
+    zh: "有哪些 ServiceAccount",
+  }),
+  events: list("api/v1/events", objects.event, { en: "recent events", zh: "近期事件" }),
+  daemonsets: list("apis/apps/*/daemonsets", objects.workload, {
+    en: "which agents belong on which nodes",
+    zh: "哪些节点应当运行哪些代理",
+  }),
+  deployments: list("apis/apps/*/deployments", objects.workload, {
+    en: "how many replicas Deployments ask for",
+    zh: "Deployment 期望的副本数",
+  }),
+  statefulsets: list("apis/apps/*/statefulsets", objects.workload, {
+    en: "how many replicas StatefulSets ask for",
+    zh: "StatefulSet 期望的副本数",
+  }),
+  replicasets: list("apis/apps/*/replicasets", objects.workload, {
+    en: "which Deployment a Pod belongs to",
+    zh: "Pod 属于哪个 Deployment",
+  }),
+  networkpolicies: list("apis/networking.k8s.io/*/networkpolicies", objects.networkPolicy, {
+    en: "which traffic NetworkPolicies allow",
+    zh: "NetworkPolicy 放行哪些流量",
+  }),
+  clusterroles: list("apis/rbac.authorization.k8s.io/*/clusterroles", objects.role, {
+    en: "what ClusterRoles grant",
+    zh: "ClusterRole 授予的权限",
+  }),
+  clusterrolebindings: list("apis/rbac.authorization.k8s.io/*/clusterrolebindings", objects.roleBinding, {
+    en: "to whom ClusterRoles are granted",
+    zh: "ClusterRole 授予了谁",
+  }),
+  roles: list("apis/rbac.authorization.k8s.io/*/roles", objects.role, {
+    en: "what Roles grant",
+    zh: "Role 授予的权限",
+  }),
+  rolebindings: list("apis/rbac.authorization.k8s.io/*/rolebindings", objects.roleBinding, {
+    en: "to whom Roles are granted",
+    zh: "Role 授予了谁",
+  }),
+  leases: list("apis/coordination.k8s.io/*/leases", objects.lease, {
+    en: "whether kubelets and controllers still renew their leases",
+    zh: "kubelet 与控制器是否仍在续租",
+  }),
+  customresourcedefinitions: list("apis/apiextensions.k8s.io/*/customresourcedefinitions", objects.named, {
+    en: "which operators are installed",
+    zh: "安装了哪些 Operator",
+  }),
+
+  iptables: onNode("iptables-save.txt", "iptables-save -c", parseIptablesSave, {
+    en: "what the node does with packets to Services and Pods",
+    zh: "节点如何处理发往 Service 和 Pod 的报文",
+  }, NOTHING_THERE),
+  ip6tables: onNode("ip6tables-save.txt", "ip6tables-save -c", parseIptablesSave, {
+    en: "what the node does with IPv6 packets",
+    zh: "节点如何处理 IPv6 报文",
+  }, NOTHING_THERE),
+  iptablesLegacy: onNode("iptables-legacy-save.txt", "iptables-legacy-save -c", parseIptablesSave, {
+    en: "rules in the other iptables back end",
+    zh: "另一个 iptables 后端中的规则",
+  }, NOTHING_THERE),
+  ipset: onNode("ipset.txt", "ipset save", parseIpset, {
+    en: "the address sets that rules refer to",
+    zh: "规则引用的地址集合",
+  }, NOTHING_THERE),
+  ipvs: onNode("ipvsadm.txt", "ipvsadm -Ln", parseIpvsadm, {
+    en: "the back ends that IPVS delivers to",
+    zh: "IPVS 实际转发到的后端",
+  }),
+  links: onNode("ip-addr.json", "ip -j -d addr", parseIpAddr, {
+    en: "the node's devices and addresses",
+    zh: "节点的网络设备和地址",
+  }),
+  routes: onNode("ip-route.json", "ip -j -d route show table all", parseIpRoute, {
+    en: "the node's routes",
+    zh: "节点的路由",
+  }),
+  routingRules: onNode("ip-rule.json", "ip -j rule", parseIpRule, {
+    en: "the node's policy routing",
+    zh: "节点的策略路由",
+  }),
+  neighbours: onNode("ip-neigh.json", "ip -j neigh", parseIpNeigh, {
+    en: "the node's neighbour table",
+    zh: "节点的邻居表",
+  }, NOTHING_THERE),
+  fdb: onNode("bridge-fdb.json", "bridge -j fdb", parseBridgeFdb, {
+    en: "to which nodes the overlay sends frames",
+    zh: "Overlay 把帧发往哪些节点",
+  }, NOTHING_THERE),
+  bridgePorts: onNode("bridge-link.json", "bridge -j -d link", parseBridgeLink, {
+    en: "the ports of the Pod bridge",
+    zh: "Pod 网桥的端口",
+  }, NOTHING_THERE),
+  conntrack: onNode("conntrack.txt", "conntrack -L", parseConntrack, {
+    en: "which connections the node has seen",
+    zh: "节点见过哪些连接",
+  }, { empty: "nothing-there", cost: "medium" }),
+  conntrackCount: onNode(
+    "conntrack-count.txt",
+    "cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max",
+    parseConntrackCount,
+    { en: "whether the connection-tracking table is full", zh: "连接跟踪表是否已满" },
+  ),
+  conntrackStats: onNode("conntrack-stats.txt", "conntrack -S", parseConntrackStats, {
+    en: "drops of the connection tracking",
+    zh: "连接跟踪的丢包计数",
+  }),
+  sysctls: onNode("sysctl.txt", "sysctl -a", parseSysctl, {
+    en: "the node's kernel parameters, forwarding among them",
+    zh: "节点的内核参数,包括转发开关",
+  }),
+  sockets: onNode("ss.txt", "ss -lntupH", parseSs, {
+    en: "what listens on the node",
+    zh: "节点上有哪些监听端口",
+  }, NOTHING_THERE),
+  kernelLog: onNode("dmesg.txt", "dmesg | tail -n 300", parseKernelLog, {
+    en: "what the kernel complained about",
+    zh: "内核报告的问题",
+  }, NOTHING_THERE),
+  processes: onNode("processes.txt", "ps -eo pid,ppid,user,lstart,args", parseProcesses, {
+    en: "which agents run on the node without being Pods",
+    zh: "节点上有哪些不以 Pod 形式运行的代理",
+  }),
+  nodeResolvConf: onNode("resolv.conf", "cat /etc/resolv.conf", parseResolvConf, {
+    en: "the node's own name servers, to which CoreDNS forwards",
+    zh: "节点自身的域名服务器(CoreDNS 的上游)",
+  }),
+  kubeletConfig: nodeFile("/var/lib/kubelet/config.yaml", parseKubeletConfig, {
+    en: "which DNS server the kubelet gives to Pods",
+    zh: "kubelet 为 Pod 配置的 DNS 服务器",
+  }),
+  subnetEnv: nodeFile("/run/flannel/subnet.env", parseSubnetEnv, {
+    en: "which Pod range flannel serves on the node",
+    zh: "flannel 在该节点使用的 Pod 网段",
+  }),
+  cniConfig: nodeFile("/etc/cni/net.d/{file}", parseCniConflist, {
+    en: "which CNI plugin the node uses",
+    zh: "节点使用的 CNI 插件",
+  }),
+
+  podLinks: inPod("ip-addr.json", "ip -j -d addr", parseIpAddr, {
+    en: "the Pod's interfaces",
+    zh: "Pod 的网卡",
+  }, "tells-nothing"),
+  podRoutes: inPod("ip-route.json", "ip -j route", parseIpRoute, {
+    en: "the Pod's routes",
+    zh: "Pod 的路由",
+  }, "tells-nothing"),
+  podSockets: inPod("ss.txt", "ss -lntupH", parseSs, {
+    en: "what listens inside the Pod",
+    zh: "Pod 内有哪些监听端口",
+  }, "nothing-there"),
+  podResolvConf: inPod("resolv.conf", "cat /etc/resolv.conf", parseResolvConf, {
+    en: "the Pod's resolver configuration",
+    zh: "Pod 的解析配置",
+  }, "tells-nothing"),
+
+  containerLog: log("logs/{namespace}/{pod}/{container}.log", { logs: "current" }, {
+    en: "what the container reports",
+    zh: "容器的日志",
+  }),
+  previousContainerLog: log("logs/{namespace}/{pod}/{container}.previous.log", { logs: "previous" }, {
+    en: "why the container stopped last time",
+    zh: "容器上一次退出的原因",
+  }),
+  kubeletLog: log("nodes/{node}/kubelet.log", { command: "journalctl -u kubelet -n 1500", where: "node" }, {
+    en: "what the kubelet reports",
+    zh: "kubelet 的日志",
+  }),
+
+  manifest: clusterWide("manifest.jsonl", "written by the collector", parseManifest, {
+    en: "which evidence was asked for and arrived whole",
+    zh: "采集了哪些证据、是否完整",
+  }),
+  probes: clusterWide("probes.jsonl", "netwhy probe", parseProbes, {
+    en: "which connections work and which fail",
+    zh: "哪些连接正常、哪些失败",
+  }),
+} satisfies Record<string, Kind<unknown>>;
+
+export type KindId = keyof typeof catalogue;
+export type ValueOf<K extends KindId> = (typeof catalogue)[K] extends Kind<infer T> ? T : never;
+/** The kinds that are lists of API objects. */
+export type ListId = { [K in KindId]: ValueOf<K> extends ApiList<unknown> ? K : never }[KindId];
+export type ObjectOf<K extends ListId> = ValueOf<K> extends ApiList<infer T> ? T : never;

@@ -1,0 +1,38 @@
+/** What the catalogue says of one kind of evidence. */
+import type { Parser, Reader } from "../parse/parsed.ts";
+import { whole } from "../parse/parsed.ts";
+import type { Template } from "../text.ts";
+
+/** Which thing a piece of evidence is about. The names are those in the braces of a kind's path. */
+export type Place = {
+  readonly node?: string;
+  readonly namespace?: string;
+  readonly pod?: string;
+  readonly container?: string;
+  readonly file?: string;
+};
+
+export type Kind<T> = {
+  /** Where it stands in a bundle, e.g. `nodes/{node}/ip-addr.json`; `*` is the version of an API group. */
+  readonly path: string;
+  /** How it is had: a list call to the API, a command on a node, inside a Pod's network namespace, … */
+  readonly how:
+    | { readonly list: string }
+    | { readonly command: string; readonly where: "node" | "pod" }
+    | { readonly file: string }
+    | { readonly logs: "current" | "previous" }
+    | { readonly other: string };
+  readonly open: () => Reader<T>;
+  /** Reads the other form, an object a line (`.jsonl`); lists of the API have it. */
+  readonly openLines?: () => Reader<T>;
+  /** What an empty file means: the tool had nothing to print, or the file tells nothing. */
+  readonly empty: "nothing-there" | "tells-nothing";
+  /** What nobody can tell without it. */
+  readonly hides: Template;
+  readonly sensitivity: "plain" | "names" | "may-hold-secrets";
+  readonly cost: "small" | "medium" | "large";
+};
+
+export function parsedBy<T>(parse: Parser<T>): () => Reader<T> {
+  return () => whole(parse);
+}

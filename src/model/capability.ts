@@ -1,0 +1,111 @@
+/**
+ * Capabilities: what something in the cluster can do for something else, as a name and a subject.
+ *
+ * They are the words in which faults, observations and needs are joined. A field that is missing means "all of them":
+ * `service.rules` of node w1 stands for all Services, with `service` for one.
+ */
+import type { Template } from "../text.ts";
+import { type Ref, ref } from "./ref.ts";
+
+/** Names are for ever. */
+export const CAPABILITIES = {
+  "dns.resolve": { en: "name resolution", zh: "域名解析" },
+  "dns.serve": { en: "cluster DNS answers", zh: "集群 DNS 应答" },
+  "dns.config": { en: "the configuration of CoreDNS is valid", zh: "CoreDNS 配置有效" },
+  "dns.upstream": { en: "CoreDNS reaches its upstream servers", zh: "CoreDNS 能访问上游服务器" },
+  "dns.client": { en: "Pods ask the right DNS server", zh: "Pod 使用正确的 DNS 服务器" },
+  "service.reach": { en: "reaching the Service", zh: "访问 Service" },
+  "service.endpoints": { en: "the Service has ready back ends", zh: "Service 有就绪的后端" },
+  "service.select": { en: "the Service selects Pods", zh: "Service 选中了 Pod" },
+  "service.follow": { en: "EndpointSlices follow the Pods", zh: "EndpointSlice 随 Pod 更新" },
+  "service.rules": { en: "the node's rules deliver the Service", zh: "节点规则正确转发该 Service" },
+  "pod.ready": { en: "the Pods are ready", zh: "Pod 就绪" },
+  "pod.listen": { en: "the Pods listen on the target port", zh: "Pod 监听目标端口" },
+  "pod.attach": { en: "Pods are connected to the network", zh: "Pod 已接入网络" },
+  "pod.reach": { en: "reaching Pods", zh: "访问 Pod" },
+  "policy.allow": { en: "NetworkPolicies allow the traffic", zh: "NetworkPolicy 放行该流量" },
+  "pod-network.entries": { en: "the node's routes to other nodes' Pods", zh: "节点通往其他节点 Pod 的路由表项" },
+  "pod-network.ranges": { en: "Pod ranges that fit together", zh: "Pod 网段互不冲突" },
+  "node.forward": { en: "the node forwards packets of Pods", zh: "节点转发 Pod 的报文" },
+  "node.masquerade": { en: "the node gives packets of Pods that leave the cluster its own address", zh: "节点为出集群的 Pod 报文做源地址转换" },
+  "node.tunnel": { en: "the node sends and receives encapsulated packets", zh: "节点收发封装报文" },
+  "node.track": { en: "the node has room for new connections", zh: "节点的连接跟踪表有空位" },
+  "node.up": { en: "the node works", zh: "节点正常" },
+  "node.reach": { en: "reaching the node", zh: "访问节点" },
+  "underlay.carry": { en: "the network between the nodes carries the Pods' packets", zh: "节点之间的网络能传送 Pod 报文" },
+  "underlay.carry-large": { en: "the network between the nodes carries large packets", zh: "节点之间的网络能传送大报文" },
+  "outside.reach": { en: "reaching the outside", zh: "访问集群外部" },
+  "component.permit": { en: "the component may do its work", zh: "组件拥有所需权限" },
+  "component.run": { en: "the component runs", zh: "组件正常运行" },
+  "component.learn": { en: "the component follows changes", zh: "组件能跟踪变化" },
+  "api.reach": { en: "the node reaches the API server", zh: "节点能访问 API Server" },
+  "api.serve": { en: "the API server answers", zh: "API Server 应答" },
+} as const satisfies Record<string, Template>;
+
+/** These can work for one packet and fail for the next: one success does not prove them. */
+export const PARTIAL: ReadonlySet<string> = new Set<keyof typeof CAPABILITIES>([
+  "service.rules",
+  "service.endpoints",
+  "dns.serve",
+  "dns.upstream",
+  "pod.listen",
+  "pod.ready",
+  "node.track",
+]);
+
+export type CapabilityName = keyof typeof CAPABILITIES;
+
+export type Capability = {
+  readonly name: CapabilityName;
+  readonly node?: string;
+  /** The other node, of a pair. */
+  readonly peer?: string;
+  /** `namespace/name`, or `namespace/name:port` for one port. */
+  readonly service?: string;
+  /** `namespace/name` */
+  readonly pod?: string;
+  /** refId of a NetworkPolicy. */
+  readonly policy?: string;
+  /** refId of what the component runs as. */
+  readonly component?: string;
+  readonly zone?: "cluster" | "external";
+};
+
+const FIELDS = ["node", "peer", "component", "service", "pod", "policy", "zone"] as const;
+
+/** Equal for equal capabilities. */
+export function capabilityId(capability: Capability): string {
+  return [capability.name, ...FIELDS.map((field) => capability[field] ?? "")].join("|");
+}
+
+/** Whether `wide` is about everything that `narrow` is about. */
+export function covers(wide: Capability, narrow: Capability): boolean {
+  if (wide.name !== narrow.name) return false;
+  return FIELDS.every((field) => {
+    const value = wide[field];
+    if (value === undefined || value === narrow[field]) return true;
+    // a Service stands for all its ports
+    return field === "service" && narrow.service?.startsWith(`${value}:`) === true;
+  });
+}
+
+/** The object that a reader would look at. */
+export function subjectOf(capability: Capability): Ref {
+  const { pod, service, policy, component, node } = capability;
+  if (pod !== undefined) return namespaced("Pod", pod);
+  if (service !== undefined) return namespaced("Service", service.split(":")[0]!);
+  if (policy !== undefined) return parseRefId(policy);
+  if (component !== undefined) return parseRefId(component);
+  if (node !== undefined) return ref("Node", node);
+  return ref("Cluster", "cluster");
+}
+
+function namespaced(kind: string, key: string): Ref {
+  const slash = key.indexOf("/");
+  return slash < 0 ? ref(kind, key) : ref(kind, key.slice(slash + 1), key.slice(0, slash));
+}
+
+function parseRefId(id: string): Ref {
+  const [kind, second, third] = id.split("/");
+  return third === undefined ? ref(kind!, second!) : ref(kind!, third, second!);
+}

@@ -1,0 +1,175 @@
+/**
+ * The components of this cluster: which there are, as what they run, where they belong and where they are.
+ *
+ * They are found by what they are (image and process), not by one name or namespace. That a component is not found says
+ * nothing: k3s, managed and OpenShift clusters do the same work in other ways.
+ */
+import type { Capture } from "../../evidence/capture.ts";
+import { known } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import type { PodSpec, Workload } from "../../parse/objects.ts";
+import { daemonPodBelongs, type Nodes } from "../nodes.ts";
+import type { Objects } from "../objects.ts";
+import type { Pods, PodView } from "../pods.ts";
+import type { Account } from "../rbac.ts";
+import { type Ref, ref, refId } from "../ref.ts";
+import { COMPONENTS, type ComponentDefinition, type Duty, imageRepository, imageTag } from "./definitions.ts";
+
+export type Component = {
+  readonly definition: ComponentDefinition;
+  /** Those of its definition, and what its configuration adds: Cilium may replace kube-proxy. */
+  readonly duties: readonly Duty[];
+  /** What it runs as: a DaemonSet, Deployment, StatefulSet; for static Pods and loose Pods the Pod. */
+  readonly ref: Ref;
+  readonly workload?: Workload;
+  readonly spec?: PodSpec;
+  readonly account?: Account;
+  readonly version?: string;
+  readonly pods: readonly PodView[];
+  /** Its workload does not exist; what it left behind says that it belongs here. */
+  readonly leftBehind?: Evidence;
+  /** For DaemonSets: whether its Pod belongs on this node; undefined if that cannot be told, or it is none. */
+  belongsOn(node: string): boolean | undefined;
+};
+
+export interface Components {
+  readonly all: readonly Component[];
+  withDuty(duty: Duty): readonly Component[];
+  byId(id: string): readonly Component[];
+  byRef(ref: Ref): Component | undefined;
+  /** Processes of a component on a node, wherever they come from; undefined if the node's processes were not seen. */
+  processes(definition: ComponentDefinition, node: string): readonly Evidence[] | undefined;
+  /** Whether every workload of the cluster is known, so that one that is not found does not exist. */
+  readonly whole: boolean;
+}
+
+export function definitionOf(id: string): ComponentDefinition {
+  const definition = COMPONENTS.find((candidate) => candidate.id === id);
+  if (!definition) throw new Error(`there is no component ${id}`);
+  return definition;
+}
+
+function definitionFor(spec: PodSpec): { definition: ComponentDefinition; image: string } | undefined {
+  for (const { image } of spec.containers) {
+    if (!image) continue;
+    const repository = imageRepository(image);
+    const definition = COMPONENTS.find((candidate) => candidate.image.test(repository));
+    if (definition) return { definition, image };
+  }
+  return undefined;
+}
+
+type Found = { ref: Ref; spec: PodSpec; workload?: Workload; pods: readonly PodView[] };
+
+function workloadsOf(objects: Objects, pods: Pods): Found[] {
+  const found: Found[] = [];
+  const kinds = [
+    ["daemonsets", "DaemonSet"],
+    ["deployments", "Deployment"],
+    ["statefulsets", "StatefulSet"],
+  ] as const;
+  for (const [list, kind] of kinds) {
+    for (const workload of objects.all(list)) {
+      const owner = ref(kind, workload.metadata.name, workload.metadata.namespace);
+      found.push({ ref: owner, spec: workload.spec.template.spec, workload, pods: pods.ownedBy(owner) });
+    }
+  }
+  const known = new Set(found.map((workload) => refId(workload.ref)));
+  for (const pod of pods.all) {
+    // of a workload that was not seen, its Pods tell; static Pods have none
+    const owner = pod.owner ?? pod.ref;
+    if (known.has(refId(owner)) || !definitionFor(pod.object.spec)) continue;
+    known.add(refId(owner));
+    found.push({ ref: owner, spec: pod.object.spec, pods: pod.owner ? pods.ownedBy(pod.owner) : [pod] });
+  }
+  return found;
+}
+
+/** `kube-proxy-replacement` in cilium-config: true, or strict and partial before 1.14. */
+function replacesKubeProxy(objects: Objects): boolean {
+  return objects
+    .all("configmaps")
+    .some(({ metadata, data }) => metadata.name === "cilium-config" && /^(true|strict|partial)$/.test(data?.["kube-proxy-replacement"] ?? ""));
+}
+
+function dutiesOf(definition: ComponentDefinition, objects: Objects): readonly Duty[] {
+  return definition.id === "cilium" && replacesKubeProxy(objects) ? [...definition.duties, "service-proxy"] : definition.duties;
+}
+
+function componentOf({ ref: self, spec, workload, pods }: Found, nodes: Nodes, objects: Objects): Component | undefined {
+  const match = definitionFor(spec);
+  if (!match) return undefined;
+  const version = imageTag(match.image);
+  const isStatic = self.kind === "Pod";
+  return {
+    definition: match.definition,
+    duties: dutiesOf(match.definition, objects),
+    ref: self,
+    spec,
+    pods,
+    ...(workload && { workload }),
+    ...(version !== undefined && { version }),
+    ...(!isStatic && {
+      account: { namespace: self.namespace ?? "", name: spec.serviceAccountName || "default" },
+    }),
+    belongsOn(name) {
+      const node = nodes.get(name)?.object;
+      if (self.kind !== "DaemonSet" || !workload || !node) return undefined;
+      return daemonPodBelongs(workload.spec.template.spec, node);
+    },
+  };
+}
+
+/** Controllers that run inside kube-controller-manager under accounts of their own. */
+function controllersOf(objects: Objects): Component[] {
+  return COMPONENTS.flatMap((definition) => {
+    if (!definition.account) return [];
+    const { namespace, name } = definition.account;
+    if (objects.find("serviceaccounts", name, namespace).state !== "present") return [];
+    const self = ref("ServiceAccount", name, namespace);
+    return { definition, duties: definition.duties, ref: self, account: definition.account, pods: [], belongsOn: () => undefined };
+  });
+}
+
+/** Components whose workload is gone while their configuration is still there, and that run in no other way. */
+function vanishedOf(capture: Capture, objects: Objects, nodes: Nodes, found: readonly Component[]): Component[] {
+  const isKnown = (["daemonsets", "deployments", "statefulsets", "pods"] as const).every((list) => objects.isWhole(list));
+  if (!isKnown) return [];
+  return COMPONENTS.flatMap((definition) => {
+    const { marker } = definition;
+    if (!marker || found.some((component) => component.definition === definition)) return [];
+    const map = objects
+      .all("configmaps")
+      .find(({ metadata }) => metadata.name === marker.configMap && marker.namespaces.includes(metadata.namespace ?? ""));
+    const runs = nodes.all.some(({ name }) => processesOf(capture, definition, name)?.length);
+    const isReplaced = found.some(({ duties }) => definition.duties.every((duty) => duties.includes(duty)));
+    if (!map || runs || isReplaced) return [];
+    const self = ref(marker.workload.kind, marker.workload.name, map.metadata.namespace);
+    const leftBehind = objects.quote("configmaps", map, `ConfigMap ${map.metadata.namespace}/${map.metadata.name}`);
+    return { definition, duties: definition.duties, ref: self, pods: [], leftBehind, belongsOn: () => marker.workload.kind === "DaemonSet" || undefined };
+  });
+}
+
+function processesOf(capture: Capture, { process }: ComponentDefinition, node: string): readonly Evidence[] | undefined {
+  const observed = capture.get("processes", { node });
+  const processes = known(observed);
+  return processes
+    ?.filter(({ command }) => process.test(command))
+    .map(({ command, line }) => quoteOf({ ...observed.origin, line }, command));
+}
+
+export function componentsOf(capture: Capture, objects: Objects, pods: Pods, nodes: Nodes): Components {
+  const running = workloadsOf(objects, pods)
+    .map((workload) => componentOf(workload, nodes, objects))
+    .filter((component) => component !== undefined);
+  const all = [...running, ...controllersOf(objects), ...vanishedOf(capture, objects, nodes, running)];
+  const byRef = new Map(all.map((component) => [refId(component.ref), component]));
+  return {
+    all,
+    withDuty: (duty) => all.filter(({ duties }) => duties.includes(duty)),
+    byId: (id) => all.filter(({ definition }) => definition.id === id),
+    byRef: (wanted) => byRef.get(refId(wanted)),
+    processes: (definition, node) => processesOf(capture, definition, node),
+    whole: objects.isWhole("daemonsets") && objects.isWhole("deployments") && objects.isWhole("pods"),
+  };
+}

@@ -1,0 +1,130 @@
+/** Name resolution as it is configured: which server Pods ask, who answers, and where it asks in turn. */
+import type { Capture } from "../evidence/capture.ts";
+import { known, type Observed } from "../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../evidence/origin.ts";
+import { canonicalIp, parseIp } from "../net/ip.ts";
+import { type Corefile, type CorefileDirective, parseCorefile } from "../parse/corefile.ts";
+import type { ConfigMap } from "../parse/objects.ts";
+import type { ResolvConf } from "../parse/resolv-conf.ts";
+import type { Component, Components } from "./components/components.ts";
+import type { Nodes } from "./nodes.ts";
+import type { Objects } from "./objects.ts";
+import type { Pods, PodView } from "./pods.ts";
+import { type Ref, ref } from "./ref.ts";
+import type { Services, ServiceView } from "./services/services.ts";
+
+export type DnsServer = {
+  readonly component: Component;
+  /** Its configuration, if it was seen. */
+  readonly configMap?: Ref;
+  readonly corefile?: Corefile;
+  readonly map?: ConfigMap;
+};
+
+/** Where CoreDNS forwards queries for a zone. */
+export type DnsForward = {
+  readonly zone: string;
+  /** Addresses with ports, or paths of resolv.conf files. */
+  readonly to: readonly string[];
+  readonly line: number;
+  readonly server: DnsServer;
+};
+
+export interface Dns {
+  /** The Services that answer cluster DNS: those that select the DNS servers' Pods or bear their name. */
+  readonly services: readonly ServiceView[];
+  readonly servers: readonly DnsServer[];
+  readonly forwards: readonly DnsForward[];
+  /** cluster.local, unless configured otherwise. */
+  readonly domain: string;
+  /** The DNS addresses that the kubelet of a node gives to its Pods. */
+  clusterDnsOf(node: string): { readonly addresses: readonly string[]; readonly evidence: Evidence } | undefined;
+  /** The resolver configuration that a Pod runs with. */
+  resolverOf(pod: PodView): Observed<ResolvConf>;
+  /** The name servers of a node, which Pods with dnsPolicy Default use, CoreDNS among them. */
+  nodeResolver(node: string): Observed<ResolvConf>;
+  /** Whether an address is one of a node-local cache (link-local, or bound to a node's own device). */
+  isNodeLocal(address: string): boolean;
+}
+
+function configOf(component: Component, objects: Objects): { map: ConfigMap; ref: Ref } | undefined {
+  const names = new Set((component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name));
+  const map = objects
+    .all("configmaps")
+    .find(({ metadata, data }) => metadata.namespace === component.ref.namespace && names.has(metadata.name) && data?.Corefile !== undefined);
+  return map && { map, ref: ref("ConfigMap", map.metadata.name, map.metadata.namespace) };
+}
+
+function serverOf(component: Component, objects: Objects): DnsServer {
+  const config = configOf(component, objects);
+  if (!config) return { component };
+  return { component, configMap: config.ref, map: config.map, corefile: parseCorefile(config.map.data?.Corefile ?? "").value };
+}
+
+/** `forward FROM TO…`, and `proxy` of old releases. */
+function forwardsOf(server: DnsServer): DnsForward[] {
+  const isForward = ({ name }: CorefileDirective) => name === "forward" || name === "proxy";
+  return (server.corefile?.servers ?? []).flatMap(({ directives }) =>
+    directives.filter(isForward).map(({ args: [zone = ".", ...to], line }) => ({ zone, to, line, server })),
+  );
+}
+
+function domainOf(servers: readonly DnsServer[], capture: Capture): string {
+  for (const { observed } of capture.all("kubeletConfig")) {
+    const domain = known(observed)?.clusterDomain;
+    if (domain) return domain.replace(/\.$/, "");
+  }
+  for (const { corefile } of servers) {
+    for (const { directives } of corefile?.servers ?? []) {
+      const zone = directives.find(({ name }) => name === "kubernetes")?.args[0];
+      if (zone) return zone.replace(/\.$/, "");
+    }
+  }
+  return "cluster.local";
+}
+
+const LINK_LOCAL = /^(169\.254\.|fe80:)/;
+
+export function dnsOf(
+  capture: Capture,
+  objects: Objects,
+  nodes: Nodes,
+  pods: Pods,
+  services: Services,
+  components: Components,
+): Dns {
+  const servers = components.withDuty("cluster-dns").map((component) => serverOf(component, objects));
+  const serverPods = new Set(servers.flatMap(({ component }) => component.pods.map(({ key }) => key)));
+  const isDns = (service: ServiceView) =>
+    service.ports.some(({ port }) => port === 53) &&
+    (service.name === "kube-dns" ||
+      service.object.metadata.labels?.["k8s-app"] === "kube-dns" ||
+      services.selected(service).some(({ key }) => serverPods.has(key)));
+  return {
+    services: services.all.filter(isDns),
+    servers,
+    forwards: servers.flatMap(forwardsOf),
+    domain: domainOf(servers, capture),
+    clusterDnsOf(node) {
+      const observed = capture.get("kubeletConfig", { node });
+      const addresses = known(observed)?.clusterDNS;
+      if (!addresses) return undefined;
+      const canonical = addresses.map((address) => canonicalIp(address) ?? address);
+      return { addresses: canonical, evidence: quoteOf(observed.origin, `clusterDNS: ${addresses.join(", ")}`) };
+    },
+    resolverOf: (pod) => capture.get("podResolvConf", { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name }),
+    nodeResolver: (node) => capture.get("nodeResolvConf", { node }),
+    isNodeLocal: (address) => LINK_LOCAL.test(address) || nodeHasAddress(capture, nodes, pods, address),
+  };
+}
+
+function nodeHasAddress(capture: Capture, nodes: Nodes, pods: Pods, address: string): boolean {
+  if (!parseIp(address) || pods.byAddress(address)) return false;
+  if (nodes.byAddress(address)) return true;
+  // NodeLocal DNSCache binds the cluster DNS address to a dummy device of every node; kube-ipvs0 binds all cluster IPs
+  return nodes.all.some(({ name }) =>
+    (known(capture.get("links", { node: name })) ?? []).some(
+      (link) => link.name === "nodelocaldns" && link.addresses.some(({ local }) => local === address),
+    ),
+  );
+}

@@ -1,0 +1,91 @@
+/** The forwarding plane of a node: what its kernel holds, as far as it was seen. */
+import type { Capture } from "../../evidence/capture.ts";
+import { type Observed, partOf, present } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import { canonicalIp } from "../../net/ip.ts";
+import type { BridgePort } from "../../parse/bridge-link.ts";
+import type { ConntrackEntry } from "../../parse/conntrack.ts";
+import type { ConntrackCount } from "../../parse/conntrack-count.ts";
+import type { FdbEntry } from "../../parse/bridge-fdb.ts";
+import type { Link } from "../../parse/ip-addr.ts";
+import type { Neighbour } from "../../parse/ip-neigh.ts";
+import type { Route } from "../../parse/ip-route.ts";
+import type { RoutingRule } from "../../parse/ip-rule.ts";
+import type { Ipset } from "../../parse/ipset.ts";
+import type { IptablesSave } from "../../parse/iptables-save.ts";
+import type { VirtualServer } from "../../parse/ipvsadm.ts";
+import type { ListeningSocket } from "../../parse/ss.ts";
+
+export type NodePlane = {
+  readonly node: string;
+  readonly links: Observed<readonly Link[]>;
+  readonly routes: Observed<readonly Route[]>;
+  readonly routingRules: Observed<readonly RoutingRule[]>;
+  readonly neighbours: Observed<readonly Neighbour[]>;
+  readonly fdb: Observed<readonly FdbEntry[]>;
+  readonly bridgePorts: Observed<readonly BridgePort[]>;
+  readonly iptables: Observed<IptablesSave>;
+  readonly iptablesLegacy: Observed<IptablesSave>;
+  readonly ipsets: Observed<readonly Ipset[]>;
+  readonly ipvs: Observed<readonly VirtualServer[]>;
+  readonly conntrack: Observed<readonly ConntrackEntry[]>;
+  readonly conntrackCount: Observed<ConntrackCount>;
+  readonly sockets: Observed<readonly ListeningSocket[]>;
+  /** Addresses of the node itself, canonical. */
+  readonly localAddresses: Observed<ReadonlySet<string>>;
+  /** A kernel parameter. One that is not listed is unknown: lists of them are filtered. */
+  sysctl(key: string): Observed<{ readonly value: string; readonly evidence: Evidence }>;
+};
+
+export interface Forwarding {
+  of(node: string): NodePlane;
+}
+
+export function forwardingOf(capture: Capture): Forwarding {
+  const planes = new Map<string, NodePlane>();
+  return {
+    of(node) {
+      const known = planes.get(node);
+      if (known) return known;
+      const plane = planeOf(capture, node);
+      planes.set(node, plane);
+      return plane;
+    },
+  };
+}
+
+function planeOf(capture: Capture, node: string): NodePlane {
+  const links = capture.get("links", { node });
+  const sysctls = capture.get("sysctls", { node });
+  return {
+    node,
+    links,
+    routes: capture.get("routes", { node }),
+    routingRules: capture.get("routingRules", { node }),
+    neighbours: capture.get("neighbours", { node }),
+    fdb: capture.get("fdb", { node }),
+    bridgePorts: capture.get("bridgePorts", { node }),
+    iptables: capture.get("iptables", { node }),
+    iptablesLegacy: capture.get("iptablesLegacy", { node }),
+    ipsets: capture.get("ipset", { node }),
+    ipvs: capture.get("ipvs", { node }),
+    conntrack: capture.get("conntrack", { node }),
+    conntrackCount: capture.get("conntrackCount", { node }),
+    sockets: capture.get("sockets", { node }),
+    localAddresses: localAddresses(links),
+    sysctl(key) {
+      const found = partOf(sysctls, (all) => all.get(key));
+      if (found.state === "absent") return { state: "unknown", why: { reason: "not-collected" }, origin: found.origin };
+      if (found.state === "unknown") return found;
+      const { value, line } = found.value;
+      const origin = { ...found.origin, line };
+      return present({ value, evidence: quoteOf(origin, `${key} = ${value}`) }, origin);
+    },
+  };
+}
+
+function localAddresses(links: Observed<readonly Link[]>): Observed<ReadonlySet<string>> {
+  if (links.state !== "present") return links;
+  const texts = links.value.flatMap(({ addresses }) => addresses.map(({ local }) => canonicalIp(local) ?? local));
+  return present(new Set(texts), links.origin, links.gaps);
+}

@@ -1,0 +1,68 @@
+/** What programs said: the condensed logs of containers and kubelets. */
+import type { Capture, Captured } from "../evidence/capture.ts";
+import { known } from "../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../evidence/origin.ts";
+import type { LogDigest, LogEntry } from "../parse/log-digest.ts";
+import type { LogLine } from "../parse/log-line.ts";
+import { isCurrent } from "./observations.ts";
+import type { PodView } from "./pods.ts";
+import type { CaptureTime } from "./time.ts";
+
+export type Saying = {
+  readonly entry: LogEntry;
+  /** It was still being said when the evidence was taken. */
+  readonly current: boolean;
+  readonly evidence: Evidence;
+  readonly place: Captured<LogDigest>["place"];
+};
+
+export interface Logs {
+  /** What containers of a Pod said that matches, in the current and the previous run, oldest first. */
+  said(pod: PodView, pattern: RegExp): readonly Saying[];
+  /** What any container said. */
+  saidAnywhere(pattern: RegExp): readonly Saying[];
+  kubeletSaid(node: string, pattern: RegExp): readonly Saying[];
+  /** The last lines of a container's latest finished run, or of its present one. */
+  lastWords(pod: PodView, container: string): { readonly lines: readonly LogLine[]; quote(line: LogLine): Evidence } | undefined;
+}
+
+export function logsOf(capture: Capture, time: CaptureTime): Logs {
+  function sayings(captured: readonly Captured<LogDigest>[], pattern: RegExp): Saying[] {
+    return captured.flatMap(({ place, observed }) =>
+      (known(observed)?.entries ?? [])
+        .filter(({ last, first }) => pattern.test(last.message) || pattern.test(first.message))
+        .map((entry) => ({
+          entry,
+          place,
+          current: isCurrent(entry, time),
+          evidence: quoteOf({ ...observed.origin, line: entry.last.line }, entry.last.message, entry.last.at),
+        })),
+    );
+  }
+  const ofPod = (pod: PodView): Captured<LogDigest>[] => {
+    const containers = [...(pod.object.spec.initContainers ?? []), ...pod.object.spec.containers];
+    return containers.flatMap(({ name }) => {
+      const place = { namespace: pod.namespace, pod: pod.name, container: name };
+      return [
+        { place, observed: capture.get("previousContainerLog", place) },
+        { place, observed: capture.get("containerLog", place) },
+      ];
+    });
+  };
+  return {
+    said: (pod, pattern) => sayings(ofPod(pod), pattern),
+    saidAnywhere: (pattern) => sayings([...capture.all("previousContainerLog"), ...capture.all("containerLog")], pattern),
+    kubeletSaid: (node, pattern) => sayings([{ place: { node }, observed: capture.get("kubeletLog", { node }) }], pattern),
+    lastWords(pod, container) {
+      const place = { namespace: pod.namespace, pod: pod.name, container };
+      const previous = capture.get("previousContainerLog", place);
+      const observed = previous.state === "present" && previous.value.tail.length > 0 ? previous : capture.get("containerLog", place);
+      const digest = known(observed);
+      if (!digest) return undefined;
+      return {
+        lines: digest.tail,
+        quote: (line) => quoteOf({ ...observed.origin, line: line.line }, line.message, line.at),
+      };
+    },
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * The model: one vocabulary for every cluster, in parts that answer questions and never judge.
+ *
+ * Parts are made when they are first asked for, and only once.
+ */
+import type { Capture } from "../evidence/capture.ts";
+import type { Change } from "./change.ts";
+import { captureWith } from "./changes.ts";
+import { type Components, componentsOf } from "./components/components.ts";
+import { type Dns, dnsOf } from "./dns.ts";
+import { type Flannel, flannelOf } from "./flannel.ts";
+import { type Forwarding, forwardingOf } from "./forwarding/plane.ts";
+import { type Logs, logsOf } from "./logs.ts";
+import { type Needs, needsOf } from "./needs.ts";
+import { type Nodes, nodesOf } from "./nodes.ts";
+import { type Objects, objectsOf } from "./objects.ts";
+import { type Observations, observationsOf } from "./observations.ts";
+import { type Pods, podsOf } from "./pods.ts";
+import { type Policies, policiesOf } from "./policies.ts";
+import { type Proxy, proxyOf } from "./proxy.ts";
+import { type Ranges, rangesOf } from "./ranges.ts";
+import { type Rbac, rbacOf } from "./rbac.ts";
+import { type Services, servicesOf } from "./services/services.ts";
+import { type Sockets, socketsOf } from "./sockets.ts";
+import { type CaptureTime, captureTime } from "./time.ts";
+import { type Tunnels, tunnelsOf } from "./tunnels.ts";
+
+export type ModelParts = {
+  readonly time: CaptureTime;
+  readonly objects: Objects;
+  readonly nodes: Nodes;
+  readonly pods: Pods;
+  readonly services: Services;
+  readonly rbac: Rbac;
+  readonly components: Components;
+  readonly logs: Logs;
+  readonly forwarding: Forwarding;
+  readonly flannel: Flannel;
+  readonly tunnels: Tunnels;
+  readonly sockets: Sockets;
+  readonly proxy: Proxy;
+  readonly policies: Policies;
+  readonly dns: Dns;
+  readonly ranges: Ranges;
+  readonly needs: Needs;
+  readonly observations: Observations;
+};
+
+export type ModelPart = keyof ModelParts;
+
+export type ClusterModel = ModelParts & {
+  /** The model of the cluster as it would be after these changes. */
+  with(changes: readonly Change[]): ClusterModel;
+};
+
+type Makers = { readonly [P in ModelPart]: (model: ModelParts, capture: Capture) => ModelParts[P] };
+
+const MAKERS: Makers = {
+  time: (_, capture) => captureTime(capture),
+  objects: (_, capture) => objectsOf(capture),
+  nodes: ({ objects }, capture) => nodesOf(capture, objects),
+  pods: ({ objects }) => podsOf(objects),
+  services: ({ objects, pods, nodes }) => servicesOf(objects, pods, nodes),
+  rbac: ({ objects }) => rbacOf(objects),
+  components: ({ objects, pods, nodes }, capture) => componentsOf(capture, objects, pods, nodes),
+  logs: ({ time }, capture) => logsOf(capture, time),
+  forwarding: (_, capture) => forwardingOf(capture),
+  flannel: ({ objects, nodes, components, forwarding }) => flannelOf(objects, nodes, components, forwarding),
+  sockets: (_, capture) => socketsOf(capture),
+  tunnels: ({ nodes, forwarding, flannel }) => tunnelsOf(nodes, forwarding, flannel),
+  proxy: ({ objects, nodes, services, components, forwarding }) =>
+    proxyOf({ objects, nodes, services, components, forwarding }),
+  policies: ({ objects, pods, nodes, components, forwarding }) =>
+    policiesOf(objects, pods, nodes, components, forwarding),
+  dns: ({ objects, nodes, pods, services, components }, capture) =>
+    dnsOf(capture, objects, nodes, pods, services, components),
+  ranges: ({ objects, nodes, components, flannel }, capture) =>
+    rangesOf(capture, objects, nodes, components, flannel),
+  needs: ({ nodes, pods, services, components, policies, dns }) =>
+    needsOf({ nodes, pods, services, components, policies, dns }),
+  observations: ({ time, nodes, pods, services, dns, needs }, capture) =>
+    observationsOf(capture, { time, nodes, pods, services, dns, needs }),
+};
+
+export const MODEL_PARTS = Object.keys(MAKERS) as ModelPart[];
+
+export function modelOf(capture: Capture): ClusterModel {
+  const made: Partial<Record<ModelPart, unknown>> = {};
+  const model = { with: (changes: readonly Change[]) => modelOf(captureWith(capture, changes)) } as ClusterModel;
+  for (const part of MODEL_PARTS) {
+    Object.defineProperty(model, part, {
+      enumerable: true,
+      get() {
+        made[part] ??= MAKERS[part](model, capture);
+        return made[part];
+      },
+    });
+  }
+  return model;
+}

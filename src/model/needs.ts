@@ -1,0 +1,302 @@
+/**
+ * What every capability needs: the one place that says what depends on what.
+ *
+ * A need is all-of or any-of, and either "now" (without it, it does not work) or "to follow change" (without it, it keeps
+ * working as it is, and only what changed since is wrong). The trees are made on demand, for what was observed or found
+ * faulty, never for all pairs of anything.
+ */
+import type { Capability } from "./capability.ts";
+import type { Component, Components } from "./components/components.ts";
+import type { Dns } from "./dns.ts";
+import type { Nodes } from "./nodes.ts";
+import type { Pods, PodView } from "./pods.ts";
+import type { PolicyEnd, Policies, PolicyView } from "./policies.ts";
+import { refId } from "./ref.ts";
+import type { ServiceEndpoint, ServicePort, Services } from "./services/services.ts";
+
+export type Need =
+  | { readonly is: "capability"; readonly of: Capability }
+  /** Works on without it, but does not follow changes and does not survive a restart. */
+  | { readonly is: "to-follow-change"; readonly of: Capability }
+  | { readonly is: "all"; readonly of: readonly Need[] }
+  | { readonly is: "any"; readonly of: readonly Need[] }
+  /** It may depend on it: whether it does is not known. */
+  | { readonly is: "perhaps"; readonly of: Need }
+  /** A policy that is meant so denies it. */
+  | { readonly is: "denied"; readonly by: readonly PolicyView[]; readonly direction: "ingress" | "egress" };
+
+/** Where a connection begins. */
+export type Client = {
+  readonly node: string;
+  readonly network: "pod" | "host";
+  readonly pod?: PodView;
+  /** `namespace/name`, also of a Pod that is gone or was not seen. */
+  readonly podKey?: string;
+};
+
+export interface Needs {
+  /** What a capability needs; undefined if it needs nothing that we model. */
+  of(capability: Capability): Need | undefined;
+  reachPod(client: Client, pod: PodView, port?: { protocol: string; number: number }): Need;
+  /** An address in a node's Pod range that belongs to no Pod that we know. */
+  reachPodRange(client: Client, node: string): Need;
+  reachService(client: Client, port: ServicePort): Need;
+  reachNodePort(client: Client, node: string, port: ServicePort): Need;
+  reachNode(client: Client, node: string): Need;
+  reachOutside(client: Client): Need;
+  resolve(client: Client, zone: "cluster" | "external", server: ServicePort | undefined): Need;
+}
+
+export const all = (...of: readonly (Need | undefined)[]): Need => {
+  const needs = of.filter((need) => need !== undefined);
+  return needs.length === 1 ? needs[0]! : { is: "all", of: needs };
+};
+export const any = (of: readonly Need[]): Need => (of.length === 1 ? of[0]! : { is: "any", of });
+export const perhaps = (of: Need): Need => ({ is: "perhaps", of });
+const now = (of: Capability): Need => ({ is: "capability", of });
+const toFollow = (of: Capability): Need => ({ is: "to-follow-change", of });
+
+type Parts = {
+  readonly nodes: Nodes;
+  readonly pods: Pods;
+  readonly services: Services;
+  readonly components: Components;
+  readonly policies: Policies;
+  readonly dns: Dns;
+};
+
+/** A pair of nodes has one underlay, whichever way. */
+export function pair(a: string, b: string): { readonly node: string; readonly peer: string } {
+  return a < b ? { node: a, peer: b } : { node: b, peer: a };
+}
+
+export function needsOf({ nodes, pods, services, components, policies, dns }: Parts): Needs {
+  const componentOn = (duty: Parameters<Components["withDuty"]>[0], node: string | undefined): Component[] => {
+    const candidates = components.withDuty(duty);
+    const here = node === undefined ? [] : candidates.filter((c) => c.belongsOn(node) ?? c.pods.some((pod) => pod.node === node));
+    return here.length > 0 ? here : [...candidates];
+  };
+  const learns = (duty: Parameters<Components["withDuty"]>[0], node: string | undefined): Need | undefined => {
+    const agents = componentOn(duty, node);
+    if (agents.length === 0) return undefined;
+    return all(...agents.map((agent) => toFollow(on(node, { name: "component.learn", component: refId(agent.ref) }))));
+  };
+  const on = (node: string | undefined, capability: Capability): Capability =>
+    node === undefined ? capability : { ...capability, node };
+
+  function policyNeed(from: PolicyEnd, to: PolicyEnd, protocol: string, port: number): Need | undefined {
+    if (policies.enforcement !== "enforced") return undefined;
+    const verdict = policies.verdict(from, to, { protocol, port });
+    return verdict.state === "denied" ? { is: "denied", by: verdict.by, direction: verdict.direction } : undefined;
+  }
+
+  const endOf = (client: Client): PolicyEnd =>
+    client.network === "pod" && client.pod
+      ? { pod: client.pod }
+      : { address: nodes.get(client.node)?.addresses[0] ?? "", node: client.node };
+
+  const attach = (pod: PodView): Need | undefined =>
+    pod.node === undefined || pod.hostNetwork ? undefined : attached(pod.node, pod.key);
+  const attached = (node: string, pod: string): Need => now({ name: "pod.attach", node, pod });
+
+  /** The way of packets between two nodes' Pods, there and back. */
+  function between(client: Client, node: string): Need {
+    if (client.node === node) {
+      // on one bridge, FORWARD is passed only with br_netfilter, and ip_forward does not matter
+      return client.network === "pod" ? perhaps(now({ name: "node.forward", node })) : all();
+    }
+    return all(
+      now({ name: "pod-network.entries", node: client.node, peer: node }),
+      now({ name: "pod-network.entries", node, peer: client.node }),
+      now({ name: "node.tunnel", node: client.node, peer: node }),
+      now({ name: "node.tunnel", node, peer: client.node }),
+      now({ name: "underlay.carry", ...pair(client.node, node) }),
+      client.network === "pod" ? now({ name: "node.forward", node: client.node }) : undefined,
+      now({ name: "node.forward", node }),
+    );
+  }
+
+  const ends = (client: Client, node: string): Need =>
+    all(
+      now({ name: "node.up", node: client.node }),
+      now({ name: "node.track", node: client.node }),
+      ...(client.node === node ? [] : [now({ name: "node.up", node }), now({ name: "node.track", node })]),
+      client.network === "pod" && client.podKey !== undefined ? attached(client.node, client.podKey) : undefined,
+    );
+
+  function reachPodRange(client: Client, node: string): Need {
+    return all(ends(client, node), between(client, node), now({ name: "pod-network.ranges", node }));
+  }
+
+  function reachPod(client: Client, pod: PodView, port?: { protocol: string; number: number }): Need {
+    const node = pod.node ?? client.node;
+    if (pod.hostNetwork) return reachNode(client, node);
+    // to itself a Pod sends without leaving its own network namespace
+    if (client.podKey === pod.key) return all(port && now({ name: "pod.listen", pod: pod.key }));
+    return all(
+      reachPodRange(client, node),
+      attach(pod),
+      port && policyNeed(endOf(client), { pod }, port.protocol, port.number),
+      port && now({ name: "pod.listen", pod: pod.key }),
+    );
+  }
+
+  /** Packets of Pods to what is not in the Pod network leave with the node's address, or no answer finds back. */
+  const leaving = (node: string): Need => all(now({ name: "node.forward", node }), now({ name: "node.masquerade", node }));
+
+  function reachNode(client: Client, node: string): Need {
+    return all(
+      ends(client, node),
+      client.network === "pod" && client.node !== node ? leaving(client.node) : undefined,
+      client.node === node ? undefined : now({ name: "node.reach", ...pair(client.node, node) }),
+    );
+  }
+
+  function reachOutside(client: Client): Need {
+    return all(
+      ends(client, client.node),
+      client.network === "pod" ? leaving(client.node) : undefined,
+      now({ name: "outside.reach", node: client.node }),
+    );
+  }
+
+  function reachEndpoint(client: Client, endpoint: ServiceEndpoint, port: ServicePort): Need {
+    const pod = endpoint.pod ? pods.get(endpoint.pod.namespace, endpoint.pod.name) : pods.byAddress(endpoint.address);
+    if (pod && client.pod?.key === pod.key) {
+      // through its own Service back to itself: hairpin, and a policy may or may not count it as itself
+      return all(perhaps(reachPod(client, pod, { protocol: port.protocol, number: endpoint.port })));
+    }
+    if (pod) return reachPod(client, pod, { protocol: port.protocol, number: endpoint.port });
+    const node = nodes.byAddress(endpoint.address);
+    if (node) return reachNode(client, node.name);
+    return endpoint.node === undefined ? reachOutside(client) : reachPodRange(client, endpoint.node);
+  }
+
+  function backends(client: Client, port: ServicePort, node: string): Need {
+    const choice = services.expected(port, node);
+    const endpoints = choice.cluster ?? choice.local ?? [];
+    return all(
+      now({ name: "service.endpoints", service: port.key }),
+      now({ name: "service.rules", node, service: port.key }),
+      now({ name: "pod.listen", service: port.key }),
+      endpoints.length > 0 ? any(endpoints.map((endpoint) => reachEndpoint(client, endpoint, port))) : undefined,
+    );
+  }
+
+  function resolve(client: Client, zone: "cluster" | "external", server: ServicePort | undefined): Need {
+    const port = server ?? dns.services.flatMap(({ ports }) => ports).find((p) => p.port === 53 && p.protocol === "UDP");
+    return all(
+      now({ name: "dns.client", node: client.node }),
+      now({ name: "dns.serve", zone }),
+      port && backends(client, port, client.node),
+      !port ? ends(client, client.node) : undefined,
+    );
+  }
+
+  const clientOf = (pod: PodView, node: string): Client => ({ node, network: pod.hostNetwork ? "host" : "pod", pod, podKey: pod.key });
+
+  /** What a program needs that runs as a Pod and talks to the API server. */
+  function podRun(pod: PodView): Need | undefined {
+    const apiService = services.get("default", "kubernetes")?.ports[0];
+    if (pod.node === undefined) return undefined;
+    return all(
+      now({ name: "node.up", node: pod.node }),
+      now({ name: "node.track", node: pod.node }),
+      attach(pod),
+      apiService && !pod.hostNetwork ? perhaps(backends(clientOf(pod, pod.node), apiService, pod.node)) : undefined,
+    );
+  }
+
+  function dnsServe(zone: Capability["zone"]): Need {
+    const servers = dns.servers.map(({ component }) => component);
+    const apiService = services.get("default", "kubernetes")?.ports[0];
+    const replicas = servers.flatMap(({ pods: replica, ref }) =>
+      replica.map((pod) =>
+        all(
+          now({ name: "pod.ready", pod: pod.key }),
+          pod.node === undefined
+            ? undefined
+            : all(
+                now(on(pod.node, { name: "component.run", component: refId(ref) })),
+                now({ name: "pod.attach", node: pod.node, pod: pod.key }),
+                apiService && zone !== "external" ? perhaps(backends(clientOf(pod, pod.node), apiService, pod.node)) : undefined,
+                zone === "cluster" ? undefined : perhaps(reachOutside(clientOf(pod, pod.node))),
+              ),
+        ),
+      ),
+    );
+    return all(
+      now({ name: "dns.config" }),
+      zone === "cluster" ? undefined : perhaps(now({ name: "dns.upstream" })),
+      ...servers.flatMap(({ ref }) => [
+        now({ name: "component.run", component: refId(ref) }),
+        toFollow({ name: "component.learn", component: refId(ref) }),
+      ]),
+      replicas.length > 0 ? any(replicas) : undefined,
+    );
+  }
+
+  function componentRun(capability: Capability): Need | undefined {
+    const component = components.all.find((candidate) => refId(candidate.ref) === capability.component);
+    if (!component) return undefined;
+    const { definition } = component;
+    return all(
+      ...component.pods.filter(({ node }) => capability.node === undefined || node === capability.node).map(podRun),
+      definition.duties.includes("cluster-dns") ? now({ name: "dns.config" }) : undefined,
+      // what starts without permission or without the API server ends again, or does not become ready
+      toFollow({ name: "component.permit", component: capability.component! }),
+      toFollow(on(capability.node, { name: "api.reach" })),
+    );
+  }
+
+  return {
+    of(capability) {
+      const { name, node, component } = capability;
+      switch (name) {
+        case "service.endpoints":
+          return all(
+            now({ ...capability, name: "service.select" }),
+            now({ ...capability, name: "pod.ready" }),
+            toFollow({ ...capability, name: "service.follow" }),
+          );
+        case "service.follow":
+          return learns("endpoints", undefined);
+        case "service.rules":
+          return learns("service-proxy", node);
+        case "pod-network.entries":
+          return all(learns("cni", node), now({ name: "pod-network.ranges", ...(node !== undefined && { node }) }));
+        case "pod.attach":
+        case "node.masquerade":
+          return learns("cni", node);
+        case "pod.ready":
+          return node === undefined ? undefined : now({ name: "node.up", node });
+        case "dns.serve":
+          return dnsServe(capability.zone);
+        case "component.learn":
+          return component === undefined
+            ? undefined
+            : all(
+                now(on(node, { name: "component.run", component })),
+                now({ name: "component.permit", component }),
+                now(on(node, { name: "api.reach" })),
+              );
+        case "component.run":
+          return componentRun(capability);
+        case "api.reach":
+          return now({ name: "api.serve" });
+        default:
+          return undefined;
+      }
+    },
+    reachPod,
+    reachPodRange,
+    reachService: (client, port) => backends(client, port, client.node),
+    reachNodePort(client, node, port) {
+      // from the node on, the packet is forwarded with the node's address
+      return all(reachNode(client, node), backends({ node, network: client.node === node ? client.network : "pod" }, port, node));
+    },
+    reachNode,
+    reachOutside,
+    resolve,
+  };
+}

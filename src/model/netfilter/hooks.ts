@@ -1,0 +1,226 @@
+/**
+ * What all tables of a node do with a packet at one hook, in the kernel's order, with what happens between them.
+ *
+ *   raw -300 · conntrack -200 · mangle -150 · nat (destination) -100 · filter 0 · security 50 · nat (source) 100
+ *   (include/uapi/linux/netfilter_ipv4.h)
+ *
+ * A packet passes prerouting, then input or forward and postrouting; what the node sends itself passes output and
+ * postrouting. Which way it goes is routing's business, not ours. A node can have rule sets of both back ends; all are
+ * asked.
+ */
+import { formatIp, type Ip } from "../../net/ip.ts";
+import type { Context } from "./condition.ts";
+import { callChain, distinct, type Ending, intern, type Outcome, outcomesOf, type Run, type State, startRun } from "./evaluate.ts";
+import { type End, hasConnection, type Maybe, type Packet } from "./packet.ts";
+import type { Base, Hook, Ruleset, RulesetChain } from "./ruleset.ts";
+import type { Translation } from "./translation.ts";
+import { also, type Fork } from "./when.ts";
+
+const CONNTRACK = -200;
+const NAT_DESTINATION = -100;
+const NAT_SOURCE = 100;
+
+/** A chain that the kernel calls at this hook, with the rule set it is of. */
+type Called = { readonly ruleset: Ruleset; readonly chain: RulesetChain & { readonly base: Base } };
+
+/** Takes packets through one stage: those that go on, and the ends of the others. */
+type Stage = (run: Run, states: readonly State[]) => { readonly on: readonly State[]; readonly ends: readonly Ending[] };
+
+/**
+ * What happens to a packet at a hook: it is accepted (with its marks, addresses and state as the hook leaves them), dropped,
+ * rejected, given to a local socket (tproxy), or we cannot tell.
+ *
+ * @param rulesets all of the node: of iptables-nft, iptables-legacy, nftables. Those of the other family are passed over.
+ */
+export function hook(
+  rulesets: Ruleset | readonly Ruleset[],
+  name: Hook,
+  packet: Packet,
+  context: Context,
+): readonly Outcome[] {
+  const all = ("name" in rulesets ? [rulesets] : rulesets).filter(({ families }) => families.includes(packet.family));
+  const called = all.flatMap((ruleset) =>
+    ruleset.bases.filter((chain) => chain.base.hook === name).map((chain): Called => ({ ruleset, chain })),
+  );
+  const run = startRun(context);
+  const start: State = { packet: intern(run, withDevices(packet, name)), when: undefined, decided: undefined, changed: undefined };
+  let states: readonly State[] = [start];
+  const ends: Ending[] = [];
+  for (const stage of stages(called, name, packet)) {
+    const done = stage(run, states);
+    states = done.on;
+    ends.push(...done.ends);
+  }
+  return outcomesOf([...ends, ...states.map(accepted)]);
+}
+
+/** nf_hook_state: at each hook only some devices are known to rules. */
+function withDevices(packet: Packet, hook: Hook): Packet {
+  const { inDevice, outDevice, ...rest } = packet;
+  const hasIn = hook !== "output";
+  const hasOut = hook === "forward" || hook === "output" || hook === "postrouting";
+  return {
+    ...rest,
+    ...(hasIn && inDevice !== undefined ? { inDevice } : {}),
+    ...(hasOut && outDevice !== undefined ? { outDevice } : {}),
+  };
+}
+
+function stages(called: readonly Called[], hook: Hook, packet: Packet): readonly Stage[] {
+  const isStart = hook === "prerouting" || hook === "output";
+  const nat = called.filter(({ chain }) => chain.base.type === "nat");
+  const others = Map.groupBy(
+    called.filter(({ chain }) => chain.base.type !== "nat"),
+    ({ chain }) => chain.base.priority,
+  );
+  const list: (readonly [priority: number, Stage])[] = [...others].map(([priority, chains]) => [priority, filterStage(chains)]);
+  // The nat chains of all tables are called from one place (nf_nat_inet_fn), in the order of their priorities.
+  if (hook !== "forward") {
+    list.push(isStart ? [NAT_DESTINATION, natStage(nat, "destination", hook)] : [NAT_SOURCE, natStage(nat, "source", hook)]);
+  }
+  if (isStart) list.push(...conntrackStages(packet));
+  return list.sort(([a], [b]) => a - b).map(([, stage]) => stage);
+}
+
+/**
+ * Before nf_conntrack_in a packet has no entry, and rules see it as invalid; an untracked one stays so. What a node sends
+ * to itself has its entry already when it comes in.
+ */
+function conntrackStages(packet: Packet): readonly (readonly [number, Stage])[] {
+  if (packet.natDone || packet.ctState === "untracked") return [];
+  const each =
+    (change: (packet: Packet) => Packet): Stage =>
+    (run, states) => ({ on: states.map((state) => ({ ...state, packet: intern(run, change(state.packet)) })), ends: [] });
+  return [
+    [Number.NEGATIVE_INFINITY, each((one) => ({ ...one, ctState: "invalid" }))],
+    [CONNTRACK, each((one) => (one.ctState === "untracked" ? one : { ...one, ctState: packet.ctState }))],
+  ];
+}
+
+const isAccepted = ({ verdict }: Ending): boolean => verdict.is === "accept";
+const goOn = ({ packet, when, decided, changed }: Ending): State => ({ packet, when, decided, changed });
+const accepted = (state: State): Ending => ({ ...state, verdict: { is: "accept" } });
+
+/** One chain after the other; what one does not accept the next does not see. */
+function inSequence(run: Run, chains: readonly Called[], states: readonly State[]): readonly Ending[] {
+  let on = states;
+  const ends: Ending[] = [];
+  for (const { ruleset, chain } of chains) {
+    const all = callChain(run, ruleset, chain, on);
+    ends.push(...all.filter((ending) => !isAccepted(ending)));
+    on = all.filter(isAccepted).map(goOn);
+  }
+  return [...ends, ...on.map(accepted)];
+}
+
+function filterStage(chains: readonly Called[]): Stage {
+  return (run, states) => {
+    const endings = inEitherOrder(run, chains, states);
+    return { on: endings.filter(isAccepted).map(goOn), ends: endings.filter((ending) => !isAccepted(ending)) };
+  };
+}
+
+/**
+ * Chains of equal priority are called in the order in which they were registered. Of two rule sets we do not know it, so
+ * both orders are followed; if they come to the same, it does not matter.
+ */
+function inEitherOrder(run: Run, chains: readonly Called[], states: readonly State[]): readonly Ending[] {
+  const [first, second] = new Set(chains.map(({ ruleset }) => ruleset.name));
+  if (first === undefined || second === undefined) return inSequence(run, chains, states);
+  const fork: Fork = { questions: [], assume: (holds) => ({ about: "order", first, second, holds }) };
+  const assuming = (holds: boolean): State[] => states.map((state) => ({ ...state, when: also(state.when, fork, holds) }));
+  const orders = [inSequence(run, chains, assuming(true)), inSequence(run, chains.toReversed(), assuming(false))];
+  return distinct(orders.flat());
+}
+
+/**
+ * nf_nat_inet_fn in net/netfilter/nf_nat_core.c: the first packet of a connection asks the chains until one translates; the
+ * others get what was decided then. Packets without an entry are left alone.
+ */
+function natStage(chains: readonly Called[], side: "destination" | "source", hook: Hook): Stage {
+  const byPriority = chains.toSorted((a, b) => a.chain.base.priority - b.chain.base.priority);
+  return (run, states) => {
+    const on: State[] = [];
+    const ends: Ending[] = [];
+    const put = (state: State, packet: Packet): void => void on.push({ ...state, packet: intern(run, packet) });
+    const asks = (state: State): void => {
+      for (const ending of inEitherOrder(run, byPriority, [state])) {
+        const { verdict, packet } = ending;
+        if (verdict.is === "translate") put(goOn(ending), translated(packet, verdict.to, side, hook, run.context));
+        else if (verdict.is === "accept") put(goOn(ending), { ...packet, natDone: { ...packet.natDone, [side]: true } });
+        else ends.push(ending);
+      }
+    };
+    for (const state of states) {
+      const isFirst = asksNat(state.packet, side);
+      if (isFirst === true) asks(state);
+      else if (isFirst === false) put(state, asDecided(state.packet, side));
+      else {
+        const fork: Fork = { questions: [], assume: (holds) => ({ about: "connection", holds }) };
+        asks({ ...state, when: also(state.when, fork, true) });
+        put({ ...state, when: also(state.when, fork, false) }, asDecided(state.packet, side));
+      }
+    }
+    return { on: distinct(on.map(accepted)).map(goOn), ends };
+  };
+}
+
+function asksNat({ ctState, protocol, natDone }: Packet, side: "destination" | "source"): Maybe<boolean> {
+  if (natDone?.[side]) return false;
+  if (ctState === "related") return protocol === "unknown" ? "unknown" : protocol !== "icmp" && protocol !== "ipv6-icmp";
+  return ctState === "unknown" ? "unknown" : ctState === "new";
+}
+
+/** What conntrack does to a packet of a connection that was decided before. */
+function asDecided(packet: Packet, side: "destination" | "source"): Packet {
+  const end: End = hasConnection(packet) === false ? {} : (packet.translation?.[side] ?? {});
+  return withEnd(packet, side, end);
+}
+
+function withEnd(packet: Packet, side: "destination" | "source", { address, port }: End): Packet {
+  const portName = side === "destination" ? "destinationPort" : "sourcePort";
+  return {
+    ...packet,
+    ...(address === undefined ? {} : { [side]: address }),
+    ...(port === undefined || packet[portName] === undefined ? {} : { [portName]: port }),
+  };
+}
+
+function translated(packet: Packet, to: Translation, side: "destination" | "source", hook: Hook, context: Context): Packet {
+  const portName = side === "destination" ? "destinationPort" : "sourcePort";
+  const address = newAddress(packet, to, side, hook, context);
+  const port = newPort(packet[portName], to);
+  const after = withEnd(packet, side, { address, ...(port === undefined ? {} : { port }) });
+  const isChanged = differs(packet[side], after[side]) || packet[portName] !== after[portName];
+  const isUnknown = after[side] === "unknown" || after[portName] === "unknown";
+  const flag = side === "destination" ? "dnatted" : "snatted";
+  // nf_nat_setup_info sets IPS_DST_NAT and IPS_SRC_NAT only if the packet really changes.
+  const was = packet[flag] ?? false;
+  return {
+    ...after,
+    [flag]: was === true || (isChanged && !isUnknown) ? true : isUnknown ? "unknown" : was,
+    natDone: { ...packet.natDone, [side]: true },
+  };
+}
+
+const differs = (a: Maybe<Ip>, b: Maybe<Ip>): boolean => a !== "unknown" && b !== "unknown" && formatIp(a) !== formatIp(b);
+
+function newAddress(packet: Packet, to: Translation, side: "destination" | "source", hook: Hook, context: Context): Maybe<Ip> {
+  if (to.does === "masquerade") return "unknown";
+  if (to.does === "redirect") {
+    // nf_nat_redirect: to the loopback address, or to the first one of the device that the packet came through.
+    if (hook === "output") return packet.family === 4 ? { family: 4, value: 0x7f000001 } : { family: 6, value: 1n };
+    return context.redirectTo?.(packet) ?? "unknown";
+  }
+  if (!to.addresses) return packet[side];
+  const { from, to: last } = to.addresses;
+  return from.value === last.value ? from : "unknown";
+}
+
+/** The port stays where it may: nf_nat_l4proto_unique_tuple takes another one only if it must, or is told to. */
+function newPort(port: Maybe<number> | undefined, { does, ports, random }: Translation): Maybe<number> | undefined {
+  if (port === undefined) return undefined;
+  if (!ports) return random && does !== "dnat" ? "unknown" : port;
+  if (ports.from === ports.to) return ports.from;
+  return "unknown";
+}

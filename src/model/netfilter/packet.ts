@@ -1,0 +1,134 @@
+/**
+ * A packet as netfilter sees it at one hook: what rules can ask about, each part possibly unknown.
+ */
+import { formatIp, type Ip } from "../../net/ip.ts";
+
+export type Maybe<T> = T | "unknown";
+
+/** What connection tracking says of a packet (ctinfo); `invalid` if it has no entry for it. */
+export type ConntrackState = "new" | "established" | "related" | "invalid" | "untracked";
+
+export type End = { readonly address?: Maybe<Ip>; readonly port?: Maybe<number> };
+
+export type Packet = {
+  readonly family: 4 | 6;
+  /** As iptables prints it: `tcp`, `udp`, `sctp`, `icmp`, `ipv6-icmp`, or a number. */
+  readonly protocol: Maybe<string>;
+  readonly source: Maybe<Ip>;
+  readonly destination: Maybe<Ip>;
+  /** Absent: the protocol has no ports. */
+  readonly sourcePort?: Maybe<number>;
+  readonly destinationPort?: Maybe<number>;
+  /** Absent: it is no ICMP. */
+  readonly icmpType?: Maybe<number>;
+  readonly icmpCode?: Maybe<number>;
+  /** Absent: not known. */
+  readonly tcpFlags?: readonly string[];
+  /** A fragment other than the first: it has no ports. */
+  readonly fragment?: true;
+  /** Absent: the node itself sends the packet. */
+  readonly inDevice?: Maybe<string>;
+  /** Absent: it is not decided yet, or the packet is for the node itself. */
+  readonly outDevice?: Maybe<string>;
+  /** The bridge ports through which it came and will go, if br_netfilter passes it up; absent: no bridge is involved. */
+  readonly physIn?: Maybe<string>;
+  readonly physOut?: Maybe<string>;
+  readonly mark: number;
+  /** The bits of `mark` that are not known. */
+  readonly markUnknown?: number;
+  /** Absent: 0 for a new connection, else unknown. */
+  readonly connmark?: number;
+  readonly connmarkUnknown?: number;
+  readonly ctState: Maybe<ConntrackState>;
+  /** Whether the connection's destination or source was translated: conntrack's DNAT and SNAT. Absent: no. */
+  readonly dnatted?: Maybe<boolean>;
+  readonly snatted?: Maybe<boolean>;
+  /**
+   * What conntrack does to the packets of this connection in this direction, if it is not new: the destination is
+   * changed before routing, the source after it. `replyTo` fills this in.
+   */
+  readonly translation?: { readonly source?: End; readonly destination?: End };
+  /**
+   * The nat chains were already asked for this connection (IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE). Set by `hook`; it matters
+   * to what a node sends to itself, which passes the hooks twice.
+   */
+  readonly natDone?: { readonly destination?: true; readonly source?: true };
+};
+
+/** Bits of which some are known. */
+export type Bits = { readonly value: number; readonly unknown: number };
+
+export const markOf = (packet: Packet): Bits => ({ value: packet.mark, unknown: packet.markUnknown ?? 0 });
+
+export function connmarkOf(packet: Packet): Bits {
+  if (packet.connmark !== undefined) return { value: packet.connmark, unknown: packet.connmarkUnknown ?? 0 };
+  return { value: 0, unknown: packet.ctState === "new" ? (packet.connmarkUnknown ?? 0) : 0xffffffff };
+}
+
+/** (bits & ~mask) ^ value, as xt_MARK and xt_CONNMARK compute it. */
+export function setBits(bits: Bits, value: number, mask: number): Bits {
+  const unknown = (bits.unknown & ~mask) >>> 0;
+  return { value: (((bits.value & ~mask) ^ value) & ~unknown) >>> 0, unknown };
+}
+
+/** Whether the connection is one that conntrack has an entry for (`nf_ct_get` gives one). */
+export function hasConnection(packet: Packet): Maybe<boolean> {
+  if (packet.ctState === "unknown") return "unknown";
+  return packet.ctState !== "invalid" && packet.ctState !== "untracked";
+}
+
+const addressKey = (ip: Maybe<Ip>): string => (ip === "unknown" ? "?" : formatIp(ip));
+const bitsKey = ({ value, unknown }: Bits): string => `${value}/${unknown}`;
+
+/** The same for packets that differ in nothing that rules without marks and states ask about. */
+export function flowKey(packet: Packet): string {
+  const { protocol, source, destination, sourcePort, destinationPort, icmpType, icmpCode, inDevice, outDevice } = packet;
+  return [
+    ...[protocol, addressKey(source), sourcePort, addressKey(destination), destinationPort, icmpType, icmpCode],
+    ...[inDevice, outDevice, packet.physIn, packet.physOut, packet.fragment, packet.tcpFlags],
+  ].join(" ");
+}
+
+/** The same for packets that are the same to all rules. */
+export function packetKey(packet: Packet): string {
+  const { ctState, dnatted = false, snatted = false, natDone } = packet;
+  const done = `${natDone?.destination ?? ""}${natDone?.source ?? ""}`;
+  return `${flowKey(packet)} ${bitsKey(markOf(packet))} ${bitsKey(connmarkOf(packet))} ${ctState} ${dnatted} ${snatted} ${done}`;
+}
+
+const sameEnd = (a: Maybe<Ip>, b: Maybe<Ip>): boolean => addressKey(a) === addressKey(b);
+
+/**
+ * The first packet of the answer to a new connection, as the answering end sends it.
+ *
+ * @param sent as it was before the first hook of the node that translates
+ * @param arrived as it came out of the last one
+ */
+export function replyTo(sent: Packet, arrived: Packet): Packet {
+  const destination: End = {
+    ...(sameEnd(sent.source, arrived.source) ? {} : { address: sent.source }),
+    ...(sent.sourcePort === arrived.sourcePort || sent.sourcePort === undefined ? {} : { port: sent.sourcePort }),
+  };
+  const source: End = {
+    ...(sameEnd(sent.destination, arrived.destination) ? {} : { address: sent.destination }),
+    ...(sent.destinationPort === arrived.destinationPort || sent.destinationPort === undefined
+      ? {}
+      : { port: sent.destinationPort }),
+  };
+  return {
+    family: sent.family,
+    protocol: sent.protocol,
+    source: arrived.destination,
+    destination: arrived.source,
+    ...(arrived.destinationPort === undefined ? {} : { sourcePort: arrived.destinationPort }),
+    ...(arrived.sourcePort === undefined ? {} : { destinationPort: arrived.sourcePort }),
+    ...(sent.icmpType === 8 || sent.icmpType === 128 ? { icmpType: sent.icmpType === 8 ? 0 : 129, icmpCode: 0 } : {}),
+    mark: 0,
+    connmark: connmarkOf(arrived).value,
+    connmarkUnknown: connmarkOf(arrived).unknown,
+    ctState: arrived.ctState === "untracked" || arrived.ctState === "unknown" ? arrived.ctState : "established",
+    dnatted: arrived.dnatted ?? false,
+    snatted: arrived.snatted ?? false,
+    translation: { source, destination },
+  };
+}

@@ -1,0 +1,130 @@
+/**
+ * Under which assumptions a packet gets somewhere. Where rules cannot be decided the way forks; where the ways meet again
+ * with the packet unchanged, the assumptions drop out.
+ */
+import type { Condition, Rule } from "../../parse/iptables-save.ts";
+import type { Doubt } from "./condition.ts";
+import type { RulesetChain } from "./ruleset.ts";
+
+/** A place in a rule set, for evidence: a rule, or a chain itself (its policy, its end) where `rule` is absent. */
+export type Step = {
+  readonly ruleset: string;
+  readonly table: string;
+  readonly chain: string;
+  readonly line: number;
+  readonly rule?: Rule;
+};
+
+export type Assumption =
+  /** Whether the packet meets the rule; `doubts` are the conditions that cannot be decided. */
+  | {
+      readonly about: "rule";
+      readonly step: Step;
+      readonly holds: boolean;
+      readonly doubts: readonly { readonly condition: Condition; readonly doubt: Doubt }[];
+    }
+  /** Whether the packet goes on after a target that we do not know, or after the end of rules that were cut off. */
+  | { readonly about: "effect"; readonly step: Step; readonly holds: boolean }
+  /** Whether the chain of one rule set comes before that of the other (equal priorities: who registered first). */
+  | { readonly about: "order"; readonly first: string; readonly second: string; readonly holds: boolean }
+  /** Whether the packet is the first of its connection, so that the nat chains are asked. */
+  | { readonly about: "connection"; readonly holds: boolean };
+
+/** What was asked of the packet, so that the same question is answered the same way further on. */
+export type Question = { readonly key: string; readonly wanted: boolean };
+
+/** One assumption and its opposite are of the same fork. */
+export type Fork = {
+  readonly questions: readonly Question[];
+  readonly assume: (holds: boolean) => Assumption;
+  /** Both happen, by design: `--mode random`. */
+  readonly isChoice?: boolean;
+};
+
+/** Always; or an assumption after others; or any of several. */
+export type When =
+  | undefined
+  | { readonly fork: Fork; readonly holds: boolean; readonly before: When; readonly length: number }
+  | { readonly either: readonly NonNullable<When>[]; readonly length: number };
+
+const MOST_ALTERNATIVES = 8;
+
+export const also = (before: When, fork: Fork, holds: boolean): NonNullable<When> => ({
+  fork,
+  holds,
+  before,
+  length: (before?.length ?? 0) + 1,
+});
+
+/** Under the one or the other. */
+export function either(a: When, b: When): When {
+  if (!a || !b || a === b) return a && b;
+  if ("fork" in a && "fork" in b && a.fork === b.fork && a.before === b.before) return a.holds === b.holds ? a : a.before;
+  const alternatives = [...("either" in a ? a.either : [a]), ...("either" in b ? b.either : [b])];
+  for (const [i, left] of alternatives.entries()) {
+    for (const right of alternatives.slice(i + 1)) {
+      if (!("fork" in left && "fork" in right) || left.fork !== right.fork || left.before !== right.before) continue;
+      const rest = alternatives.filter((one) => one !== left && one !== right);
+      const met = left.holds === right.holds ? left : left.before;
+      return rest.reduce<When>((all, one) => either(all, one), met);
+    }
+  }
+  const kept = [...new Set(alternatives)].sort((x, y) => x.length - y.length).slice(0, MOST_ALTERNATIVES);
+  return kept.length === 1 ? kept[0] : { either: kept, length: kept[0]!.length };
+}
+
+/** What all ways here agree on; `ask` answers for one assumption, or undefined to look further back. */
+function lookBack<T>(when: When, ask: (fork: Fork, holds: boolean) => T | undefined, seen = new Map<When, T | undefined>()): T | undefined {
+  for (let at = when; at; at = at.before) {
+    if ("either" in at) {
+      if (!seen.has(at)) {
+        const [first, ...others] = at.either.map((one) => lookBack(one, ask, seen));
+        seen.set(at, others.every((answer) => answer === first) ? first : undefined);
+      }
+      return seen.get(at);
+    }
+    const answer = ask(at.fork, at.holds);
+    if (answer !== undefined) return answer;
+  }
+  return undefined;
+}
+
+/** What was already assumed about a question on the way; undefined if nothing. */
+export function assumed(when: When, key: string): boolean | undefined {
+  return lookBack(when, ({ questions }, holds) => {
+    const question = questions.find((one) => one.key === key);
+    // Of several questions only all together were assumed not to hold.
+    return question && (holds || questions.length === 1) ? question.wanted === holds : undefined;
+  });
+}
+
+/** Whether it was assumed that not all of these hold. */
+export function refuted(when: When, questions: readonly Question[]): boolean {
+  const isAsked = (one: Question): boolean => questions.some(({ key, wanted }) => key === one.key && wanted === one.wanted);
+  return lookBack(when, (fork, holds) => (!holds && fork.questions.length > 0 && fork.questions.every(isAsked) ? true : undefined)) ?? false;
+}
+
+/**
+ * The shortest way there, first assumption first. That a rule was passed over by chance is left out, except where it is the
+ * last thing that decided: of a thousand back ends each would else have the list of all before it.
+ */
+export function assumptions(when: When): readonly Assumption[] {
+  const list: Assumption[] = [];
+  for (let at = when; at; ) {
+    if ("either" in at) {
+      at = at.either[0];
+      continue;
+    }
+    if (at.holds || !at.fork.isChoice || list.length === 0) list.push(at.fork.assume(at.holds));
+    at = at.before;
+  }
+  return list.reverse();
+}
+
+export const stepOf = (chain: RulesetChain, rule?: Rule): Step => ({
+  ruleset: chain.ruleset,
+  table: chain.table,
+  chain: chain.name,
+  line: rule?.line ?? chain.line,
+  ...(rule ? { rule } : {}),
+});

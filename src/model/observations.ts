@@ -1,0 +1,293 @@
+/**
+ * What was seen to work and to fail, each with what it would have needed.
+ *
+ * Active tests come from probes.jsonl. Complaints of programs about the network come from their logs; they are heard,
+ * not measured, so they only illustrate a cause that is known otherwise.
+ */
+import type { Capture } from "../evidence/capture.ts";
+import { known } from "../evidence/observed.ts";
+import { type Evidence, type Origin, quoteOf } from "../evidence/origin.ts";
+import { canonicalIp, contains, parseIp } from "../net/ip.ts";
+import type { LogEntry } from "../parse/log-digest.ts";
+import type { Probe } from "../parse/probes.ts";
+import type { Capability } from "./capability.ts";
+import type { Dns } from "./dns.ts";
+import { type Client, type Need, type Needs, pair } from "./needs.ts";
+import type { Nodes } from "./nodes.ts";
+import type { Pods, PodView } from "./pods.ts";
+import type { Protocol, ServicePort, Services } from "./services/services.ts";
+import { type CaptureTime, timeOf } from "./time.ts";
+
+export type Observation = {
+  readonly outcome: "ok" | "failed";
+  /** How: measured by a test, or heard in a log. */
+  readonly how: "measured" | "heard";
+  readonly at?: string;
+  readonly client: Client;
+  /** What it shows, in the words that a user has for it. */
+  readonly capability: Capability;
+  readonly need: Need;
+  readonly evidence: Evidence;
+  readonly probe?: Probe;
+  readonly target: ProbeTarget;
+};
+
+export type ProbeTarget =
+  | { readonly is: "service"; readonly port: ServicePort }
+  | { readonly is: "node-port"; readonly node: string; readonly port: ServicePort }
+  | { readonly is: "pod"; readonly pod: PodView; readonly port?: { readonly protocol: Protocol; readonly number: number } }
+  | { readonly is: "pod-range"; readonly node: string }
+  | { readonly is: "node"; readonly node: string }
+  | { readonly is: "name"; readonly name: string; readonly zone: "cluster" | "external"; readonly server?: ServicePort }
+  | { readonly is: "outside" };
+
+export interface Observations {
+  readonly all: readonly Observation[];
+  readonly failed: readonly Observation[];
+  readonly worked: readonly Observation[];
+  /** Probes that we cannot map to anything in the cluster. */
+  readonly unmapped: readonly Probe[];
+  /** Failed calls of a Service, measured or heard: somebody uses it, in vain. */
+  failedOn(service: { readonly namespace: string; readonly name: string }): readonly Observation[];
+  /** Whether any active test was made. */
+  readonly tested: boolean;
+}
+
+const FAILURES = /^(refused|rejected|timeout|unreachable|unresolved|servfail|nxdomain|too-big|tls|error)$/;
+
+/** An answer of any kind shows that the network works: HTTP statuses count as ok. */
+function outcomeOf({ result }: Probe): Observation["outcome"] {
+  return FAILURES.test(result) ? "failed" : "ok";
+}
+
+type Address = { readonly address: string; readonly port?: number; readonly protocol: Protocol };
+
+/** The address and port that a probe speaks to; undefined for names. */
+function addressOf({ test, target }: Probe): Address | undefined {
+  if (test === "icmp") {
+    const address = canonicalIp(target);
+    return address === undefined ? undefined : { address, protocol: "TCP" };
+  }
+  const match = /^(?:(https?):\/\/)?(\[[0-9a-fA-F:.]+\]|[^:/?#]+)(?::(\d+))?/.exec(target);
+  const address = canonicalIp(match?.[2]?.replace(/^\[|\]$/g, "") ?? "");
+  if (!match || address === undefined) return undefined;
+  const port = match[3] ? Number(match[3]) : match[1] === "https" ? 443 : match[1] === "http" ? 80 : undefined;
+  return { address, protocol: test === "udp" ? "UDP" : "TCP", ...(port !== undefined && { port }) };
+}
+
+type Parts = {
+  readonly time: CaptureTime;
+  readonly nodes: Nodes;
+  readonly pods: Pods;
+  readonly services: Services;
+  readonly dns: Dns;
+  readonly needs: Needs;
+};
+
+function targetOf(probe: Probe, { nodes, pods, services, dns }: Parts): ProbeTarget | undefined {
+  if (probe.test === "dns") {
+    const name = probe.target.replace(/\.$/, "");
+    const isCluster = name.endsWith(`.${dns.domain}`) || !name.includes(".");
+    const server = probe.server === undefined ? undefined : services.byAddress(canonicalIp(probe.server) ?? "", 53, "UDP");
+    return { is: "name", name, zone: isCluster ? "cluster" : "external", ...(server && { server }) };
+  }
+  const at = addressOf(probe);
+  if (!at) return undefined;
+  const { address, port, protocol } = at;
+  const service = port === undefined ? undefined : services.byAddress(address, port, protocol);
+  if (service) return { is: "service", port: service };
+  const pod = pods.byAddress(address);
+  if (pod) return { is: "pod", pod, ...(port !== undefined && probe.test !== "icmp" && { port: { protocol, number: port } }) };
+  const node = nodes.byAddress(address);
+  if (node) {
+    const nodePort = port === undefined ? undefined : services.byNodePort(port, protocol);
+    return nodePort ? { is: "node-port", node: node.name, port: nodePort } : { is: "node", node: node.name };
+  }
+  const ip = parseIp(address);
+  const owner = ip && nodes.all.find(({ podRanges }) => podRanges.some((range) => contains(range, ip)));
+  if (owner) return { is: "pod-range", node: owner.name };
+  return { is: "outside" };
+}
+
+/** A failure that is the right answer: a name that does not exist, a Service that is not there. */
+function isRightAnswer(probe: Probe, target: ProbeTarget, { services, dns }: Parts): boolean {
+  if (target.is !== "name" || probe.result !== "nxdomain") return false;
+  if (target.zone === "external") return true;
+  const [service, namespace] = target.name.slice(0, -dns.domain.length - 1).split(".");
+  return services.whole && services.get(namespace ?? "", service ?? "") === undefined;
+}
+
+function needOf(target: ProbeTarget, client: Client, needs: Needs): Need {
+  switch (target.is) {
+    case "service":
+      return needs.reachService(client, target.port);
+    case "node-port":
+      return needs.reachNodePort(client, target.node, target.port);
+    case "pod":
+      return needs.reachPod(client, target.pod, target.port);
+    case "pod-range":
+      return needs.reachPodRange(client, target.node);
+    case "node":
+      return needs.reachNode(client, target.node);
+    case "name":
+      return needs.resolve(client, target.zone, target.server);
+    case "outside":
+      return needs.reachOutside(client);
+  }
+}
+
+function capabilityOf(target: ProbeTarget, client: Client): Capability {
+  switch (target.is) {
+    case "service":
+    case "node-port":
+      return { name: "service.reach", node: client.node, service: target.port.key };
+    case "pod":
+      return { name: "pod.reach", ...between(client.node, target.pod.node ?? client.node) };
+    case "pod-range":
+      return { name: "pod.reach", ...between(client.node, target.node) };
+    case "node":
+      return { name: "node.reach", ...between(client.node, target.node) };
+    case "name":
+      return { name: "dns.resolve", node: client.node, zone: target.zone };
+    case "outside":
+      return { name: "outside.reach", node: client.node };
+  }
+}
+
+const between = (a: string, b: string) => (a === b ? { node: a } : pair(a, b));
+
+/** Full-size packets tell of the path's MTU, and of it only if small ones pass. */
+function withLarge(need: Need, probe: Probe, target: ProbeTarget, client: Client): Need {
+  const isLarge = (probe.size ?? 0) > 1280;
+  if (!isLarge) return need;
+  const nodes =
+    target.is === "pod" ? [target.pod.node] : target.is === "pod-range" || target.is === "node" ? [target.node] : [];
+  const far = nodes.filter((node) => node !== undefined && node !== client.node);
+  const large = far.map((node): Need => ({ is: "capability", of: { name: "underlay.carry-large", ...pair(client.node, node!) } }));
+  return { is: "all", of: [need, ...large] };
+}
+
+function formatProbe({ from, test, target, server, result, size }: Probe): string {
+  const source = from.network === "host" ? `node ${from.node}` : `pod ${from.pod ?? ""} on ${from.node}`;
+  const where = server === undefined ? target : `${target} @${server}`;
+  return `${source}: ${test} ${where}${size === undefined ? "" : ` (${size} bytes)`}: ${result}`;
+}
+
+/** What programs write when they cannot connect or resolve (glibc, musl, Go, curl). */
+const COMPLAINTS: readonly { readonly pattern: RegExp; readonly what: "name" | "address" }[] = [
+  {
+    pattern:
+      /Could not resolve host: (?<name>[\w.-]+)|lookup (?<name>[\w.-]+) on [\d.]+:53: .*(i\/o timeout|server misbehaving|connection refused)|(?<name>[\w.-]+): Temporary failure in name resolution|bad address '(?<name>[\w.-]+)'/,
+    what: "name",
+  },
+  {
+    pattern: /dial (?:tcp|udp) (?<address>[\d.]+):(?<port>\d+): (?:i\/o timeout|connect: )|Failed to connect to (?<address>[\d.]+) port (?<port>\d+)/,
+    what: "address",
+  },
+];
+
+/** Old trouble is over: a complaint counts if it is younger than three of its own intervals, at least five minutes. */
+export function isCurrent(entry: LogEntry, time: CaptureTime): boolean {
+  const age = time.age(entry.last.at);
+  if (age === undefined) return false;
+  const first = timeOf(entry.first.at);
+  const last = timeOf(entry.last.at);
+  const interval = first !== undefined && last !== undefined && entry.count > 1 ? (last - first) / (entry.count - 1) : 0;
+  return age < Math.max(3 * interval, 5 * 60_000);
+}
+
+function complaintOf(entry: LogEntry, client: Client, origin: Origin, parts: Parts): Observation | undefined {
+  for (const { pattern, what } of COMPLAINTS) {
+    const groups = pattern.exec(entry.last.message)?.groups;
+    if (!groups) continue;
+    const evidence = quoteOf({ ...origin, line: entry.last.line }, entry.last.message, entry.last.at);
+    const target = what === "name" ? nameTarget(groups.name, parts) : addressTarget(groups.address, Number(groups.port), parts);
+    if (!target) return undefined;
+    return {
+      outcome: "failed",
+      how: "heard",
+      ...(entry.last.at !== undefined && { at: entry.last.at }),
+      client,
+      target,
+      capability: capabilityOf(target, client),
+      need: needOf(target, client, parts.needs),
+      evidence,
+    };
+  }
+  return undefined;
+}
+
+function nameTarget(name: string | undefined, { dns, services }: Parts): ProbeTarget | undefined {
+  if (name === undefined) return undefined;
+  const isCluster = !name.includes(".") || name.endsWith(dns.domain) || services.all.some((s) => name.startsWith(`${s.name}.${s.namespace}`));
+  return { is: "name", name, zone: isCluster ? "cluster" : "external" };
+}
+
+function addressTarget(address: string | undefined, number: number, { services, pods }: Parts): ProbeTarget | undefined {
+  const port = address === undefined ? undefined : services.byAddress(address, number, "TCP");
+  if (port) return { is: "service", port };
+  const pod = address === undefined ? undefined : pods.byAddress(address);
+  return pod && { is: "pod", pod, port: { protocol: "TCP", number } };
+}
+
+function heard(capture: Capture, parts: Parts): Observation[] {
+  return capture.all("containerLog").flatMap(({ place, observed }) => {
+    const pod = parts.pods.get(place.namespace ?? "", place.pod ?? "");
+    const digest = known(observed);
+    if (!digest || pod?.node === undefined) return [];
+    const client: Client = { node: pod.node, network: pod.hostNetwork ? "host" : "pod", pod, podKey: pod.key };
+    return digest.entries
+      .filter((entry) => isCurrent(entry, parts.time))
+      .map((entry) => complaintOf(entry, client, observed.origin, parts))
+      .filter((complaint) => complaint !== undefined);
+  });
+}
+
+export function observationsOf(capture: Capture, parts: Parts): Observations {
+  const probes = capture.get("probes");
+  const unmapped: Probe[] = [];
+  const measured: Observation[] = [];
+  for (const probe of known(probes) ?? []) {
+    const [namespace, name] = (probe.from.pod ?? "").split("/");
+    const pod = parts.pods.get(namespace ?? "", name ?? "");
+    const client: Client = {
+      node: probe.from.node,
+      network: probe.from.network,
+      ...(pod && { pod }),
+      ...(probe.from.pod !== undefined && { podKey: probe.from.pod }),
+    };
+    const target = targetOf(probe, parts);
+    if (!target) {
+      unmapped.push(probe);
+      continue;
+    }
+    // which server a host asks without being told is its own affair
+    if (target.is === "name" && client.network === "host" && probe.server === undefined) continue;
+    const failed = outcomeOf(probe) === "failed" && !isRightAnswer(probe, target, parts);
+    measured.push({
+      outcome: failed ? "failed" : "ok",
+      how: "measured",
+      ...(probe.at !== undefined && { at: probe.at }),
+      client,
+      target,
+      capability: capabilityOf(target, client),
+      need: withLarge(needOf(target, client, parts.needs), probe, target, client),
+      evidence: quoteOf({ ...probes.origin, line: probe.line }, formatProbe(probe), probe.at),
+      probe,
+    });
+  }
+  const all = [...measured, ...heard(capture, parts)];
+  const failed = all.filter(({ outcome }) => outcome === "failed");
+  return {
+    all,
+    failed,
+    worked: all.filter(({ outcome }) => outcome === "ok"),
+    unmapped,
+    failedOn: ({ namespace, name }) =>
+      failed.filter(({ target }) => {
+        const service = target.is === "service" || target.is === "node-port" ? target.port.service : undefined;
+        return service?.namespace === namespace && service.name === name;
+      }),
+    tested: measured.length > 0,
+  };
+}

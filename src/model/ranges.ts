@@ -1,0 +1,169 @@
+/** The address ranges of the cluster, and where they get in each other's way. */
+import type { Capture } from "../evidence/capture.ts";
+import { known } from "../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../evidence/origin.ts";
+import { covers, formatPrefix, overlaps, type Prefix, parseIp, parsePrefix, prefixOf } from "../net/ip.ts";
+import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
+import type { Components } from "./components/components.ts";
+import type { Flannel } from "./flannel.ts";
+import type { Nodes, NodeView } from "./nodes.ts";
+import type { Objects } from "./objects.ts";
+import { type Ref, ref } from "./ref.ts";
+
+export type Range = {
+  readonly prefix: Prefix;
+  readonly of: "node-pods" | "pod-network" | "services" | "nodes";
+  /** Who says so. */
+  readonly source: Ref;
+  readonly evidence: Evidence;
+};
+
+export type RangeConflict = {
+  readonly what:
+    /** two nodes have overlapping Pod ranges */
+    | "nodes-overlap"
+    /** a node's Pod range lies outside the range that the network is configured for: another generation */
+    | "outside-network"
+    | "pods-services"
+    | "pods-nodes";
+  readonly a: Range;
+  readonly b: Range;
+  readonly nodes: readonly NodeView[];
+};
+
+export interface Ranges {
+  readonly all: readonly Range[];
+  readonly conflicts: readonly RangeConflict[];
+  readonly podRanges: readonly Range[];
+  readonly services: readonly Range[];
+  /** Whether every Pod range of a node is known. */
+  readonly whole: boolean;
+}
+
+/** `--name=value` of a control-plane component, out of its Pod. */
+function flag(components: Components, id: string, name: string): { value: string; evidence: Evidence; source: Ref }[] {
+  return components.byId(id).flatMap((component) =>
+    component.pods.flatMap((pod) =>
+      pod.object.spec.containers.flatMap(({ command, args }) =>
+        [...(command ?? []), ...(args ?? [])]
+          .filter((word) => word.startsWith(`--${name}=`))
+          .map((word) => ({
+            value: word.slice(name.length + 3),
+            source: pod.ref,
+            evidence: quoteOf({ kind: "api", path: "api/v1/pods.json" }, `${pod.key}: ${word}`),
+          })),
+      ),
+    ),
+  );
+}
+
+function prefixesIn(list: string): Prefix[] {
+  return list.split(",").map((text) => parsePrefix(text.trim())).filter((prefix) => prefix !== undefined);
+}
+
+function podNetworks(objects: Objects, components: Components, flannel: Flannel): Range[] {
+  const ranges: Range[] = [];
+  if (flannel.config && flannel.configMap) {
+    for (const prefix of flannel.config.networks) {
+      ranges.push({ prefix, of: "pod-network", source: flannel.configMap, evidence: flannel.config.evidence });
+    }
+  }
+  for (const map of objects.all("configmaps")) {
+    const config = map.data?.["config.conf"];
+    if (map.metadata.name !== "kube-proxy" || !config) continue;
+    const { clusterCIDR } = parseKubeProxyConfig(config).value;
+    for (const prefix of prefixesIn(clusterCIDR ?? "")) {
+      const evidence = objects.quote("configmaps", map, `config.conf: clusterCIDR: ${clusterCIDR}`);
+      ranges.push({ prefix, of: "pod-network", source: ref("ConfigMap", "kube-proxy", map.metadata.namespace), evidence });
+    }
+  }
+  for (const { value, evidence, source } of flag(components, "kube-controller-manager", "cluster-cidr")) {
+    for (const prefix of prefixesIn(value)) ranges.push({ prefix, of: "pod-network", source, evidence });
+  }
+  return ranges;
+}
+
+function serviceRanges(components: Components): Range[] {
+  return flag(components, "kube-apiserver", "service-cluster-ip-range").flatMap(({ value, evidence, source }) =>
+    prefixesIn(value).map((prefix): Range => ({ prefix, of: "services", source, evidence })),
+  );
+}
+
+/** The networks that nodes are attached to with the address by which they are known. */
+function nodeNetworks(capture: Capture, nodes: Nodes): Range[] {
+  return nodes.all.flatMap((node) => {
+    const observed = capture.get("links", { node: node.name });
+    return (known(observed) ?? []).flatMap((link) =>
+      link.addresses
+        .filter(({ local }) => node.addresses.includes(local))
+        .flatMap(({ local, prefixLength }): Range[] => {
+          const ip = parseIp(local);
+          if (!ip) return [];
+          const prefix = prefixOf(ip, prefixLength);
+          return [{ prefix, of: "nodes", source: node.ref, evidence: quoteOf(observed.origin, `${link.name} ${local}/${prefixLength}`) }];
+        }),
+    );
+  });
+}
+
+export function rangesOf(
+  capture: Capture,
+  objects: Objects,
+  nodes: Nodes,
+  components: Components,
+  flannel: Flannel,
+): Ranges {
+  const nodePods = nodes.all.flatMap((node) =>
+    node.podRanges.map((prefix): Range => ({
+      prefix,
+      of: "node-pods",
+      source: node.ref,
+      evidence: objects.quote("nodes", node.object!, `Node ${node.name}: podCIDR ${formatPrefix(prefix)}`),
+    })),
+  );
+  const networks = podNetworks(objects, components, flannel);
+  const services = serviceRanges(components);
+  const attached = nodeNetworks(capture, nodes);
+  const viewOf = (range: Range) => nodes.get(range.source.name);
+  const nodesOf = (...ranges: Range[]) => ranges.map(viewOf).filter((node) => node !== undefined);
+
+  const conflicts: RangeConflict[] = [];
+  const add = (what: RangeConflict["what"], a: Range, b: Range) => conflicts.push({ what, a, b, nodes: nodesOf(a, b) });
+
+  // sorted by address, ranges that overlap are neighbours (prefixes are nested or disjoint)
+  const sorted = [...nodePods].sort((a, b) => compare(a.prefix, b.prefix));
+  for (const [index, range] of sorted.entries()) {
+    for (let next = index + 1; next < sorted.length && overlaps(range.prefix, sorted[next]!.prefix); next++) {
+      if (range.source.name !== sorted[next]!.source.name) add("nodes-overlap", range, sorted[next]!);
+    }
+  }
+  const flannelNetworks = networks.filter(({ source }) => source === flannel.configMap);
+  for (const range of nodePods) {
+    const sameFamily = flannelNetworks.filter(({ prefix }) => prefix.ip.family === range.prefix.ip.family);
+    if (sameFamily.length > 0 && flannel.peer(range.source.name) && !sameFamily.some(({ prefix }) => covers(prefix, range.prefix))) {
+      add("outside-network", range, sameFamily[0]!);
+    }
+  }
+  for (const service of services) {
+    const clash = [...nodePods, ...flannelNetworks].find(({ prefix }) => overlaps(prefix, service.prefix));
+    if (clash) add("pods-services", clash, service);
+  }
+  for (const range of nodePods) {
+    const clash = attached.find(({ prefix, evidence: { origin } }) => overlaps(prefix, range.prefix) && origin.node !== undefined);
+    if (clash) add("pods-nodes", range, clash);
+  }
+  return {
+    all: [...nodePods, ...networks, ...services, ...attached],
+    conflicts,
+    podRanges: nodePods,
+    services,
+    whole: objects.isWhole("nodes"),
+  };
+}
+
+function compare(a: Prefix, b: Prefix): number {
+  if (a.ip.family !== b.ip.family) return a.ip.family - b.ip.family;
+  if (a.ip.value !== b.ip.value) return a.ip.value < b.ip.value ? -1 : 1;
+  return a.length - b.length;
+}
+

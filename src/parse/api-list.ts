@@ -1,0 +1,87 @@
+/**
+ * The body of a list call to the Kubernetes API, or its objects a line each (`.jsonl`).
+ *
+ * Format: {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "…"}, "items": [ … ]}. Objects are
+ * projected by a schema of objects.ts while they are read; one that does not fit is a gap of the list.
+ */
+import type { z } from "zod";
+import { itemSplitter } from "./json-items.ts";
+import { CUT_OFF, type Gap, parseJson, type Reader } from "./parsed.ts";
+
+export type ApiList<T> = {
+  readonly items: readonly T[];
+  /** Where each item stands in its file: its index among all objects there, readable or not. */
+  readonly indices: readonly number[];
+  readonly resourceVersion?: string;
+};
+
+export type ItemSchema<T> = z.ZodType<T>;
+
+/** Says in words that a reader understands what of an object does not fit, e.g. `spec.ports: expected array`. */
+function misfit(error: z.ZodError): string {
+  const issue = error.issues[0]!;
+  return `${issue.path.join(".") || "object"}: ${issue.message}`;
+}
+
+/** Collects objects that fit a schema, and as gaps those that do not. */
+function collector<T>(schema: ItemSchema<T>) {
+  const items: T[] = [];
+  const indices: number[] = [];
+  const gaps: Gap[] = [];
+  const add = (item: unknown, index: number, gap: Omit<Gap, "what">) => {
+    const fit = schema.safeParse(item);
+    if (fit.success) {
+      items.push(fit.data);
+      indices.push(index);
+    } else gaps.push({ ...gap, what: misfit(fit.error) });
+  };
+  return { items, indices, gaps, add };
+}
+
+/** Reads the body of a list call. */
+export function apiListReader<T>(schema: ItemSchema<T>): Reader<ApiList<T>> {
+  const { items, indices, gaps, add } = collector(schema);
+  const splitter = itemSplitter("items", (item, index) => add(item, index, { pointer: `/items/${index}` }));
+  return {
+    write: (piece) => splitter.write(piece),
+    end() {
+      const { head, gaps: cuts } = splitter.end();
+      // {"kind": "PodList", …, "items": null} is an empty list
+      const empty = cuts.length === 1 && items.length === 0 && isEmptyList(head);
+      const resourceVersion = /"resourceVersion"\s*:\s*"([^"]*)"/.exec(head)?.[1];
+      const value = { items, indices, ...(resourceVersion !== undefined && { resourceVersion }) };
+      return { value, gaps: empty ? gaps : [...gaps, ...cuts] };
+    },
+  };
+}
+
+function isEmptyList(head: string): boolean {
+  const parsed = parseJson(head);
+  if (!parsed.ok || typeof parsed.value !== "object" || parsed.value === null) return false;
+  const { kind, items } = parsed.value as { kind?: unknown; items?: unknown };
+  return typeof kind === "string" && kind.endsWith("List") && (items === null || items === undefined);
+}
+
+/** Reads objects that stand a line each. */
+export function jsonLinesReader<T>(schema: ItemSchema<T>): Reader<ApiList<T>> {
+  const { items, indices, gaps, add } = collector(schema);
+  let rest = "";
+  let line = 0;
+  return {
+    write(piece) {
+      const lines = (rest + piece).split("\n");
+      rest = lines.pop()!;
+      for (const text of lines) {
+        line++;
+        if (text.trim() === "") continue;
+        const parsed = parseJson(text);
+        if (parsed.ok) add(parsed.value, line - 1, { line });
+        else gaps.push({ line, what: parsed.why });
+      }
+    },
+    end() {
+      if (rest.trim() !== "") gaps.push({ line: line + 1, what: CUT_OFF });
+      return { value: { items, indices }, gaps };
+    },
+  };
+}

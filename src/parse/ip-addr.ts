@@ -1,0 +1,126 @@
+/**
+ * `ip -j -d addr`: the links of a network namespace with their addresses.
+ *
+ * Format: a JSON array, an object a link (iproute2, ip/ipaddress.c). Read here: ifindex, ifname, flags, mtu, master,
+ * link (the lower or peer device) or link_index, address (MAC), operstate, linkinfo.info_kind (veth, bridge, vxlan,
+ * dummy, ipip, wireguard …), linkinfo.info_data of vxlan (id, local, port, learning, link), addr_info (family, local,
+ * prefixlen, scope).
+ */
+import { canonicalIp, parsePrefix } from "../net/ip.ts";
+import { compact, type Fields, fit, macOf, readObjects } from "./fields.ts";
+import type { Gap, Parser } from "./parsed.ts";
+
+export type LinkAddress = {
+  readonly family: "inet" | "inet6";
+  readonly local: string;
+  readonly prefixLength: number;
+  readonly scope: string;
+};
+
+export type Link = {
+  readonly index: number;
+  readonly name: string;
+  readonly flags: readonly string[];
+  readonly mtu: number;
+  readonly operState?: string;
+  /** Lower-case MAC, for devices that have one. */
+  readonly mac?: string;
+  readonly master?: string;
+  /** The index of the peer of a veth, in the peer's namespace. */
+  readonly peerIndex?: number;
+  readonly kind?: string;
+  readonly vxlan?: {
+    readonly id: number;
+    readonly port?: number;
+    readonly local?: string;
+    readonly learning?: boolean;
+    readonly device?: string;
+  };
+  readonly addresses: readonly LinkAddress[];
+};
+
+function toAddress(item: Fields): LinkAddress | string {
+  const fields = fit(item, { family: "string", local: "string", prefixlen: "integer", scope: "string" });
+  if (typeof fields === "string") return fields;
+  const { family, prefixlen: prefixLength, scope } = fields;
+  if (family !== "inet" && family !== "inet6") return `family: ${family} is not known`;
+  const prefix = parsePrefix(`${fields.local}/${prefixLength}`);
+  if (prefix?.ip.family !== (family === "inet" ? 4 : 6)) return `local: ${fields.local}/${prefixLength} is no address`;
+  return { family, local: canonicalIp(fields.local)!, prefixLength, scope };
+}
+
+function toAddresses(items: readonly Fields[], note: (gap: Gap) => void): LinkAddress[] {
+  return items.flatMap((item, index) => {
+    if (Object.keys(item).length === 0) return [];
+    const address = toAddress(item);
+    if (typeof address !== "string") return [address];
+    note({ pointer: `/addr_info/${index}`, what: address });
+    return [];
+  });
+}
+
+function toVxlan(data: Fields): Required<Link>["vxlan"] | string {
+  const fields = fit(data, {
+    id: "integer",
+    port: "integer?",
+    local: "string?",
+    local6: "string?",
+    learning: "boolean?",
+    link: "string?",
+  });
+  if (typeof fields === "string") return `linkinfo.info_data.${fields}`;
+  const { id, port, learning, link: device } = fields;
+  const local = fields.local ?? fields.local6;
+  return compact({ id, port, local: local && (canonicalIp(local) ?? local), learning, device });
+}
+
+/** A link, and the name of its lower or peer device if that is in the same namespace. */
+type LinkAndLower = { readonly link: Link; readonly lower: string | undefined };
+
+function toLink(item: Fields, note: (gap: Gap) => void): LinkAndLower | string {
+  const fields = fit(item, {
+    ifindex: "integer",
+    ifname: "string",
+    flags: "strings?",
+    mtu: "integer",
+    operstate: "string?",
+    address: "string?",
+    master: "string?",
+    link: "string?",
+    link_index: "integer?",
+    linkinfo: "object?",
+    addr_info: "objects?",
+  });
+  if (typeof fields === "string") return fields;
+  const info = fit(fields.linkinfo ?? {}, { info_kind: "string?", info_data: "object?" });
+  if (typeof info === "string") return `linkinfo.${info}`;
+  const kind = info.info_kind;
+  const vxlan = kind === "vxlan" && info.info_data ? toVxlan(info.info_data) : undefined;
+  if (typeof vxlan === "string") return vxlan;
+  const link = compact({
+    index: fields.ifindex,
+    name: fields.ifname,
+    flags: fields.flags ?? [],
+    mtu: fields.mtu,
+    operState: fields.operstate,
+    mac: macOf(fields.address),
+    master: fields.master,
+    peerIndex: kind === "veth" ? fields.link_index : undefined,
+    kind,
+    vxlan,
+    addresses: toAddresses(fields.addr_info ?? [], note),
+  });
+  return { link, lower: fields.link };
+}
+
+/** A peer in the same namespace is given by name: its index is that of the link of this name. */
+function withPeer({ link, lower }: LinkAndLower, indices: ReadonlyMap<string, number>): Link {
+  if (link.kind !== "veth" || lower === undefined || link.peerIndex !== undefined) return link;
+  return compact({ ...link, peerIndex: indices.get(lower) });
+}
+
+export const parseIpAddr: Parser<readonly Link[]> = (text) => {
+  const { value: read, gaps } = readObjects(text, toLink);
+  const indices = new Map(read.map(({ link }) => [link.name, link.index]));
+  return { value: read.map((one) => withPeer(one, indices)), gaps };
+};

@@ -1,0 +1,301 @@
+/** Makes the report of an explanation: plain data, complete, in a fixed order. */
+import type { Fault, Missing } from "../checks/check.ts";
+import type { RegisteredCheck } from "../checks/run.ts";
+import { type CheckResults, narrowed } from "../checks/run.ts";
+import type { BlindSpot, ExplainedRoot, Explanation } from "../cause/explain.ts";
+import type { Capture } from "../evidence/capture.ts";
+import { catalogue } from "../evidence/catalogue.ts";
+import type { Kind } from "../evidence/kind.ts";
+import type { Blindness } from "../evidence/observed.ts";
+import { known } from "../evidence/observed.ts";
+import type { Evidence } from "../evidence/origin.ts";
+import { CAPABILITIES, type Capability, subjectOf } from "../model/capability.ts";
+import type { ClusterModel } from "../model/model.ts";
+import type { Observation } from "../model/observations.ts";
+import { refId } from "../model/ref.ts";
+import { joinTexts, type Text, type Template, texts, verbatim } from "../text.ts";
+import type { Cause, Effect, Report } from "./report.ts";
+
+const say = texts("report", {
+  healthy: { en: "No root cause found", zh: "未发现根因" },
+  healthyTested: {
+    en: "No root cause found; all {count} {count:test|tests} ended as they should",
+    zh: "未发现根因;{count} 项探测结果均符合预期",
+  },
+  healthyUntested: {
+    en: "No root cause found. Not tested: the evidence holds no active tests",
+    zh: "未发现根因。未经测试:证据中没有主动探测",
+  },
+  oneRoot: { en: "{title}", zh: "{title}" },
+  manyRoots: { en: "{count} root causes. First: {title}", zh: "共 {count} 个根因。首要:{title}" },
+  unclearFailures: {
+    en: "{count} {count:test fails|tests fail}, and nothing that was seen explains {count:it|them}",
+    zh: "{count} 项探测失败,已有证据无法解释",
+  },
+  unclearBlind: {
+    en: "Cannot tell: no root cause found, and {what} could not be seen",
+    zh: "无法判断:未发现根因,但未能观测到{what}",
+  },
+  fails: { en: "{what} fails: {of}", zh: "{what}失败:{of}" },
+  failsSometimes: { en: "{what} fails sometimes: {of}", zh: "{what}时而失败:{of}" },
+  ratio: { en: "{failed} of {total} {total:test|tests} from {from}", zh: "{total} 项探测中 {failed} 项失败(来自 {from})" },
+  heard: { en: "{count} {count:program complains|programs complain}", zh: "{count} 个程序报错" },
+  onNodes: { en: "{title} (also on {nodes})", zh: "{title}(另有节点 {nodes})" },
+  andMore: { en: "{title}, and {count} more of the kind", zh: "{title},另有 {count} 处同类问题" },
+  denied: {
+    en: "{policies} {count:denies|deny} {calls} observed {calls:call|calls}, as meant",
+    zh: "{policies} 按其本意拒绝了 {calls} 次访问",
+  },
+  notCollected: { en: "it was not collected", zh: "未采集" },
+  failed: { en: "it could not be had: {message}", zh: "采集失败:{message}" },
+  cutOff: { en: "it is cut off", zh: "内容被截断" },
+  unreadable: { en: "it cannot be read: {message}", zh: "无法读取:{message}" },
+  tooLarge: { en: "it is too large: {message}", zh: "体积过大:{message}" },
+  partial: { en: "it is incomplete: {message}", zh: "不完整:{message}" },
+  ofNodes: { en: "{what} ({nodes})", zh: "{what}({nodes})" },
+  refused: { en: "{path}: {what}", zh: "{path}:{what}" },
+  observed: { en: "{what}", zh: "{what}" },
+});
+
+const phrase = (template: Template): Text => ({ id: "phrase", args: {}, en: template.en, zh: template.zh });
+const list = (parts: readonly Text[]) => joinTexts(parts, { en: ", ", zh: "、" });
+
+function mutable<T>(values: readonly T[]): T[] {
+  return [...values];
+}
+
+/** Evidence without repetitions, in its order. */
+function distinct(evidence: readonly Evidence[]): Evidence[] {
+  const seen = new Set<string>();
+  return evidence.filter(({ origin, quote }) => {
+    const key = `${origin.path}:${origin.line ?? ""}:${quote}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+const MOST_QUOTES = 6;
+
+/** One node of the tree for observations that show the same: k of n tests. */
+function effectsOf(owned: readonly Observation[], all: readonly Observation[]): Effect[] {
+  const keyOf = ({ capability }: Observation) => [capability.name, capability.service ?? capability.zone ?? ""].join("|");
+  const groups = new Map<string, Observation[]>();
+  for (const observation of owned) {
+    const group = groups.get(keyOf(observation));
+    if (group) group.push(observation);
+    else groups.set(keyOf(observation), [observation]);
+  }
+  return [...groups.values()].map((group): Effect => {
+    const { capability } = group[0]!;
+    const measured = group.filter(({ how }) => how === "measured");
+    const from = [...new Set(group.map(({ client }) => client.node))].sort();
+    const made = all.filter((other) => other.how === "measured" && keyOf(other) === keyOf(group[0]!) && from.includes(other.client.node));
+    const failed = measured.length;
+    const heard = group.length - failed;
+    const counts = [
+      ...(failed > 0 ? [say.ratio({ failed, total: made.length, from: from.join(", ") })] : []),
+      ...(heard > 0 ? [say.heard({ count: heard })] : []),
+    ];
+    const isAll = failed === made.length;
+    const what = nameOf(capability);
+    const of = list(counts);
+    return {
+      capability: capability.name,
+      subject: subjectOf(capability.zone === undefined ? capability : { name: capability.name }),
+      state: isAll ? "broken" : "impaired",
+      ...(failed > 0 && { of: [failed, made.length] as [number, number] }),
+      says: isAll ? say.fails({ what, of }) : say.failsSometimes({ what, of }),
+      evidence: distinct(group.map(({ evidence }) => evidence)).slice(0, 3),
+      causes: [],
+    };
+  });
+}
+
+const names = texts("capability", {
+  service: { en: "reaching Service {service}", zh: "访问 Service {service}" },
+  external: { en: "resolving names outside the cluster", zh: "解析集群外域名" },
+  cluster: { en: "resolving names of the cluster", zh: "解析集群内域名" },
+});
+
+function nameOf({ name, service, zone }: Capability): Text {
+  if (name === "service.reach" && service !== undefined) return names.service({ service });
+  if (name === "dns.resolve") return zone === "external" ? names.external() : names.cluster();
+  return phrase(CAPABILITIES[name]);
+}
+
+/** The chain under a root: faults that follow from it, each under the one that it follows from most closely. */
+function chainOf(root: ExplainedRoot, observations: readonly Observation[]): Effect[] {
+  const groups = new Map<string, Fault[]>();
+  for (const fault of root.consequences) {
+    const key = `${fault.check}|${refId(fault.repair)}|${fault.breaks[0]?.name}`;
+    const group = groups.get(key);
+    if (group) group.push(fault);
+    else groups.set(key, [fault]);
+  }
+  const faults = [...groups.values()].map((group): Effect => {
+    const [first] = group as [Fault, ...Fault[]];
+    const capability = first.breaks[0]!;
+    return {
+      capability: capability.name,
+      subject: subjectOf(capability),
+      state: "broken",
+      says: group.length === 1 ? first.title : say.andMore({ title: first.title, count: group.length - 1 }),
+      evidence: distinct(group.flatMap(({ evidence }) => evidence)).slice(0, 3),
+      causes: [],
+    };
+  });
+  const shown = effectsOf(root.owned.map(({ observation }) => observation), observations);
+  // a chain reads top down: each link causes the next, and the last one what users see
+  const nested = faults.reduceRight<Effect[]>((below, link) => [{ ...link, causes: below }], shown);
+  return nested;
+}
+
+function causeOf(root: ExplainedRoot, explanation: Explanation, model: ClusterModel, checks: readonly RegisteredCheck[]): Cause {
+  const [first] = root.faults as [Fault, ...Fault[]];
+  const nodes = [...new Set(root.faults.flatMap((fault) => fault.nodes))].sort();
+  const check = checks.find(({ check: { id } }) => id === first.check)?.check;
+  const related = new Map(root.faults.flatMap((fault) => fault.related).map((object) => [refId(object), object]));
+  return {
+    id: root.id,
+    check: first.check,
+    object: first.repair,
+    related: [...related.values()].filter((object) => refId(object) !== refId(first.repair)),
+    ...(nodes.length > 0 && { nodes }),
+    title: titleOf(root),
+    confidence: root.confidence,
+    because: root.because,
+    latent: root.latent,
+    ...(root.since !== undefined && { since: root.since }),
+    explains: chainOf(root, model.observations.all),
+    evidence: distinct(root.faults.flatMap(({ evidence }) => evidence)).slice(0, MOST_QUOTES),
+    ruledOut: explanation.ruledOut.map(({ fault, by }) => ({ what: fault.title, by: by.evidence })),
+    alternatives: [],
+    remedies: mutable(check ? check.remedies(first, narrowed(model, check.reads)) : []) as Cause["remedies"],
+  };
+}
+
+function titleOf(root: ExplainedRoot): Text {
+  const titles = [...new Map(root.faults.map((fault) => [fault.title.en, fault.title])).values()];
+  return titles.length === 1 ? titles[0]! : say.andMore({ title: titles[0]!, count: titles.length - 1 });
+}
+
+/** The command that would bring a missing piece of evidence. */
+function commandFor({ kind, place }: Missing): string {
+  const { how } = catalogue[kind] as Kind<unknown>;
+  const where = place?.node === undefined ? "" : `on ${place.node}: `;
+  if ("list" in how) return `kubectl get --raw ${how.list.replace("*", "v1")}`;
+  if ("file" in how) return `${where}cat ${how.file.replace("{file}", place?.file ?? "*")}`;
+  if ("logs" in how) return `kubectl logs -n ${place?.namespace} ${place?.pod} -c ${place?.container}${how.logs === "previous" ? " --previous" : ""}`;
+  if ("command" in how) {
+    if (how.where === "node") return `${where}${how.command}`;
+    return `${where}nsenter -t $(crictl inspectp -o go-template --template '{{.info.pid}}' $(crictl pods -q --namespace ${place?.namespace} --name ${place?.pod})) -n ${how.command}`;
+  }
+  return how.other;
+}
+
+function whyBlind(why: Blindness): Text {
+  switch (why.reason) {
+    case "not-collected":
+      return say.notCollected();
+    case "failed":
+      return say.failed({ message: why.message });
+    case "cut-off":
+      return say.cutOff();
+    case "unreadable":
+      return say.unreadable({ message: why.message });
+    case "too-large":
+      return say.tooLarge({ message: why.message });
+  }
+}
+
+function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][number] {
+  const kinds = [...new Set(spot.missing.map(({ kind }) => kind))];
+  const nodes = [...new Set(spot.missing.flatMap(({ place }) => place?.node ?? []))].sort();
+  const what = kinds.length > 0 ? list(kinds.map((kind) => phrase(catalogue[kind].hides))) : list([...new Map(spot.capabilities.map(({ name }) => [name, phrase(CAPABILITIES[name])])).values()]);
+  const reasons = spot.missing.map(({ kind, place }) => {
+    const observed = capture.get(kind, place ?? {});
+    if (observed.state === "unknown") return whyBlind(observed.why);
+    return observed.state === "present" && observed.gaps[0] ? say.partial({ message: observed.gaps[0].what }) : say.notCollected();
+  });
+  const distinctReasons = [...new Map(reasons.map((reason) => [reason.en, reason])).values()].slice(0, 3);
+  return {
+    what: nodes.length > 0 ? say.ofNodes({ what, nodes: nodes.join(", ") }) : what,
+    why: spot.because ?? (distinctReasons.length > 0 ? list(distinctReasons) : say.notCollected()),
+    matters: [...spot.roots, ...(spot.matters ? [...new Set(spot.capabilities.map(({ name }) => name))] : [])],
+    settle: [...new Set(spot.missing.map(commandFor))].slice(0, 5),
+  };
+}
+
+function summaryOf(report: Omit<Report, "summary">): Text {
+  const [first] = report.rootCauses;
+  if (first) return report.rootCauses.length === 1 ? say.oneRoot({ title: first.title }) : say.manyRoots({ count: report.rootCauses.length, title: first.title });
+  const failures = report.unexplained.reduce((sum, { of }) => sum + (of?.[0] ?? 0), 0);
+  if (failures > 0) return say.unclearFailures({ count: failures });
+  const blind = report.blindSpots.find(({ matters }) => matters.length > 0);
+  if (report.verdict === "unclear" && blind) return say.unclearBlind({ what: blind.what });
+  return report.tests.made > 0 ? say.healthyTested({ count: report.tests.made }) : say.healthyUntested();
+}
+
+export type ReportInput = {
+  readonly capture: Capture;
+  readonly model: ClusterModel;
+  readonly checks: readonly RegisteredCheck[];
+  readonly results: CheckResults;
+  readonly explanation: Explanation;
+  readonly version: string;
+};
+
+export function buildReport({ capture, model, checks, results, explanation, version }: ReportInput): Report {
+  const { observations, nodes, time } = model;
+  const rootCauses = explanation.roots.map((root) => causeOf(root, explanation, model, checks));
+  const blindSpots = explanation.blindSpots.map((spot) => blindSpotOf(spot, capture));
+  const isBlind = explanation.blindSpots.some(({ matters }) => matters) || capture.notes.some(({ path }) => path === "");
+  const crashed = results.runs.some(({ outcome }) => outcome === "crashed");
+  const verdict = rootCauses.length > 0 ? "faulty" : explanation.unexplained.length > 0 || isBlind || crashed ? "unclear" : "healthy";
+  const cluster = known(capture.get("cluster"));
+  const kubernetes = known(capture.get("version"))?.gitVersion ?? cluster?.kubernetesVersion;
+  const measured = observations.all.filter(({ how }) => how === "measured");
+  const report: Omit<Report, "summary"> = {
+    schema: "netwhy.report/v1",
+    tool: { version },
+    cluster: {
+      name: cluster?.name ?? "",
+      ...(kubernetes !== undefined && { version: kubernetes }),
+      ...(time.nowText !== undefined && { capturedAt: time.nowText }),
+      nodes: nodes.all.length,
+      sampledNodes: nodes.all.filter(({ sampled }) => sampled).length,
+    },
+    verdict,
+    triggers: [],
+    rootCauses,
+    unexplained: effectsOf(explanation.unexplained, observations.all),
+    meantDenials: explanation.meant.map(({ policies, observations: denied }) => ({
+      policies: policies.map(({ ref }) => ref),
+      says: say.denied({ policies: policies.map(({ ref }) => refId(ref)).join(", "), count: policies.length, calls: denied.length }),
+      evidence: distinct(denied.map(({ evidence }) => evidence)).slice(0, 3),
+    })),
+    warnings: explanation.warnings.map(({ check, repair, related, title, evidence }) => ({
+      id: `${check}/${refId(repair)}`,
+      check,
+      object: repair,
+      related: mutable(related),
+      title,
+      confidence: "certain" as const,
+      because: verbatim(""),
+      latent: false,
+      explains: [],
+      evidence: distinct(evidence).slice(0, MOST_QUOTES),
+      ruledOut: [],
+      alternatives: [],
+      remedies: [],
+    })),
+    history: explanation.history.map(({ repair, title, evidence }) => ({ object: repair, title, evidence: distinct(evidence) })),
+    blindSpots,
+    checks: mutable(results.runs),
+    notes: capture.notes.slice(0, 20).map(({ path, what }) => say.refused({ path: path || "bundle", what })),
+    tests: { made: measured.length, failed: measured.filter(({ outcome }) => outcome === "failed").length },
+  };
+  return { ...report, summary: summaryOf(report) };
+}
+

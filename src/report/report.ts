@@ -1,0 +1,168 @@
+/**
+ * The report: what netwhy says about a cluster, as data. Every output and every page is drawn from it alone.
+ *
+ * Versioned: ids are for ever, readers ignore unknown fields, a field is never reused. docs/generated/report.schema.json
+ * is made from this file.
+ */
+import { z } from "zod";
+
+const text: z.ZodType<TextData> = z.lazy(() =>
+  z.object({
+    id: z.string().describe("names the sentence for ever"),
+    args: z.record(z.string(), z.union([z.string(), z.number(), text])),
+    en: z.string(),
+    zh: z.string(),
+  }),
+);
+type TextData = {
+  readonly id: string;
+  readonly args: { readonly [name: string]: string | number | TextData };
+  readonly en: string;
+  readonly zh: string;
+};
+
+const reference = z.object({
+  kind: z.string(),
+  namespace: z.string().optional(),
+  name: z.string(),
+  apiGroup: z.string().optional(),
+});
+
+const origin = z.object({
+  kind: z.enum(["api", "file", "log", "command", "probe"]),
+  path: z.string().describe("in the bundle; of a command run live, the command"),
+  line: z.number().optional(),
+  pointer: z.string().optional().describe("JSON pointer"),
+  at: z.string().optional(),
+  node: z.string().optional(),
+});
+
+const evidence = z.object({
+  origin,
+  quote: z.string().describe("as the source has it, never translated"),
+  at: z.string().optional(),
+});
+
+const nodeCommand = z.object({ run: z.string(), node: z.string().optional() });
+const change = z.union([
+  z.object({ do: z.literal("apply"), object: z.looseObject({ apiVersion: z.string(), kind: z.string() }) }),
+  z.object({ do: z.literal("patch"), target: reference, patch: z.record(z.string(), z.unknown()) }),
+  z.object({ do: z.literal("delete"), target: reference }),
+  z.object({ do: z.literal("scale"), target: reference, replicas: z.number() }),
+  z.object({ do: z.literal("restart"), component: reference, node: z.string().optional() }),
+  z.object({ do: z.literal("sysctl"), node: z.string(), key: z.string(), value: z.string() }),
+]);
+
+const remedy = z.object({
+  id: z.string(),
+  risk: z.enum(["none", "low", "medium", "high"]),
+  interrupts: text.describe("what stops working while it is done"),
+  source: z.enum(["helm", "bootstrap", "backup", "baseline"]).optional().describe("where restored objects come from"),
+  steps: z.array(
+    z.object({
+      why: text,
+      change: z.union([change, nodeCommand]),
+      precondition: text.optional(),
+      undo: z.union([change, nodeCommand, text]),
+      verify: z.string(),
+    }),
+  ),
+  prevent: z.array(text),
+  errata: z.array(z.string()).optional().describe("known errors of common runbooks that this avoids"),
+});
+
+/** What follows from a cause; `causes` are the things that this one leads to in turn. */
+const effect: z.ZodType<EffectData> = z.lazy(() =>
+  z.object({
+    capability: z.string(),
+    subject: reference,
+    state: z.enum(["broken", "impaired", "predicted"]),
+    of: z.tuple([z.number(), z.number()]).optional().describe("failed tests, of all that were made"),
+    says: text,
+    evidence: z.array(evidence),
+    causes: z.array(effect),
+  }),
+);
+type EffectData = {
+  capability: string;
+  subject: z.infer<typeof reference>;
+  state: "broken" | "impaired" | "predicted";
+  of?: [number, number] | undefined;
+  says: TextData;
+  evidence: z.infer<typeof evidence>[];
+  causes: EffectData[];
+};
+
+const cause = z.object({
+  id: z.string().describe("<check>/<kind>/<namespace>/<name>"),
+  check: z.string(),
+  object: reference.describe("what a person would edit or restore"),
+  related: z.array(reference),
+  nodes: z.array(z.string()).optional(),
+  title: text,
+  confidence: z.enum(["certain", "likely", "possible"]),
+  because: text.describe("why so sure"),
+  latent: z.boolean().describe("harms nothing yet, and will at the next restart or change"),
+  since: z.string().optional(),
+  explains: z.array(effect),
+  evidence: z.array(evidence),
+  ruledOut: z.array(z.object({ what: text, by: evidence })),
+  alternatives: z.array(z.string()).describe("ids of other explanations that remain"),
+  remedies: z.array(remedy),
+});
+
+export const reportSchema = z
+  .object({
+    schema: z.literal("netwhy.report/v1"),
+    tool: z.object({ version: z.string() }),
+    cluster: z.object({
+      name: z.string(),
+      version: z.string().optional(),
+      capturedAt: z.string().optional(),
+      nodes: z.number(),
+      sampledNodes: z.number().describe("nodes on which evidence was gathered"),
+      skewMs: z.number().optional(),
+    }),
+    verdict: z.enum(["faulty", "unclear", "healthy"]),
+    summary: text,
+    triggers: z.array(
+      z.object({
+        what: text,
+        at: z.string().optional(),
+        by: z.string().optional(),
+        selector: z.string().optional(),
+        roots: z.array(z.string()),
+      }),
+    ),
+    rootCauses: z.array(cause),
+    unexplained: z.array(effect),
+    meantDenials: z.array(z.object({ policies: z.array(reference), says: text, evidence: z.array(evidence) })),
+    warnings: z.array(cause),
+    history: z.array(z.object({ object: reference, title: text, evidence: z.array(evidence) })),
+    blindSpots: z.array(
+      z.object({
+        what: text,
+        why: text,
+        matters: z.array(z.string()).describe("ids of root causes, and capabilities"),
+        settle: z.array(z.string()).describe("commands that would tell"),
+      }),
+    ),
+    checks: z.array(
+      z.object({
+        id: z.string(),
+        layer: z.string(),
+        outcome: z.enum(["found", "clear", "cannot-tell", "not-applicable", "crashed"]),
+        subjects: z.number(),
+        ms: z.number(),
+        message: z.string().optional(),
+      }),
+    ),
+    notes: z.array(text).describe("what befell the evidence on its way here"),
+    tests: z.object({ made: z.number(), failed: z.number() }).describe("active tests in the evidence"),
+  })
+  .describe("A netwhy report");
+
+export type Report = z.infer<typeof reportSchema>;
+export type Cause = Report["rootCauses"][number];
+export type Effect = EffectData;
+export type ReportEvidence = z.infer<typeof evidence>;

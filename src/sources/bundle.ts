@@ -1,0 +1,224 @@
+/**
+ * A bundle as a source of evidence: a directory, or a .tar, .tar.gz or .tar.zst of one, told apart by content.
+ *
+ * Bundles come from strangers: nothing is ever extracted to disk, links and devices are refused, names, sizes, counts,
+ * depth and the ratio of compression are limited. What is refused or cut is noted and the rest is still read.
+ */
+import { createReadStream } from "node:fs";
+import { lstat, open, opendir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { extract } from "tar-stream";
+import { type Capture, createIntake, type Ending, type Intake, type Sink } from "../evidence/capture.ts";
+import { DiagnosisError } from "../errors.ts";
+
+export type BundleLimits = {
+  /** Entries of an archive, or files of a directory, of any kind. */
+  readonly entries: number;
+  /** Entries that the catalogue knows. */
+  readonly pieces: number;
+  readonly bytesPerEntry: number;
+  readonly bytesInAll: number;
+  /** Uncompressed to compressed, counted once more than 256 MiB have come out. */
+  readonly ratio: number;
+  readonly depth: number;
+};
+
+const MIB = 1024 * 1024;
+
+export const BUNDLE_LIMITS: BundleLimits = {
+  entries: 2_000_000,
+  pieces: 500_000,
+  bytesPerEntry: 2048 * MIB,
+  bytesInAll: 32 * 1024 * MIB,
+  ratio: 500,
+  depth: 32,
+};
+
+/** Thrown inside this file to stop reading; what was read until then counts. */
+class LimitReached extends Error {}
+
+/**
+ * Reads a bundle.
+ *
+ * @throws DiagnosisError if there is nothing at `path`, or nothing in it that is evidence
+ */
+export async function readBundle(path: string, limits: BundleLimits = BUNDLE_LIMITS): Promise<Capture> {
+  const stat = await lstat(path).catch((cause: Error) => {
+    throw new DiagnosisError("no-evidence", `There is no bundle at ${path}: ${cause.message}.`, "Check the path.", cause);
+  });
+  const intake = createIntake();
+  const reading = readingOf(intake, limits);
+  if (stat.isDirectory()) await readDirectory(path, reading, limits);
+  else await readArchive(path, reading, limits);
+  const capture = intake.capture();
+  if (capture.size > 0) return capture;
+  const note = capture.notes[0];
+  throw new DiagnosisError(
+    note ? "unreadable-evidence" : "no-evidence",
+    `${path} holds no evidence that netwhy knows${note ? `: ${note.what}` : ""}.`,
+    "A bundle is a directory with api/, apis/, nodes/, logs/ in it, or a .tar.gz or .tar.zst of one.",
+  );
+}
+
+type Reading = {
+  /** Checks the name and counts the entry. @returns where its content goes; undefined if it need not be read */
+  begin(name: string): Sink | undefined;
+  count(bytes: number): void;
+  note(path: string, what: string): void;
+};
+
+function readingOf(intake: Intake, limits: BundleLimits): Reading {
+  let entries = 0;
+  let pieces = 0;
+  let bytesInAll = 0;
+  let prefix: string | undefined;
+
+  /** Bundles are often packed with the directory around them: `incident/api/v1/pods.json`. */
+  function sinkFor(name: string): Sink | undefined {
+    if (prefix !== undefined) return name.startsWith(prefix) ? intake.open(name.slice(prefix.length)) : undefined;
+    let rest = name;
+    for (let level = 0; level < 4; level++) {
+      const sink = intake.open(rest);
+      if (sink) {
+        prefix = name.slice(0, name.length - rest.length);
+        return sink;
+      }
+      const slash = rest.indexOf("/");
+      if (slash < 0) return undefined;
+      rest = rest.slice(slash + 1);
+    }
+    return undefined;
+  }
+
+  return {
+    begin(name) {
+      if (++entries > limits.entries) throw new LimitReached(`it has more than ${limits.entries} entries`);
+      const path = name.replace(/^(\.\/)+/, "");
+      if (path.startsWith("/") || path.split("/").some((part) => part === ".." || part === "." || part === "")) {
+        intake.note(name.slice(0, 200), "refused: a name that leads out of the bundle");
+        return undefined;
+      }
+      if (path.length > 1024 || path.split("/").length > limits.depth) {
+        intake.note(path.slice(0, 200), "refused: a name that is too long or too deep");
+        return undefined;
+      }
+      const sink = sinkFor(path);
+      if (sink && ++pieces > limits.pieces) throw new LimitReached(`it has more than ${limits.pieces} files of evidence`);
+      return sink;
+    },
+    count(bytes) {
+      bytesInAll += bytes;
+      if (bytesInAll > limits.bytesInAll) throw new LimitReached(`it holds more than ${limits.bytesInAll / MIB} MiB`);
+    },
+    note: (path, what) => intake.note(path, what),
+  };
+}
+
+/** Moves the bytes of one entry into its sink, as text; broken UTF-8 becomes U+FFFD. */
+async function pour(content: AsyncIterable<Uint8Array>, sink: Sink, reading: Reading, limit: number): Promise<void> {
+  const decoder = new TextDecoder("utf-8");
+  let bytes = 0;
+  const end = (ending: Omit<Ending, "bytes">) => {
+    sink.write(decoder.decode());
+    sink.end({ bytes, ...ending });
+  };
+  try {
+    for await (const chunk of content) {
+      bytes += chunk.length;
+      reading.count(chunk.length);
+      if (bytes > limit) {
+        end({ cutOff: `larger than ${limit / MIB} MiB: the rest was not read` });
+        return;
+      }
+      sink.write(decoder.decode(chunk, { stream: true }));
+    }
+  } catch (error) {
+    end({ cutOff: (error as Error).message });
+    throw error;
+  }
+  end({});
+}
+
+async function readDirectory(root: string, reading: Reading, limits: BundleLimits): Promise<void> {
+  try {
+    await readFolder(root, "", reading, limits);
+  } catch (error) {
+    if (!(error instanceof LimitReached)) throw error;
+    reading.note("", `not read to its end: ${error.message}`);
+  }
+}
+
+async function readFolder(root: string, folder: string, reading: Reading, limits: BundleLimits): Promise<void> {
+  const names: { name: string; isFolder: boolean }[] = [];
+  for await (const entry of await opendir(join(root, folder))) {
+    const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    if (entry.isDirectory() || entry.isFile()) names.push({ name, isFolder: entry.isDirectory() });
+    else reading.note(name, "refused: neither a file nor a directory");
+  }
+  names.sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const { name, isFolder } of names) {
+    if (isFolder) {
+      if (name.split("/").length < limits.depth) await readFolder(root, name, reading, limits);
+      continue;
+    }
+    const sink = reading.begin(name);
+    if (sink) await readFile(join(root, name), name, sink, reading, limits);
+  }
+}
+
+async function readFile(path: string, name: string, sink: Sink, reading: Reading, limits: BundleLimits): Promise<void> {
+  try {
+    await pour(createReadStream(path, { highWaterMark: MIB }), sink, reading, limits.bytesPerEntry);
+  } catch (error) {
+    if (error instanceof LimitReached) throw error;
+    reading.note(name, `not read: ${(error as Error).message}`);
+  }
+}
+
+/** Opens an archive; what it is is told by its first bytes (RFC 1952, RFC 8878). */
+async function openArchive(path: string, onBytes: (compressed: number) => void): Promise<Readable> {
+  const file = await open(path);
+  const head = Buffer.alloc(4);
+  await file.read(head, 0, 4, 0);
+  await file.close();
+  const raw = createReadStream(path, { highWaterMark: MIB });
+  const magic = head.toString("hex");
+  const unpack = magic.startsWith("1f8b") ? createGunzip() : magic === "28b52ffd" ? createZstdDecompress() : undefined;
+  if (!unpack) return raw;
+  raw.on("data", (chunk) => onBytes(chunk.length));
+  raw.on("error", (error) => unpack.destroy(error));
+  return raw.pipe(unpack);
+}
+
+async function readArchive(path: string, reading: Reading, limits: BundleLimits): Promise<void> {
+  let compressed = 0;
+  let uncompressed = 0;
+  const tar = extract();
+  const source = await openArchive(path, (bytes) => {
+    compressed += bytes;
+  });
+  source.on("data", (chunk: Uint8Array) => {
+    uncompressed += chunk.length;
+    if (compressed > 0 && uncompressed > 256 * MIB && uncompressed > compressed * limits.ratio) {
+      source.destroy(new LimitReached(`it expands more than ${limits.ratio}-fold`));
+    }
+  });
+  source.on("error", (error) => tar.destroy(error));
+  source.pipe(tar);
+  try {
+    for await (const entry of tar) {
+      const { name, type } = entry.header;
+      const isFile = type === "file" || type === "contiguous-file";
+      if (!isFile && type !== "directory") reading.note(name.slice(0, 200), `refused: a ${type} is no evidence`);
+      const sink = isFile ? reading.begin(name) : undefined;
+      if (sink) await pour(entry as unknown as AsyncIterable<Uint8Array>, sink, reading, limits.bytesPerEntry);
+      else entry.resume();
+    }
+  } catch (error) {
+    reading.note("", `not read to its end: ${(error as Error).message}`);
+  } finally {
+    source.destroy();
+  }
+}

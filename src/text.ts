@@ -1,0 +1,85 @@
+/**
+ * A sentence that a user reads, in English and in Chinese.
+ *
+ * Sentences are written as templates beside the code that needs them. `{name}` is replaced by an argument and
+ * `{count:node|nodes}` by the form that fits the number `count`; the argument names are checked by the compiler, and so
+ * is that neither language is missing. What a machine printed (log lines, names, commands) is an argument: it is never
+ * translated.
+ */
+export type Text = {
+  /** Names the sentence for ever, e.g. `component-access-denied/role-missing`. */
+  readonly id: string;
+  readonly args: TextArgs;
+  readonly en: string;
+  readonly zh: string;
+};
+
+export type TextArg = string | number | Text;
+export type TextArgs = { readonly [name: string]: TextArg };
+export type Language = "en" | "zh";
+
+/** The two wordings of one sentence, as its author writes them. */
+export type Template<En extends string = string> = { readonly en: En; readonly zh: string };
+
+type PlaceholderName<S extends string> = S extends `${infer Name}:${string}` ? Name : S;
+type Placeholders<S extends string> = S extends `${string}{${infer Inner}}${infer Rest}`
+  ? PlaceholderName<Inner> | Placeholders<Rest>
+  : never;
+
+type ArgsOf<S extends string> = [Placeholders<S>] extends [never]
+  ? []
+  : [args: { readonly [Name in Placeholders<S>]: TextArg }];
+
+/** What `texts()` makes of templates: for each, a function from its arguments to the sentence. */
+export type Phrases<T> = {
+  readonly [K in keyof T]: T[K] extends { readonly en: infer En extends string } ? (...args: ArgsOf<En>) => Text : never;
+};
+
+type Checked<T> = {
+  readonly [K in keyof T]: T[K] extends { readonly en: infer En extends string; readonly zh: infer Zh extends string }
+    ? [Placeholders<Zh>] extends [Placeholders<En>]
+      ? { readonly en: En; readonly zh: Zh }
+      : { readonly en: En; readonly zh: "names an argument that the English sentence does not have" }
+    : Template;
+};
+
+const PLACEHOLDER = /\{([A-Za-z][A-Za-z0-9]*)(?::([^|{}]*)\|([^{}]*))?\}/g;
+
+function fill(template: string, args: TextArgs, language: Language): string {
+  return template.replace(PLACEHOLDER, (whole, name: string, one: string | undefined, many: string | undefined) => {
+    const value = args[name];
+    if (value === undefined) return whole;
+    if (one !== undefined && many !== undefined) return Number(value) === 1 ? one : many;
+    return typeof value === "object" ? value[language] : String(value);
+  });
+}
+
+/**
+ * Makes the phrases of one module from their templates.
+ *
+ * @param scope first half of every id: a check's id or a module's name
+ */
+export function texts<const T extends Record<string, Template>>(scope: string, templates: T & Checked<T>): Phrases<T> {
+  const phrases: Record<string, (args?: TextArgs) => Text> = {};
+  for (const [key, template] of Object.entries<Template>(templates)) {
+    const id = `${scope}/${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    phrases[key] = (args = {}) => ({ id, args, en: fill(template.en, args, "en"), zh: fill(template.zh, args, "zh") });
+  }
+  return phrases as Phrases<T>;
+}
+
+/** Words that read the same in both languages: a name, a number, something a machine printed. */
+export function verbatim(words: string): Text {
+  return { id: "verbatim", args: { words }, en: words, zh: words };
+}
+
+/** Joins sentences or parts of one: English with `en`, Chinese with `zh` between them. */
+export function joinTexts(parts: readonly Text[], between: { readonly en: string; readonly zh: string }): Text {
+  if (parts.length === 1) return parts[0]!;
+  return {
+    id: "list",
+    args: Object.fromEntries(parts.map((part, index) => [String(index), part])),
+    en: parts.map((part) => part.en).join(between.en),
+    zh: parts.map((part) => part.zh).join(between.zh),
+  };
+}

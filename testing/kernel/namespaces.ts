@@ -1,0 +1,53 @@
+/**
+ * Network namespaces for tests that ask the kernel itself. All of them have names of their own and are deleted
+ * afterwards; no traffic leaves them.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+
+let made = 0;
+
+/** Whether this process may make namespaces and has the tools that a test needs. */
+export function canAsk(...tools: readonly string[]): boolean {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
+  const hasTools = ["ip", ...tools].every((tool) => spawnSync("sh", ["-c", `command -v ${tool}`]).status === 0);
+  if (!hasTools) return false;
+  const name = `nw-kt-${process.pid}-try`;
+  const isAllowed = spawnSync("ip", ["netns", "add", name]).status === 0;
+  if (isAllowed) spawnSync("ip", ["netns", "del", name]);
+  return isAllowed;
+}
+
+export function addNamespace(): string {
+  const name = `nw-kt-${process.pid}-${made++}`;
+  execFileSync("ip", ["netns", "add", name]);
+  return name;
+}
+
+export function deleteNamespace(name: string): void {
+  spawnSync("ip", ["netns", "del", name]);
+}
+
+/** Runs a command in a namespace; gives what it printed, throws with its complaint if it fails. */
+export function inNamespace(name: string, command: readonly string[], input = ""): string {
+  const result = spawnSync("ip", ["netns", "exec", name, ...command], { input, encoding: "utf8", maxBuffer: 1 << 28 });
+  if (result.status !== 0) throw new Error(`${command.join(" ")}: ${result.stderr}\n${input}`);
+  return result.stdout;
+}
+
+/** Numbers that look random and are the same in every run: a failure can be repeated by its seed. */
+export function seededRandom(seed: number): {
+  below(n: number): number;
+  pick<T>(from: readonly T[]): T;
+  chance(p: number): boolean;
+} {
+  let state = Math.imul(seed, 2654435761) >>> 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const below = (n: number): number => Math.floor(next() * n);
+  return { below, pick: (from) => from[below(from.length)]!, chance: (p) => next() < p };
+}
