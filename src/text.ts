@@ -32,7 +32,9 @@ type ArgsOf<S extends string> = [Placeholders<S>] extends [never]
 
 /** What `texts()` makes of templates: for each, a function from its arguments to the sentence. */
 export type Phrases<T> = {
-  readonly [K in keyof T]: T[K] extends { readonly en: infer En extends string } ? (...args: ArgsOf<En>) => Text : never;
+  readonly [K in keyof T]: T[K] extends { readonly en: infer En extends string }
+    ? (...args: ArgsOf<En>) => Text
+    : never;
 };
 
 type Checked<T> = {

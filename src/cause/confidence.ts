@@ -47,7 +47,8 @@ export function confidenceOf({
 }): { readonly confidence: Confidence; readonly because: Text } {
   const strongest = [...root.faults].sort((a, b) => strengthRank(a.strength) - strengthRank(b.strength))[0]!.strength;
   const failed = owned.filter(({ observation }) => observation.how === "measured").length;
-  const doubts = (strengthRank(strongest) > 1 ? 1 : 0) + Math.min(unseenBelow.length, 2) + (refutedBy.length > 0 ? 1 : 0);
+  const doubts =
+    (strengthRank(strongest) > 1 ? 1 : 0) + Math.min(unseenBelow.length, 2) + (refutedBy.length > 0 ? 1 : 0);
   const reasons = [
     say[strongest](),
     ...(failed > 0 ? [say.explains({ count: failed })] : []),

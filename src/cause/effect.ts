@@ -74,7 +74,12 @@ export function reasonerOf(needs: Needs, working: CapabilitySet): Reasoner {
     }
   }
 
-  function ofCapability(capability: Capability, broken: CapabilitySet, follow: boolean, path: ReadonlySet<string>): Effect {
+  function ofCapability(
+    capability: Capability,
+    broken: CapabilitySet,
+    follow: boolean,
+    path: ReadonlySet<string>,
+  ): Effect {
     if (broken.holds(capability)) return "must";
     if (broken.touches(capability)) return "may";
     if (working.holds(capability)) return "none";

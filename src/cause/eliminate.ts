@@ -7,8 +7,8 @@ import type { Evidence } from "../evidence/origin.ts";
 import { type Capability, type CapabilityName, capabilityId } from "../model/capability.ts";
 import type { Need } from "../model/needs.ts";
 import type { Observation } from "../model/observations.ts";
-import type { Tunnels } from "../model/tunnels.ts";
 import { ref } from "../model/ref.ts";
+import type { Tunnels } from "../model/tunnels.ts";
 import { texts } from "../text.ts";
 import type { CapabilitySet } from "./effect.ts";
 
@@ -104,7 +104,8 @@ function smallestEnds(suspects: readonly Suspect[], working: CapabilitySet, node
     if (peers.size < 2) continue;
     const name = mine[0]!.capability.name;
     const worksSomewhere = nodes.some(
-      (other) => other !== node && working.holds(other < node ? { name, node: other, peer: node } : { name, node, peer: other }),
+      (other) =>
+        other !== node && working.holds(other < node ? { name, node: other, peer: node } : { name, node, peer: other }),
     );
     if (worksSomewhere) continue;
     merged.push({ capability: { name, node }, failures: [...new Set(mine.flatMap(({ failures }) => failures))] });

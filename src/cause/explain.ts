@@ -12,7 +12,15 @@ import type { PolicyView } from "../model/policies.ts";
 import { timeOf } from "../model/time.ts";
 import type { Text } from "../text.ts";
 import { type Confidence, confidenceOf } from "./confidence.ts";
-import { type CapabilitySet, capabilitySet, denialOf, type Effect, provenBy, type Reasoner, reasonerOf } from "./effect.ts";
+import {
+  type CapabilitySet,
+  capabilitySet,
+  denialOf,
+  type Effect,
+  provenBy,
+  type Reasoner,
+  reasonerOf,
+} from "./effect.ts";
 import { inferredFaults } from "./eliminate.ts";
 import { type Root, rootsOf, strengthRank } from "./roots.ts";
 
@@ -79,19 +87,32 @@ export function explain(outcomes: readonly Outcome[], model: Parts): Explanation
 
   const { kept, ruledOut } = refute(found, successes, needs);
   const first = rootsOf(kept, needs, reasoner);
-  const leftOver = failures.filter((failure) => denialOf(failure.need) === "none" && !first.some((root) => predicts(root, failure, reasoner)));
-  const inferred = inferredFaults(leftOver, working, nodes.all.map(({ name }) => name), model.tunnels);
+  const leftOver = failures.filter(
+    (failure) => denialOf(failure.need) === "none" && !first.some((root) => predicts(root, failure, reasoner)),
+  );
+  const inferred = inferredFaults(
+    leftOver,
+    working,
+    nodes.all.map(({ name }) => name),
+    model.tunnels,
+  );
   const roots = inferred.length === 0 ? first : rootsOf([...kept, ...inferred], needs, reasoner);
 
   const cannotTell = ofKind(outcomes, "cannot-tell").filter(({ capability }) => !working.holds(capability));
   const explained = roots
     .map((root) => explainRoot(root, observations.failed, successes, reasoner, cannotTell, model))
     .sort(byRank);
-  const isOwned = (failure: Observation) => explained.some(({ owned }) => owned.some(({ observation }) => observation === failure));
-  const meant = meantDenials(failures.filter((failure) => denialOf(failure.need) !== "none" && !mustFail(explained, failure)));
+  const isOwned = (failure: Observation) =>
+    explained.some(({ owned }) => owned.some(({ observation }) => observation === failure));
+  const meant = meantDenials(
+    failures.filter((failure) => denialOf(failure.need) !== "none" && !mustFail(explained, failure)),
+  );
   const meantOnes = new Set(meant.flatMap(({ observations: denied }) => denied));
   return {
-    roots: explained.map((root) => ({ ...root, owned: root.owned.filter(({ observation, effect }) => effect === "must" || !meantOnes.has(observation)) })),
+    roots: explained.map((root) => ({
+      ...root,
+      owned: root.owned.filter(({ observation, effect }) => effect === "must" || !meantOnes.has(observation)),
+    })),
     unexplained: failures.filter((failure) => !isOwned(failure) && !meantOnes.has(failure)),
     meant,
     warnings: ofKind(outcomes, "warning"),
@@ -117,9 +138,10 @@ function refute(faults: readonly Fault[], successes: readonly Observation[], nee
   const ruledOut: RuledOut[] = [];
   for (const fault of faults) {
     const broken = capabilitySet(fault.breaks);
-    const success = strengthRank(fault.strength) < strengthRank("heard")
-      ? undefined
-      : successes.find(({ need }) => reasonerOf(needs, capabilitySet([])).effect(need, broken) === "must");
+    const success =
+      strengthRank(fault.strength) < strengthRank("heard")
+        ? undefined
+        : successes.find(({ need }) => reasonerOf(needs, capabilitySet([])).effect(need, broken) === "must");
     if (success) ruledOut.push({ fault, by: success });
     else kept.push(fault);
   }
@@ -145,10 +167,19 @@ function explainRoot(
   const all = [...root.faults, ...root.consequences];
   const latent = !isMeasured && all.every(({ breaks }) => breaks.every(({ name }) => ONLY_FOLLOWS.has(name)));
   const unseenBelow = cannotTell.filter(({ capability }) =>
-    root.faults.some((fault) => fault.breaks.some((part) => reasoner.effect(needs.of(part), capabilitySet([capability])) !== "none")),
+    root.faults.some((fault) =>
+      fault.breaks.some((part) => reasoner.effect(needs.of(part), capabilitySet([capability])) !== "none"),
+    ),
   );
   const since = earliest(all.map((fault) => fault.since));
-  const confidence = confidenceOf({ root, owned, refutedBy, unseenBelow, tested: successes.length + failures.length > 0, time });
+  const confidence = confidenceOf({
+    root,
+    owned,
+    refutedBy,
+    unseenBelow,
+    tested: successes.length + failures.length > 0,
+    time,
+  });
   return { ...root, owned, refutedBy, latent, ...confidence, ...(since !== undefined && { since }) };
 }
 
@@ -176,7 +207,10 @@ function meantDenials(failures: readonly Observation[]): MeantDenial[] {
   const groups = new Map<string, { policies: readonly PolicyView[]; observations: Observation[] }>();
   for (const failure of failures) {
     const policies = denyingPolicies(failure);
-    const key = policies.map(({ namespace, name }) => `${namespace}/${name}`).sort().join(" ");
+    const key = policies
+      .map(({ namespace, name }) => `${namespace}/${name}`)
+      .sort()
+      .join(" ");
     const group = groups.get(key);
     if (group) group.observations.push(failure);
     else groups.set(key, { policies, observations: [failure] });
@@ -196,12 +230,27 @@ function denyingPolicies({ need }: Observation): readonly PolicyView[] {
 }
 
 /** One blind spot for everything that one kind of evidence would have told. */
-function blindSpotsOf(cannotTell: readonly CannotTell[], roots: readonly ExplainedRoot[], broken: CapabilitySet): BlindSpot[] {
-  const groups = new Map<string, { missing: Map<string, Missing>; because?: Text; capabilities: Map<string, Capability>; matters: boolean }>();
+function blindSpotsOf(
+  cannotTell: readonly CannotTell[],
+  roots: readonly ExplainedRoot[],
+  broken: CapabilitySet,
+): BlindSpot[] {
+  const groups = new Map<
+    string,
+    { missing: Map<string, Missing>; because?: Text; capabilities: Map<string, Capability>; matters: boolean }
+  >();
   for (const { capability, missing, because } of cannotTell) {
     if (broken.holds(capability)) continue;
-    const key = `${missing.map(({ kind }) => kind).sort().join(" ")} ${because?.id ?? ""}`;
-    const group = groups.get(key) ?? { missing: new Map(), capabilities: new Map(), matters: false, ...(because && { because }) };
+    const key = `${missing
+      .map(({ kind }) => kind)
+      .sort()
+      .join(" ")} ${because?.id ?? ""}`;
+    const group = groups.get(key) ?? {
+      missing: new Map(),
+      capabilities: new Map(),
+      matters: false,
+      ...(because && { because }),
+    };
     groups.set(key, group);
     for (const piece of missing) group.missing.set(JSON.stringify(piece), piece);
     group.capabilities.set(capabilityId(capability), capability);
@@ -209,7 +258,16 @@ function blindSpotsOf(cannotTell: readonly CannotTell[], roots: readonly Explain
   }
   return [...groups.values()].map(({ missing, because, capabilities, matters }) => {
     const names = [...capabilities.values()];
-    const touched = roots.filter(({ faults }) => faults.some(({ breaks }) => breaks.some((part) => names.some(({ node, component }) => (node !== undefined && node === part.node) || (component !== undefined && component === part.component)))));
+    const touched = roots.filter(({ faults }) =>
+      faults.some(({ breaks }) =>
+        breaks.some((part) =>
+          names.some(
+            ({ node, component }) =>
+              (node !== undefined && node === part.node) || (component !== undefined && component === part.component),
+          ),
+        ),
+      ),
+    );
     return {
       missing: [...missing.values()],
       ...(because && { because }),

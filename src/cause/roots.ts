@@ -63,7 +63,10 @@ export function rootsOf(faults: readonly Fault[], needs: Needs, reasoner: Reason
  * In a circle of causes the member with the strongest evidence of its own is where it begins; with equal evidence, the
  * first by name, so that a circle without beginning is still told.
  */
-function withoutCycles(faults: readonly Fault[], causesOf: ReadonlyMap<Fault, readonly Fault[]>): Map<Fault, readonly Fault[]> {
+function withoutCycles(
+  faults: readonly Fault[],
+  causesOf: ReadonlyMap<Fault, readonly Fault[]>,
+): Map<Fault, readonly Fault[]> {
   const causes = new Map(causesOf);
   const reaches = (from: Fault, to: Fault, seen = new Set<Fault>()): boolean =>
     causes.get(from)!.some((cause) => {

@@ -124,7 +124,12 @@ export function cannotTell(capability: Capability, missing: readonly Missing[], 
   return { outcome: "cannot-tell", capability, missing, ...(because && { because }) };
 }
 
-export function warning(repair: Ref, title: Text, evidence: readonly Evidence[], related: readonly Ref[] = []): Finding {
+export function warning(
+  repair: Ref,
+  title: Text,
+  evidence: readonly Evidence[],
+  related: readonly Ref[] = [],
+): Finding {
   return { outcome: "warning", repair, title, evidence, related };
 }
 

@@ -2,6 +2,7 @@
 import { componentAccessDenied } from "./control-plane/component-access-denied.ts";
 import { componentCrashLoop } from "./control-plane/component-crash-loop.ts";
 import { componentMissing } from "./control-plane/component-missing.ts";
+import { etcdRolledBack } from "./control-plane/etcd-rolled-back.ts";
 import { clusterDnsAddressMismatch } from "./dns/cluster-dns-address-mismatch.ts";
 import { clusterDnsDown } from "./dns/cluster-dns-down.ts";
 import { corefileInvalid } from "./dns/corefile-invalid.ts";
@@ -10,23 +11,28 @@ import { dnsUpstreamDead } from "./dns/dns-upstream-dead.ts";
 import { conntrackTableFull } from "./node/conntrack-table-full.ts";
 import { ipForwardingOff } from "./node/ip-forwarding-off.ts";
 import { nodeNotReady } from "./node/node-not-ready.ts";
+import { packetFilterDrop } from "./node/packet-filter-drop.ts";
 import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
 import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
 import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
+import type { RegisteredCheck } from "./run.ts";
+import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
 import { serviceWithoutEndpoints } from "./service/service-without-endpoints.ts";
 import { targetPortMismatch } from "./service/target-port-mismatch.ts";
-import type { RegisteredCheck } from "./run.ts";
 
 export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: componentAccessDenied },
   { layer: "control-plane", check: componentCrashLoop },
   { layer: "control-plane", check: componentMissing },
+  { layer: "control-plane", check: etcdRolledBack },
   { layer: "node", check: conntrackTableFull },
   { layer: "node", check: ipForwardingOff },
   { layer: "node", check: nodeNotReady },
+  { layer: "node", check: packetFilterDrop },
   { layer: "pod-network", check: podNetworkEntryMismatch },
   { layer: "pod-network", check: podRangeConflict },
+  { layer: "service", check: serviceRulesMismatch },
   { layer: "service", check: serviceWithoutEndpoints },
   { layer: "service", check: targetPortMismatch },
   { layer: "dns", check: clusterDnsAddressMismatch },

@@ -43,7 +43,12 @@ export type Intake = {
   capture(): Capture;
 };
 
-type Entry = { readonly place: Place; readonly observed: Observed<unknown>; readonly path: string; readonly bytes: number };
+type Entry = {
+  readonly place: Place;
+  readonly observed: Observed<unknown>;
+  readonly path: string;
+  readonly bytes: number;
+};
 
 function originOf(kind: KindId, place: Place, path: string): Origin {
   const { how } = catalogue[kind];

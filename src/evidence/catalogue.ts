@@ -202,22 +202,46 @@ export const catalogue = {
     zh: "安装了哪些 Operator",
   }),
 
-  iptables: onNode("iptables-save.txt", "iptables-save -c", parseIptablesSave, {
-    en: "what the node does with packets to Services and Pods",
-    zh: "节点如何处理发往 Service 和 Pod 的报文",
-  }, NOTHING_THERE),
-  ip6tables: onNode("ip6tables-save.txt", "ip6tables-save -c", parseIptablesSave, {
-    en: "what the node does with IPv6 packets",
-    zh: "节点如何处理 IPv6 报文",
-  }, NOTHING_THERE),
-  iptablesLegacy: onNode("iptables-legacy-save.txt", "iptables-legacy-save -c", parseIptablesSave, {
-    en: "rules in the other iptables back end",
-    zh: "另一个 iptables 后端中的规则",
-  }, NOTHING_THERE),
-  ipset: onNode("ipset.txt", "ipset save", parseIpset, {
-    en: "the address sets that rules refer to",
-    zh: "规则引用的地址集合",
-  }, NOTHING_THERE),
+  iptables: onNode(
+    "iptables-save.txt",
+    "iptables-save -c",
+    parseIptablesSave,
+    {
+      en: "what the node does with packets to Services and Pods",
+      zh: "节点如何处理发往 Service 和 Pod 的报文",
+    },
+    NOTHING_THERE,
+  ),
+  ip6tables: onNode(
+    "ip6tables-save.txt",
+    "ip6tables-save -c",
+    parseIptablesSave,
+    {
+      en: "what the node does with IPv6 packets",
+      zh: "节点如何处理 IPv6 报文",
+    },
+    NOTHING_THERE,
+  ),
+  iptablesLegacy: onNode(
+    "iptables-legacy-save.txt",
+    "iptables-legacy-save -c",
+    parseIptablesSave,
+    {
+      en: "rules in the other iptables back end",
+      zh: "另一个 iptables 后端中的规则",
+    },
+    NOTHING_THERE,
+  ),
+  ipset: onNode(
+    "ipset.txt",
+    "ipset save",
+    parseIpset,
+    {
+      en: "the address sets that rules refer to",
+      zh: "规则引用的地址集合",
+    },
+    NOTHING_THERE,
+  ),
   ipvs: onNode("ipvsadm.txt", "ipvsadm -Ln", parseIpvsadm, {
     en: "the back ends that IPVS delivers to",
     zh: "IPVS 实际转发到的后端",
@@ -234,22 +258,46 @@ export const catalogue = {
     en: "the node's policy routing",
     zh: "节点的策略路由",
   }),
-  neighbours: onNode("ip-neigh.json", "ip -j neigh", parseIpNeigh, {
-    en: "the node's neighbour table",
-    zh: "节点的邻居表",
-  }, NOTHING_THERE),
-  fdb: onNode("bridge-fdb.json", "bridge -j fdb", parseBridgeFdb, {
-    en: "to which nodes the overlay sends frames",
-    zh: "Overlay 把帧发往哪些节点",
-  }, NOTHING_THERE),
-  bridgePorts: onNode("bridge-link.json", "bridge -j -d link", parseBridgeLink, {
-    en: "the ports of the Pod bridge",
-    zh: "Pod 网桥的端口",
-  }, NOTHING_THERE),
-  conntrack: onNode("conntrack.txt", "conntrack -L", parseConntrack, {
-    en: "which connections the node has seen",
-    zh: "节点见过哪些连接",
-  }, { empty: "nothing-there", cost: "medium" }),
+  neighbours: onNode(
+    "ip-neigh.json",
+    "ip -j neigh",
+    parseIpNeigh,
+    {
+      en: "the node's neighbour table",
+      zh: "节点的邻居表",
+    },
+    NOTHING_THERE,
+  ),
+  fdb: onNode(
+    "bridge-fdb.json",
+    "bridge -j fdb",
+    parseBridgeFdb,
+    {
+      en: "to which nodes the overlay sends frames",
+      zh: "Overlay 把帧发往哪些节点",
+    },
+    NOTHING_THERE,
+  ),
+  bridgePorts: onNode(
+    "bridge-link.json",
+    "bridge -j -d link",
+    parseBridgeLink,
+    {
+      en: "the ports of the Pod bridge",
+      zh: "Pod 网桥的端口",
+    },
+    NOTHING_THERE,
+  ),
+  conntrack: onNode(
+    "conntrack.txt",
+    "conntrack -L",
+    parseConntrack,
+    {
+      en: "which connections the node has seen",
+      zh: "节点见过哪些连接",
+    },
+    { empty: "nothing-there", cost: "medium" },
+  ),
   conntrackCount: onNode(
     "conntrack-count.txt",
     "cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max",
@@ -264,14 +312,26 @@ export const catalogue = {
     en: "the node's kernel parameters, forwarding among them",
     zh: "节点的内核参数,包括转发开关",
   }),
-  sockets: onNode("ss.txt", "ss -lntupH", parseSs, {
-    en: "what listens on the node",
-    zh: "节点上有哪些监听端口",
-  }, NOTHING_THERE),
-  kernelLog: onNode("dmesg.txt", "dmesg | tail -n 300", parseKernelLog, {
-    en: "what the kernel complained about",
-    zh: "内核报告的问题",
-  }, NOTHING_THERE),
+  sockets: onNode(
+    "ss.txt",
+    "ss -lntupH",
+    parseSs,
+    {
+      en: "what listens on the node",
+      zh: "节点上有哪些监听端口",
+    },
+    NOTHING_THERE,
+  ),
+  kernelLog: onNode(
+    "dmesg.txt",
+    "dmesg | tail -n 300",
+    parseKernelLog,
+    {
+      en: "what the kernel complained about",
+      zh: "内核报告的问题",
+    },
+    NOTHING_THERE,
+  ),
   processes: onNode("processes.txt", "ps -eo pid,ppid,user,lstart,args", parseProcesses, {
     en: "which agents run on the node without being Pods",
     zh: "节点上有哪些不以 Pod 形式运行的代理",
@@ -293,35 +353,71 @@ export const catalogue = {
     zh: "节点使用的 CNI 插件",
   }),
 
-  podLinks: inPod("ip-addr.json", "ip -j -d addr", parseIpAddr, {
-    en: "the Pod's interfaces",
-    zh: "Pod 的网卡",
-  }, "tells-nothing"),
-  podRoutes: inPod("ip-route.json", "ip -j route", parseIpRoute, {
-    en: "the Pod's routes",
-    zh: "Pod 的路由",
-  }, "tells-nothing"),
-  podSockets: inPod("ss.txt", "ss -lntupH", parseSs, {
-    en: "what listens inside the Pod",
-    zh: "Pod 内有哪些监听端口",
-  }, "nothing-there"),
-  podResolvConf: inPod("resolv.conf", "cat /etc/resolv.conf", parseResolvConf, {
-    en: "the Pod's resolver configuration",
-    zh: "Pod 的解析配置",
-  }, "tells-nothing"),
+  podLinks: inPod(
+    "ip-addr.json",
+    "ip -j -d addr",
+    parseIpAddr,
+    {
+      en: "the Pod's interfaces",
+      zh: "Pod 的网卡",
+    },
+    "tells-nothing",
+  ),
+  podRoutes: inPod(
+    "ip-route.json",
+    "ip -j route",
+    parseIpRoute,
+    {
+      en: "the Pod's routes",
+      zh: "Pod 的路由",
+    },
+    "tells-nothing",
+  ),
+  podSockets: inPod(
+    "ss.txt",
+    "ss -lntupH",
+    parseSs,
+    {
+      en: "what listens inside the Pod",
+      zh: "Pod 内有哪些监听端口",
+    },
+    "nothing-there",
+  ),
+  podResolvConf: inPod(
+    "resolv.conf",
+    "cat /etc/resolv.conf",
+    parseResolvConf,
+    {
+      en: "the Pod's resolver configuration",
+      zh: "Pod 的解析配置",
+    },
+    "tells-nothing",
+  ),
 
-  containerLog: log("logs/{namespace}/{pod}/{container}.log", { logs: "current" }, {
-    en: "what the container reports",
-    zh: "容器的日志",
-  }),
-  previousContainerLog: log("logs/{namespace}/{pod}/{container}.previous.log", { logs: "previous" }, {
-    en: "why the container stopped last time",
-    zh: "容器上一次退出的原因",
-  }),
-  kubeletLog: log("nodes/{node}/kubelet.log", { command: "journalctl -u kubelet -n 1500", where: "node" }, {
-    en: "what the kubelet reports",
-    zh: "kubelet 的日志",
-  }),
+  containerLog: log(
+    "logs/{namespace}/{pod}/{container}.log",
+    { logs: "current" },
+    {
+      en: "what the container reports",
+      zh: "容器的日志",
+    },
+  ),
+  previousContainerLog: log(
+    "logs/{namespace}/{pod}/{container}.previous.log",
+    { logs: "previous" },
+    {
+      en: "why the container stopped last time",
+      zh: "容器上一次退出的原因",
+    },
+  ),
+  kubeletLog: log(
+    "nodes/{node}/kubelet.log",
+    { command: "journalctl -u kubelet -n 1500", where: "node" },
+    {
+      en: "what the kubelet reports",
+      zh: "kubelet 的日志",
+    },
+  ),
 
   manifest: clusterWide("manifest.jsonl", "written by the collector", parseManifest, {
     en: "which evidence was asked for and arrived whole",

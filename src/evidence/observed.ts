@@ -20,7 +20,6 @@ export type Present<T> = {
 export type Absent = { readonly state: "absent"; readonly origin: Origin };
 export type Unknown = { readonly state: "unknown"; readonly why: Blindness; readonly origin: Origin };
 
-
 export type Blindness =
   /** nobody asked for it, or it was lost on the way here */
   | { readonly reason: "not-collected" }

@@ -27,18 +27,28 @@ export const CAPABILITIES = {
   "pod-network.entries": { en: "the node's routes to other nodes' Pods", zh: "节点通往其他节点 Pod 的路由表项" },
   "pod-network.ranges": { en: "Pod ranges that fit together", zh: "Pod 网段互不冲突" },
   "node.forward": { en: "the node forwards packets of Pods", zh: "节点转发 Pod 的报文" },
-  "node.masquerade": { en: "the node gives packets of Pods that leave the cluster its own address", zh: "节点为出集群的 Pod 报文做源地址转换" },
+  "node.masquerade": {
+    en: "the node gives packets of Pods that leave the cluster its own address",
+    zh: "节点为出集群的 Pod 报文做源地址转换",
+  },
   "node.tunnel": { en: "the node sends and receives encapsulated packets", zh: "节点收发封装报文" },
   "node.track": { en: "the node has room for new connections", zh: "节点的连接跟踪表有空位" },
   "node.up": { en: "the node works", zh: "节点正常" },
   "node.reach": { en: "reaching the node", zh: "访问节点" },
-  "underlay.carry": { en: "the network between the nodes carries the Pods' packets", zh: "节点之间的网络能传送 Pod 报文" },
-  "underlay.carry-large": { en: "the network between the nodes carries large packets", zh: "节点之间的网络能传送大报文" },
+  "underlay.carry": {
+    en: "the network between the nodes carries the Pods' packets",
+    zh: "节点之间的网络能传送 Pod 报文",
+  },
+  "underlay.carry-large": {
+    en: "the network between the nodes carries large packets",
+    zh: "节点之间的网络能传送大报文",
+  },
   "outside.reach": { en: "reaching the outside", zh: "访问集群外部" },
   "component.permit": { en: "the component may do its work", zh: "组件拥有所需权限" },
   "component.run": { en: "the component runs", zh: "组件正常运行" },
   "component.learn": { en: "the component follows changes", zh: "组件能跟踪变化" },
   "api.reach": { en: "the node reaches the API server", zh: "节点能访问 API Server" },
+  "api.remember": { en: "the API server knows what was written last", zh: "API Server 保有最新写入的数据" },
   "api.serve": { en: "the API server answers", zh: "API Server 应答" },
 } as const satisfies Record<string, Template>;
 

@@ -1,3 +1,302 @@
+/**
+ * A cluster after changes: the objects as they would be, and what the agents would make of them.
+ *
+ * Changes are carried through as in a cluster: workload controllers make Pods, the EndpointSlice controller writes
+ * slices, kube-proxy and flannel write their nodes' state, each only where it may and runs. An agent that is restarted
+ * writes everything anew; one that cannot work shows it as it would.
+ */
 import type { Capture } from "../evidence/capture.ts";
+import { catalogue, type KindId, type ListId, type ObjectOf, type ValueOf } from "../evidence/catalogue.ts";
+import type { Place } from "../evidence/kind.ts";
+import { known, type Observed, present } from "../evidence/observed.ts";
+import { overlay, type Replacement } from "../evidence/overlay.ts";
+import { keyOf, pathOf } from "../evidence/path.ts";
+import type { ApiList, apiListReader } from "../parse/api-list.ts";
+import type { Pod, Workload } from "../parse/objects.ts";
+import { endpointSlices } from "./agents/endpoint-slices.ts";
+import { flannelState } from "./agents/flannel.ts";
+import { emptyIptables, replaceChains } from "./agents/iptables.ts";
+import { kubeProxyRules } from "./agents/kube-proxy.ts";
+import { podsOfWorkload, restarted } from "./agents/workloads.ts";
 import type { Change } from "./change.ts";
-export function captureWith(capture: Capture, _changes: readonly Change[]): Capture { return capture; }
+import type { Component } from "./components/components.ts";
+import type { ModelParts } from "./model.ts";
+import { listOfKind } from "./objects.ts";
+import { type Ref, sameRef } from "./ref.ts";
+
+type Item = { readonly metadata: { readonly name: string; readonly namespace?: string | null | undefined } };
+
+/** A capture that is being changed. */
+export type Draft = {
+  readonly capture: () => Capture;
+  list<K extends ListId>(kind: K): readonly ObjectOf<K>[];
+  setList<K extends ListId>(kind: K, items: readonly ObjectOf<K>[]): void;
+  get<K extends KindId>(kind: K, place: Place): ValueOf<K> | undefined;
+  set<K extends KindId>(kind: K, place: Place, value: ValueOf<K>): void;
+};
+
+export function draftOf(base: Capture): Draft {
+  const replacements = new Map<string, Replacement>();
+  let current: Capture = base;
+  const put = (kind: KindId, place: Place, observed: Observed<unknown>) => {
+    replacements.set(keyOf(kind, place), { kind, place, observed });
+    current = overlay(base, [...replacements.values()]);
+  };
+  return {
+    capture: () => current,
+    list: <K extends ListId>(kind: K) =>
+      (known(current.get(kind as KindId) as Observed<ApiList<ObjectOf<K>>>)?.items ?? []) as readonly ObjectOf<K>[],
+    setList(kind, items) {
+      const observed = current.get(kind as KindId);
+      const gaps = observed.state === "present" ? observed.gaps : [];
+      const value: ApiList<unknown> = { items, indices: items.map((_, index) => index) };
+      put(kind, {}, present(value, { kind: "api", path: pathOf(kind) }, gaps));
+    },
+    get: (kind, place) => known(current.get(kind, place)) as never,
+    set: (kind, place, value) =>
+      put(
+        kind,
+        place,
+        present(value, {
+          kind: "command",
+          path: pathOf(kind, place),
+          ...(place.node !== undefined && { node: place.node }),
+        }),
+      ),
+  };
+}
+
+const isNamed = (target: Ref) => (item: Item) =>
+  item.metadata.name === target.name && (item.metadata.namespace ?? "") === (target.namespace ?? "");
+
+/** RFC 7386. */
+function mergePatch(target: unknown, patch: unknown): unknown {
+  if (typeof patch !== "object" || patch === null || Array.isArray(patch)) return patch;
+  const base = typeof target === "object" && target !== null && !Array.isArray(target) ? target : {};
+  const merged: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete merged[key];
+    else merged[key] = mergePatch(merged[key], value);
+  }
+  return merged;
+}
+
+/** An object as the API server would give it back, in the fields that we read. */
+function project<K extends ListId>(kind: K, object: unknown): ObjectOf<K> | undefined {
+  const reader = (catalogue[kind].open as () => ReturnType<typeof apiListReader>)();
+  reader.write(JSON.stringify({ kind: "List", items: [object] }));
+  return reader.end().value.items[0] as ObjectOf<K> | undefined;
+}
+
+function applyOne(draft: Draft, change: Change): void {
+  if (change.do === "restart") return;
+  if (change.do === "sysctl") {
+    const place = { node: change.node };
+    const sysctls = new Map(draft.get("sysctls", place) ?? []);
+    sysctls.set(change.key, { value: change.value, line: sysctls.get(change.key)?.line ?? 1 });
+    draft.set("sysctls", place, sysctls);
+    return;
+  }
+  const target: Ref =
+    change.do === "apply"
+      ? {
+          kind: change.object.kind,
+          name: change.object.metadata.name,
+          ...(change.object.metadata.namespace !== undefined && { namespace: change.object.metadata.namespace }),
+        }
+      : change.target;
+  const kind = listOfKind(target.kind);
+  if (!kind) return;
+  const items = draft.list(kind) as readonly Item[];
+  const isTarget = isNamed(target);
+  const existing = items.find(isTarget);
+  const rest = items.filter((item) => !isTarget(item));
+  if (change.do === "delete") {
+    draft.setList(kind, rest as never);
+    if (kind === "deployments" || kind === "daemonsets" || kind === "statefulsets") removePodsOf(draft, target);
+    return;
+  }
+  const patch =
+    change.do === "apply"
+      ? change.object
+      : change.do === "scale"
+        ? { spec: { replicas: change.replicas } }
+        : change.patch;
+  const object = project(kind, mergePatch(change.do === "apply" ? undefined : existing, patch));
+  if (object && (existing || change.do === "apply"))
+    draft.setList(
+      kind,
+      items.map((item) => (isTarget(item) ? object : item)).concat(existing ? [] : [object as Item]) as never,
+    );
+}
+
+function removePodsOf(draft: Draft, { kind, name, namespace }: Ref): void {
+  const owned = ({ metadata }: Pod) =>
+    metadata.namespace === namespace &&
+    (metadata.ownerReferences ?? []).some((owner) =>
+      owner.kind === kind ? owner.name === name : owner.kind === "ReplicaSet" && owner.name.startsWith(`${name}-`),
+    );
+  draft.setList(
+    "pods",
+    draft.list("pods").filter((pod) => !owned(pod)),
+  );
+}
+
+/** Carries changes through a cluster. @param modelOf makes the model of what the cluster has become on the way */
+export function captureWith(
+  capture: Capture,
+  changes: readonly Change[],
+  modelOf: (capture: Capture) => ModelParts,
+): Capture {
+  const draft = draftOf(capture);
+  for (const change of changes) {
+    applyOne(draft, change);
+    if (change.do === "scale" || change.do === "patch" || change.do === "apply")
+      settleWorkloads(draft, change, modelOf);
+  }
+  settleEndpoints(draft, modelOf(draft.capture()));
+  const restarts = changes.filter((change) => change.do === "restart");
+  for (const { component, node } of restarts) restart(draft, component, node, modelOf);
+  const services = changes.some(({ do: what }) => what !== "sysctl" && what !== "restart");
+  settleAgents(draft, modelOf(draft.capture()), services, restarts);
+  return draft.capture();
+}
+
+function settleWorkloads(draft: Draft, change: Change, modelOf: (capture: Capture) => ModelParts): void {
+  const target =
+    change.do === "apply"
+      ? {
+          kind: change.object.kind,
+          name: change.object.metadata.name,
+          namespace: change.object.metadata.namespace ?? "",
+        }
+      : "target" in change
+        ? change.target
+        : undefined;
+  const kind = target && listOfKind(target.kind);
+  if (!target || (kind !== "deployments" && kind !== "statefulsets" && kind !== "daemonsets")) return;
+  const workload = (draft.list(kind) as readonly Workload[]).find(isNamed(target));
+  if (!workload) return;
+  const model = modelOf(draft.capture());
+  const owner = { ...target, namespace: target.namespace ?? "" };
+  const { add, remove } = podsOfWorkload(owner, workload, model);
+  const gone = new Set(remove);
+  draft.setList("pods", [...draft.list("pods").filter((pod) => !gone.has(pod)), ...add]);
+}
+
+/** Slices that differ from what their Services' selectors and Pods say are rewritten, if their controller may. */
+function settleEndpoints(draft: Draft, model: ModelParts): void {
+  const controller = model.components.byId("endpointslice-controller")[0];
+  if (controller && !mayWork(controller, model)) return;
+  const { services } = model;
+  const rewritten = services.all.filter((service) => {
+    if (!service.selector || service.kind === "ExternalName") return false;
+    const wanted = endpointSlices(service, services.selected(service));
+    return shape(wanted) !== shape(services.slices(service));
+  });
+  if (rewritten.length === 0) return;
+  const isStale = new Set(rewritten.flatMap((service) => services.slices(service)));
+  const fresh = rewritten.flatMap((service) => endpointSlices(service, services.selected(service)));
+  draft.setList("endpointslices", [...draft.list("endpointslices").filter((slice) => !isStale.has(slice)), ...fresh]);
+}
+
+function shape(slices: readonly ObjectOf<"endpointslices">[]): string {
+  const lines = slices.flatMap(({ endpoints, ports }) =>
+    (endpoints ?? []).map(
+      ({ addresses, conditions }) =>
+        `${addresses?.[0]} ${conditions?.ready ?? true} ${(ports ?? [])
+          .map(({ name, port, protocol }) => `${name ?? ""}:${port}/${protocol ?? "TCP"}`)
+          .sort()
+          .join(",")}`,
+    ),
+  );
+  return lines.sort().join("\n");
+}
+
+const mayWork = (component: Component, { rbac }: ModelParts): boolean =>
+  !component.account ||
+  component.definition.permissions.every(({ wants }) =>
+    wants.every((want) => rbac.access(component.account!, want).state !== "denied"),
+  );
+
+function restart(
+  draft: Draft,
+  component: Ref,
+  node: string | undefined,
+  modelOf: (capture: Capture) => ModelParts,
+): void {
+  const model = modelOf(draft.capture());
+  const found = model.components.byRef(component);
+  if (!found) return;
+  const pods = found.pods.filter((pod) => node === undefined || pod.node === node);
+  const dns = model.dns.servers.find((server) => server.component === found);
+  const trouble = !mayWork(found, model) ? "forbidden" : dns?.corefile?.errors[0] ? "corefile" : undefined;
+  const made = pods.map((pod) => restarted(pod, found, trouble, dns?.corefile?.errors[0]));
+  const replaced = new Map(pods.map((pod, index) => [pod.object, made[index]!]));
+  draft.setList(
+    "pods",
+    draft.list("pods").map((pod) => replaced.get(pod)?.pod ?? pod),
+  );
+  for (const { place, log } of made) draft.set("containerLog", place, log);
+  settleEndpoints(draft, modelOf(draft.capture()));
+}
+
+/** Agents of nodes write what they would write now: all that follow changes, and those that were restarted. */
+function settleAgents(
+  draft: Draft,
+  model: ModelParts,
+  changed: boolean,
+  restarts: readonly { readonly component: Ref; readonly node?: string }[],
+): void {
+  const wasRestarted = (component: Component, node: string) =>
+    restarts.some((one) => sameRef(one.component, component.ref) && (one.node === undefined || one.node === node));
+  for (const { name } of model.nodes.all) {
+    for (const component of model.components.all) {
+      const pod = component.pods.find((candidate) => candidate.node === name && !candidate.terminating);
+      if (!pod?.ready || !mayWork(component, model)) continue;
+      const fresh = wasRestarted(component, name);
+      if (component.definition.id === "kube-proxy" && (fresh || changed)) writeProxy(draft, model, name);
+      // flannel writes entries when a peer changes or when it starts; what others removed stays away
+      if (component.definition.id === "flannel" && fresh) writeFlannel(draft, model, name);
+    }
+  }
+}
+
+export function writeProxy(draft: Draft, model: ModelParts, node: string): void {
+  const rules = kubeProxyRules(model.services, node, model.proxy.clusterRange);
+  const current = draft.get("iptables", { node }) ?? emptyIptables();
+  const owns = (chain: string) =>
+    chain.startsWith("KUBE-") && !chain.startsWith("KUBE-KUBELET") && chain !== "KUBE-IPTABLES-HINT";
+  draft.set("iptables", { node }, replaceChains(current, rules, owns, true));
+}
+
+export function writeFlannel(draft: Draft, model: ModelParts, node: string): void {
+  const links = draft.get("links", { node }) ?? [];
+  const uplink = links.find(({ name }) => name === "eth0");
+  const state = flannelState(model.flannel, node, uplink?.mtu ?? 1500);
+  if (!state) return;
+  const { device, routes, neighbours, fdb, nat, filter } = state;
+  const isOwn = ({ nextHops }: { nextHops: readonly { device?: string }[] }) =>
+    nextHops.some((hop) => hop.device === device.name);
+  draft.set("links", { node }, [...links.filter(({ name }) => name !== device.name), device]);
+  draft.set("routes", { node }, [
+    ...(draft.get("routes", { node }) ?? []).filter(
+      (route) => !isOwn(route) && !routes.some(({ destination }) => destination === route.destination),
+    ),
+    ...routes,
+  ]);
+  draft.set("neighbours", { node }, [
+    ...(draft.get("neighbours", { node }) ?? []).filter((entry) => entry.device !== device.name),
+    ...neighbours,
+  ]);
+  draft.set("fdb", { node }, [
+    ...(draft.get("fdb", { node }) ?? []).filter((entry) => entry.device !== device.name),
+    ...fdb,
+  ]);
+  const current = draft.get("iptables", { node }) ?? emptyIptables();
+  draft.set(
+    "iptables",
+    { node },
+    replaceChains(current, { nat, filter }, (chain) => chain.startsWith("FLANNEL-"), false),
+  );
+}

@@ -51,14 +51,22 @@ function configOf(component: Component, objects: Objects): { map: ConfigMap; ref
   const names = new Set((component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name));
   const map = objects
     .all("configmaps")
-    .find(({ metadata, data }) => metadata.namespace === component.ref.namespace && names.has(metadata.name) && data?.Corefile !== undefined);
+    .find(
+      ({ metadata, data }) =>
+        metadata.namespace === component.ref.namespace && names.has(metadata.name) && data?.Corefile !== undefined,
+    );
   return map && { map, ref: ref("ConfigMap", map.metadata.name, map.metadata.namespace) };
 }
 
 function serverOf(component: Component, objects: Objects): DnsServer {
   const config = configOf(component, objects);
   if (!config) return { component };
-  return { component, configMap: config.ref, map: config.map, corefile: parseCorefile(config.map.data?.Corefile ?? "").value };
+  return {
+    component,
+    configMap: config.ref,
+    map: config.map,
+    corefile: parseCorefile(config.map.data?.Corefile ?? "").value,
+  };
 }
 
 /** `forward FROM TO…`, and `proxy` of old releases. */
@@ -112,7 +120,8 @@ export function dnsOf(
       const canonical = addresses.map((address) => canonicalIp(address) ?? address);
       return { addresses: canonical, evidence: quoteOf(observed.origin, `clusterDNS: ${addresses.join(", ")}`) };
     },
-    resolverOf: (pod) => capture.get("podResolvConf", { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name }),
+    resolverOf: (pod) =>
+      capture.get("podResolvConf", { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name }),
     nodeResolver: (node) => capture.get("nodeResolvConf", { node }),
     isNodeLocal: (address) => LINK_LOCAL.test(address) || nodeHasAddress(capture, nodes, pods, address),
   };

@@ -38,7 +38,14 @@ export type FlannelPeer = {
 };
 
 export type FlannelDeviation = {
-  readonly what: "device-missing" | "route-missing" | "route-wrong" | "neighbour-missing" | "neighbour-wrong" | "fdb-missing" | "fdb-wrong";
+  readonly what:
+    | "device-missing"
+    | "route-missing"
+    | "route-wrong"
+    | "neighbour-missing"
+    | "neighbour-wrong"
+    | "fdb-missing"
+    | "fdb-wrong";
   /** What should be there, as `ip` and `bridge` would print it. */
   readonly expected: string;
   /** What is there instead. */
@@ -78,8 +85,13 @@ function configOf(objects: Objects, components: Components): { config: FlannelCo
       const json = text === undefined ? undefined : parseJson(text);
       if (!json?.ok || typeof json.value !== "object" || json.value === null) continue;
       const value = json.value as Record<string, unknown>;
-      const backend = (typeof value.Backend === "object" && value.Backend !== null ? value.Backend : {}) as Record<string, unknown>;
-      const networks = [value.Network, value.IPv6Network].map((network) => (typeof network === "string" ? parsePrefix(network) : undefined));
+      const backend = (typeof value.Backend === "object" && value.Backend !== null ? value.Backend : {}) as Record<
+        string,
+        unknown
+      >;
+      const networks = [value.Network, value.IPv6Network].map((network) =>
+        typeof network === "string" ? parsePrefix(network) : undefined,
+      );
       return {
         map: { kind: "ConfigMap", namespace: map.metadata.namespace ?? "", name: map.metadata.name },
         config: {
@@ -101,9 +113,13 @@ function peerOf(node: NodeView, objects: Objects): FlannelPeer | undefined {
   const annotations = object?.metadata.annotations ?? {};
   const range = node.podRanges.find(({ ip }) => ip.family === 4);
   const publicIp = annotations[`${PREFIX}public-ip`];
-  if (!object || !range || publicIp === undefined || annotations[`${PREFIX}kube-subnet-manager`] !== "true") return undefined;
+  if (!object || !range || publicIp === undefined || annotations[`${PREFIX}kube-subnet-manager`] !== "true")
+    return undefined;
   const data = parseJson(annotations[`${PREFIX}backend-data`] ?? "null");
-  const mac = data.ok && typeof data.value === "object" && data.value !== null ? (data.value as Record<string, unknown>).VtepMAC : undefined;
+  const mac =
+    data.ok && typeof data.value === "object" && data.value !== null
+      ? (data.value as Record<string, unknown>).VtepMAC
+      : undefined;
   const backend = annotations[`${PREFIX}backend-type`] ?? "";
   return {
     node,
@@ -141,7 +157,8 @@ export function flannelOf(objects: Objects, nodes: Nodes, components: Components
 
 function pathTo(peer: FlannelPeer, plane: NodePlane, config: FlannelConfig | undefined): FlannelPath {
   if (peer.backend === "host-gw") return directPath(peer, plane);
-  if (peer.backend !== "vxlan") return { peer, state: "unknown", deviations: [], evidence: [peer.evidence], missing: [] };
+  if (peer.backend !== "vxlan")
+    return { peer, state: "unknown", deviations: [], evidence: [peer.evidence], missing: [] };
   // with DirectRouting, peers on the same segment are routed to without the tunnel
   if (config?.directRouting && onSameSegment(peer, plane)) return directPath(peer, plane);
   return tunnelPath(peer, plane, `flannel.${config?.vni ?? 1}`);
@@ -163,19 +180,26 @@ function judgeRoute(
   const routes = known(plane.routes) ?? [];
   const inRange = routes.filter((route) => {
     const prefix = destinationOf(route);
-    return prefix !== undefined && covers(peer.range, prefix) && route.type !== "broadcast" && route.type !== "multicast";
+    return (
+      prefix !== undefined && covers(peer.range, prefix) && route.type !== "broadcast" && route.type !== "multicast"
+    );
   });
   const right = inRange.filter(
-    (route) => destinationOf(route)!.length === peer.range.length && route.nextHops.some(({ gateway, device }) => isRight(gateway, device)),
+    (route) =>
+      destinationOf(route)!.length === peer.range.length &&
+      route.nextHops.some(({ gateway, device }) => isRight(gateway, device)),
   );
   const wrong = inRange.filter((route) => !right.includes(route));
   if (wrong.length > 0) {
     const found = wrong.map((route) => quoteRoute(plane, route));
     return { deviations: [{ what: "route-wrong", expected, found }], evidence: [], unseen: false };
   }
-  if (right.length > 0) return { deviations: [], evidence: right.map((route) => quoteRoute(plane, route)), unseen: false };
+  if (right.length > 0)
+    return { deviations: [], evidence: right.map((route) => quoteRoute(plane, route)), unseen: false };
   if (!isWhole(plane.routes)) return { deviations: [], evidence: [], unseen: true };
-  const lookup = lookupRoute(plane, { destination: { ...peer.range.ip, value: peer.range.ip.value } as typeof peer.range.ip });
+  const lookup = lookupRoute(plane, {
+    destination: { ...peer.range.ip, value: peer.range.ip.value } as typeof peer.range.ip,
+  });
   const instead = lookup.end === "via" || lookup.end === "refused" ? [lookup.evidence] : [];
   return { deviations: [{ what: "route-missing", expected, found: instead }], evidence: [], unseen: false };
 }
@@ -199,26 +223,45 @@ function tunnelPath(peer: FlannelPeer, plane: NodePlane, device: string): Flanne
   const deviations: FlannelDeviation[] = [];
 
   const link = known(plane.links)?.find(({ name }) => name === device);
-  if (!link && isWhole(plane.links)) deviations.push({ what: "device-missing", expected: `${device}: VXLAN device`, found: [] });
+  if (!link && isWhole(plane.links))
+    deviations.push({ what: "device-missing", expected: `${device}: VXLAN device`, found: [] });
   if (!link && !isWhole(plane.links)) missing.push("links");
 
-  const route = judgeRoute(peer, plane, `${formatPrefix(peer.range)} via ${gateway} dev ${device} onlink`, (via, dev) => via === gateway && dev === device);
+  const route = judgeRoute(
+    peer,
+    plane,
+    `${formatPrefix(peer.range)} via ${gateway} dev ${device} onlink`,
+    (via, dev) => via === gateway && dev === device,
+  );
   deviations.push(...route.deviations);
   evidence.push(...route.evidence);
   if (route.unseen) missing.push("routes");
 
-  const neighbours = (known(plane.neighbours) ?? []).filter((entry) => entry.address === gateway && entry.device === device);
+  const neighbours = (known(plane.neighbours) ?? []).filter(
+    (entry) => entry.address === gateway && entry.device === device,
+  );
   const neighbour = neighbours[0];
   const neighbourText = `${gateway} dev ${device} lladdr ${peer.mac} PERMANENT`;
-  const quoteNeighbour = () => quoteOf(plane.neighbours.origin, `${gateway} dev ${device} ${neighbour?.mac ? `lladdr ${neighbour.mac} ` : ""}${neighbour?.states.join(" ") ?? ""}`);
+  const quoteNeighbour = () =>
+    quoteOf(
+      plane.neighbours.origin,
+      `${gateway} dev ${device} ${neighbour?.mac ? `lladdr ${neighbour.mac} ` : ""}${neighbour?.states.join(" ") ?? ""}`,
+    );
   if (neighbour && neighbour.mac === peer.mac) evidence.push(quoteNeighbour());
   else if (neighbour) deviations.push({ what: "neighbour-wrong", expected: neighbourText, found: [quoteNeighbour()] });
-  else if (isWhole(plane.neighbours)) deviations.push({ what: "neighbour-missing", expected: neighbourText, found: [] });
+  else if (isWhole(plane.neighbours))
+    deviations.push({ what: "neighbour-missing", expected: neighbourText, found: [] });
   else missing.push("neighbours");
 
-  const entries = (known(plane.fdb) ?? []).filter((entry) => entry.mac === peer.mac && entry.device === device && entry.destination !== undefined);
+  const entries = (known(plane.fdb) ?? []).filter(
+    (entry) => entry.mac === peer.mac && entry.device === device && entry.destination !== undefined,
+  );
   const fdbText = `${peer.mac} dev ${device} dst ${peer.publicIp} self permanent`;
-  const quoteFdb = (entry: (typeof entries)[number]) => quoteOf(plane.fdb.origin, `${entry.mac} dev ${entry.device} dst ${entry.destination} ${entry.flags.join(" ")} ${entry.state}`);
+  const quoteFdb = (entry: (typeof entries)[number]) =>
+    quoteOf(
+      plane.fdb.origin,
+      `${entry.mac} dev ${entry.device} dst ${entry.destination} ${entry.flags.join(" ")} ${entry.state}`,
+    );
   const rightEntry = entries.find(({ destination }) => destination === peer.publicIp);
   if (rightEntry) evidence.push(quoteFdb(rightEntry));
   else if (entries.length > 0) deviations.push({ what: "fdb-wrong", expected: fdbText, found: entries.map(quoteFdb) });
@@ -226,7 +269,10 @@ function tunnelPath(peer: FlannelPeer, plane: NodePlane, device: string): Flanne
   else missing.push("fdb");
 
   // without the MAC of the peer's device, only the route can be judged
-  const judged = peer.mac === undefined ? deviations.filter(({ what }) => what.startsWith("route") || what === "device-missing") : deviations;
+  const judged =
+    peer.mac === undefined
+      ? deviations.filter(({ what }) => what.startsWith("route") || what === "device-missing")
+      : deviations;
   const state = judged.length > 0 ? "deviating" : missing.length > 0 || peer.mac === undefined ? "unknown" : "right";
   return { peer, state, deviations: judged, evidence, missing };
 }
@@ -236,4 +282,3 @@ export function isInRange(peer: FlannelPeer, address: string): boolean {
   const ip = parseIp(address);
   return ip !== undefined && contains(peer.range, ip);
 }
-

@@ -23,7 +23,10 @@ export interface Logs {
   saidAnywhere(pattern: RegExp): readonly Saying[];
   kubeletSaid(node: string, pattern: RegExp): readonly Saying[];
   /** The last lines of a container's latest finished run, or of its present one. */
-  lastWords(pod: PodView, container: string): { readonly lines: readonly LogLine[]; quote(line: LogLine): Evidence } | undefined;
+  lastWords(
+    pod: PodView,
+    container: string,
+  ): { readonly lines: readonly LogLine[]; quote(line: LogLine): Evidence } | undefined;
 }
 
 export function logsOf(capture: Capture, time: CaptureTime): Logs {
@@ -51,12 +54,15 @@ export function logsOf(capture: Capture, time: CaptureTime): Logs {
   };
   return {
     said: (pod, pattern) => sayings(ofPod(pod), pattern),
-    saidAnywhere: (pattern) => sayings([...capture.all("previousContainerLog"), ...capture.all("containerLog")], pattern),
-    kubeletSaid: (node, pattern) => sayings([{ place: { node }, observed: capture.get("kubeletLog", { node }) }], pattern),
+    saidAnywhere: (pattern) =>
+      sayings([...capture.all("previousContainerLog"), ...capture.all("containerLog")], pattern),
+    kubeletSaid: (node, pattern) =>
+      sayings([{ place: { node }, observed: capture.get("kubeletLog", { node }) }], pattern),
     lastWords(pod, container) {
       const place = { namespace: pod.namespace, pod: pod.name, container };
       const previous = capture.get("previousContainerLog", place);
-      const observed = previous.state === "present" && previous.value.tail.length > 0 ? previous : capture.get("containerLog", place);
+      const observed =
+        previous.state === "present" && previous.value.tail.length > 0 ? previous : capture.get("containerLog", place);
       const digest = known(observed);
       if (!digest) return undefined;
       return {

@@ -17,9 +17,10 @@ import { type Objects, objectsOf } from "./objects.ts";
 import { type Observations, observationsOf } from "./observations.ts";
 import { type Pods, podsOf } from "./pods.ts";
 import { type Policies, policiesOf } from "./policies.ts";
-import { type Proxy, proxyOf } from "./proxy.ts";
+import { type ServiceProxy, proxyOf } from "./proxy.ts";
 import { type Ranges, rangesOf } from "./ranges.ts";
 import { type Rbac, rbacOf } from "./rbac.ts";
+import { type Sandboxes, sandboxesOf } from "./sandboxes.ts";
 import { type Services, servicesOf } from "./services/services.ts";
 import { type Sockets, socketsOf } from "./sockets.ts";
 import { type CaptureTime, captureTime } from "./time.ts";
@@ -38,7 +39,8 @@ export type ModelParts = {
   readonly flannel: Flannel;
   readonly tunnels: Tunnels;
   readonly sockets: Sockets;
-  readonly proxy: Proxy;
+  readonly sandboxes: Sandboxes;
+  readonly proxy: ServiceProxy;
   readonly policies: Policies;
   readonly dns: Dns;
   readonly ranges: Ranges;
@@ -66,6 +68,7 @@ const MAKERS: Makers = {
   logs: ({ time }, capture) => logsOf(capture, time),
   forwarding: (_, capture) => forwardingOf(capture),
   flannel: ({ objects, nodes, components, forwarding }) => flannelOf(objects, nodes, components, forwarding),
+  sandboxes: (_, capture) => sandboxesOf(capture),
   sockets: (_, capture) => socketsOf(capture),
   tunnels: ({ nodes, forwarding, flannel }) => tunnelsOf(nodes, forwarding, flannel),
   proxy: ({ objects, nodes, services, components, forwarding }) =>
@@ -74,8 +77,7 @@ const MAKERS: Makers = {
     policiesOf(objects, pods, nodes, components, forwarding),
   dns: ({ objects, nodes, pods, services, components }, capture) =>
     dnsOf(capture, objects, nodes, pods, services, components),
-  ranges: ({ objects, nodes, components, flannel }, capture) =>
-    rangesOf(capture, objects, nodes, components, flannel),
+  ranges: ({ objects, nodes, components, flannel }, capture) => rangesOf(capture, objects, nodes, components, flannel),
   needs: ({ nodes, pods, services, components, policies, dns }) =>
     needsOf({ nodes, pods, services, components, policies, dns }),
   observations: ({ time, nodes, pods, services, dns, needs }, capture) =>
@@ -86,7 +88,9 @@ export const MODEL_PARTS = Object.keys(MAKERS) as ModelPart[];
 
 export function modelOf(capture: Capture): ClusterModel {
   const made: Partial<Record<ModelPart, unknown>> = {};
-  const model = { with: (changes: readonly Change[]) => modelOf(captureWith(capture, changes)) } as ClusterModel;
+  const model = {
+    with: (changes: readonly Change[]) => modelOf(captureWith(capture, changes, modelOf)),
+  } as ClusterModel;
   for (const part of MODEL_PARTS) {
     Object.defineProperty(model, part, {
       enumerable: true,

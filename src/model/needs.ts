@@ -10,7 +10,7 @@ import type { Component, Components } from "./components/components.ts";
 import type { Dns } from "./dns.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Pods, PodView } from "./pods.ts";
-import type { PolicyEnd, Policies, PolicyView } from "./policies.ts";
+import type { Policies, PolicyEnd, PolicyView } from "./policies.ts";
 import { refId } from "./ref.ts";
 import type { ServiceEndpoint, ServicePort, Services } from "./services/services.ts";
 
@@ -32,6 +32,8 @@ export type Client = {
   readonly pod?: PodView;
   /** `namespace/name`, also of a Pod that is gone or was not seen. */
   readonly podKey?: string;
+  /** Its packets carry kube-proxy's mark, which KUBE-FORWARD accepts whatever else the chain says. */
+  readonly marked?: true;
 };
 
 export interface Needs {
@@ -73,7 +75,8 @@ export function pair(a: string, b: string): { readonly node: string; readonly pe
 export function needsOf({ nodes, pods, services, components, policies, dns }: Parts): Needs {
   const componentOn = (duty: Parameters<Components["withDuty"]>[0], node: string | undefined): Component[] => {
     const candidates = components.withDuty(duty);
-    const here = node === undefined ? [] : candidates.filter((c) => c.belongsOn(node) ?? c.pods.some((pod) => pod.node === node));
+    const here =
+      node === undefined ? [] : candidates.filter((c) => c.belongsOn(node) ?? c.pods.some((pod) => pod.node === node));
     return here.length > 0 ? here : [...candidates];
   };
   const learns = (duty: Parameters<Components["withDuty"]>[0], node: string | undefined): Need | undefined => {
@@ -99,6 +102,11 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     pod.node === undefined || pod.hostNetwork ? undefined : attached(pod.node, pod.key);
   const attached = (node: string, pod: string): Need => now({ name: "pod.attach", node, pod });
 
+  const forwards = ({ node, marked }: Client, peer?: string): Need => {
+    const need = now({ name: "node.forward", node, ...(peer !== undefined && { peer }) });
+    return marked ? perhaps(need) : need;
+  };
+
   /** The way of packets between two nodes' Pods, there and back. */
   function between(client: Client, node: string): Need {
     if (client.node === node) {
@@ -111,8 +119,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       now({ name: "node.tunnel", node: client.node, peer: node }),
       now({ name: "node.tunnel", node, peer: client.node }),
       now({ name: "underlay.carry", ...pair(client.node, node) }),
-      client.network === "pod" ? now({ name: "node.forward", node: client.node }) : undefined,
-      now({ name: "node.forward", node }),
+      client.network === "pod" ? forwards(client, node) : undefined,
+      now({ name: "node.forward", node, peer: client.node }),
     );
   }
 
@@ -142,7 +150,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   }
 
   /** Packets of Pods to what is not in the Pod network leave with the node's address, or no answer finds back. */
-  const leaving = (node: string): Need => all(now({ name: "node.forward", node }), now({ name: "node.masquerade", node }));
+  const leaving = (node: string): Need =>
+    all(now({ name: "node.forward", node }), now({ name: "node.masquerade", node }));
 
   function reachNode(client: Client, node: string): Need {
     return all(
@@ -184,7 +193,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   }
 
   function resolve(client: Client, zone: "cluster" | "external", server: ServicePort | undefined): Need {
-    const port = server ?? dns.services.flatMap(({ ports }) => ports).find((p) => p.port === 53 && p.protocol === "UDP");
+    const port =
+      server ?? dns.services.flatMap(({ ports }) => ports).find((p) => p.port === 53 && p.protocol === "UDP");
     return all(
       now({ name: "dns.client", node: client.node }),
       now({ name: "dns.serve", zone }),
@@ -193,7 +203,12 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     );
   }
 
-  const clientOf = (pod: PodView, node: string): Client => ({ node, network: pod.hostNetwork ? "host" : "pod", pod, podKey: pod.key });
+  const clientOf = (pod: PodView, node: string): Client => ({
+    node,
+    network: pod.hostNetwork ? "host" : "pod",
+    pod,
+    podKey: pod.key,
+  });
 
   /** What a program needs that runs as a Pod and talks to the API server. */
   function podRun(pod: PodView): Need | undefined {
@@ -219,7 +234,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             : all(
                 now(on(pod.node, { name: "component.run", component: refId(ref) })),
                 now({ name: "pod.attach", node: pod.node, pod: pod.key }),
-                apiService && zone !== "external" ? perhaps(backends(clientOf(pod, pod.node), apiService, pod.node)) : undefined,
+                apiService && zone !== "external"
+                  ? perhaps(backends(clientOf(pod, pod.node), apiService, pod.node))
+                  : undefined,
                 zone === "cluster" ? undefined : perhaps(reachOutside(clientOf(pod, pod.node))),
               ),
         ),
@@ -258,18 +275,26 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             now({ ...capability, name: "service.select" }),
             now({ ...capability, name: "pod.ready" }),
             toFollow({ ...capability, name: "service.follow" }),
+            perhaps(now({ name: "api.remember" })),
           );
         case "service.follow":
           return learns("endpoints", undefined);
         case "service.rules":
-          return learns("service-proxy", node);
+          return all(learns("service-proxy", node), perhaps(now({ name: "api.remember" })));
         case "pod-network.entries":
-          return all(learns("cni", node), now({ name: "pod-network.ranges", ...(node !== undefined && { node }) }));
+          return all(
+            perhaps(now({ name: "api.remember" })),
+            learns("cni", node),
+            now({ name: "pod-network.ranges", ...(node !== undefined && { node }) }),
+          );
         case "pod.attach":
         case "node.masquerade":
           return learns("cni", node);
         case "pod.ready":
-          return node === undefined ? undefined : now({ name: "node.up", node });
+          return all(
+            perhaps(now({ name: "api.remember" })),
+            node === undefined ? undefined : now({ name: "node.up", node }),
+          );
         case "dns.serve":
           return dnsServe(capability.zone);
         case "component.learn":
@@ -293,7 +318,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     reachService: (client, port) => backends(client, port, client.node),
     reachNodePort(client, node, port) {
       // from the node on, the packet is forwarded with the node's address
-      return all(reachNode(client, node), backends({ node, network: client.node === node ? client.network : "pod" }, port, node));
+      const onward: Client =
+        client.node === node && client.network === "host" ? client : { node, network: "pod", marked: true };
+      return all(reachNode(client, node), backends(onward, port, node));
     },
     reachNode,
     reachOutside,

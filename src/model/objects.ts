@@ -111,9 +111,7 @@ export function objectsOf(capture: Capture): Objects {
       if (observed.state !== "present") return observed;
       const position = byName.get(nameKey(name, namespace));
       if (position !== undefined) return present(items[position] as unknown as ObjectOf<K>, originAt(list, position));
-      return observed.gaps.length === 0
-        ? absent(observed.origin)
-        : unknown({ reason: "cut-off" }, observed.origin);
+      return observed.gaps.length === 0 ? absent(observed.origin) : unknown({ reason: "cut-off" }, observed.origin);
     },
     origin,
     quote: (list, object, words) => quoteOf(origin(list, object), words),

@@ -35,7 +35,11 @@ export type Observation = {
 export type ProbeTarget =
   | { readonly is: "service"; readonly port: ServicePort }
   | { readonly is: "node-port"; readonly node: string; readonly port: ServicePort }
-  | { readonly is: "pod"; readonly pod: PodView; readonly port?: { readonly protocol: Protocol; readonly number: number } }
+  | {
+      readonly is: "pod";
+      readonly pod: PodView;
+      readonly port?: { readonly protocol: Protocol; readonly number: number };
+    }
   | { readonly is: "pod-range"; readonly node: string }
   | { readonly is: "node"; readonly node: string }
   | { readonly is: "name"; readonly name: string; readonly zone: "cluster" | "external"; readonly server?: ServicePort }
@@ -88,7 +92,8 @@ function targetOf(probe: Probe, { nodes, pods, services, dns }: Parts): ProbeTar
   if (probe.test === "dns") {
     const name = probe.target.replace(/\.$/, "");
     const isCluster = name.endsWith(`.${dns.domain}`) || !name.includes(".");
-    const server = probe.server === undefined ? undefined : services.byAddress(canonicalIp(probe.server) ?? "", 53, "UDP");
+    const server =
+      probe.server === undefined ? undefined : services.byAddress(canonicalIp(probe.server) ?? "", 53, "UDP");
     return { is: "name", name, zone: isCluster ? "cluster" : "external", ...(server && { server }) };
   }
   const at = addressOf(probe);
@@ -97,7 +102,8 @@ function targetOf(probe: Probe, { nodes, pods, services, dns }: Parts): ProbeTar
   const service = port === undefined ? undefined : services.byAddress(address, port, protocol);
   if (service) return { is: "service", port: service };
   const pod = pods.byAddress(address);
-  if (pod) return { is: "pod", pod, ...(port !== undefined && probe.test !== "icmp" && { port: { protocol, number: port } }) };
+  if (pod)
+    return { is: "pod", pod, ...(port !== undefined && probe.test !== "icmp" && { port: { protocol, number: port } }) };
   const node = nodes.byAddress(address);
   if (node) {
     const nodePort = port === undefined ? undefined : services.byNodePort(port, protocol);
@@ -163,7 +169,9 @@ function withLarge(need: Need, probe: Probe, target: ProbeTarget, client: Client
   const nodes =
     target.is === "pod" ? [target.pod.node] : target.is === "pod-range" || target.is === "node" ? [target.node] : [];
   const far = nodes.filter((node) => node !== undefined && node !== client.node);
-  const large = far.map((node): Need => ({ is: "capability", of: { name: "underlay.carry-large", ...pair(client.node, node!) } }));
+  const large = far.map(
+    (node): Need => ({ is: "capability", of: { name: "underlay.carry-large", ...pair(client.node, node!) } }),
+  );
   return { is: "all", of: [need, ...large] };
 }
 
@@ -181,7 +189,8 @@ const COMPLAINTS: readonly { readonly pattern: RegExp; readonly what: "name" | "
     what: "name",
   },
   {
-    pattern: /dial (?:tcp|udp) (?<address>[\d.]+):(?<port>\d+): (?:i\/o timeout|connect: )|Failed to connect to (?<address>[\d.]+) port (?<port>\d+)/,
+    pattern:
+      /dial (?:tcp|udp) (?<address>[\d.]+):(?<port>\d+): (?:i\/o timeout|connect: )|Failed to connect to (?<address>[\d.]+) port (?<port>\d+)/,
     what: "address",
   },
 ];
@@ -192,7 +201,8 @@ export function isCurrent(entry: LogEntry, time: CaptureTime): boolean {
   if (age === undefined) return false;
   const first = timeOf(entry.first.at);
   const last = timeOf(entry.last.at);
-  const interval = first !== undefined && last !== undefined && entry.count > 1 ? (last - first) / (entry.count - 1) : 0;
+  const interval =
+    first !== undefined && last !== undefined && entry.count > 1 ? (last - first) / (entry.count - 1) : 0;
   return age < Math.max(3 * interval, 5 * 60_000);
 }
 
@@ -201,7 +211,8 @@ function complaintOf(entry: LogEntry, client: Client, origin: Origin, parts: Par
     const groups = pattern.exec(entry.last.message)?.groups;
     if (!groups) continue;
     const evidence = quoteOf({ ...origin, line: entry.last.line }, entry.last.message, entry.last.at);
-    const target = what === "name" ? nameTarget(groups.name, parts) : addressTarget(groups.address, Number(groups.port), parts);
+    const target =
+      what === "name" ? nameTarget(groups.name, parts) : addressTarget(groups.address, Number(groups.port), parts);
     if (!target) return undefined;
     return {
       outcome: "failed",
@@ -219,11 +230,18 @@ function complaintOf(entry: LogEntry, client: Client, origin: Origin, parts: Par
 
 function nameTarget(name: string | undefined, { dns, services }: Parts): ProbeTarget | undefined {
   if (name === undefined) return undefined;
-  const isCluster = !name.includes(".") || name.endsWith(dns.domain) || services.all.some((s) => name.startsWith(`${s.name}.${s.namespace}`));
+  const isCluster =
+    !name.includes(".") ||
+    name.endsWith(dns.domain) ||
+    services.all.some((s) => name.startsWith(`${s.name}.${s.namespace}`));
   return { is: "name", name, zone: isCluster ? "cluster" : "external" };
 }
 
-function addressTarget(address: string | undefined, number: number, { services, pods }: Parts): ProbeTarget | undefined {
+function addressTarget(
+  address: string | undefined,
+  number: number,
+  { services, pods }: Parts,
+): ProbeTarget | undefined {
   const port = address === undefined ? undefined : services.byAddress(address, number, "TCP");
   if (port) return { is: "service", port };
   const pod = address === undefined ? undefined : pods.byAddress(address);

@@ -45,7 +45,8 @@ function ownerOf(pod: Pod, replicaSetOwner: (namespace: string, name: string) =>
   if (!owner) return undefined;
   const namespace = pod.metadata.namespace ?? "";
   if (owner.kind === "Node") return undefined;
-  if (owner.kind === "ReplicaSet") return replicaSetOwner(namespace, owner.name) ?? ref("ReplicaSet", owner.name, namespace);
+  if (owner.kind === "ReplicaSet")
+    return replicaSetOwner(namespace, owner.name) ?? ref("ReplicaSet", owner.name, namespace);
   return ref(owner.kind, owner.name, namespace);
 }
 
@@ -139,7 +140,9 @@ export function podsOf(objects: Objects): Pods {
 }
 
 /** The statuses of all containers of a Pod, init containers first, each with whether it is one. */
-export function containerStatuses(pod: PodView): readonly { readonly status: ContainerStatus; readonly init: boolean }[] {
+export function containerStatuses(
+  pod: PodView,
+): readonly { readonly status: ContainerStatus; readonly init: boolean }[] {
   const { status } = pod.object;
   return [
     ...(status?.initContainerStatuses ?? []).map((container) => ({ status: container, init: true })),

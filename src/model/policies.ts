@@ -5,13 +5,14 @@
  * selects for a direction is isolated in it, and what no rule of those policies allows is denied. Traffic between a Pod
  * and its own node is always allowed (kubelet's probes), Pods on the host network count as their node.
  */
+
+import { known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { contains, parseIp, parsePrefix } from "../net/ip.ts";
 import type { NetworkPolicy, PolicyPeer, PolicyPort } from "../parse/objects.ts";
 import type { Components } from "./components/components.ts";
 import { imageRepository } from "./components/definitions.ts";
 import type { Forwarding } from "./forwarding/plane.ts";
-import { known } from "../evidence/observed.ts";
 import { selects } from "./labels.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
@@ -55,7 +56,13 @@ export interface Policies {
   /** What the policies say of a connection, enforced or not. */
   verdict(from: PolicyEnd, to: PolicyEnd, traffic: PolicyTraffic): PolicyVerdict;
   /** Whether one rule allows a connection, seen from the Pod `self` that its policy selects. */
-  ruleAllows(policy: PolicyView, rule: PolicyRuleView, self: PodView, other: PolicyEnd, traffic: PolicyTraffic): boolean;
+  ruleAllows(
+    policy: PolicyView,
+    rule: PolicyRuleView,
+    self: PodView,
+    other: PolicyEnd,
+    traffic: PolicyTraffic,
+  ): boolean;
   /** The Pods that a peer of a policy means; undefined for an ipBlock. */
   peerPods(policy: PolicyView, peer: PolicyPeer): readonly PodView[] | undefined;
   /** What enforces policies here: "nothing" only if all that could was looked at. */
@@ -87,8 +94,16 @@ function viewOf(object: NetworkPolicy): PolicyView {
     object,
     directions,
     rules: [
-      ...(spec.ingress ?? []).map(({ ports, from }) => ({ direction: "ingress" as const, peers: from ?? [], ports: ports ?? [] })),
-      ...(spec.egress ?? []).map(({ ports, to }) => ({ direction: "egress" as const, peers: to ?? [], ports: ports ?? [] })),
+      ...(spec.ingress ?? []).map(({ ports, from }) => ({
+        direction: "ingress" as const,
+        peers: from ?? [],
+        ports: ports ?? [],
+      })),
+      ...(spec.egress ?? []).map(({ ports, to }) => ({
+        direction: "egress" as const,
+        peers: to ?? [],
+        ports: ports ?? [],
+      })),
     ],
   };
 }
@@ -165,7 +180,13 @@ export function policiesOf(
       (policy) => policy.directions.includes(direction) && selectsPod(policy, pod),
     );
 
-  function ruleAllows(policy: PolicyView, rule: PolicyRuleView, self: PodView, other: PolicyEnd, traffic: PolicyTraffic) {
+  function ruleAllows(
+    policy: PolicyView,
+    rule: PolicyRuleView,
+    self: PodView,
+    other: PolicyEnd,
+    traffic: PolicyTraffic,
+  ) {
     const target: PolicyEnd = rule.direction === "ingress" ? { pod: self } : other;
     if (rule.ports.length > 0 && !rule.ports.some((port) => portAllows(port, traffic, target))) return false;
     if (rule.peers.length === 0) return true;
@@ -174,7 +195,12 @@ export function policiesOf(
     );
   }
 
-  function denies(self: PolicyEnd, other: PolicyEnd, direction: Direction, traffic: PolicyTraffic): readonly PolicyView[] {
+  function denies(
+    self: PolicyEnd,
+    other: PolicyEnd,
+    direction: Direction,
+    traffic: PolicyTraffic,
+  ): readonly PolicyView[] {
     if (!("pod" in self) || self.pod.hostNetwork) return [];
     const policies = isolating(self.pod, direction);
     const allowed = policies.some((policy) =>

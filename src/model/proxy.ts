@@ -1,24 +1,206 @@
-/** placeholder */
-import type { Component, Components } from "./components/components.ts";
+/**
+ * Service proxying: in which mode each node does it, and what its rules really deliver.
+ *
+ * `programmed` does not compare texts: it sends the first packet of a connection through the node's rules and sees where
+ * it comes out, from a Pod, from the node itself and from outside.
+ */
+import { known } from "../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../evidence/origin.ts";
+import { formatIp, type Ip, nthAddress, parseIp } from "../net/ip.ts";
 import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
-import type { Forwarding } from "./forwarding/plane.ts";
+import type { Component, Components } from "./components/components.ts";
+import { firstPacket } from "./forwarding/packet-filter.ts";
+import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
+import type { Outcome } from "./netfilter/evaluate.ts";
+import type { Packet } from "./netfilter/packet.ts";
+import type { Step } from "./netfilter/when.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
-import type { Services } from "./services/services.ts";
+import type { ServicePort, Services } from "./services/services.ts";
+
 export type ProxyMode = "iptables" | "ipvs" | "nftables";
-export interface Proxy {
+
+/** Where the client of a Service is, as a node's rules tell clients apart. */
+export type Vantage = "pod" | "host" | "outside";
+
+export type Programmed = {
+  readonly vantage: Vantage;
+  /** Back ends, `address:port`, to which packets may be delivered. */
+  readonly delivered: ReadonlySet<string>;
+  /** Packets are refused or dropped by these rules. */
+  readonly refusedBy: readonly Step[];
+  /** Packets pass with the Service's address unchanged: no rule knows it. */
+  readonly untouched: boolean;
+  readonly evidence: readonly Evidence[];
+};
+
+export interface ServiceProxy {
   /** The mode that a kube-proxy is configured for; undefined if its configuration was not seen. */
   configuredMode(component: Component): ProxyMode | undefined;
+  /** How a node proxies Services; undefined if nothing there shows it. */
+  mode(node: string): ProxyMode | undefined;
+  /** The range of Pod addresses by which kube-proxy tells Pods from others. */
+  readonly clusterRange: string | undefined;
+  /** What becomes of connections to a port's cluster IPs (or node port, from outside); undefined if it cannot be told. */
+  programmed(port: ServicePort, node: string): readonly Programmed[] | undefined;
 }
-export function proxyOf({ objects }: { objects: Objects; nodes: Nodes; services: Services; components: Components; forwarding: Forwarding }): Proxy {
+
+type Parts = {
+  readonly objects: Objects;
+  readonly nodes: Nodes;
+  readonly services: Services;
+  readonly components: Components;
+  readonly forwarding: Forwarding;
+};
+
+const OUTSIDE = parseIp("198.51.100.1")!; // RFC 5737
+
+function configOf(component: Component, objects: Objects) {
+  const names = (component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name);
+  const map = objects
+    .all("configmaps")
+    .find(({ metadata }) => metadata.namespace === component.ref.namespace && names.includes(metadata.name));
+  const text = map?.data?.["config.conf"];
+  return text === undefined ? undefined : parseKubeProxyConfig(text).value;
+}
+
+export function proxyOf({ objects, nodes, components, forwarding }: Parts): ServiceProxy {
+  const proxies = components.byId("kube-proxy");
+  const modeOfConfig = (component: Component): ProxyMode | undefined => {
+    const config = configOf(component, objects);
+    if (!config) return undefined;
+    return config.mode === "ipvs" || config.mode === "nftables" ? config.mode : "iptables";
+  };
+
+  function mode(name: string): ProxyMode | undefined {
+    const plane = forwarding.of(name);
+    const device = known(plane.links)?.find((link) => link.name === "kube-ipvs0");
+    if (device && device.addresses.length > 0) return "ipvs";
+    const here = proxies.find(
+      (component) => component.belongsOn(name) ?? component.pods.some((pod) => pod.node === name),
+    );
+    const configured = here && modeOfConfig(here);
+    if (configured === "nftables" || configured === "ipvs") return configured;
+    const chain = known(plane.iptables)
+      ?.tables.find((table) => table.name === "nat")
+      ?.chains.find(({ name: chainName }) => chainName === "KUBE-SERVICES");
+    return chain || configured ? "iptables" : undefined;
+  }
+
+  /** An address of a Pod of the node: one of its range, in use or not. */
+  function podAddress(name: string): Ip | undefined {
+    const range = nodes.get(name)?.podRanges.find(({ ip }) => ip.family === 4);
+    return range && nthAddress(range, 2 ** (32 - range.length) - 2);
+  }
+
   return {
-    configuredMode(component) {
-      const names = (component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name);
-      const map = objects.all("configmaps").find(({ metadata }) => metadata.namespace === component.ref.namespace && names.includes(metadata.name));
-      const config = map?.data?.["config.conf"];
-      if (config === undefined) return undefined;
-      const { mode } = parseKubeProxyConfig(config).value;
-      return mode === "ipvs" || mode === "nftables" ? mode : "iptables";
+    configuredMode: modeOfConfig,
+    mode,
+    clusterRange: proxies
+      .map((component) => configOf(component, objects)?.clusterCIDR)
+      .find((range) => range)
+      ?.split(",")[0],
+    programmed(port, name) {
+      const plane = forwarding.of(name);
+      const nodeMode = mode(name);
+      if (nodeMode === "ipvs") return ipvsProgrammed(port, plane);
+      if (nodeMode !== "iptables" || plane.filter.state !== "whole") return undefined;
+      const address = port.service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
+      const own = nodes
+        .get(name)
+        ?.addresses.map(parseIp)
+        .find((ip) => ip?.family === 4);
+      if (!address || port.protocol === "SCTP") return undefined;
+      const protocol = port.protocol === "UDP" ? "udp" : "tcp";
+      const found: Programmed[] = [];
+      const pod = podAddress(name);
+      if (pod) {
+        const packet = firstPacket({ protocol, source: pod, destination: address, port: port.port, inDevice: "cni0" });
+        found.push(programmedBy("pod", entering(packet, address, "forward", plane), address, plane));
+      }
+      if (own) {
+        const packet = firstPacket({ protocol, source: own, destination: address, port: port.port });
+        found.push(programmedBy("host", plane.filter.at("output", packet), address, plane));
+      }
+      if (own && port.nodePort !== undefined) {
+        const packet = firstPacket({
+          protocol,
+          source: OUTSIDE,
+          destination: own,
+          port: port.nodePort,
+          inDevice: "eth0",
+        });
+        found.push(programmedBy("outside", entering(packet, own, "input", plane), own, plane));
+      }
+      return found.length > 0 ? found : undefined;
     },
   };
+}
+
+/** What is not translated at its entry meets the rules that refuse Services without back ends. */
+function entering(packet: Packet, target: Ip, next: "forward" | "input", { filter }: NodePlane): readonly Outcome[] {
+  return filter
+    .at("prerouting", packet)
+    .flatMap((end) =>
+      end.verdict.is === "accept" && sameIp(end.packet.destination, target) ? filter.at(next, end.packet) : [end],
+    );
+}
+
+const sameIp = (a: Ip | "unknown", b: Ip) => a !== "unknown" && a.family === b.family && a.value === b.value;
+
+function programmedBy(vantage: Vantage, ends: readonly Outcome[], target: Ip, plane: NodePlane): Programmed {
+  const delivered = new Set<string>();
+  const refusedBy: Step[] = [];
+  const steps: Step[] = [];
+  let untouched = false;
+  for (const { verdict, packet, rules } of ends) {
+    const decisive = rules.at(-1);
+    const isRefused = verdict.is === "drop" || verdict.is === "reject";
+    // what is refused after its translation is refused as a packet to the back end: no business of the proxy
+    if (packet.destination !== "unknown" && !sameIp(packet.destination, target)) {
+      if (isRefused || verdict.is === "accept")
+        delivered.add(`${formatIp(packet.destination)}:${packet.destinationPort ?? ""}`);
+    } else if (isRefused && decisive) refusedBy.push(decisive);
+    else if (verdict.is === "accept" && packet.destination !== "unknown") untouched = true;
+    if (decisive) steps.push(decisive);
+  }
+  const quoted = [...new Map([...refusedBy, ...steps].map((step) => [`${step.table} ${step.line}`, step])).values()];
+  return {
+    vantage,
+    delivered,
+    refusedBy,
+    untouched,
+    evidence: quoted.slice(0, 4).map((step) => plane.filter.quote(step)),
+  };
+}
+
+/** IPVS: the virtual server's real servers that take new connections (weight above zero). */
+function ipvsProgrammed(port: ServicePort, plane: NodePlane): readonly Programmed[] | undefined {
+  const { ipvs } = plane;
+  if (ipvs.state !== "present") return undefined;
+  const address = port.service.clusterIps.find((ip) => !ip.includes(":"));
+  if (address === undefined) return undefined;
+  const server = ipvs.value.find(
+    (candidate) =>
+      candidate.address === address && candidate.port === port.port && candidate.protocol === port.protocol,
+  );
+  if (!server && ipvs.gaps.length > 0) return undefined;
+  const servers = (server?.realServers ?? []).filter(({ weight }) => weight > 0);
+  const line = server && { ...ipvs.origin, line: server.line };
+  return [
+    {
+      vantage: "host",
+      delivered: new Set(servers.map((real) => `${real.address}:${real.port}`)),
+      refusedBy: [],
+      untouched: !server,
+      evidence: line
+        ? [
+            quoteOf(
+              line,
+              `${server.protocol} ${server.address}:${server.port} ${server.scheduler}: ${servers.length} real servers`,
+            ),
+          ]
+        : [],
+    },
+  ];
 }

@@ -19,8 +19,7 @@ export type Range = {
 };
 
 export type RangeConflict = {
-  readonly what:
-    /** two nodes have overlapping Pod ranges */
+  readonly what: /** two nodes have overlapping Pod ranges */
     | "nodes-overlap"
     /** a node's Pod range lies outside the range that the network is configured for: another generation */
     | "outside-network"
@@ -58,7 +57,10 @@ function flag(components: Components, id: string, name: string): { value: string
 }
 
 function prefixesIn(list: string): Prefix[] {
-  return list.split(",").map((text) => parsePrefix(text.trim())).filter((prefix) => prefix !== undefined);
+  return list
+    .split(",")
+    .map((text) => parsePrefix(text.trim()))
+    .filter((prefix) => prefix !== undefined);
 }
 
 function podNetworks(objects: Objects, components: Components, flannel: Flannel): Range[] {
@@ -74,7 +76,12 @@ function podNetworks(objects: Objects, components: Components, flannel: Flannel)
     const { clusterCIDR } = parseKubeProxyConfig(config).value;
     for (const prefix of prefixesIn(clusterCIDR ?? "")) {
       const evidence = objects.quote("configmaps", map, `config.conf: clusterCIDR: ${clusterCIDR}`);
-      ranges.push({ prefix, of: "pod-network", source: ref("ConfigMap", "kube-proxy", map.metadata.namespace), evidence });
+      ranges.push({
+        prefix,
+        of: "pod-network",
+        source: ref("ConfigMap", "kube-proxy", map.metadata.namespace),
+        evidence,
+      });
     }
   }
   for (const { value, evidence, source } of flag(components, "kube-controller-manager", "cluster-cidr")) {
@@ -100,7 +107,14 @@ function nodeNetworks(capture: Capture, nodes: Nodes): Range[] {
           const ip = parseIp(local);
           if (!ip) return [];
           const prefix = prefixOf(ip, prefixLength);
-          return [{ prefix, of: "nodes", source: node.ref, evidence: quoteOf(observed.origin, `${link.name} ${local}/${prefixLength}`) }];
+          return [
+            {
+              prefix,
+              of: "nodes",
+              source: node.ref,
+              evidence: quoteOf(observed.origin, `${link.name} ${local}/${prefixLength}`),
+            },
+          ];
         }),
     );
   });
@@ -114,12 +128,14 @@ export function rangesOf(
   flannel: Flannel,
 ): Ranges {
   const nodePods = nodes.all.flatMap((node) =>
-    node.podRanges.map((prefix): Range => ({
-      prefix,
-      of: "node-pods",
-      source: node.ref,
-      evidence: objects.quote("nodes", node.object!, `Node ${node.name}: podCIDR ${formatPrefix(prefix)}`),
-    })),
+    node.podRanges.map(
+      (prefix): Range => ({
+        prefix,
+        of: "node-pods",
+        source: node.ref,
+        evidence: objects.quote("nodes", node.object!, `Node ${node.name}: podCIDR ${formatPrefix(prefix)}`),
+      }),
+    ),
   );
   const networks = podNetworks(objects, components, flannel);
   const services = serviceRanges(components);
@@ -140,7 +156,11 @@ export function rangesOf(
   const flannelNetworks = networks.filter(({ source }) => source === flannel.configMap);
   for (const range of nodePods) {
     const sameFamily = flannelNetworks.filter(({ prefix }) => prefix.ip.family === range.prefix.ip.family);
-    if (sameFamily.length > 0 && flannel.peer(range.source.name) && !sameFamily.some(({ prefix }) => covers(prefix, range.prefix))) {
+    if (
+      sameFamily.length > 0 &&
+      flannel.peer(range.source.name) &&
+      !sameFamily.some(({ prefix }) => covers(prefix, range.prefix))
+    ) {
       add("outside-network", range, sameFamily[0]!);
     }
   }
@@ -149,7 +169,9 @@ export function rangesOf(
     if (clash) add("pods-services", clash, service);
   }
   for (const range of nodePods) {
-    const clash = attached.find(({ prefix, evidence: { origin } }) => overlaps(prefix, range.prefix) && origin.node !== undefined);
+    const clash = attached.find(
+      ({ prefix, evidence: { origin } }) => overlaps(prefix, range.prefix) && origin.node !== undefined,
+    );
     if (clash) add("pods-nodes", range, clash);
   }
   return {
@@ -166,4 +188,3 @@ function compare(a: Prefix, b: Prefix): number {
   if (a.ip.value !== b.ip.value) return a.ip.value < b.ip.value ? -1 : 1;
   return a.length - b.length;
 }
-

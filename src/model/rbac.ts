@@ -137,7 +137,11 @@ export function rbacOf(objects: Objects): Rbac {
   };
 
   const quoteRole = (role: Role, list: "clusterroles" | "roles", rule?: PolicyRule): Evidence =>
-    objects.quote(list, role, `${role.metadata.name}: ${rule ? JSON.stringify(rule) : `${role.rules?.length ?? 0} rules`}`);
+    objects.quote(
+      list,
+      role,
+      `${role.metadata.name}: ${rule ? JSON.stringify(rule) : `${role.rules?.length ?? 0} rules`}`,
+    );
 
   function userAccess(user: User, want: Want): Access {
     if (user.groups.includes("system:masters")) return { state: "allowed", by: [] };
@@ -159,7 +163,8 @@ export function rbacOf(objects: Objects): Rbac {
       }
     }
     if (!objects.isWhole("clusterrolebindings")) missing.add("clusterrolebindings");
-    if (!("path" in want) && want.namespace !== undefined && !objects.isWhole("rolebindings")) missing.add("rolebindings");
+    if (!("path" in want) && want.namespace !== undefined && !objects.isWhole("rolebindings"))
+      missing.add("rolebindings");
     if (missing.size > 0) return { state: "unknown", missing: [...missing] };
     return { state: "denied", ...denialOf(mine, missingRoles, silentRoles) };
   }
@@ -172,7 +177,11 @@ export function rbacOf(objects: Objects): Rbac {
       missingRoles.length > 0
         ? { reason: "role-missing", ...lists }
         : silentRoles.some(namesItself)
-          ? { reason: "rule-missing", roles: silentRoles.filter(namesItself).map(({ role }) => role), bindings: silentRoles.filter(namesItself).map((grant) => grant.ref) }
+          ? {
+              reason: "rule-missing",
+              roles: silentRoles.filter(namesItself).map(({ role }) => role),
+              bindings: silentRoles.filter(namesItself).map((grant) => grant.ref),
+            }
           : { reason: "no-binding" };
     return { because, evidence: mine.filter(namesItself).map(quoteBinding) };
   }
@@ -182,7 +191,11 @@ export function rbacOf(objects: Objects): Rbac {
     access: (account, want) => userAccess(serviceAccountUser(account), want),
     bindingsOf: (account) =>
       grants.filter((grant) => namesItself(grant) && namesUser(grant, serviceAccountUser(account))),
-    bindingsTo: (role) => grants.filter((grant) => grant.role.kind === role.kind && grant.role.name === role.name && grant.role.namespace === role.namespace),
+    bindingsTo: (role) =>
+      grants.filter(
+        (grant) =>
+          grant.role.kind === role.kind && grant.role.name === role.name && grant.role.namespace === role.namespace,
+      ),
   };
 }
 

@@ -45,7 +45,8 @@ export function tunnelsOf(nodes: Nodes, forwarding: Forwarding, flannel: Flannel
           { ...at.origin, line: entry.line },
           `udp src=${entry.original.source} dst=${entry.original.destination} sport=${entry.original.sourcePort} dport=${port}${entry.replied ? "" : " [UNREPLIED]"}`,
         );
-      if (arrived.length > 0) return { state: "arrived", evidence: arrived.slice(0, 2).map((entry) => quote(entry, receiver)) };
+      if (arrived.length > 0)
+        return { state: "arrived", evidence: arrived.slice(0, 2).map((entry) => quote(entry, receiver)) };
       if (sent.length < ENOUGH || receiver.state !== "present") return { state: "unknown" };
       // a table that shows no encapsulated packets of anybody does not track them
       if (!receiver.value.some((entry) => entry.protocol === "udp" && entry.original.destinationPort === port)) {

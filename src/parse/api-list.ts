@@ -17,7 +17,7 @@ export type ApiList<T> = {
 
 export type ItemSchema<T> = z.ZodType<T>;
 
-/** Says in words that a reader understands what of an object does not fit, e.g. `spec.ports: expected array`. */
+/** Says in words that a reader understands what of an object does not fitted, e.g. `spec.ports: expected array`. */
 function misfit(error: z.ZodError): string {
   const issue = error.issues[0]!;
   return `${issue.path.join(".") || "object"}: ${issue.message}`;

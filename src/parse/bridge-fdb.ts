@@ -5,7 +5,7 @@
  * state (permanent, static, stale or empty), master, dst (the remote VTEP of a VXLAN device), vlan.
  */
 import { canonicalIp } from "../net/ip.ts";
-import { compact, type Fields, fit, macOf, readObjects } from "./fields.ts";
+import { compact, type Fields, fitted, macOf, readObjects } from "./fields.ts";
 import type { Parser } from "./parsed.ts";
 
 export type FdbEntry = {
@@ -19,7 +19,7 @@ export type FdbEntry = {
 };
 
 function toEntry(item: Fields): FdbEntry | string {
-  const fields = fit(item, {
+  const fields = fitted(item, {
     mac: "string",
     ifname: "string",
     flags: "strings?",

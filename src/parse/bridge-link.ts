@@ -4,7 +4,7 @@
  * Format: a JSON array, an object a port (iproute2, bridge/link.c): ifname, master, state, mtu, hairpin, isolated,
  * learning, flood.
  */
-import { compact, type Fields, fit, readObjects } from "./fields.ts";
+import { compact, type Fields, fitted, readObjects } from "./fields.ts";
 import type { Parser } from "./parsed.ts";
 
 export type BridgePort = {
@@ -17,7 +17,7 @@ export type BridgePort = {
 };
 
 function toPort(item: Fields): BridgePort | string {
-  const fields = fit(item, {
+  const fields = fitted(item, {
     ifname: "string",
     master: "string?",
     state: "string?",

@@ -3,7 +3,7 @@
  *
  * Format: CNI specification, "Network configuration format". JSON.
  */
-import { compact, type Fields, fit, fitEach, isObject } from "./fields.ts";
+import { compact, type Fields, fitted, fitEach, isObject } from "./fields.ts";
 import { type Gap, type Parser, parseJson } from "./parsed.ts";
 
 export type CniPlugin = {
@@ -33,7 +33,7 @@ const SPEC = { hairpinMode: "boolean?", bridge: "string?", mtu: "integer?" } as 
 
 function toPlugin(item: unknown, gaps: Gap[], pointer: string): CniPlugin[] {
   const fields = isObject(item)
-    ? fit(item, { type: "string", delegate: "object?", ipam: "object?" })
+    ? fitted(item, { type: "string", delegate: "object?", ipam: "object?" })
     : "expected an object";
   if (typeof fields === "string") {
     gaps.push({ pointer, what: fields });

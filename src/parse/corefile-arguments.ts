@@ -6,7 +6,7 @@
 import { hasVariable } from "./corefile-tokens.ts";
 
 /** Answers whether a word is refused for what it is. */
-export type Refuses = (word: string) => boolean;
+type Refuses = (word: string) => boolean;
 /** Finds the argument that is refused; `LACKS` stands for one that is not there. */
 export type Arguments = (words: readonly string[]) => string | undefined;
 export const LACKS = "";
@@ -27,7 +27,7 @@ export const oneOf =
     !words.includes(word);
 export const anything: Refuses = () => false;
 /** Go's net.SplitHostPort: the port may be a name, and empty. */
-export const hostPort: Refuses = (word) => !/^(\[[^[\]]*\]|[^:[\]]*):[^:[\]]*$/.test(word);
+const hostPort: Refuses = (word) => !/^(\[[^[\]]*\]|[^:[\]]*):[^:[\]]*$/.test(word);
 
 const UNITS: Readonly<Record<string, number>> = {
   ns: 1e-9,
@@ -108,6 +108,7 @@ function distance(a: string, b: string): number {
 export function meantBy(word: string, known: readonly string[]): string | undefined {
   if (word.length > LONGEST_NAME) return undefined;
   const near = known
+    .filter((name) => Math.abs(name.length - word.length) <= 2)
     .map((name) => ({ name, off: distance(word, name) }))
     .filter(({ name, off }) => off <= 2 && off * 2 < name.length)
     .sort((a, b) => a.off - b.off);

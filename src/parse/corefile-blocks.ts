@@ -18,7 +18,7 @@ export type Block = {
   readonly stops?: true;
 };
 
-export type Blocks = {
+type Blocks = {
   readonly blocks: readonly Block[];
   /** Where CoreDNS stops reading, and at which word. */
   readonly error?: Token;

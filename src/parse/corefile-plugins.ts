@@ -43,7 +43,7 @@ export const DIRECTIVES: readonly string[] = (
 ).split(" ");
 
 /** A place that CoreDNS refuses: the word, or the directive or property that lacks one. */
-export type Complaint = { readonly line: number; readonly word: string; readonly meant?: string };
+type Complaint = { readonly line: number; readonly word: string; readonly meant?: string };
 
 type Plugin = {
   readonly once?: true;

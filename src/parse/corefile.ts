@@ -115,13 +115,18 @@ function serversOf({ block, keys }: Server): CorefileServer[] {
   return [...servers.values()];
 }
 
-function unknownDirectives(block: Block): CorefileError[] {
-  return block.directives.flatMap(([name]) => {
-    const { text: word, line } = name!;
-    // what an import of a file brings is not known
-    if (word === "import" || DIRECTIVES.includes(word) || hasVariable(word)) return [];
-    return [withMeant({ line, what: "unknown-directive", word }, meantBy(word, DIRECTIVES))];
-  });
+/** CoreDNS stops at the first; this many are looked at more closely. */
+const MOST_MEANT = 100;
+
+function unknownDirectives(blocks: readonly Block[]): CorefileError[] {
+  const names = blocks.flatMap((block) => block.directives.map(([name]) => name!));
+  // what an import of a file brings is not known
+  const isKnown = (word: string) => word === "import" || DIRECTIVES.includes(word) || hasVariable(word);
+  return names
+    .filter(({ text }) => !isKnown(text))
+    .map(({ text: word, line }, index) =>
+      withMeant({ line, what: "unknown-directive", word }, index < MOST_MEANT ? meantBy(word, DIRECTIVES) : undefined),
+    );
 }
 
 function withMeant(error: CorefileError, meant: string | undefined): CorefileError {
@@ -192,7 +197,7 @@ export const parseCorefile: Parser<Corefile> = (text) => {
   const servers = readKeys(blocks, gaps);
   const whole = servers.filter(({ block }) => !block.stops);
   const errors: CorefileError[] = [
-    ...blocks.flatMap(unknownDirectives),
+    ...unknownDirectives(blocks),
     ...(error ? [{ line: error.line, what: "syntax" as const, word: error.text }] : []),
     ...servers.flatMap(badKeys),
     ...DIRECTIVES.flatMap((name) => whole.flatMap((server) => badArguments(server, name))),

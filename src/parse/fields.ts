@@ -22,7 +22,7 @@ type Kind = keyof Kinds;
 type Spec = Readonly<Record<string, Kind | `${Kind}?`>>;
 type KindOf<S> = S extends `${infer K extends Kind}?` ? K : S extends Kind ? S : never;
 
-/** What `fit` gives for a spec: a kind with a question mark may be absent. */
+/** What `fitted` gives for a spec: a kind with a question mark may be absent. */
 export type Fitted<S extends Spec> = {
   readonly [K in keyof S as S[K] extends Kind ? K : never]: Kinds[KindOf<S[K]>];
 } & { readonly [K in keyof S as S[K] extends Kind ? never : K]: Kinds[KindOf<S[K]>] | undefined };
@@ -41,7 +41,7 @@ const CHECKS: { readonly [K in Kind]: (value: unknown) => boolean } = {
 };
 
 /** @returns the fields that `spec` names, or what is wrong with them, e.g. `dst: expected string` */
-export function fit<S extends Spec>(object: Fields, spec: S): Fitted<S> | string {
+export function fitted<S extends Spec>(object: Fields, spec: S): Fitted<S> | string {
   const fitted: Record<string, unknown> = {};
   for (const key in spec) {
     const wanted: string = spec[key]!;
@@ -56,15 +56,15 @@ export function fit<S extends Spec>(object: Fields, spec: S): Fitted<S> | string
   return fitted as Fitted<S>;
 }
 
-/** Like `fit`, for a configuration: a field that does not fit is a gap, and the others are kept. */
+/** Like `fitted`, for a configuration: a field that does not fit is a gap, and the others are kept. */
 export function fitEach<S extends Spec>(object: Fields, spec: S, gaps: Gap[], pointer = ""): Partial<Fitted<S>> {
-  const fitted: Record<string, unknown> = {};
+  const kept: Record<string, unknown> = {};
   for (const key in spec) {
-    const one = fit(object, { [key]: spec[key]! });
+    const one = fitted(object, { [key]: spec[key]! });
     if (typeof one === "string") gaps.push({ pointer: `${pointer}/${key}`, what: one.slice(key.length + 2) });
-    else Object.assign(fitted, one);
+    else Object.assign(kept, one);
   }
-  return fitted as Partial<Fitted<S>>;
+  return kept as Partial<Fitted<S>>;
 }
 
 /**
@@ -111,7 +111,7 @@ export function wholeNumber(text: string): number | undefined {
 }
 
 /** A port with 0, which stands for any or none. */
-export function portNumber(text: string): number | undefined {
+function portNumber(text: string): number | undefined {
   const port = wholeNumber(text);
   return port !== undefined && port <= 65535 ? port : undefined;
 }

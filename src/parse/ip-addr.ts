@@ -7,7 +7,7 @@
  * prefixlen, scope).
  */
 import { canonicalIp, parsePrefix } from "../net/ip.ts";
-import { compact, type Fields, fit, macOf, readObjects } from "./fields.ts";
+import { compact, type Fields, fitted, macOf, readObjects } from "./fields.ts";
 import type { Gap, Parser } from "./parsed.ts";
 
 export type LinkAddress = {
@@ -40,7 +40,7 @@ export type Link = {
 };
 
 function toAddress(item: Fields): LinkAddress | string {
-  const fields = fit(item, { family: "string", local: "string", prefixlen: "integer", scope: "string" });
+  const fields = fitted(item, { family: "string", local: "string", prefixlen: "integer", scope: "string" });
   if (typeof fields === "string") return fields;
   const { family, prefixlen: prefixLength, scope } = fields;
   if (family !== "inet" && family !== "inet6") return `family: ${family} is not known`;
@@ -60,7 +60,7 @@ function toAddresses(items: readonly Fields[], note: (gap: Gap) => void): LinkAd
 }
 
 function toVxlan(data: Fields): Required<Link>["vxlan"] | string {
-  const fields = fit(data, {
+  const fields = fitted(data, {
     id: "integer",
     port: "integer?",
     local: "string?",
@@ -78,7 +78,7 @@ function toVxlan(data: Fields): Required<Link>["vxlan"] | string {
 type LinkAndLower = { readonly link: Link; readonly lower: string | undefined };
 
 function toLink(item: Fields, note: (gap: Gap) => void): LinkAndLower | string {
-  const fields = fit(item, {
+  const fields = fitted(item, {
     ifindex: "integer",
     ifname: "string",
     flags: "strings?",
@@ -92,7 +92,7 @@ function toLink(item: Fields, note: (gap: Gap) => void): LinkAndLower | string {
     addr_info: "objects?",
   });
   if (typeof fields === "string") return fields;
-  const info = fit(fields.linkinfo ?? {}, { info_kind: "string?", info_data: "object?" });
+  const info = fitted(fields.linkinfo ?? {}, { info_kind: "string?", info_data: "object?" });
   if (typeof info === "string") return `linkinfo.${info}`;
   const kind = info.info_kind;
   const vxlan = kind === "vxlan" && info.info_data ? toVxlan(info.info_data) : undefined;

@@ -5,7 +5,7 @@
  * NOARP, REACHABLE, STALE, DELAY, PROBE, FAILED, INCOMPLETE).
  */
 import { canonicalIp } from "../net/ip.ts";
-import { compact, type Fields, fit, macOf, readObjects } from "./fields.ts";
+import { compact, type Fields, fitted, macOf, readObjects } from "./fields.ts";
 import type { Parser } from "./parsed.ts";
 
 export type Neighbour = {
@@ -17,7 +17,7 @@ export type Neighbour = {
 };
 
 function toNeighbour(item: Fields): Neighbour | string {
-  const fields = fit(item, { dst: "string", dev: "string", lladdr: "string?", state: "strings?" });
+  const fields = fitted(item, { dst: "string", dev: "string", lladdr: "string?", state: "strings?" });
   if (typeof fields === "string") return fields;
   const address = canonicalIp(fields.dst);
   if (address === undefined) return `dst: ${fields.dst} is no address`;

@@ -6,7 +6,7 @@
  * `dst` is "default", an address or a prefix; multipath routes have `nexthops`.
  */
 import { canonicalIp, formatPrefix, parsePrefix } from "../net/ip.ts";
-import { compact, type Fields, type Fitted, fit, readObjects } from "./fields.ts";
+import { compact, type Fields, type Fitted, fitted, readObjects } from "./fields.ts";
 import type { Parser } from "./parsed.ts";
 
 export type NextHop = {
@@ -63,7 +63,7 @@ type RouteFields = Fitted<typeof SPEC>;
 
 /** A gateway of the route's own family is printed as gateway, one of the other family as via. */
 function toNextHop(item: Fields): NextHop | string {
-  const fields = fit(item, {
+  const fields = fitted(item, {
     gateway: "string?",
     via: "object?",
     dev: "string?",
@@ -71,7 +71,7 @@ function toNextHop(item: Fields): NextHop | string {
     flags: "strings?",
   });
   if (typeof fields === "string") return fields;
-  const via = fit(fields.via ?? {}, { host: "string?" });
+  const via = fitted(fields.via ?? {}, { host: "string?" });
   if (typeof via === "string") return `via.${via}`;
   const printed = fields.gateway ?? via.host;
   const gateway = printed === undefined ? undefined : canonicalIp(printed);
@@ -126,7 +126,7 @@ function mtuOf(metrics: readonly Fields[] | undefined): number | undefined {
 }
 
 function toRoute(item: Fields, before: Route["family"]): Route | string {
-  const fields = fit(item, SPEC);
+  const fields = fitted(item, SPEC);
   if (typeof fields === "string") return fields;
   if (fields.encap !== undefined && ENCAPS_WITH_DST.includes(fields.encap)) {
     return `dst: is hidden by that of its ${fields.encap} encapsulation`;

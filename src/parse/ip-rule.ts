@@ -5,7 +5,7 @@
  * dstlen, iif, oif, fwmark and fwmask (hex strings), table, action, not.
  */
 import { formatPrefix, parsePrefix } from "../net/ip.ts";
-import { compact, type Fields, fit, readObjects } from "./fields.ts";
+import { compact, type Fields, fitted, readObjects } from "./fields.ts";
 import type { Parser } from "./parsed.ts";
 
 export type RoutingRule = {
@@ -85,7 +85,7 @@ function actionOf(item: Fields, action: string | undefined, table: string | unde
 }
 
 function toRule(item: Fields): RoutingRule | string {
-  const fields = fit(item, SPEC);
+  const fields = fitted(item, SPEC);
   if (typeof fields === "string") return fields;
   const source = toPrefix(fields.src, fields.srclen);
   const destination = toPrefix(fields.dst, fields.dstlen);

@@ -112,17 +112,10 @@ export function itemSplitter(
     },
     end() {
       if (phase === "before") head = buffer.slice(0, LONGEST_HEAD);
-      if (overflow || depth > 0 || inString || head + buffer === "") gaps.push({ pointer: pointer(), what: CUT_OFF });
+      if (overflow || depth > 0 || inString || (phase === "before" && head.trim() === ""))
+        gaps.push({ pointer: pointer(), what: CUT_OFF });
       else if (phase === "before") gaps.push({ pointer: "", what: `not a list: ${head.slice(0, 200)}` });
       return { gaps, head };
     },
   };
-}
-
-/** Reads a bare JSON array of objects, as `ip -j` prints it, from its whole text. */
-export function jsonObjects(text: string): { readonly items: readonly unknown[]; readonly gaps: readonly Gap[] } {
-  const items: unknown[] = [];
-  const splitter = itemSplitter(undefined, (item) => void items.push(item));
-  splitter.write(text);
-  return { items, gaps: splitter.end().gaps };
 }

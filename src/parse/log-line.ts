@@ -56,6 +56,17 @@ function skipDigits(text: string, start: number): number {
   return at;
 }
 
+/** Whether the two digits there make a number between `least` and `most`. */
+function isBetween(text: string, start: number, least: number, most: number): boolean {
+  const value = (text.charCodeAt(start) - 48) * 10 + text.charCodeAt(start + 1) - 48;
+  return value >= least && value <= most;
+}
+
+const isDate = (text: string, month: number, day: number) =>
+  isBetween(text, month, 1, 12) && isBetween(text, day, 1, 31);
+const isTime = (text: string, start: number) =>
+  isBetween(text, start, 0, 23) && isBetween(text, start + 3, 0, 59) && isBetween(text, start + 6, 0, 59);
+
 /** What a header says, and where the rest of the line begins. */
 type Header = { readonly at?: string | undefined; readonly severity?: LogLine["severity"]; readonly end: number };
 
@@ -69,18 +80,22 @@ function readStamp(text: string, start: number): Header | undefined {
   const separator = text.charAt(start + 10);
   if ((dash !== "-" && dash !== "/") || text.charAt(start + 7) !== dash) return undefined;
   if (separator !== "T" && separator !== " ") return undefined;
+  if (!isDate(text, start + 5, start + 8) || !isTime(text, start + 11)) return undefined;
   let end = start + 19;
-  if (text.charAt(end) === ".") end = skipDigits(text, end + 1);
+  if (text.charAt(end) === "." && isDigit(text.charCodeAt(end + 1))) end = skipDigits(text, end + 1);
   const timeEnd = end;
   const sign = text.charAt(end);
   if (sign === "Z") end++;
-  else if ((sign === "+" || sign === "-") && hasForm(text, end + 1, "dd:dd")) end += 6;
+  else if ((sign === "+" || sign === "-") && hasForm(text, end + 1, "dd:dd")) {
+    if (!isBetween(text, end + 1, 0, 23) || !isBetween(text, end + 4, 0, 59)) return undefined;
+    end += 6;
+  }
   const next = text.charCodeAt(end);
   if (!isBlankOrEnd(next) && next !== QUOTE) return undefined;
   const isWhole = separator === "T" && dash === "-" && end > timeEnd;
   const date = () => text.slice(start, start + 10).replaceAll("/", "-");
   const at = isWhole ? text.slice(start, end) : `${date()}T${text.slice(start + 11, timeEnd)}Z`;
-  return Number.isNaN(Date.parse(at)) ? undefined : { at, end: end + 1 };
+  return { at, end: end + 1 };
 }
 
 /** The time of a header that has no year, if the year is known. */

@@ -215,7 +215,9 @@ export const service = z.object({
   status: maybe(
     z.object({
       loadBalancer: maybe(
-        z.object({ ingress: maybe(z.array(z.object({ ip: maybe(text), hostname: maybe(text), ipMode: maybe(text) }))) }),
+        z.object({
+          ingress: maybe(z.array(z.object({ ip: maybe(text), hostname: maybe(text), ipMode: maybe(text) }))),
+        }),
       ),
     }),
   ),
@@ -328,9 +330,7 @@ export const role = z.object({
 export const roleBinding = z.object({
   metadata,
   roleRef: z.object({ apiGroup: maybe(text), kind: text, name: text }),
-  subjects: maybe(
-    z.array(z.object({ kind: text, apiGroup: maybe(text), name: text, namespace: maybe(text) })),
-  ),
+  subjects: maybe(z.array(z.object({ kind: text, apiGroup: maybe(text), name: text, namespace: maybe(text) }))),
 });
 
 /** coordination.k8s.io/v1 */

@@ -5,7 +5,7 @@
  * `result` is ok, refused, rejected, timeout, unreachable, unresolved, nxdomain, servfail, too-big, tls, http-‹code› or
  * error. `target` is a name (dns), address:port (tcp, udp), URL (http) or address (icmp).
  */
-import { compact, type Fields, fit, isObject } from "./fields.ts";
+import { compact, type Fields, fitted, isObject } from "./fields.ts";
 import { type Parser, parseJson, splitLines } from "./parsed.ts";
 
 export type ProbeTest = "dns" | "tcp" | "udp" | "http" | "icmp";
@@ -29,7 +29,7 @@ export type Probe = {
 const TESTS: readonly string[] = ["dns", "tcp", "udp", "http", "icmp"] satisfies ProbeTest[];
 
 function toFrom(item: Fields): Probe["from"] | string {
-  const fields = fit(item, { node: "string", network: "string", pod: "string?" });
+  const fields = fitted(item, { node: "string", network: "string", pod: "string?" });
   if (typeof fields === "string") return `from.${fields}`;
   const { node, network, pod } = fields;
   if (network !== "pod" && network !== "host") return "from.network: expected pod or host";
@@ -37,7 +37,7 @@ function toFrom(item: Fields): Probe["from"] | string {
 }
 
 function toProbe(item: Fields, line: number): Probe | string {
-  const fields = fit(item, {
+  const fields = fitted(item, {
     at: "string?",
     from: "object",
     test: "string",

@@ -9,7 +9,7 @@ import { load } from "js-yaml";
 import { type Fields, isObject } from "./fields.ts";
 import { CUT_OFF, type Gap } from "./parsed.ts";
 
-export type Config = { readonly fields: Fields; readonly gaps: Gap[] };
+type Config = { readonly fields: Fields; readonly gaps: Gap[] };
 
 /** Reads an object of the given kind, from a text that is whole; nothing of it if it is not one. */
 export function parseConfig(text: string, kind: string): Config {

@@ -1,8 +1,9 @@
 /** Makes the report of an explanation: plain data, complete, in a fixed order. */
+
+import type { BlindSpot, ExplainedRoot, Explanation } from "../cause/explain.ts";
 import type { Fault, Missing } from "../checks/check.ts";
 import type { RegisteredCheck } from "../checks/run.ts";
 import { type CheckResults, narrowed } from "../checks/run.ts";
-import type { BlindSpot, ExplainedRoot, Explanation } from "../cause/explain.ts";
 import type { Capture } from "../evidence/capture.ts";
 import { catalogue } from "../evidence/catalogue.ts";
 import type { Kind } from "../evidence/kind.ts";
@@ -13,7 +14,7 @@ import { CAPABILITIES, type Capability, subjectOf } from "../model/capability.ts
 import type { ClusterModel } from "../model/model.ts";
 import type { Observation } from "../model/observations.ts";
 import { refId } from "../model/ref.ts";
-import { joinTexts, type Text, type Template, texts, verbatim } from "../text.ts";
+import { joinTexts, type Template, type Text, texts, verbatim } from "../text.ts";
 import type { Cause, Effect, Report } from "./report.ts";
 
 const say = texts("report", {
@@ -38,7 +39,10 @@ const say = texts("report", {
   },
   fails: { en: "{what} fails: {of}", zh: "{what}失败:{of}" },
   failsSometimes: { en: "{what} fails sometimes: {of}", zh: "{what}时而失败:{of}" },
-  ratio: { en: "{failed} of {total} {total:test|tests} from {from}", zh: "{total} 项探测中 {failed} 项失败(来自 {from})" },
+  ratio: {
+    en: "{failed} of {total} {total:test|tests} from {from}",
+    zh: "{total} 项探测中 {failed} 项失败(来自 {from})",
+  },
   heard: { en: "{count} {count:program complains|programs complain}", zh: "{count} 个程序报错" },
   onNodes: { en: "{title} (also on {nodes})", zh: "{title}(另有节点 {nodes})" },
   andMore: { en: "{title}, and {count} more of the kind", zh: "{title},另有 {count} 处同类问题" },
@@ -79,7 +83,8 @@ const MOST_QUOTES = 6;
 
 /** One node of the tree for observations that show the same: k of n tests. */
 function effectsOf(owned: readonly Observation[], all: readonly Observation[]): Effect[] {
-  const keyOf = ({ capability }: Observation) => [capability.name, capability.service ?? capability.zone ?? ""].join("|");
+  const keyOf = ({ capability }: Observation) =>
+    [capability.name, capability.service ?? capability.zone ?? ""].join("|");
   const groups = new Map<string, Observation[]>();
   for (const observation of owned) {
     const group = groups.get(keyOf(observation));
@@ -90,7 +95,9 @@ function effectsOf(owned: readonly Observation[], all: readonly Observation[]): 
     const { capability } = group[0]!;
     const measured = group.filter(({ how }) => how === "measured");
     const from = [...new Set(group.map(({ client }) => client.node))].sort();
-    const made = all.filter((other) => other.how === "measured" && keyOf(other) === keyOf(group[0]!) && from.includes(other.client.node));
+    const made = all.filter(
+      (other) => other.how === "measured" && keyOf(other) === keyOf(group[0]!) && from.includes(other.client.node),
+    );
     const failed = measured.length;
     const heard = group.length - failed;
     const counts = [
@@ -145,13 +152,21 @@ function chainOf(root: ExplainedRoot, observations: readonly Observation[]): Eff
       causes: [],
     };
   });
-  const shown = effectsOf(root.owned.map(({ observation }) => observation), observations);
+  const shown = effectsOf(
+    root.owned.map(({ observation }) => observation),
+    observations,
+  );
   // a chain reads top down: each link causes the next, and the last one what users see
   const nested = faults.reduceRight<Effect[]>((below, link) => [{ ...link, causes: below }], shown);
   return nested;
 }
 
-function causeOf(root: ExplainedRoot, explanation: Explanation, model: ClusterModel, checks: readonly RegisteredCheck[]): Cause {
+function causeOf(
+  root: ExplainedRoot,
+  explanation: Explanation,
+  model: ClusterModel,
+  checks: readonly RegisteredCheck[],
+): Cause {
   const [first] = root.faults as [Fault, ...Fault[]];
   const nodes = [...new Set(root.faults.flatMap((fault) => fault.nodes))].sort();
   const check = checks.find(({ check: { id } }) => id === first.check)?.check;
@@ -186,7 +201,8 @@ function commandFor({ kind, place }: Missing): string {
   const where = place?.node === undefined ? "" : `on ${place.node}: `;
   if ("list" in how) return `kubectl get --raw ${how.list.replace("*", "v1")}`;
   if ("file" in how) return `${where}cat ${how.file.replace("{file}", place?.file ?? "*")}`;
-  if ("logs" in how) return `kubectl logs -n ${place?.namespace} ${place?.pod} -c ${place?.container}${how.logs === "previous" ? " --previous" : ""}`;
+  if ("logs" in how)
+    return `kubectl logs -n ${place?.namespace} ${place?.pod} -c ${place?.container}${how.logs === "previous" ? " --previous" : ""}`;
   if ("command" in how) {
     if (how.where === "node") return `${where}${how.command}`;
     return `${where}nsenter -t $(crictl inspectp -o go-template --template '{{.info.pid}}' $(crictl pods -q --namespace ${place?.namespace} --name ${place?.pod})) -n ${how.command}`;
@@ -212,11 +228,16 @@ function whyBlind(why: Blindness): Text {
 function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][number] {
   const kinds = [...new Set(spot.missing.map(({ kind }) => kind))];
   const nodes = [...new Set(spot.missing.flatMap(({ place }) => place?.node ?? []))].sort();
-  const what = kinds.length > 0 ? list(kinds.map((kind) => phrase(catalogue[kind].hides))) : list([...new Map(spot.capabilities.map(({ name }) => [name, phrase(CAPABILITIES[name])])).values()]);
+  const what =
+    kinds.length > 0
+      ? list(kinds.map((kind) => phrase(catalogue[kind].hides)))
+      : list([...new Map(spot.capabilities.map(({ name }) => [name, phrase(CAPABILITIES[name])])).values()]);
   const reasons = spot.missing.map(({ kind, place }) => {
     const observed = capture.get(kind, place ?? {});
     if (observed.state === "unknown") return whyBlind(observed.why);
-    return observed.state === "present" && observed.gaps[0] ? say.partial({ message: observed.gaps[0].what }) : say.notCollected();
+    return observed.state === "present" && observed.gaps[0]
+      ? say.partial({ message: observed.gaps[0].what })
+      : say.notCollected();
   });
   const distinctReasons = [...new Map(reasons.map((reason) => [reason.en, reason])).values()].slice(0, 3);
   return {
@@ -229,7 +250,10 @@ function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][nu
 
 function summaryOf(report: Omit<Report, "summary">): Text {
   const [first] = report.rootCauses;
-  if (first) return report.rootCauses.length === 1 ? say.oneRoot({ title: first.title }) : say.manyRoots({ count: report.rootCauses.length, title: first.title });
+  if (first)
+    return report.rootCauses.length === 1
+      ? say.oneRoot({ title: first.title })
+      : say.manyRoots({ count: report.rootCauses.length, title: first.title });
   const failures = report.unexplained.reduce((sum, { of }) => sum + (of?.[0] ?? 0), 0);
   if (failures > 0) return say.unclearFailures({ count: failures });
   const blind = report.blindSpots.find(({ matters }) => matters.length > 0);
@@ -250,9 +274,11 @@ export function buildReport({ capture, model, checks, results, explanation, vers
   const { observations, nodes, time } = model;
   const rootCauses = explanation.roots.map((root) => causeOf(root, explanation, model, checks));
   const blindSpots = explanation.blindSpots.map((spot) => blindSpotOf(spot, capture));
-  const isBlind = explanation.blindSpots.some(({ matters }) => matters) || capture.notes.some(({ path }) => path === "");
+  const isBlind =
+    explanation.blindSpots.some(({ matters }) => matters) || capture.notes.some(({ path }) => path === "");
   const crashed = results.runs.some(({ outcome }) => outcome === "crashed");
-  const verdict = rootCauses.length > 0 ? "faulty" : explanation.unexplained.length > 0 || isBlind || crashed ? "unclear" : "healthy";
+  const verdict =
+    rootCauses.length > 0 ? "faulty" : explanation.unexplained.length > 0 || isBlind || crashed ? "unclear" : "healthy";
   const cluster = known(capture.get("cluster"));
   const kubernetes = known(capture.get("version"))?.gitVersion ?? cluster?.kubernetesVersion;
   const measured = observations.all.filter(({ how }) => how === "measured");
@@ -272,7 +298,11 @@ export function buildReport({ capture, model, checks, results, explanation, vers
     unexplained: effectsOf(explanation.unexplained, observations.all),
     meantDenials: explanation.meant.map(({ policies, observations: denied }) => ({
       policies: policies.map(({ ref }) => ref),
-      says: say.denied({ policies: policies.map(({ ref }) => refId(ref)).join(", "), count: policies.length, calls: denied.length }),
+      says: say.denied({
+        policies: policies.map(({ ref }) => refId(ref)).join(", "),
+        count: policies.length,
+        calls: denied.length,
+      }),
       evidence: distinct(denied.map(({ evidence }) => evidence)).slice(0, 3),
     })),
     warnings: explanation.warnings.map(({ check, repair, related, title, evidence }) => ({
@@ -290,7 +320,11 @@ export function buildReport({ capture, model, checks, results, explanation, vers
       alternatives: [],
       remedies: [],
     })),
-    history: explanation.history.map(({ repair, title, evidence }) => ({ object: repair, title, evidence: distinct(evidence) })),
+    history: explanation.history.map(({ repair, title, evidence }) => ({
+      object: repair,
+      title,
+      evidence: distinct(evidence),
+    })),
     blindSpots,
     checks: mutable(results.runs),
     notes: capture.notes.slice(0, 20).map(({ path, what }) => say.refused({ path: path || "bundle", what })),
@@ -298,4 +332,3 @@ export function buildReport({ capture, model, checks, results, explanation, vers
   };
   return { ...report, summary: summaryOf(report) };
 }
-

@@ -10,8 +10,8 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { extract } from "tar-stream";
-import { type Capture, createIntake, type Ending, type Intake, type Sink } from "../evidence/capture.ts";
 import { DiagnosisError } from "../errors.ts";
+import { type Capture, createIntake, type Ending, type Intake, type Sink } from "../evidence/capture.ts";
 
 export type BundleLimits = {
   /** Entries of an archive, or files of a directory, of any kind. */
@@ -46,7 +46,12 @@ class LimitReached extends Error {}
  */
 export async function readBundle(path: string, limits: BundleLimits = BUNDLE_LIMITS): Promise<Capture> {
   const stat = await lstat(path).catch((cause: Error) => {
-    throw new DiagnosisError("no-evidence", `There is no bundle at ${path}: ${cause.message}.`, "Check the path.", cause);
+    throw new DiagnosisError(
+      "no-evidence",
+      `There is no bundle at ${path}: ${cause.message}.`,
+      "Check the path.",
+      cause,
+    );
   });
   const intake = createIntake();
   const reading = readingOf(intake, limits);
@@ -105,7 +110,8 @@ function readingOf(intake: Intake, limits: BundleLimits): Reading {
         return undefined;
       }
       const sink = sinkFor(path);
-      if (sink && ++pieces > limits.pieces) throw new LimitReached(`it has more than ${limits.pieces} files of evidence`);
+      if (sink && ++pieces > limits.pieces)
+        throw new LimitReached(`it has more than ${limits.pieces} files of evidence`);
       return sink;
     },
     count(bytes) {

@@ -23,7 +23,8 @@ const OWN_CHAINS = ["KUBE-SERVICES", "cali-fw-x", "A"];
 
 function address(random: Random, family: 4 | 6): string {
   const any = random.below(65536);
-  if (family === 6) return `${random.pick(["fd00", "2001", "64"])}:${any.toString(16)}::/${random.pick([16, 32, 64, 128])}`;
+  if (family === 6)
+    return `${random.pick(["fd00", "2001", "64"])}:${any.toString(16)}::/${random.pick([16, 32, 64, 128])}`;
   return `10.${any >> 8}.${any & 255}.0/${random.pick([8, 13, 24, 32])}`;
 }
 

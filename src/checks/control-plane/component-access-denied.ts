@@ -41,7 +41,10 @@ const say = texts("component-access-denied", {
     en: "{component} had been refused by the API server; it has its permissions again",
     zh: "{component} 曾被 API Server 拒绝,现已恢复权限",
   },
-  restoreRole: { en: "Restore the role with the rules that {component} needs", zh: "恢复角色及 {component} 所需的规则" },
+  restoreRole: {
+    en: "Restore the role with the rules that {component} needs",
+    zh: "恢复角色及 {component} 所需的规则",
+  },
   restoreBootstrapRole: {
     en: "Restore the role (kube-apiserver also makes it again whenever it starts)",
     zh: "恢复角色(kube-apiserver 每次启动时也会重建它)",
@@ -79,7 +82,8 @@ function judge({ definition, account, spec }: Component, { rbac }: Model): Judge
 
 type Repair = { readonly repair: Ref; readonly related: readonly Ref[]; readonly title: Text };
 
-const shortList = (names: readonly string[]) => (names.length > 4 ? `${names.slice(0, 3).join(", ")} …` : names.join(", "));
+const shortList = (names: readonly string[]) =>
+  names.length > 4 ? `${names.slice(0, 3).join(", ")} …` : names.join(", ");
 
 function words(component: Component, wants: readonly Want[]) {
   const resources = wants.map((want) => ("path" in want ? want.path : want.resource));
@@ -103,7 +107,11 @@ function repairOf(component: Component, because: Denial, wants: readonly Want[],
   }
   if (because.reason === "rule-missing") {
     const role = because.roles.find(({ name }) => name === grant?.role) ?? because.roles[0]!;
-    return { repair: role, related: [...because.bindings, account], title: say.ruleMissing({ ...args, role: refId(role) }) };
+    return {
+      repair: role,
+      related: [...because.bindings, account],
+      title: say.ruleMissing({ ...args, role: refId(role) }),
+    };
   }
   if (!grant) return { repair: account, related: [], title: say.bindingMissing(args) };
   const role = ref("ClusterRole", grant.role);
@@ -111,9 +119,16 @@ function repairOf(component: Component, because: Denial, wants: readonly Want[],
   // a binding of the component's role that names somebody else: its subject was changed
   const astray = rbac
     .bindingsTo(role)
-    .find(({ ref: { name }, binding: { subjects } }) => name === grant.binding || subjects?.some((subject) => subject.name === account.name));
+    .find(
+      ({ ref: { name }, binding: { subjects } }) =>
+        name === grant.binding || subjects?.some((subject) => subject.name === account.name),
+    );
   if (astray) {
-    return { repair: astray.ref, related: [role, account], title: say.subjectWrong({ ...args, binding: refId(astray.ref) }) };
+    return {
+      repair: astray.ref,
+      related: [role, account],
+      title: say.subjectWrong({ ...args, binding: refId(astray.ref) }),
+    };
   }
   if (objects.find("clusterroles", grant.role).state === "absent") {
     return { repair: role, related: [binding, account], title: say.bothMissing({ ...args, role: refId(role) }) };
@@ -141,14 +156,27 @@ function* judgeComponent(component: Component, model: Model): Iterable<Finding> 
   if (account.state === "absent" && component.pods.length > 0) {
     const repair = ref("ServiceAccount", component.account!.name, component.account!.namespace);
     const title = say.accountMissing(words(component, []));
-    yield fault({ repair, related: [component.ref], breaks: [capability], title, evidence: heard, strength: "direct", facts });
+    yield fault({
+      repair,
+      related: [component.ref],
+      breaks: [capability],
+      title,
+      evidence: heard,
+      strength: "direct",
+      facts,
+    });
     return;
   }
   const judged = judge(component, model);
   const denied = judged.flatMap(({ want, access }) => (access.state === "denied" ? [{ want, access }] : []));
   if (denied.length > 0) {
     const { because, evidence } = denied[0]!.access;
-    const { repair, related, title } = repairOf(component, because, denied.map(({ want }) => want), model);
+    const { repair, related, title } = repairOf(
+      component,
+      because,
+      denied.map(({ want }) => want),
+      model,
+    );
     const since = current[0]?.entry.first.at;
     yield fault({
       repair,
@@ -166,10 +194,14 @@ function* judgeComponent(component: Component, model: Model): Iterable<Finding> 
   if (missing.length === 0) {
     const by = judged.flatMap(({ access }) => (access.state === "allowed" ? access.by.slice(0, 1) : []));
     yield works(capability, by.slice(0, 1));
-    if (told.length > 0) yield past(component.ref, say.wasDenied({ component: component.definition.name }), [told.at(-1)!.evidence]);
+    if (told.length > 0)
+      yield past(component.ref, say.wasDenied({ component: component.definition.name }), [told.at(-1)!.evidence]);
     return;
   }
-  yield cannotTell(capability, missing.map((kind) => ({ kind })));
+  yield cannotTell(
+    capability,
+    missing.map((kind) => ({ kind })),
+  );
   const last = current.at(-1);
   if (!last) return;
   // what the API server said names the missing role; without a name it is the binding or a rule
@@ -201,14 +233,24 @@ function restoreSteps(found: Fault, component: Component): Step[] {
   const rbacV1 = "rbac.authorization.k8s.io/v1";
   if (!grant?.rules) {
     const why = say.fromRelease();
-    return [{ why, change: { run: `kubectl auth reconcile -f <RBAC manifest of ${definition.name} ${component.version ?? ""}>` }, undo: why, verify: check }];
+    return [
+      {
+        why,
+        change: { run: `kubectl auth reconcile -f <RBAC manifest of ${definition.name} ${component.version ?? ""}>` },
+        undo: why,
+        verify: check,
+      },
+    ];
   }
   const role = ref("ClusterRole", grant.role);
   const binding = ref("ClusterRoleBinding", grant.binding);
   const why = definition.bootstrapRole ? say.restoreBootstrapRole() : say.restoreRole({ component: definition.name });
   const restoreRole: Step = {
     why,
-    change: { do: "apply", object: { apiVersion: rbacV1, kind: "ClusterRole", metadata: { name: grant.role }, rules: grant.rules } },
+    change: {
+      do: "apply",
+      object: { apiVersion: rbacV1, kind: "ClusterRole", metadata: { name: grant.role }, rules: grant.rules },
+    },
     undo: { do: "delete", target: role },
     verify: check,
   };
@@ -216,12 +258,18 @@ function restoreSteps(found: Fault, component: Component): Step[] {
   const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: grant.role };
   const restoreBinding: Step = {
     why: say.restoreBinding(),
-    change: { do: "apply", object: { apiVersion: rbacV1, kind: "ClusterRoleBinding", metadata: { name: grant.binding }, roleRef, subjects } },
+    change: {
+      do: "apply",
+      object: { apiVersion: rbacV1, kind: "ClusterRoleBinding", metadata: { name: grant.binding }, roleRef, subjects },
+    },
     undo: { do: "delete", target: binding },
     verify: check,
   };
   const isRole = found.repair.kind === "ClusterRole";
-  return [...(isRole ? [restoreRole] : []), ...(found.facts.reason === "role-missing" || found.facts.reason === "rule-missing" ? [] : [restoreBinding])];
+  return [
+    ...(isRole ? [restoreRole] : []),
+    ...(found.facts.reason === "role-missing" || found.facts.reason === "rule-missing" ? [] : [restoreBinding]),
+  ];
 }
 
 /**

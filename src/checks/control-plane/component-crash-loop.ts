@@ -1,11 +1,11 @@
+import { quoteOf } from "../../evidence/origin.ts";
 import type { Component } from "../../model/components/components.ts";
-import { containerStatuses, type PodView } from "../../model/pods.ts";
 import type { Logs } from "../../model/logs.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import { containerStatuses, type PodView } from "../../model/pods.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
 import type { CaptureTime } from "../../model/time.ts";
 import type { ContainerStatus } from "../../parse/objects.ts";
-import { quoteOf } from "../../evidence/origin.ts";
-import type { ClusterModel } from "../../model/model.ts";
 import { texts } from "../../text.ts";
 import { defineCheck, type Finding, fault, works } from "../check.ts";
 
@@ -38,7 +38,11 @@ const say = texts("component-crash-loop", {
 const CANNOT_START =
   /^(ImagePullBackOff|ErrImagePull|ErrImageNeverPull|InvalidImageName|CreateContainerConfigError|CreateContainerError|RunContainerError)$/;
 
-type Trouble = { readonly kind: "crashes" | "doesNotStart" | "notReady"; readonly reason: string; readonly since?: string };
+type Trouble = {
+  readonly kind: "crashes" | "doesNotStart" | "notReady";
+  readonly reason: string;
+  readonly since?: string;
+};
 
 const RECENT = 10 * 60_000;
 const SETTLING = 60_000;
@@ -48,7 +52,8 @@ function troubleOf(status: ContainerStatus, init: boolean, time: CaptureTime): T
   const ended = terminated ?? status.lastState?.terminated;
   const since = ended?.finishedAt ? { since: ended.finishedAt } : {};
   if (waiting?.reason && CANNOT_START.test(waiting.reason)) return { kind: "doesNotStart", reason: waiting.reason };
-  if (waiting?.reason === "CrashLoopBackOff") return { kind: "crashes", reason: `exit code ${ended?.exitCode ?? "?"}`, ...since };
+  if (waiting?.reason === "CrashLoopBackOff")
+    return { kind: "crashes", reason: `exit code ${ended?.exitCode ?? "?"}`, ...since };
   if (terminated && (!init || terminated.exitCode !== 0)) {
     return { kind: "crashes", reason: `${terminated.reason ?? "ended"}, exit code ${terminated.exitCode}`, ...since };
   }
@@ -69,7 +74,10 @@ function reasonLine(pod: PodView, container: string, logs: Logs) {
   const lines = words.lines.filter(({ message }) => message.trim() !== "");
   const line =
     lines.findLast(({ severity }) => severity === "fatal") ??
-    lines.findLast(({ severity, message }) => severity === "error" || /\b(error|fail|panic|cannot|can't|invalid|unknown|denied|forbidden)/i.test(message)) ??
+    lines.findLast(
+      ({ severity, message }) =>
+        severity === "error" || /\b(error|fail|panic|cannot|can't|invalid|unknown|denied|forbidden)/i.test(message),
+    ) ??
     lines.at(-1);
   return line && words.quote(line);
 }
@@ -80,7 +88,11 @@ function configMapsOf({ spec, ref: { namespace } }: Component): Ref[] {
   return names.map((name) => ref("ConfigMap", name, namespace));
 }
 
-function* judgePod(component: Component, pod: PodView, { logs, time, objects }: Pick<ClusterModel, "logs" | "time" | "objects">): Iterable<Finding> {
+function* judgePod(
+  component: Component,
+  pod: PodView,
+  { logs, time, objects }: Pick<ClusterModel, "logs" | "time" | "objects">,
+): Iterable<Finding> {
   const node = pod.node!;
   const capability = { name: "component.run", component: refId(component.ref), node } as const;
   const name = component.definition.name;

@@ -7,7 +7,10 @@ import { kubectlName, refId } from "../../model/ref.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
 
-type Model = Pick<ClusterModel, "components" | "nodes" | "objects" | "pods" | "forwarding" | "flannel" | "time" | "dns" | "proxy">;
+type Model = Pick<
+  ClusterModel,
+  "components" | "nodes" | "objects" | "pods" | "forwarding" | "flannel" | "time" | "dns" | "proxy"
+>;
 
 const say = texts("component-missing", {
   gone: {
@@ -58,11 +61,16 @@ function traceOf(component: Component, node: NodeView, { forwarding, flannel, pr
   if (definition.duties.includes("service-proxy")) {
     const device = known(plane.links)?.find(({ name, addresses }) => name === "kube-ipvs0" && addresses.length > 0);
     const mode = proxy.configuredMode(component) ?? (device ? "ipvs" : "iptables");
-    if (device || mode === "ipvs") return device && mode === "ipvs" ? quoteOf(plane.links.origin, `kube-ipvs0: ${device.addresses.length} addresses`) : undefined;
+    if (device || mode === "ipvs")
+      return device && mode === "ipvs"
+        ? quoteOf(plane.links.origin, `kube-ipvs0: ${device.addresses.length} addresses`)
+        : undefined;
     const chain = known(plane.iptables)
       ?.tables.find(({ name }) => name === "nat")
       ?.chains.find(({ name, rules }) => name === "KUBE-SERVICES" && rules.length > 1);
-    return chain && quoteOf({ ...plane.iptables.origin, line: chain.line }, `nat KUBE-SERVICES: ${chain.rules.length} rules`);
+    return (
+      chain && quoteOf({ ...plane.iptables.origin, line: chain.line }, `nat KUBE-SERVICES: ${chain.rules.length} rules`)
+    );
   }
   return definition.id === "flannel" ? flannel.peer(node.name)?.evidence : undefined;
 }
@@ -74,7 +82,10 @@ function isServedOtherwise(component: Component, node: NodeView, { components }:
     (other) => other !== component && other.duties.some((duty) => component.duties.includes(duty)),
   );
   const runs = (other: Component) => other.pods.some((pod) => pod.node === node.name && !pod.terminating);
-  return others.some((other) => other.belongsOn(node.name) === true || runs(other)) || (components.processes(definition, node.name)?.length ?? 0) > 0;
+  return (
+    others.some((other) => other.belongsOn(node.name) === true || runs(other)) ||
+    (components.processes(definition, node.name)?.length ?? 0) > 0
+  );
 }
 
 function* judgeOnNode(component: Component, node: NodeView, model: Model): Iterable<Finding> {
@@ -82,7 +93,13 @@ function* judgeOnNode(component: Component, node: NodeView, model: Model): Itera
   const pods = component.pods.filter((pod) => pod.node === node.name && !pod.finished);
   const capability = { name: "component.run", component: refId(component.ref), node: node.name } as const;
   const args = { component: definition.name, node: node.name, workload: refId(component.ref) };
-  const common = { repair: component.ref, related: [node.ref], nodes: [node.name], breaks: [capability], strength: "direct" as const };
+  const common = {
+    repair: component.ref,
+    related: [node.ref],
+    nodes: [node.name],
+    breaks: [capability],
+    strength: "direct" as const,
+  };
   const quote = (words: string) => model.objects.quote("daemonsets", workload!, words);
 
   if (pods.some(({ terminating, object }) => !terminating && object.status?.phase === "Running")) return;
@@ -95,23 +112,35 @@ function* judgeOnNode(component: Component, node: NodeView, model: Model): Itera
   if (waiting) {
     const phase = waiting.object.status?.phase ?? "Pending";
     // crash-looping containers are told by component-crash-loop, with the line that says why
-    const isTold = [...(waiting.object.status?.initContainerStatuses ?? []), ...(waiting.object.status?.containerStatuses ?? [])].some(
-      ({ state }) => state?.waiting?.reason?.match(/BackOff|Err|Invalid|Error/) || state?.terminated,
-    );
+    const isTold = [
+      ...(waiting.object.status?.initContainerStatuses ?? []),
+      ...(waiting.object.status?.containerStatuses ?? []),
+    ].some(({ state }) => state?.waiting?.reason?.match(/BackOff|Err|Invalid|Error/) || state?.terminated);
     const evidence = [model.objects.quote("pods", waiting.object, `${waiting.key}: ${phase}`)];
-    if (!isTold) yield fault({ ...common, related: [waiting.ref, node.ref], title: say.notStarted({ ...args, phase }), evidence });
+    if (!isTold)
+      yield fault({ ...common, related: [waiting.ref, node.ref], title: say.notStarted({ ...args, phase }), evidence });
     return;
   }
   if (component.belongsOn(node.name) === true) {
     const title = say.notOnNode(args);
     const status = workload?.status;
-    yield fault({ ...common, title, evidence: [quote(`${refId(component.ref)}: desired ${status?.desiredNumberScheduled}, current ${status?.currentNumberScheduled}`)] });
+    yield fault({
+      ...common,
+      title,
+      evidence: [
+        quote(
+          `${refId(component.ref)}: desired ${status?.desiredNumberScheduled}, current ${status?.currentNumberScheduled}`,
+        ),
+      ],
+    });
     return;
   }
   const trace = traceOf(component, node, model);
   if (!trace || isServedOtherwise(component, node, model)) return;
   const { nodeSelector } = component.spec ?? {};
-  const why = quote(`${refId(component.ref)}: nodeSelector ${JSON.stringify(nodeSelector ?? {})}; labels of ${node.name}: ${JSON.stringify(node.labels)}`);
+  const why = quote(
+    `${refId(component.ref)}: nodeSelector ${JSON.stringify(nodeSelector ?? {})}; labels of ${node.name}: ${JSON.stringify(node.labels)}`,
+  );
   yield fault({ ...common, title: say.notSelected(args), evidence: [why, trace], facts: { case: "not-selected" } });
 }
 
@@ -119,7 +148,14 @@ function* judgeDaemonSet(component: Component, model: Model): Iterable<Finding> 
   if (component.leftBehind) {
     const breaks = [{ name: "component.run", component: refId(component.ref) } as const];
     const title = say.gone({ component: component.definition.name, workload: refId(component.ref) });
-    yield fault({ repair: component.ref, breaks, title, evidence: [component.leftBehind], strength: "direct", facts: { case: "gone" } });
+    yield fault({
+      repair: component.ref,
+      breaks,
+      title,
+      evidence: [component.leftBehind],
+      strength: "direct",
+      facts: { case: "gone" },
+    });
     return;
   }
   if (!component.workload || !model.pods.whole) return;
@@ -132,11 +168,27 @@ function* judgeDeployment(component: Component, model: Model): Iterable<Finding>
   const args = { component: definition.name, workload: refId(component.ref) };
   if (!workload || !model.pods.whole || component.pods.some(({ terminating }) => !terminating)) return;
   const replicas = workload.spec.replicas ?? 1;
-  const evidence = [model.objects.quote("deployments", workload, `${refId(component.ref)}: spec.replicas ${replicas}, 0 Pods`)];
-  if (replicas > 0) yield fault({ repair: component.ref, breaks, title: say.noReplica({ ...args, replicas }), evidence, strength: "direct" });
+  const evidence = [
+    model.objects.quote("deployments", workload, `${refId(component.ref)}: spec.replicas ${replicas}, 0 Pods`),
+  ];
+  if (replicas > 0)
+    yield fault({
+      repair: component.ref,
+      breaks,
+      title: say.noReplica({ ...args, replicas }),
+      evidence,
+      strength: "direct",
+    });
   // an operator may be switched off on purpose; cluster DNS that Pods are told to ask may not
   else if (definition.duties.includes("cluster-dns") && model.dns.services.length > 0) {
-    yield fault({ repair: component.ref, breaks, title: say.scaledToZero(args), evidence, strength: "direct", facts: { case: "scaled" } });
+    yield fault({
+      repair: component.ref,
+      breaks,
+      title: say.scaledToZero(args),
+      evidence,
+      strength: "direct",
+      facts: { case: "scaled" },
+    });
   }
 }
 
@@ -159,11 +211,26 @@ export const componentMissing = defineCheck({
     const describe = `kubectl describe ${kubectlName(repair)}`;
     const step =
       facts.case === "scaled"
-        ? { why: say.scaleUp(), change: { do: "scale", target: repair, replicas: 2 } as const, undo: { do: "scale", target: repair, replicas: 0 } as const, verify }
+        ? {
+            why: say.scaleUp(),
+            change: { do: "scale", target: repair, replicas: 2 } as const,
+            undo: { do: "scale", target: repair, replicas: 0 } as const,
+            verify,
+          }
         : facts.case === "gone"
-          ? { why: say.restoreWorkload({ component: name }), change: { run: `kubectl apply -f <manifest of ${name}>` }, undo: { run: `kubectl delete ${kubectlName(repair)}` }, verify }
+          ? {
+              why: say.restoreWorkload({ component: name }),
+              change: { run: `kubectl apply -f <manifest of ${name}>` },
+              undo: { run: `kubectl delete ${kubectlName(repair)}` },
+              verify,
+            }
           : facts.case === "not-selected"
-            ? { why: say.select({ workload: refId(repair) }), change: { run: `kubectl edit ${kubectlName(repair)}` }, undo: say.nothing(), verify }
+            ? {
+                why: say.select({ workload: refId(repair) }),
+                change: { run: `kubectl edit ${kubectlName(repair)}` },
+                undo: say.nothing(),
+                verify,
+              }
             : { why: say.lookWhy(), change: { run: describe }, undo: say.nothing(), verify };
     return [{ id: "bring-back", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [] }];
   },

@@ -20,12 +20,18 @@ const say = texts("cluster-dns-address-mismatch", {
     en: "All nodes tell their Pods to ask {address}, and no Service has that address",
     zh: "所有节点都让 Pod 使用 {address} 作为 DNS,而没有任何 Service 使用该地址",
   },
-  correctKubelet: { en: "Set clusterDNS to {right} and restart the kubelet", zh: "把 clusterDNS 改为 {right} 并重启 kubelet" },
+  correctKubelet: {
+    en: "Set clusterDNS to {right} and restart the kubelet",
+    zh: "把 clusterDNS 改为 {right} 并重启 kubelet",
+  },
   recreatePods: {
     en: "Make the Pods of the node anew: they keep the resolv.conf with which they were made",
     zh: "重建该节点上的 Pod:Pod 会一直使用创建时生成的 resolv.conf",
   },
-  restoreService: { en: "Make the Service again with the address that the kubelets give out", zh: "用 kubelet 下发的地址重建该 Service" },
+  restoreService: {
+    en: "Make the Service again with the address that the kubelets give out",
+    zh: "用 kubelet 下发的地址重建该 Service",
+  },
   nothing: { en: "Nothing until the Pods are made anew", zh: "重建 Pod 之前无影响" },
 });
 
@@ -51,7 +57,10 @@ export const clusterDnsAddressMismatch = defineCheck({
       const given = dns.clusterDnsOf(node.name);
       const capability = { name: "dns.client", node: node.name } as const;
       if (!given || !services.whole) {
-        yield cannotTell(capability, given ? [{ kind: "services" }] : [{ kind: "kubeletConfig", place: { node: node.name } }]);
+        yield cannotTell(
+          capability,
+          given ? [{ kind: "services" }] : [{ kind: "kubeletConfig", place: { node: node.name } }],
+        );
         continue;
       }
       const isRight = given.addresses.some((address) => isDnsAddress(address, model));
@@ -65,11 +74,22 @@ export const clusterDnsAddressMismatch = defineCheck({
     const service = dns.services[0];
     const right = service?.clusterIps[0] ?? "?";
     // if all nodes agree on one address, it is the Service that moved or went away
-    const isService = wrong.length === judged.length && judged.length > 1 && wrong.every((one) => one.wrong === first.wrong);
+    const isService =
+      wrong.length === judged.length && judged.length > 1 && wrong.every((one) => one.wrong === first.wrong);
     if (isService) {
       const repair = service?.ref ?? ref("Service", "kube-dns", "kube-system");
-      const title = service ? say.serviceWrong({ address: first.wrong!, service: refId(repair), right }) : say.serviceMissing({ address: first.wrong! });
-      yield fault({ repair, nodes: wrong.map(({ node }) => node.name), breaks: wrong.map(({ node }) => ({ name: "dns.client", node: node.name }) as const), title, evidence: wrong.slice(0, 3).map(({ evidence }) => evidence), strength: "direct", facts: { case: "service", address: first.wrong! } });
+      const title = service
+        ? say.serviceWrong({ address: first.wrong!, service: refId(repair), right })
+        : say.serviceMissing({ address: first.wrong! });
+      yield fault({
+        repair,
+        nodes: wrong.map(({ node }) => node.name),
+        breaks: wrong.map(({ node }) => ({ name: "dns.client", node: node.name }) as const),
+        title,
+        evidence: wrong.slice(0, 3).map(({ evidence }) => evidence),
+        strength: "direct",
+        facts: { case: "service", address: first.wrong! },
+      });
       return;
     }
     for (const { node, wrong: address, evidence } of wrong) {
@@ -93,7 +113,14 @@ export const clusterDnsAddressMismatch = defineCheck({
 
   remedies({ repair, facts }) {
     if (facts.case === "service") {
-      const step = { why: say.restoreService(), change: { run: `kubectl get service -n ${repair.namespace} ${repair.name} -o yaml | sed 's/clusterIP:.*/clusterIP: ${facts.address}/' | kubectl replace --force -f -` }, undo: say.nothing(), verify: `kubectl get service -n ${repair.namespace} ${repair.name}` };
+      const step = {
+        why: say.restoreService(),
+        change: {
+          run: `kubectl get service -n ${repair.namespace} ${repair.name} -o yaml | sed 's/clusterIP:.*/clusterIP: ${facts.address}/' | kubectl replace --force -f -`,
+        },
+        undo: say.nothing(),
+        verify: `kubectl get service -n ${repair.namespace} ${repair.name}`,
+      };
       return [{ id: "restore-service", risk: "medium", interrupts: say.nothing(), steps: [step], prevent: [] }];
     }
     const node = repair.name;
@@ -104,8 +131,18 @@ export const clusterDnsAddressMismatch = defineCheck({
         risk: "low",
         interrupts: say.nothing(),
         steps: [
-          { why: say.correctKubelet({ right: facts.right as string }), change: { run: "edit /var/lib/kubelet/config.yaml; systemctl restart kubelet", node }, undo: say.nothing(), verify },
-          { why: say.recreatePods(), change: { run: `kubectl delete pods -A --field-selector spec.nodeName=${node}` }, undo: say.nothing(), verify: "kubectl exec … -- cat /etc/resolv.conf" },
+          {
+            why: say.correctKubelet({ right: facts.right as string }),
+            change: { run: "edit /var/lib/kubelet/config.yaml; systemctl restart kubelet", node },
+            undo: say.nothing(),
+            verify,
+          },
+          {
+            why: say.recreatePods(),
+            change: { run: `kubectl delete pods -A --field-selector spec.nodeName=${node}` },
+            undo: say.nothing(),
+            verify: "kubectl exec … -- cat /etc/resolv.conf",
+          },
         ],
         prevent: [],
       },

@@ -33,19 +33,31 @@ export const clusterDnsDown = defineCheck({
     for (const service of dns.services) {
       const selected = services.selected(service).filter(({ finished }) => !finished);
       const ready = selected.filter((pod) => pod.ready);
-      const server = dns.servers.find(({ component }) => component.pods.some((pod) => selected.includes(pod))) ?? dns.servers[0];
+      const server =
+        dns.servers.find(({ component }) => component.pods.some((pod) => selected.includes(pod))) ?? dns.servers[0];
       const vanished = components.withDuty("cluster-dns").find(({ leftBehind }) => leftBehind);
       const repair = server?.component.ref ?? vanished?.ref ?? service.ref;
       if (!pods.whole && ready.length === 0) {
         yield cannotTell(capability, [{ kind: "pods" }]);
       } else if (ready.length > 0) {
         // that a Pod is ready is no proof of an answer; it only leaves nothing to complain of
-        yield works({ name: "pod.ready", service: `${service.namespace}/${service.name}` }, [quoteOf(objects.origin("pods", ready[0]!.object), `${ready[0]!.key}: Ready`)]);
+        yield works({ name: "pod.ready", service: `${service.namespace}/${service.name}` }, [
+          quoteOf(objects.origin("pods", ready[0]!.object), `${ready[0]!.key}: Ready`),
+        ]);
       } else if (selected.length === 0) {
         const title = say.noPods({ service: `${service.namespace}/${service.name}` });
-        yield fault({ repair, related: [service.ref], breaks: [capability], title, evidence: [services.quote(service, `Service ${service.namespace}/${service.name}: 0 Pods`)], strength: "direct" });
+        yield fault({
+          repair,
+          related: [service.ref],
+          breaks: [capability],
+          title,
+          evidence: [services.quote(service, `Service ${service.namespace}/${service.name}: 0 Pods`)],
+          strength: "direct",
+        });
       } else {
-        const age = Math.max(...selected.map(({ object }) => time.age(object.metadata.creationTimestamp) ?? Number.POSITIVE_INFINITY));
+        const age = Math.max(
+          ...selected.map(({ object }) => time.age(object.metadata.creationTimestamp) ?? Number.POSITIVE_INFINITY),
+        );
         if (age < SETTLING) {
           yield cannotTell(capability, [], say.changing());
           continue;
@@ -53,9 +65,20 @@ export const clusterDnsDown = defineCheck({
         const title = say.notReady({ count: selected.length, workload: refId(repair) });
         const evidence = selected.slice(0, 3).map((pod) => {
           const status = pod.object.status?.containerStatuses?.find((container) => !container.ready);
-          return objects.quote("pods", pod.object, `${pod.key}: not ready (${status?.state?.waiting?.reason ?? pod.object.status?.phase})`);
+          return objects.quote(
+            "pods",
+            pod.object,
+            `${pod.key}: not ready (${status?.state?.waiting?.reason ?? pod.object.status?.phase})`,
+          );
         });
-        yield fault({ repair, related: [service.ref, ...selected.map((pod) => pod.ref)], breaks: [capability], title, evidence, strength: "direct" });
+        yield fault({
+          repair,
+          related: [service.ref, ...selected.map((pod) => pod.ref)],
+          breaks: [capability],
+          title,
+          evidence,
+          strength: "direct",
+        });
       }
     }
   },
@@ -67,7 +90,14 @@ export const clusterDnsDown = defineCheck({
         id: "find-out",
         risk: "none",
         interrupts: say.nothing(),
-        steps: [{ why: say.look(), change: { run }, undo: say.nothing(), verify: "kubectl get endpointslices -n kube-system -l k8s-app=kube-dns" }],
+        steps: [
+          {
+            why: say.look(),
+            change: { run },
+            undo: say.nothing(),
+            verify: "kubectl get endpointslices -n kube-system -l k8s-app=kube-dns",
+          },
+        ],
         prevent: [],
       },
     ];

@@ -41,7 +41,8 @@ const PROBLEMS = {
 } as const;
 
 /** What CoreDNS says at its start (coremain) and when it reloads (plugin/reload). */
-const COMPLAINT = /Error during parsing|Unknown directive|Corefile parse failed|Corefile changed but reload failed|plugin\/\w+: (unknown property|Wrong argument count)/;
+const COMPLAINT =
+  /Error during parsing|Unknown directive|Corefile parse failed|Corefile changed but reload failed|plugin\/\w+: (unknown property|Wrong argument count)/;
 
 /** Queries are answered by Pods that started before the Corefile was changed. */
 const stillServes = ({ component }: DnsServer) => component.pods.some(({ ready }) => ready);
@@ -49,13 +50,26 @@ const stillServes = ({ component }: DnsServer) => component.pods.some(({ ready }
 function* judgeServer(server: DnsServer, { objects, logs }: Model): Iterable<Finding> {
   const { component, corefile, configMap, map } = server;
   const config = configMap ?? ref("ConfigMap", "coredns", component.ref.namespace);
-  const broken = stillServes(server) ? ({ name: "component.learn", component: refId(component.ref) } as const) : ({ name: "dns.config" } as const);
+  const broken = stillServes(server)
+    ? ({ name: "component.learn", component: refId(component.ref) } as const)
+    : ({ name: "dns.config" } as const);
   const complaints = component.pods.flatMap((pod) => logs.said(pod, COMPLAINT)).filter(({ current }) => current);
   const heard: Evidence[] = complaints.slice(-2).map(({ evidence }) => evidence);
-  const common = { repair: config, related: [component.ref], breaks: [broken], facts: { component: refId(component.ref) } };
+  const common = {
+    repair: config,
+    related: [component.ref],
+    breaks: [broken],
+    facts: { component: refId(component.ref) },
+  };
   if (!corefile || !map) {
     const last = complaints.at(-1);
-    if (last) yield fault({ ...common, title: say.heard({ config: refId(config), complaint: last.evidence.quote }), evidence: heard, strength: "heard" });
+    if (last)
+      yield fault({
+        ...common,
+        title: say.heard({ config: refId(config), complaint: last.evidence.quote }),
+        evidence: heard,
+        strength: "heard",
+      });
     yield cannotTell({ name: "dns.config" }, [{ kind: "configmaps" }]);
     return;
   }
@@ -63,13 +77,25 @@ function* judgeServer(server: DnsServer, { objects, logs }: Model): Iterable<Fin
   if (!error) {
     // what we know of plugins may be older than this CoreDNS; what it says itself counts
     const last = complaints.at(-1);
-    if (last && !stillServes(server)) yield fault({ ...common, title: say.heard({ config: refId(config), complaint: last.evidence.quote }), evidence: heard, strength: "heard" });
-    else yield works({ name: "dns.config" }, [objects.quote("configmaps", map, `${refId(config)}: ${corefile.servers.length} server blocks`)]);
+    if (last && !stillServes(server))
+      yield fault({
+        ...common,
+        title: say.heard({ config: refId(config), complaint: last.evidence.quote }),
+        evidence: heard,
+        strength: "heard",
+      });
+    else
+      yield works({ name: "dns.config" }, [
+        objects.quote("configmaps", map, `${refId(config)}: ${corefile.servers.length} server blocks`),
+      ]);
     return;
   }
   const line = (map.data?.Corefile ?? "").split("\n")[error.line - 1] ?? "";
   const args = { config: refId(config), line: error.line, problem: PROBLEMS[error.what](), word: error.word };
-  const quote = quoteOf({ ...objects.origin("configmaps", map), line: error.line }, `Corefile line ${error.line}: ${line.trim()}`);
+  const quote = quoteOf(
+    { ...objects.origin("configmaps", map), line: error.line },
+    `Corefile line ${error.line}: ${line.trim()}`,
+  );
   const title = stillServes(server) ? say.invalidLatent(args) : say.invalid(args);
   // a directive that we do not know may be a plugin of this build: then CoreDNS runs with it and says nothing
   const isOwnPlugin = error.what === "unknown-directive" && stillServes(server) && complaints.length === 0;
@@ -94,7 +120,12 @@ export const corefileInvalid = defineCheck({
         risk: "low",
         interrupts: say.nothing(),
         steps: [
-          { why: say.correct(), change: { run: `kubectl edit ${kubectlName(repair)}` }, undo: { run: `kubectl edit ${kubectlName(repair)}` }, verify },
+          {
+            why: say.correct(),
+            change: { run: `kubectl edit ${kubectlName(repair)}` },
+            undo: { run: `kubectl edit ${kubectlName(repair)}` },
+            verify,
+          },
           { why: say.restart(), change: { do: "restart", component: workload }, undo: say.nothing(), verify },
         ],
         prevent: [say.prevent()],

@@ -26,7 +26,10 @@ const say = texts("dns-forward-loop", {
     en: "Let the kubelet give its Pods a resolv.conf that names real servers: with systemd-resolved, resolvConf: /run/systemd/resolve/resolv.conf",
     zh: "让 kubelet 使用指向真正服务器的 resolv.conf:使用 systemd-resolved 时设置 resolvConf: /run/systemd/resolve/resolv.conf",
   },
-  restart: { en: "Restart CoreDNS: it reads resolv.conf at its start only", zh: "重启 CoreDNS:它只在启动时读取 resolv.conf" },
+  restart: {
+    en: "Restart CoreDNS: it reads resolv.conf at its start only",
+    zh: "重启 CoreDNS:它只在启动时读取 resolv.conf",
+  },
   nothing: { en: "Nothing more than is broken already", zh: "不会比现状更糟" },
 });
 
@@ -46,10 +49,23 @@ function* judgeForward(forward: DnsForward, heard: readonly Evidence[], model: M
   };
   const config = server.configMap!;
   const direct = to.find(isOwn);
-  const common = { related: [server.component.ref], breaks: [{ name: "dns.config" } as const], strength: "direct" as const };
+  const common = {
+    related: [server.component.ref],
+    breaks: [{ name: "dns.config" } as const],
+    strength: "direct" as const,
+  };
   if (direct) {
-    const quote = quoteOf({ ...model.objects.origin("configmaps", server.map!), line }, `Corefile line ${line}: forward ${zone} ${to.join(" ")}`);
-    yield fault({ ...common, repair: config, title: say.loop({ config: refId(config), zone, target: direct }), evidence: [quote, ...heard], facts: { case: "corefile" } });
+    const quote = quoteOf(
+      { ...model.objects.origin("configmaps", server.map!), line },
+      `Corefile line ${line}: forward ${zone} ${to.join(" ")}`,
+    );
+    yield fault({
+      ...common,
+      repair: config,
+      title: say.loop({ config: refId(config), zone, target: direct }),
+      evidence: [quote, ...heard],
+      facts: { case: "corefile" },
+    });
     return;
   }
   if (!to.includes("/etc/resolv.conf")) return;
@@ -60,7 +76,15 @@ function* judgeForward(forward: DnsForward, heard: readonly Evidence[], model: M
     // systemd-resolved's stub is harmless where the kubelet hands out the other file: only CoreDNS can tell
     if (heard.length === 0) continue;
     const evidence = [quoteOf(resolver.origin, `nameserver ${target}`), ...heard];
-    yield fault({ ...common, repair: nodes.get(node)?.ref ?? ref("Node", node), related: [server.component.ref, config], nodes: [node], title: say.nodeLoop({ node, target }), evidence, facts: { case: "node" } });
+    yield fault({
+      ...common,
+      repair: nodes.get(node)?.ref ?? ref("Node", node),
+      related: [server.component.ref, config],
+      nodes: [node],
+      title: say.nodeLoop({ node, target }),
+      evidence,
+      facts: { case: "node" },
+    });
   }
 }
 
@@ -76,11 +100,21 @@ export const dnsForwardLoop = defineCheck({
         .filter(({ current }) => current)
         .map(({ evidence }) => evidence)
         .slice(-1);
-      const found = model.dns.forwards.filter((forward) => forward.server === server).flatMap((forward) => [...judgeForward(forward, heard, model)]);
+      const found = model.dns.forwards
+        .filter((forward) => forward.server === server)
+        .flatMap((forward) => [...judgeForward(forward, heard, model)]);
       yield* found;
       if (found.length > 0 || heard.length === 0) continue;
       const config: Ref = server.configMap ?? ref("ConfigMap", "coredns", server.component.ref.namespace);
-      yield fault({ repair: config, related: [server.component.ref], breaks: [{ name: "dns.config" }], title: say.heard(), evidence: heard, strength: "heard", facts: { case: "corefile" } });
+      yield fault({
+        repair: config,
+        related: [server.component.ref],
+        breaks: [{ name: "dns.config" }],
+        title: say.heard(),
+        evidence: heard,
+        strength: "heard",
+        facts: { case: "corefile" },
+      });
     }
   },
 
@@ -89,9 +123,24 @@ export const dnsForwardLoop = defineCheck({
     const verify = `kubectl logs -n ${workload.namespace} ${workload.kind.toLowerCase()}/${workload.name} --tail=20`;
     const correct =
       facts.case === "node"
-        ? { why: say.correctNode(), change: { run: "edit /var/lib/kubelet/config.yaml; systemctl restart kubelet", node: nodes[0]! }, undo: say.nothing(), verify }
-        : { why: say.correctForward(), change: { run: `kubectl edit ${kubectlName(repair)}` }, undo: { run: `kubectl edit ${kubectlName(repair)}` }, verify };
-    const restart = { why: say.restart(), change: { do: "restart", component: workload } as const, undo: say.nothing(), verify };
+        ? {
+            why: say.correctNode(),
+            change: { run: "edit /var/lib/kubelet/config.yaml; systemctl restart kubelet", node: nodes[0]! },
+            undo: say.nothing(),
+            verify,
+          }
+        : {
+            why: say.correctForward(),
+            change: { run: `kubectl edit ${kubectlName(repair)}` },
+            undo: { run: `kubectl edit ${kubectlName(repair)}` },
+            verify,
+          };
+    const restart = {
+      why: say.restart(),
+      change: { do: "restart", component: workload } as const,
+      undo: say.nothing(),
+      verify,
+    };
     return [{ id: "break-loop", risk: "low", interrupts: say.nothing(), steps: [correct, restart], prevent: [] }];
   },
 

@@ -13,17 +13,24 @@ const say = texts("dns-upstream-dead", {
     zh: "CoreDNS 的上游服务器 {upstream} 没有应答({config}):外部域名解析失败",
   },
   correctForward: { en: "Forward to servers that answer", zh: "转发到可用的服务器" },
-  correctNode: { en: "Name servers that answer in resolv.conf of the node, and restart CoreDNS", zh: "在节点的 resolv.conf 中填写可用的服务器,并重启 CoreDNS" },
+  correctNode: {
+    en: "Name servers that answer in resolv.conf of the node, and restart CoreDNS",
+    zh: "在节点的 resolv.conf 中填写可用的服务器,并重启 CoreDNS",
+  },
   nothing: { en: "Nothing more than is broken already", zh: "不会比现状更糟" },
   prevent: { en: "Name at least two upstream servers", zh: "至少配置两个上游服务器" },
 });
 
 /** plugin/errors, rcode 2 (SERVFAIL), of a query that was forwarded; the loop plugin's own HINFO question says nothing. */
-const NO_ANSWER = /plugin\/errors: 2 (\S+) (?!HINFO)[A-Z]*:? ?(?:read|dial|write) (?:udp|tcp) .*?(?:->|tcp )([\d.]+|\[[0-9a-f:]+\]):(\d+): (?:i\/o timeout|connect: connection refused|read: connection refused|no route to host|network is unreachable)/;
+const NO_ANSWER =
+  /plugin\/errors: 2 (\S+) (?!HINFO)[A-Z]*:? ?(?:read|dial|write) (?:udp|tcp) .*?(?:->|tcp )([\d.]+|\[[0-9a-f:]+\]):(\d+): (?:i\/o timeout|connect: connection refused|read: connection refused|no route to host|network is unreachable)/;
 const FORWARD_FAILED = /plugin\/errors: 2 (\S+) .*(no healthy (upstream|proxies))/;
 
 function findForward(upstream: string | undefined, { dns }: Model): DnsForward | undefined {
-  return dns.forwards.find(({ to }) => to.some((target) => target.replace(/:\d+$/, "") === upstream)) ?? dns.forwards.find(({ to }) => to.includes("/etc/resolv.conf"));
+  return (
+    dns.forwards.find(({ to }) => to.some((target) => target.replace(/:\d+$/, "") === upstream)) ??
+    dns.forwards.find(({ to }) => to.includes("/etc/resolv.conf"))
+  );
 }
 
 /** The servers that CoreDNS forwards to do not answer. */
@@ -33,13 +40,20 @@ export const dnsUpstreamDead = defineCheck({
 
   *find(model) {
     const { dns, logs, observations, objects } = model;
-    const external = observations.all.filter(({ target, how }) => how === "measured" && target.is === "name" && target.zone === "external");
+    const external = observations.all.filter(
+      ({ target, how }) => how === "measured" && target.is === "name" && target.zone === "external",
+    );
     // one external name that was resolved shows that the upstream answers
     if (external.some(({ outcome }) => outcome === "ok")) return;
     const failed = external.filter(({ outcome }) => outcome === "failed");
     for (const { component, configMap } of dns.servers) {
-      const sayings = component.pods.flatMap((pod) => [...logs.said(pod, NO_ANSWER), ...logs.said(pod, FORWARD_FAILED)]);
-      const complaints = sayings.filter(({ current, entry }) => current && !entry.last.message.includes(`.${dns.domain}.`));
+      const sayings = component.pods.flatMap((pod) => [
+        ...logs.said(pod, NO_ANSWER),
+        ...logs.said(pod, FORWARD_FAILED),
+      ]);
+      const complaints = sayings.filter(
+        ({ current, entry }) => current && !entry.last.message.includes(`.${dns.domain}.`),
+      );
       const last = complaints.at(-1);
       if (!last) continue;
       const upstream = NO_ANSWER.exec(last.entry.last.message)?.[2];
@@ -47,7 +61,14 @@ export const dnsUpstreamDead = defineCheck({
       const fromNode = !forward || forward.to.includes("/etc/resolv.conf");
       const config = configMap ?? ref("ConfigMap", "coredns", component.ref.namespace);
       const nodes = [...new Set(component.pods.flatMap((pod) => pod.node ?? []))];
-      const quote = forward?.server.map ? [quoteOf({ ...objects.origin("configmaps", forward.server.map), line: forward.line }, `Corefile line ${forward.line}: forward ${forward.zone} ${forward.to.join(" ")}`)] : [];
+      const quote = forward?.server.map
+        ? [
+            quoteOf(
+              { ...objects.origin("configmaps", forward.server.map), line: forward.line },
+              `Corefile line ${forward.line}: forward ${forward.zone} ${forward.to.join(" ")}`,
+            ),
+          ]
+        : [];
       yield fault({
         repair: config,
         related: [component.ref, ...(fromNode ? nodes.map((node) => ref("Node", node)) : [])],
@@ -67,8 +88,21 @@ export const dnsUpstreamDead = defineCheck({
     const verify = "kubectl run -it --rm ask --image=busybox --restart=Never -- nslookup example.org";
     const step =
       facts.case === "node" && nodes[0] !== undefined
-        ? { why: say.correctNode(), change: { run: `edit /etc/resolv.conf; kubectl rollout restart -n ${related[0]!.namespace} ${related[0]!.kind.toLowerCase()}/${related[0]!.name}`, node: nodes[0] }, undo: say.nothing(), verify }
-        : { why: say.correctForward(), change: { run: `kubectl edit ${kubectlName(repair)}` }, undo: { run: `kubectl edit ${kubectlName(repair)}` }, verify };
+        ? {
+            why: say.correctNode(),
+            change: {
+              run: `edit /etc/resolv.conf; kubectl rollout restart -n ${related[0]!.namespace} ${related[0]!.kind.toLowerCase()}/${related[0]!.name}`,
+              node: nodes[0],
+            },
+            undo: say.nothing(),
+            verify,
+          }
+        : {
+            why: say.correctForward(),
+            change: { run: `kubectl edit ${kubectlName(repair)}` },
+            undo: { run: `kubectl edit ${kubectlName(repair)}` },
+            verify,
+          };
     return [{ id: "other-upstream", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
   },
 

@@ -39,7 +39,15 @@ export const conntrackTableFull = defineCheck({
       const evidence = [quoteOf(observed.origin, `nf_conntrack_count ${count}, nf_conntrack_max ${max}`)];
       if (max > 0 && count >= max * FULL) {
         const title = say.full({ node: name, count, max });
-        yield fault({ repair: ref, nodes: [name], breaks: [capability], title, evidence, strength: "direct", facts: { max } });
+        yield fault({
+          repair: ref,
+          nodes: [name],
+          breaks: [capability],
+          title,
+          evidence,
+          strength: "direct",
+          facts: { max },
+        });
       } else yield works(capability, evidence);
     }
   },

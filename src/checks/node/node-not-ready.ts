@@ -8,7 +8,10 @@ const say = texts("node-not-ready", {
     zh: "节点 {node} 已停止上报状态:kubelet 或节点本身宕机或失联",
   },
   notReady: { en: "Node {node} is not ready: {message}", zh: "节点 {node} 未就绪:{message}" },
-  look: { en: "See whether the node runs, and why its kubelet does not report", zh: "确认节点是否在运行,以及 kubelet 为何不上报" },
+  look: {
+    en: "See whether the node runs, and why its kubelet does not report",
+    zh: "确认节点是否在运行,以及 kubelet 为何不上报",
+  },
   nothing: { en: "Nothing", zh: "无" },
 });
 
@@ -24,7 +27,13 @@ export const nodeNotReady = defineCheck({
     for (const { name, ref, ready, object } of nodes.all) {
       if (!object || ready === undefined) continue;
       const condition = object.status?.conditions?.find(({ type }) => type === "Ready");
-      const evidence = [objects.quote("nodes", object, `Node ${name}: Ready ${ready} since ${condition?.lastTransitionTime}: ${condition?.message ?? ""}`)];
+      const evidence = [
+        objects.quote(
+          "nodes",
+          object,
+          `Node ${name}: Ready ${ready} since ${condition?.lastTransitionTime}: ${condition?.message ?? ""}`,
+        ),
+      ];
       if (ready === "True") {
         yield works({ name: "node.up", node: name }, evidence);
         continue;
@@ -53,7 +62,12 @@ export const nodeNotReady = defineCheck({
         interrupts: say.nothing(),
         steps: [
           { why: say.look(), change: { run }, undo: say.nothing(), verify: `kubectl get node ${repair.name}` },
-          { why: say.look(), change: { run: "systemctl status kubelet; journalctl -u kubelet -n 100", node: repair.name }, undo: say.nothing(), verify: `kubectl get node ${repair.name}` },
+          {
+            why: say.look(),
+            change: { run: "systemctl status kubelet; journalctl -u kubelet -n 100", node: repair.name },
+            undo: say.nothing(),
+            verify: `kubectl get node ${repair.name}`,
+          },
         ],
         prevent: [],
       },
@@ -85,5 +99,10 @@ function leaseOf(node: string, objects: Model["objects"], time: Model["time"]) {
   if (lease.state !== "present") return [];
   const renewed = lease.value.spec?.renewTime;
   const age = time.age(renewed);
-  return [quoteOf(lease.origin, `Lease kube-node-lease/${node}: renewed ${renewed}${age === undefined ? "" : `, ${Math.round(age / 1000)} s before`}`)];
+  return [
+    quoteOf(
+      lease.origin,
+      `Lease kube-node-lease/${node}: renewed ${renewed}${age === undefined ? "" : `, ${Math.round(age / 1000)} s before`}`,
+    ),
+  ];
 }

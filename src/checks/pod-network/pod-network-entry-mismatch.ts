@@ -1,10 +1,10 @@
-import type { Missing } from "../check.ts";
 import type { Component } from "../../model/components/components.ts";
 import type { FlannelPath } from "../../model/flannel.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { refId } from "../../model/ref.ts";
 import { timeOf } from "../../model/time.ts";
 import { texts } from "../../text.ts";
+import type { Missing } from "../check.ts";
 import { cannotTell, defineCheck, fault, works } from "../check.ts";
 
 type Model = Pick<ClusterModel, "nodes" | "flannel" | "components" | "logs">;
@@ -44,7 +44,10 @@ function wasWritten(agents: readonly Component[], node: string, { peer }: Flanne
   const agent = agents.flatMap(({ pods }) => pods).find((pod) => pod.node === node);
   const peerAgent = agents.flatMap(({ pods }) => pods).find((pod) => pod.node === peer.node.name);
   if (!agent?.ready) return false;
-  const started = logs.said(agent, STARTED).map(({ entry }) => timeOf(entry.last.at)).filter((at) => at !== undefined);
+  const started = logs
+    .said(agent, STARTED)
+    .map(({ entry }) => timeOf(entry.last.at))
+    .filter((at) => at !== undefined);
   const told = [peer.node.object?.metadata.creationTimestamp, peerAgent?.object.status?.startTime].map(timeOf);
   return started.length > 0 && told.every((at) => at === undefined || at < Math.max(...started));
 }
@@ -70,17 +73,31 @@ export const podNetworkEntryMismatch = defineCheck({
         const capability = { name: "pod-network.entries", node: name, peer: peer.node.name } as const;
         if (state === "right") yield works(capability, evidence.slice(0, 2));
         else if (state === "unknown") {
-          yield cannotTell(capability, missing.map((kind) => ({ kind: PLACE[kind], place: { node: name } })));
+          yield cannotTell(
+            capability,
+            missing.map((kind) => ({ kind: PLACE[kind], place: { node: name } })),
+          );
         } else {
-          const worst = deviations.find(({ what }) => what === "device-missing") ?? deviations.find(({ found }) => found.length > 0) ?? deviations[0]!;
-          const args = { node: name, peer: peer.node.name, range: peer.evidence.quote.match(/podCIDR (\S+),/)?.[1] ?? "" };
+          const worst =
+            deviations.find(({ what }) => what === "device-missing") ??
+            deviations.find(({ found }) => found.length > 0) ??
+            deviations[0]!;
+          const args = {
+            node: name,
+            peer: peer.node.name,
+            range: peer.evidence.quote.match(/podCIDR (\S+),/)?.[1] ?? "",
+          };
           const expected = deviations.map((deviation) => deviation.expected).join("; ");
           const title =
             worst.what === "device-missing"
               ? say.device({ node: name, expected: worst.expected })
               : worst.what.endsWith("missing")
                 ? say.missing({ ...args, expected })
-                : say.wrong({ ...args, expected: worst.expected, found: worst.found.map(({ quote }) => quote).join("; ") });
+                : say.wrong({
+                    ...args,
+                    expected: worst.expected,
+                    found: worst.found.map(({ quote }) => quote).join("; "),
+                  });
           yield fault({
             repair: ref,
             related: [...agents.map((agent) => agent.ref), peer.node.ref],
@@ -117,7 +134,10 @@ export const podNetworkEntryMismatch = defineCheck({
   },
 
   manual: {
-    title: { en: "A node's way to another node's Pods is missing or wrong", zh: "节点通往其他节点 Pod 的表项缺失或错误" },
+    title: {
+      en: "A node's way to another node's Pods is missing or wrong",
+      zh: "节点通往其他节点 Pod 的表项缺失或错误",
+    },
     page: {
       en: `For every other node, an overlay keeps three things in the kernel: a route to its Pod range, a neighbour entry with the MAC of its tunnel device, and an FDB entry that says to which node frames for that MAC go (with host-gw only the route). netwhy derives them from what the nodes announce and compares.
 

@@ -1,6 +1,6 @@
-import { formatPrefix } from "../../net/ip.ts";
 import type { RangeConflict } from "../../model/ranges.ts";
 import { type Ref, refId } from "../../model/ref.ts";
+import { formatPrefix } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault } from "../check.ts";
 
@@ -84,12 +84,31 @@ export const podRangeConflict = defineCheck({
   remedies({ repair, facts, nodes }) {
     const node = repair.kind === "Node" ? repair.name : nodes[0];
     if (node === undefined || facts.case === "pods-services" || facts.case === "pods-nodes") {
-      const step = { why: say.replan(), change: { run: "kubectl get nodes -o custom-columns=NAME:.metadata.name,CIDR:.spec.podCIDRs" }, undo: say.interrupts(), verify: "kubectl get nodes -o wide" };
+      const step = {
+        why: say.replan(),
+        change: { run: "kubectl get nodes -o custom-columns=NAME:.metadata.name,CIDR:.spec.podCIDRs" },
+        undo: say.interrupts(),
+        verify: "kubectl get nodes -o wide",
+      };
       return [{ id: "replan", risk: "high", interrupts: say.interrupts(), steps: [step], prevent: [say.prevent()] }];
     }
     const run = `kubectl drain ${node} --ignore-daemonsets --delete-emptydir-data; kubectl delete node ${node}; on the node: systemctl stop kubelet; ip link del cni0; ip link del flannel.1; rm -rf /var/lib/cni/networks/*; systemctl start kubelet`;
-    const step = { why: say.renumber(), change: { run, node }, undo: { run: `kubectl uncordon ${node}` }, verify: `kubectl get node ${node} -o jsonpath={.spec.podCIDRs}` };
-    return [{ id: "renumber-node", risk: "high", interrupts: say.interrupts(), steps: [step], prevent: [say.prevent()], errata: ["X4"] }];
+    const step = {
+      why: say.renumber(),
+      change: { run, node },
+      undo: { run: `kubectl uncordon ${node}` },
+      verify: `kubectl get node ${node} -o jsonpath={.spec.podCIDRs}`,
+    };
+    return [
+      {
+        id: "renumber-node",
+        risk: "high",
+        interrupts: say.interrupts(),
+        steps: [step],
+        prevent: [say.prevent()],
+        errata: ["X4"],
+      },
+    ];
   },
 
   manual: {

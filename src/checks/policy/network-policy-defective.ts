@@ -1,8 +1,8 @@
 import { known } from "../../evidence/observed.ts";
 import type { Evidence } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
-import { namedPorts, type PolicyRuleView, type PolicyView } from "../../model/policies.ts";
 import type { PodView } from "../../model/pods.ts";
+import { namedPorts, type PolicyRuleView, type PolicyView } from "../../model/policies.ts";
 import { kubectlName, refId } from "../../model/ref.ts";
 import type { ServiceView } from "../../model/services/services.ts";
 import type { PolicyPort } from "../../parse/objects.ts";
@@ -47,16 +47,21 @@ function names(pods: readonly PodView[]): Text | string {
   return rest === 0 ? first : say.somePods({ first, total: pods.length });
 }
 
-const quoteSpec = (policy: PolicyView, { policies }: Model): Evidence => policies.quote(policy, `NetworkPolicy ${policy.namespace}/${policy.name}: ${JSON.stringify(policy.object.spec)}`);
+const quoteSpec = (policy: PolicyView, { policies }: Model): Evidence =>
+  policies.quote(policy, `NetworkPolicy ${policy.namespace}/${policy.name}: ${JSON.stringify(policy.object.spec)}`);
 const refsOf = (views: readonly PolicyView[]) => views.map(({ ref }) => refId(ref)).join(", ");
-const breaksOf = (views: readonly PolicyView[]) => views.map(({ ref }) => ({ name: "policy.allow", policy: refId(ref) }) as const);
+const breaksOf = (views: readonly PolicyView[]) =>
+  views.map(({ ref }) => ({ name: "policy.allow", policy: refId(ref) }) as const);
 
 /** Pods that ask cluster DNS: the default of the API. */
 const usesClusterDns = ({ object, hostNetwork }: PodView) =>
   !hostNetwork && ["ClusterFirst", "ClusterFirstWithHostNet", null, undefined].includes(object.spec.dnsPolicy);
 
 /** Groups Pods by the policies that isolate them: one verdict for each group. */
-function groupsBy(pods: readonly PodView[], key: (pod: PodView) => readonly PolicyView[]): { policies: readonly PolicyView[]; pods: PodView[] }[] {
+function groupsBy(
+  pods: readonly PodView[],
+  key: (pod: PodView) => readonly PolicyView[],
+): { policies: readonly PolicyView[]; pods: PodView[] }[] {
   const groups = new Map<string, { policies: readonly PolicyView[]; pods: PodView[] }>();
   for (const pod of pods) {
     const policies = key(pod);
@@ -74,15 +79,26 @@ function* judgeDns(model: Model): Iterable<Finding> {
   const servers = dns.services.flatMap((service) => services.selected(service)).filter(({ finished }) => !finished);
   if (servers.length === 0) return;
   const isolated = policies.all.some(({ directions }) => directions.includes("egress")) ? pods.all : [];
-  for (const group of groupsBy(isolated.filter((pod) => !pod.finished && usesClusterDns(pod)), (pod) => policies.isolating(pod, "egress"))) {
+  for (const group of groupsBy(
+    isolated.filter((pod) => !pod.finished && usesClusterDns(pod)),
+    (pod) => policies.isolating(pod, "egress"),
+  )) {
     const pod = group.pods[0]!;
-    const reaches = servers.some((server) =>
-      server.key === pod.key || ["UDP", "TCP"].some((protocol) => policies.verdict({ pod }, { pod: server }, { protocol, port: 53 }).state !== "denied"),
+    const reaches = servers.some(
+      (server) =>
+        server.key === pod.key ||
+        ["UDP", "TCP"].some(
+          (protocol) => policies.verdict({ pod }, { pod: server }, { protocol, port: 53 }).state !== "denied",
+        ),
     );
     if (reaches) continue;
     // who may send nothing at all is locked in on purpose; who may send to Pods by label looks for them by name
-    const meantToTalk = group.policies.some(({ rules }) => rules.some(({ direction, peers }) => direction === "egress" && peers.some(({ ipBlock }) => !ipBlock)));
-    const complains = observations.failed.filter(({ client, target }) => target.is === "name" && group.pods.some(({ key }) => key === client.pod?.key));
+    const meantToTalk = group.policies.some(({ rules }) =>
+      rules.some(({ direction, peers }) => direction === "egress" && peers.some(({ ipBlock }) => !ipBlock)),
+    );
+    const complains = observations.failed.filter(
+      ({ client, target }) => target.is === "name" && group.pods.some(({ key }) => key === client.pod?.key),
+    );
     if (!meantToTalk && complains.length === 0) continue;
     const byRules = [...group.policies].sort((a, b) => b.rules.length - a.rules.length);
     yield fault({
@@ -90,27 +106,39 @@ function* judgeDns(model: Model): Iterable<Finding> {
       related: [...byRules.slice(1).map(({ ref }) => ref), ...group.pods.flatMap(({ owner }) => owner ?? [])],
       breaks: breaksOf(group.policies),
       title: say.noDns({ policies: refsOf(group.policies), pods: names(group.pods) }),
-      evidence: [...byRules.map((policy) => quoteSpec(policy, model)), ...complains.slice(0, 2).map(({ evidence }) => evidence)],
+      evidence: [
+        ...byRules.map((policy) => quoteSpec(policy, model)),
+        ...complains.slice(0, 2).map(({ evidence }) => evidence),
+      ],
       strength: "direct",
       facts: { case: "dns", namespace: pod.namespace },
     });
   }
 }
 
-const formatPort = ({ port, endPort, protocol }: PolicyPort) => `${port ?? "*"}${endPort ? `-${endPort}` : ""}/${protocol ?? "TCP"}`;
+const formatPort = ({ port, endPort, protocol }: PolicyPort) =>
+  `${port ?? "*"}${endPort ? `-${endPort}` : ""}/${protocol ?? "TCP"}`;
 
 /** The ports on which a Pod is seen to listen, or that it declares where nobody looked. */
 function openPorts(pod: PodView, { sockets }: Model): { protocol: string; port: number }[] {
   const seen = known(sockets.of(pod));
-  if (seen && seen.length > 0) return seen.filter(({ address }) => !address.startsWith("127.")).map(({ protocol, port }) => ({ protocol: protocol.toUpperCase(), port }));
-  return pod.object.spec.containers.flatMap(({ ports }) => (ports ?? []).map(({ containerPort, protocol }) => ({ protocol: protocol ?? "TCP", port: containerPort })));
+  if (seen && seen.length > 0)
+    return seen
+      .filter(({ address }) => !address.startsWith("127."))
+      .map(({ protocol, port }) => ({ protocol: protocol.toUpperCase(), port }));
+  return pod.object.spec.containers.flatMap(({ ports }) =>
+    (ports ?? []).map(({ containerPort, protocol }) => ({ protocol: protocol ?? "TCP", port: containerPort })),
+  );
 }
 
 function isOpen(wanted: PolicyPort, pod: PodView, model: Model): boolean {
   const protocol = wanted.protocol ?? "TCP";
-  const open = openPorts(pod, model).filter((port) => port.protocol === protocol).map(({ port }) => port);
+  const open = openPorts(pod, model)
+    .filter((port) => port.protocol === protocol)
+    .map(({ port }) => port);
   if (wanted.port === null || wanted.port === undefined) return true;
-  if (typeof wanted.port === "string") return namedPorts(pod, wanted.port, protocol).some((number) => open.includes(number));
+  if (typeof wanted.port === "string")
+    return namedPorts(pod, wanted.port, protocol).some((number) => open.includes(number));
   return open.some((port) => port >= Number(wanted.port) && port <= (wanted.endPort ?? Number(wanted.port)));
 }
 
@@ -145,9 +173,14 @@ function* judgePeers(policy: PolicyView, pods: readonly PodView[], model: Model)
     const rules = policy.rules.filter((rule) => rule.direction === direction);
     if (rules.length === 0 || !rules.every((rule) => matchesNothing(policy, rule, model))) continue;
     // another policy may let in what this one means to
-    const others = model.policies.isolating(pods[0]!, direction).filter((other) => other !== policy && other.rules.some((rule) => rule.direction === direction));
+    const others = model.policies
+      .isolating(pods[0]!, direction)
+      .filter((other) => other !== policy && other.rules.some((rule) => rule.direction === direction));
     if (others.length > 0) continue;
-    const peers = rules.flatMap((rule) => rule.peers).map((peer) => JSON.stringify(peer)).join(", ");
+    const peers = rules
+      .flatMap((rule) => rule.peers)
+      .map((peer) => JSON.stringify(peer))
+      .join(", ");
     yield fault({
       repair: policy.ref,
       related: pods[0]!.owner ? [pods[0]!.owner] : [],
@@ -167,19 +200,29 @@ function* judgeCallers(service: ServiceView, model: Model): Iterable<Finding> {
   const pod = backends[0];
   if (!pod || service.ports.length === 0) return;
   const isolating = policies.isolating(pod, "ingress");
-  const callers = observations.failedOn(service).filter(({ client }) => client.network === "pod" && !backends.some(({ key }) => key === client.pod?.key));
+  const callers = observations
+    .failedOn(service)
+    .filter(({ client }) => client.network === "pod" && !backends.some(({ key }) => key === client.pod?.key));
   if (isolating.length === 0 || callers.length === 0) return;
   // rules whose ports or peers are wrong are told as what they are
   if (isolating.some(({ rules }) => rules.some(({ direction }) => direction === "ingress"))) return;
   const open = services.endpoints(service.ports[0]!)[0]?.port ?? service.ports[0]!.port;
-  const isLetIn = pods.all.some((from) => !backends.includes(from) && !from.hostNetwork && policies.verdict({ pod: from }, { pod }, { protocol: service.ports[0]!.protocol, port: open }).state !== "denied");
+  const isLetIn = pods.all.some(
+    (from) =>
+      !backends.includes(from) &&
+      !from.hostNetwork &&
+      policies.verdict({ pod: from }, { pod }, { protocol: service.ports[0]!.protocol, port: open }).state !== "denied",
+  );
   if (isLetIn) return;
   yield fault({
     repair: isolating[0]!.ref,
     related: [...isolating.slice(1).map(({ ref }) => ref), service.ref],
     breaks: breaksOf(isolating),
     title: say.deniesAll({ policies: refsOf(isolating), service: `${service.namespace}/${service.name}` }),
-    evidence: [...isolating.map((policy) => quoteSpec(policy, model)), ...callers.slice(0, 2).map(({ evidence }) => evidence)],
+    evidence: [
+      ...isolating.map((policy) => quoteSpec(policy, model)),
+      ...callers.slice(0, 2).map(({ evidence }) => evidence),
+    ],
     strength: "direct",
     facts: { case: "callers" },
   });
@@ -212,18 +255,43 @@ export const networkPolicyDefective = defineCheck({
     const undo = { run: `kubectl edit ${kubectlName(repair)}` };
     const verify = `kubectl describe ${kubectlName(repair)}`;
     if (facts.case !== "dns") {
-      return [{ id: "correct-policy", risk: "low", interrupts: say.nothing(), steps: [{ why: say.correctPolicy(), change: undo, undo, verify }], prevent: [] }];
+      return [
+        {
+          id: "correct-policy",
+          risk: "low",
+          interrupts: say.nothing(),
+          steps: [{ why: say.correctPolicy(), change: undo, undo, verify }],
+          prevent: [],
+        },
+      ];
     }
     const namespace = String(facts.namespace);
     const ports = ["UDP", "TCP"].map((protocol) => ({ protocol, port: 53 }));
-    const to = [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } }, podSelector: { matchLabels: { "k8s-app": "kube-dns" } } }];
-    const object = { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name: "allow-dns", namespace }, spec: { podSelector: {}, policyTypes: ["Egress"], egress: [{ to, ports }] } };
+    const to = [
+      {
+        namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
+        podSelector: { matchLabels: { "k8s-app": "kube-dns" } },
+      },
+    ];
+    const object = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { name: "allow-dns", namespace },
+      spec: { podSelector: {}, policyTypes: ["Egress"], egress: [{ to, ports }] },
+    };
     return [
       {
         id: "allow-dns",
         risk: "low",
         interrupts: say.nothing(),
-        steps: [{ why: say.allowDns(), change: { do: "apply", object }, undo: { do: "delete", target: { kind: "NetworkPolicy", namespace, name: "allow-dns" } }, verify }],
+        steps: [
+          {
+            why: say.allowDns(),
+            change: { do: "apply", object },
+            undo: { do: "delete", target: { kind: "NetworkPolicy", namespace, name: "allow-dns" } },
+            verify,
+          },
+        ],
         prevent: [say.preventDns()],
       },
     ];

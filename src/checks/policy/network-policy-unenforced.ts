@@ -18,9 +18,16 @@ export const networkPolicyUnenforced = defineCheck({
     const first = policies.all[0];
     if (policies.enforcement !== "nothing" || !first) return;
     const title = say.unenforced({ count: policies.all.length });
-    const evidence = policies.all.slice(0, 3).map((policy) => policies.quote(policy, `NetworkPolicy ${policy.namespace}/${policy.name}`));
+    const evidence = policies.all
+      .slice(0, 3)
+      .map((policy) => policies.quote(policy, `NetworkPolicy ${policy.namespace}/${policy.name}`));
     const cni = components.byId("flannel")[0]?.ref ?? ref("Cluster", "cluster");
-    yield warning(cni, title, evidence, policies.all.map((policy) => policy.ref));
+    yield warning(
+      cni,
+      title,
+      evidence,
+      policies.all.map((policy) => policy.ref),
+    );
   },
 
   manual: {

@@ -74,7 +74,11 @@ function namesake(service: ServiceView, workloads: readonly WorkloadView[]): Wor
     workloads.find(({ ref: self }) => self.name === service.name) ??
     workloads.find(({ template }) => Object.values(template).includes(service.name)) ??
     // one key of the selector has another value there: app=backend-v2 against app=backend
-    workloads.find(({ template }) => Object.entries(service.selector ?? {}).some(([key, value]) => template[key] !== undefined && isNear(template[key], value)))
+    workloads.find(({ template }) =>
+      Object.entries(service.selector ?? {}).some(
+        ([key, value]) => template[key] !== undefined && isNear(template[key], value),
+      ),
+    )
   );
 }
 
@@ -103,7 +107,10 @@ function hadEndpoints(service: ServiceView, { services }: Model): boolean {
 }
 
 function demand(service: ServiceView, { observations }: Model): Evidence[] {
-  return observations.failedOn(service).slice(0, 2).map(({ evidence }) => evidence);
+  return observations
+    .failedOn(service)
+    .slice(0, 2)
+    .map(({ evidence }) => evidence);
 }
 
 function reasonOf(pods: readonly PodView[]): { reason: string; crashes: boolean } {
@@ -132,22 +139,38 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
   const wanted = demand(service, model);
   const selector = formatSelector({ matchLabels: { ...service.selector } });
   const quote = model.services.quote(service, `Service ${keyOf(service)}: selector ${selector}`);
-  const common = { breaks: [{ name: "service.select", service: keyOf(service) } as const], strength: "direct" as const };
+  const common = {
+    breaks: [{ name: "service.select", service: keyOf(service) } as const],
+    strength: "direct" as const,
+  };
 
   if (selected.length > 0) {
     // its workload exists: with no replicas it is off, on purpose unless somebody calls it in vain
     const off = selected.find(({ replicas }) => replicas === 0);
     if (off && wanted.length > 0) {
       const title = say.scaledToZero({ service: keyOf(service), workload: refId(off.ref) });
-      yield fault({ ...common, repair: off.ref, related: [service.ref], title, evidence: [quote, ...wanted], facts: { case: "scaled" } });
+      yield fault({
+        ...common,
+        repair: off.ref,
+        related: [service.ref],
+        title,
+        evidence: [quote, ...wanted],
+        facts: { case: "scaled" },
+      });
     }
     return;
   }
   const meant = namesake(service, workloads);
-  const isWanted = wanted.length > 0 || (meant !== undefined && hadEndpoints(service, model)) || meant?.ref.name === service.name;
+  const isWanted =
+    wanted.length > 0 || (meant !== undefined && hadEndpoints(service, model)) || meant?.ref.name === service.name;
   if (!isWanted) return;
   const title = meant
-    ? say.noMatchMeant({ service: keyOf(service), selector, workload: refId(meant.ref), labels: formatSelector({ matchLabels: { ...meant.template } }) })
+    ? say.noMatchMeant({
+        service: keyOf(service),
+        selector,
+        workload: refId(meant.ref),
+        labels: formatSelector({ matchLabels: { ...meant.template } }),
+      })
     : say.noMatch({ service: keyOf(service), selector });
   yield fault({
     ...common,
@@ -155,13 +178,19 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
     related: meant ? [meant.ref] : [],
     title,
     evidence: [quote, ...wanted],
-    facts: { case: "selector", ...(meant && { labels: Object.entries(meant.template).map(([key, value]) => `${key}=${value}`) }), keys: Object.keys(service.selector!) },
+    facts: {
+      case: "selector",
+      ...(meant && { labels: Object.entries(meant.template).map(([key, value]) => `${key}=${value}`) }),
+      keys: Object.keys(service.selector!),
+    },
   });
 }
 
 function* judgeUnready(service: ServiceView, pods: readonly PodView[], model: Model): Iterable<Finding> {
   const capability = { name: "pod.ready", service: keyOf(service) } as const;
-  const newest = Math.min(...pods.map(({ object }) => model.time.age(object.metadata.creationTimestamp) ?? Number.POSITIVE_INFINITY));
+  const newest = Math.min(
+    ...pods.map(({ object }) => model.time.age(object.metadata.creationTimestamp) ?? Number.POSITIVE_INFINITY),
+  );
   if (newest < SETTLING || pods.every(({ terminating }) => terminating)) {
     yield cannotTell(capability, [], say.changing());
     return;
@@ -169,12 +198,29 @@ function* judgeUnready(service: ServiceView, pods: readonly PodView[], model: Mo
   const { reason, crashes } = reasonOf(pods);
   const owner = pods[0]!.owner ?? pods[0]!.ref;
   const wanted = demand(service, model);
-  const evidence = [...pods.slice(0, 3).map((pod) => model.objects.quote("pods", pod.object, `${pod.key}: not ready: ${reasonOf([pod]).reason}`)), ...wanted];
+  const evidence = [
+    ...pods
+      .slice(0, 3)
+      .map((pod) => model.objects.quote("pods", pod.object, `${pod.key}: not ready: ${reasonOf([pod]).reason}`)),
+    ...wanted,
+  ];
   const title = say.notReady({ service: keyOf(service), count: pods.length, workload: refId(owner), reason });
   // an application that crashes and that nobody misses is its owner's affair, not the network's
   if (crashes && wanted.length === 0) yield warning(owner, title, evidence, [service.ref]);
   else {
-    yield fault({ repair: owner, related: [service.ref, ...pods.map((pod) => pod.ref)], nodes: nodesOf(pods), breaks: [capability, ...pods.map((pod) => ({ name: "pod.ready", pod: pod.key, ...(pod.node && { node: pod.node }) }) as const)], title, evidence, strength: "direct", facts: { case: "not-ready" } });
+    yield fault({
+      repair: owner,
+      related: [service.ref, ...pods.map((pod) => pod.ref)],
+      nodes: nodesOf(pods),
+      breaks: [
+        capability,
+        ...pods.map((pod) => ({ name: "pod.ready", pod: pod.key, ...(pod.node && { node: pod.node }) }) as const),
+      ],
+      title,
+      evidence,
+      strength: "direct",
+      facts: { case: "not-ready" },
+    });
   }
 }
 
@@ -184,27 +230,38 @@ function* judgeUnwritten(service: ServiceView, ready: readonly PodView[], model:
     yield cannotTell(capability, [{ kind: "endpointslices" }]);
     return;
   }
-  const since = ready.map(({ object }) => object.status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime);
+  const since = ready.map(
+    ({ object }) => object.status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime,
+  );
   const settled = since.some((at) => (model.time.age(at) ?? 0) > SETTLING);
   if (!settled) return;
   const named = new Set(service.ports.flatMap((port) => model.services.endpoints(port).map(({ address }) => address)));
-  const forgotten = ready.filter(({ addresses }) => addresses.length > 0 && !addresses.some((address) => named.has(address)));
+  const forgotten = ready.filter(
+    ({ addresses }) => addresses.length > 0 && !addresses.some((address) => named.has(address)),
+  );
   if (forgotten.length === 0) return;
-  const hasTarget = service.ports.length === 0 || named.size > 0 || model.services.slices(service).every(({ ports }) => (ports ?? []).length > 0);
+  const hasTarget =
+    service.ports.length === 0 ||
+    named.size > 0 ||
+    model.services.slices(service).every(({ ports }) => (ports ?? []).length > 0);
   if (!hasTarget) return;
   yield fault({
     repair: ref("Pod", "kube-controller-manager", "kube-system"),
     related: [service.ref, ...model.components.byId("kube-controller-manager").map(({ ref: self }) => self)],
     breaks: [{ name: "service.endpoints", service: keyOf(service) }],
     title: say.notWritten({ service: keyOf(service), count: forgotten.length }),
-    evidence: forgotten.slice(0, 3).map((pod) => model.objects.quote("pods", pod.object, `${pod.key}: Ready, ${pod.addresses.join(", ")}`)),
+    evidence: forgotten
+      .slice(0, 3)
+      .map((pod) => model.objects.quote("pods", pod.object, `${pod.key}: Ready, ${pod.addresses.join(", ")}`)),
     strength: "differing",
     facts: { case: "not-written" },
   });
 }
 
 const keyOf = ({ namespace, name }: ServiceView) => `${namespace}/${name}`;
-const nodesOf = (pods: readonly PodView[]) => [...new Set(pods.flatMap(({ node }) => (node === undefined ? [] : [node])))];
+const nodesOf = (pods: readonly PodView[]) => [
+  ...new Set(pods.flatMap(({ node }) => (node === undefined ? [] : [node]))),
+];
 
 /** A Service has no back end: it selects no Pod, its Pods are not ready, or its workload is scaled to zero. */
 export const serviceWithoutEndpoints = defineCheck({
@@ -219,7 +276,8 @@ export const serviceWithoutEndpoints = defineCheck({
       const selected = services.selected(service).filter(({ finished }) => !finished);
       const ready = selected.filter((pod) => pod.ready);
       if (selected.length === 0) yield* judgeEmptySelection(service, model);
-      else if (ready.length === 0 && !service.object.spec.publishNotReadyAddresses) yield* judgeUnready(service, selected, model);
+      else if (ready.length === 0 && !service.object.spec.publishNotReadyAddresses)
+        yield* judgeUnready(service, selected, model);
       else yield* judgeUnwritten(service, ready, model);
     }
   },
@@ -228,19 +286,48 @@ export const serviceWithoutEndpoints = defineCheck({
     const service = [repair, ...related].find(({ kind }) => kind === "Service")!;
     const verify = `kubectl get endpointslices -n ${service.namespace} -l kubernetes.io/service-name=${service.name}`;
     if (facts.case === "scaled") {
-      const step = { why: say.scaleUp(), change: { do: "scale", target: repair, replicas: 1 } as const, undo: { do: "scale", target: repair, replicas: 0 } as const, verify };
+      const step = {
+        why: say.scaleUp(),
+        change: { do: "scale", target: repair, replicas: 1 } as const,
+        undo: { do: "scale", target: repair, replicas: 0 } as const,
+        verify,
+      };
       return [{ id: "scale-up", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [] }];
     }
     if (facts.case === "selector") {
       const labels = (facts.labels ?? []) as readonly string[];
       const keys = facts.keys as readonly string[];
-      const wanted = Object.fromEntries(labels.map((label) => label.split("=") as [string, string]).filter(([key]) => keys.includes(key)));
-      const change = Object.keys(wanted).length === keys.length ? ({ do: "patch", target: repair, patch: { spec: { selector: wanted } } } as const) : { run: `kubectl edit ${kubectlName(repair)}` };
-      return [{ id: "correct-selector", risk: "low", interrupts: say.attaches(), steps: [{ why: say.correctSelector(), change, undo: { run: `kubectl edit ${kubectlName(repair)}` }, verify }], prevent: [] }];
+      const wanted = Object.fromEntries(
+        labels.map((label) => label.split("=") as [string, string]).filter(([key]) => keys.includes(key)),
+      );
+      const change =
+        Object.keys(wanted).length === keys.length
+          ? ({ do: "patch", target: repair, patch: { spec: { selector: wanted } } } as const)
+          : { run: `kubectl edit ${kubectlName(repair)}` };
+      return [
+        {
+          id: "correct-selector",
+          risk: "low",
+          interrupts: say.attaches(),
+          steps: [{ why: say.correctSelector(), change, undo: { run: `kubectl edit ${kubectlName(repair)}` }, verify }],
+          prevent: [],
+        },
+      ];
     }
-    const run = facts.case === "not-ready" ? `kubectl describe ${kubectlName(repair)}` : "kubectl get lease -n kube-system kube-controller-manager";
+    const run =
+      facts.case === "not-ready"
+        ? `kubectl describe ${kubectlName(repair)}`
+        : "kubectl get lease -n kube-system kube-controller-manager";
     const why = facts.case === "not-ready" ? say.lookAtPods() : say.restartController();
-    return [{ id: "find-out", risk: "none", interrupts: say.nothing(), steps: [{ why, change: { run }, undo: say.nothing(), verify }], prevent: [] }];
+    return [
+      {
+        id: "find-out",
+        risk: "none",
+        interrupts: say.nothing(),
+        steps: [{ why, change: { run }, undo: say.nothing(), verify }],
+        prevent: [],
+      },
+    ];
   },
 
   manual: {

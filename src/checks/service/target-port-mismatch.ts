@@ -1,7 +1,7 @@
 import { quoteOf } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
-import { namedPorts } from "../../model/policies.ts";
 import type { PodView } from "../../model/pods.ts";
+import { namedPorts } from "../../model/policies.ts";
 import { kubectlName, refId } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import type { ListeningSocket } from "../../parse/ss.ts";
@@ -60,23 +60,39 @@ function declares(pod: PodView, number: number, protocol: string): boolean {
 
 /** Whether a Service as a whole fails for it, or only one port of several that nobody misses. */
 function isHarmful(port: ServicePort, { observations }: Model): boolean {
-  return port.service.ports.length === 1 || observations.failedOn(port.service).some(({ target }) => "port" in target && target.port === port);
+  return (
+    port.service.ports.length === 1 ||
+    observations.failedOn(port.service).some(({ target }) => "port" in target && target.port === port)
+  );
 }
 
 function* judgeName(port: ServicePort, name: string, pods: readonly PodView[], model: Model): Iterable<Finding> {
   const lacking = pods.filter((pod) => namedPorts(pod, name, port.protocol).length === 0);
   if (lacking.length < pods.length) return;
-  const names = pods[0]!.object.spec.containers.flatMap(({ ports }) => (ports ?? []).map((p) => `${p.name ?? "-"}:${p.containerPort}`));
+  const names = pods[0]!.object.spec.containers.flatMap(({ ports }) =>
+    (ports ?? []).map((p) => `${p.name ?? "-"}:${p.containerPort}`),
+  );
   const owner = pods[0]!.owner ?? pods[0]!.ref;
-  const title = say.wrongName({ service: port.key, target: name, names: names.length > 0 ? names.join(", ") : say.noNames() });
+  const title = say.wrongName({
+    service: port.key,
+    target: name,
+    names: names.length > 0 ? names.join(", ") : say.noNames(),
+  });
   const evidence = [
     model.services.quote(port.service, `Service ${port.key}: targetPort ${name}`),
     model.objects.quote("pods", pods[0]!.object, `${pods[0]!.key}: ports ${names.join(", ") || "none"}`),
   ];
-  yield* report(port, { repair: port.service.ref, related: [owner], title, evidence, facts: factsOf(port, pods) }, model);
+  yield* report(
+    port,
+    { repair: port.service.ref, related: [owner], title, evidence, facts: factsOf(port, pods) },
+    model,
+  );
 }
 
-type Said = Pick<Parameters<typeof fault>[0], "repair" | "title" | "evidence"> & { related: readonly Parameters<typeof warning>[0][]; facts: Record<string, string | number> };
+type Said = Pick<Parameters<typeof fault>[0], "repair" | "title" | "evidence"> & {
+  related: readonly Parameters<typeof warning>[0][];
+  facts: Record<string, string | number>;
+};
 
 function* report(port: ServicePort, said: Said, model: Model): Iterable<Finding> {
   const breaks = [{ name: "pod.listen", service: port.key } as const];
@@ -85,7 +101,9 @@ function* report(port: ServicePort, said: Said, model: Model): Iterable<Finding>
 }
 
 function factsOf(port: ServicePort, pods: readonly PodView[]): Record<string, string | number> {
-  const declared = pods[0]!.object.spec.containers.flatMap(({ ports }) => ports ?? []).filter(({ protocol }) => (protocol ?? "TCP") === port.protocol);
+  const declared = pods[0]!.object.spec.containers
+    .flatMap(({ ports }) => ports ?? [])
+    .filter(({ protocol }) => (protocol ?? "TCP") === port.protocol);
   const only = declared.length === 1 ? declared[0] : undefined;
   return { port: port.port, ...(only && { target: only.name ?? only.containerPort }) };
 }
@@ -95,14 +113,17 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
     yield* judgeName(port, port.targetPort, pods, model);
     if (pods.every((pod) => namedPorts(pod, String(port.targetPort), port.protocol).length === 0)) return;
   }
-  const numberIn = (pod: PodView) => (typeof port.targetPort === "number" ? port.targetPort : namedPorts(pod, port.targetPort, port.protocol)[0]);
+  const numberIn = (pod: PodView) =>
+    typeof port.targetPort === "number" ? port.targetPort : namedPorts(pod, port.targetPort, port.protocol)[0];
   const seen: Listening[] = [];
   const unseen: PodView[] = [];
   for (const pod of pods) {
     const sockets = model.sockets.of(pod);
     const open = sockets.state === "present" ? socketsFor(sockets.value, port.protocol) : [];
     if (open.some((socket) => socket.port === numberIn(pod) && isReachable(socket, pod))) {
-      yield works({ name: "pod.listen", service: port.key }, [quoteSocket(pod, open.find((socket) => socket.port === numberIn(pod))!, model)]);
+      yield works({ name: "pod.listen", service: port.key }, [
+        quoteSocket(pod, open.find((socket) => socket.port === numberIn(pod))!, model),
+      ]);
       return;
     }
     // what is listed in part proves no absence; a Pod that has just started may not listen yet
@@ -111,7 +132,10 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
   }
   const first = seen[0];
   if (!first || unseen.length > 0) {
-    const missing = unseen.map((pod) => ({ kind: "podSockets", place: { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name } }) as const);
+    const missing = unseen.map(
+      (pod) =>
+        ({ kind: "podSockets", place: { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name } }) as const,
+    );
     yield cannotTell({ name: "pod.listen", service: port.key }, missing);
     return;
   }
@@ -126,11 +150,30 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
   ];
   const facts = factsOf(port, pods);
   if (loopback) {
-    const title = say.onlyLoopback({ workload: refId(owner), target: number, address: loopback.address, service: port.key });
-    yield* report(port, { repair: owner, related: [port.service.ref], title, evidence: [quoteSocket(pod, loopback, model), ...evidence], facts: { ...facts, case: "app" } }, model);
+    const title = say.onlyLoopback({
+      workload: refId(owner),
+      target: number,
+      address: loopback.address,
+      service: port.key,
+    });
+    yield* report(
+      port,
+      {
+        repair: owner,
+        related: [port.service.ref],
+        title,
+        evidence: [quoteSocket(pod, loopback, model), ...evidence],
+        facts: { ...facts, case: "app" },
+      },
+      model,
+    );
   } else if (declares(pod, number, port.protocol) && !declares(pod, sockets[0]?.port ?? -1, port.protocol)) {
     const title = say.notListening({ workload: refId(owner), target: number, service: port.key, listening });
-    yield* report(port, { repair: owner, related: [port.service.ref], title, evidence, facts: { ...facts, case: "app" } }, model);
+    yield* report(
+      port,
+      { repair: owner, related: [port.service.ref], title, evidence, facts: { ...facts, case: "app" } },
+      model,
+    );
   } else {
     const title = say.wrongNumber({ service: port.key, target: number, listening });
     yield* report(port, { repair: port.service.ref, related: [owner], title, evidence, facts }, model);
@@ -139,7 +182,10 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
 
 function quoteSocket(pod: PodView, socket: ListeningSocket, { sockets }: Model) {
   const process = socket.processes[0] ? ` (${socket.processes[0].name})` : "";
-  return quoteOf({ ...sockets.of(pod).origin, line: socket.line }, `${pod.key}: ${socket.protocol} LISTEN ${socket.address}:${socket.port}${process}`);
+  return quoteOf(
+    { ...sockets.of(pod).origin, line: socket.line },
+    `${pod.key}: ${socket.protocol} LISTEN ${socket.address}:${socket.port}${process}`,
+  );
 }
 
 /** A Service sends to a port on which nothing listens in its Pods, by number or by name. */
@@ -160,11 +206,23 @@ export const targetPortMismatch = defineCheck({
   remedies({ repair, facts }) {
     const verify = `kubectl get ${kubectlName(repair)} -o yaml`;
     if (facts.case === "app") {
-      const step = { why: say.changeApp(), change: { run: `kubectl edit ${kubectlName(repair)}` }, undo: say.uninterrupted(), verify };
-      return [{ id: "change-application", risk: "medium", interrupts: say.uninterrupted(), steps: [step], prevent: [] }];
+      const step = {
+        why: say.changeApp(),
+        change: { run: `kubectl edit ${kubectlName(repair)}` },
+        undo: say.uninterrupted(),
+        verify,
+      };
+      return [
+        { id: "change-application", risk: "medium", interrupts: say.uninterrupted(), steps: [step], prevent: [] },
+      ];
     }
     const patch = `kubectl patch ${kubectlName(repair)} --type=json -p '[{"op":"replace","path":"/spec/ports/0/targetPort","value":${JSON.stringify(facts.target ?? "<port>")}}]'`;
-    const step = { why: say.setTarget(), change: { run: patch }, undo: { run: `kubectl edit ${kubectlName(repair)}` }, verify };
+    const step = {
+      why: say.setTarget(),
+      change: { run: patch },
+      undo: { run: `kubectl edit ${kubectlName(repair)}` },
+      verify,
+    };
     return [{ id: "correct-target-port", risk: "low", interrupts: say.uninterrupted(), steps: [step], prevent: [] }];
   },
 

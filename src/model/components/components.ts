@@ -89,14 +89,23 @@ function workloadsOf(objects: Objects, pods: Pods): Found[] {
 function replacesKubeProxy(objects: Objects): boolean {
   return objects
     .all("configmaps")
-    .some(({ metadata, data }) => metadata.name === "cilium-config" && /^(true|strict|partial)$/.test(data?.["kube-proxy-replacement"] ?? ""));
+    .some(
+      ({ metadata, data }) =>
+        metadata.name === "cilium-config" && /^(true|strict|partial)$/.test(data?.["kube-proxy-replacement"] ?? ""),
+    );
 }
 
 function dutiesOf(definition: ComponentDefinition, objects: Objects): readonly Duty[] {
-  return definition.id === "cilium" && replacesKubeProxy(objects) ? [...definition.duties, "service-proxy"] : definition.duties;
+  return definition.id === "cilium" && replacesKubeProxy(objects)
+    ? [...definition.duties, "service-proxy"]
+    : definition.duties;
 }
 
-function componentOf({ ref: self, spec, workload, pods }: Found, nodes: Nodes, objects: Objects): Component | undefined {
+function componentOf(
+  { ref: self, spec, workload, pods }: Found,
+  nodes: Nodes,
+  objects: Objects,
+): Component | undefined {
   const match = definitionFor(spec);
   if (!match) return undefined;
   const version = imageTag(match.image);
@@ -127,30 +136,52 @@ function controllersOf(objects: Objects): Component[] {
     const { namespace, name } = definition.account;
     if (objects.find("serviceaccounts", name, namespace).state !== "present") return [];
     const self = ref("ServiceAccount", name, namespace);
-    return { definition, duties: definition.duties, ref: self, account: definition.account, pods: [], belongsOn: () => undefined };
+    return {
+      definition,
+      duties: definition.duties,
+      ref: self,
+      account: definition.account,
+      pods: [],
+      belongsOn: () => undefined,
+    };
   });
 }
 
 /** Components whose workload is gone while their configuration is still there, and that run in no other way. */
 function vanishedOf(capture: Capture, objects: Objects, nodes: Nodes, found: readonly Component[]): Component[] {
-  const isKnown = (["daemonsets", "deployments", "statefulsets", "pods"] as const).every((list) => objects.isWhole(list));
+  const isKnown = (["daemonsets", "deployments", "statefulsets", "pods"] as const).every((list) =>
+    objects.isWhole(list),
+  );
   if (!isKnown) return [];
   return COMPONENTS.flatMap((definition) => {
     const { marker } = definition;
     if (!marker || found.some((component) => component.definition === definition)) return [];
     const map = objects
       .all("configmaps")
-      .find(({ metadata }) => metadata.name === marker.configMap && marker.namespaces.includes(metadata.namespace ?? ""));
+      .find(
+        ({ metadata }) => metadata.name === marker.configMap && marker.namespaces.includes(metadata.namespace ?? ""),
+      );
     const runs = nodes.all.some(({ name }) => processesOf(capture, definition, name)?.length);
     const isReplaced = found.some(({ duties }) => definition.duties.every((duty) => duties.includes(duty)));
     if (!map || runs || isReplaced) return [];
     const self = ref(marker.workload.kind, marker.workload.name, map.metadata.namespace);
     const leftBehind = objects.quote("configmaps", map, `ConfigMap ${map.metadata.namespace}/${map.metadata.name}`);
-    return { definition, duties: definition.duties, ref: self, pods: [], leftBehind, belongsOn: () => marker.workload.kind === "DaemonSet" || undefined };
+    return {
+      definition,
+      duties: definition.duties,
+      ref: self,
+      pods: [],
+      leftBehind,
+      belongsOn: () => marker.workload.kind === "DaemonSet" || undefined,
+    };
   });
 }
 
-function processesOf(capture: Capture, { process }: ComponentDefinition, node: string): readonly Evidence[] | undefined {
+function processesOf(
+  capture: Capture,
+  { process }: ComponentDefinition,
+  node: string,
+): readonly Evidence[] | undefined {
   const observed = capture.get("processes", { node });
   const processes = known(observed);
   return processes

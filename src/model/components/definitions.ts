@@ -5,8 +5,9 @@
  * The permissions are those that every release of a component needs for its core work (facts/rbac-baselines: the
  * intersection of its variants, without what only options need), so that no healthy installation is found wanting.
  */
-import type { Template } from "../../text.ts";
+
 import type { PolicyRule } from "../../parse/objects.ts";
+import type { Template } from "../../text.ts";
 import type { Want } from "../rbac.ts";
 
 /** What a component does for the network. */
@@ -63,9 +64,7 @@ export type ComponentDefinition = {
 };
 
 function wants(verbs: string, apiGroup: string, resources: string): Want[] {
-  return resources
-    .split(",")
-    .flatMap((resource) => verbs.split(",").map((verb) => ({ verb, apiGroup, resource })));
+  return resources.split(",").flatMap((resource) => verbs.split(",").map((verb) => ({ verb, apiGroup, resource })));
 }
 
 const rule = (verbs: string, apiGroups: string, resources: string): PolicyRule => ({
@@ -168,10 +167,16 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
       { wants: wants("get,list,watch", "", "nodes"), without: BLIND_TO_NODES },
       { wants: wants("list,watch", "", "pods,namespaces"), without: POLICY_STALE },
       { wants: wants("list,watch", "networking.k8s.io", "networkpolicies"), without: POLICY_STALE },
-      { wants: wants("list,watch", CALICO, "felixconfigurations,ippools,clusterinformations"), without: BLIND_TO_NODES },
+      {
+        wants: wants("list,watch", CALICO, "felixconfigurations,ippools,clusterinformations"),
+        without: BLIND_TO_NODES,
+      },
       {
         wants: wants("get,list,watch", CALICO, "ipamblocks,blockaffinities"),
-        without: { en: "routes to other nodes' address blocks stay as they are", zh: "通往其他节点地址块的路由停留在原样" },
+        without: {
+          en: "routes to other nodes' address blocks stay as they are",
+          zh: "通往其他节点地址块的路由停留在原样",
+        },
       },
     ],
     grant: { role: "calico-node", binding: "calico-node" },
@@ -213,7 +218,10 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
       { wants: wants("list,watch", "discovery.k8s.io", "endpointslices"), without: FREEZES },
       { wants: wants("get,list,watch", "", "nodes"), without: BLIND_TO_NODES },
       { wants: wants("list,watch", "networking.k8s.io", "networkpolicies"), without: POLICY_STALE },
-      { wants: wants("list,watch,create", CILIUM, "ciliumendpoints,ciliumidentities,ciliumnodes"), without: BLIND_TO_NODES },
+      {
+        wants: wants("list,watch,create", CILIUM, "ciliumendpoints,ciliumidentities,ciliumnodes"),
+        without: BLIND_TO_NODES,
+      },
     ],
     grant: { role: "cilium", binding: "cilium" },
   },
@@ -351,7 +359,10 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
 
 /** The repository of an image reference: no registry host, tag or digest. */
 export function imageRepository(image: string): string {
-  const [first, ...rest] = image.replace(/@.*$/, "").replace(/:[^:/]*$/, "").split("/");
+  const [first, ...rest] = image
+    .replace(/@.*$/, "")
+    .replace(/:[^:/]*$/, "")
+    .split("/");
   const isHost = rest.length > 0 && (first!.includes(".") || first!.includes(":") || first === "localhost");
   return isHost ? rest.join("/") : [first, ...rest].join("/");
 }

@@ -3,10 +3,10 @@ import type { Capture } from "../../evidence/capture.ts";
 import { type Observed, partOf, present } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import { canonicalIp } from "../../net/ip.ts";
+import type { FdbEntry } from "../../parse/bridge-fdb.ts";
 import type { BridgePort } from "../../parse/bridge-link.ts";
 import type { ConntrackEntry } from "../../parse/conntrack.ts";
 import type { ConntrackCount } from "../../parse/conntrack-count.ts";
-import type { FdbEntry } from "../../parse/bridge-fdb.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { Neighbour } from "../../parse/ip-neigh.ts";
 import type { Route } from "../../parse/ip-route.ts";
@@ -15,6 +15,7 @@ import type { Ipset } from "../../parse/ipset.ts";
 import type { IptablesSave } from "../../parse/iptables-save.ts";
 import type { VirtualServer } from "../../parse/ipvsadm.ts";
 import type { ListeningSocket } from "../../parse/ss.ts";
+import { type PacketFilter, packetFilterOf } from "./packet-filter.ts";
 
 export type NodePlane = {
   readonly node: string;
@@ -33,6 +34,7 @@ export type NodePlane = {
   readonly sockets: Observed<readonly ListeningSocket[]>;
   /** Addresses of the node itself, canonical. */
   readonly localAddresses: Observed<ReadonlySet<string>>;
+  readonly filter: PacketFilter;
   /** A kernel parameter. One that is not listed is unknown: lists of them are filtered. */
   sysctl(key: string): Observed<{ readonly value: string; readonly evidence: Evidence }>;
 };
@@ -56,10 +58,15 @@ export function forwardingOf(capture: Capture): Forwarding {
 
 function planeOf(capture: Capture, node: string): NodePlane {
   const links = capture.get("links", { node });
+  let filter: PacketFilter | undefined;
   const sysctls = capture.get("sysctls", { node });
-  return {
+  const plane: NodePlane = {
     node,
     links,
+    get filter() {
+      filter ??= packetFilterOf(plane);
+      return filter;
+    },
     routes: capture.get("routes", { node }),
     routingRules: capture.get("routingRules", { node }),
     neighbours: capture.get("neighbours", { node }),
@@ -82,6 +89,7 @@ function planeOf(capture: Capture, node: string): NodePlane {
       return present({ value, evidence: quoteOf(origin, `${key} = ${value}`) }, origin);
     },
   };
+  return plane;
 }
 
 function localAddresses(links: Observed<readonly Link[]>): Observed<ReadonlySet<string>> {

@@ -52,8 +52,10 @@ const has = (devices: Devices, ip: Ip, device: Maybe<string> | undefined): Maybe
 
 /** Whether an address is the node's own; with a device, whether it is that device's. */
 export function isLocal(addresses: Addresses, ip: Ip, device?: Maybe<string>): Maybe<boolean> {
-  if (ip.family === 6 && ip.value === 1n) return device === undefined || device === "lo" ? true : device === "unknown" ? device : false;
-  if (contains(LOOPBACK, ip)) return device === undefined || device === "lo" ? true : device === "unknown" ? device : false;
+  if (ip.family === 6 && ip.value === 1n)
+    return device === undefined || device === "lo" ? true : device === "unknown" ? device : false;
+  if (contains(LOOPBACK, ip))
+    return device === undefined || device === "lo" ? true : device === "unknown" ? device : false;
   return has(addresses.local, ip, device);
 }
 
@@ -73,7 +75,12 @@ export function isOfType(
 
 const TYPES_4 = new Set(["LOCAL", "UNICAST", "BROADCAST", "MULTICAST"]);
 
-function isOfType4(addresses: Addresses | "unknown", ip: Ip, types: readonly string[], device?: Maybe<string>): Maybe<boolean> {
+function isOfType4(
+  addresses: Addresses | "unknown",
+  ip: Ip,
+  types: readonly string[],
+  device?: Maybe<string>,
+): Maybe<boolean> {
   if (ip.value === 0 || ip.value === ALL_ONES) return types.includes("BROADCAST");
   if (contains(MULTICAST, ip)) return types.includes("MULTICAST");
   const wanted = types.filter((type) => TYPES_4.has(type));
@@ -89,7 +96,12 @@ function isOfType4(addresses: Addresses | "unknown", ip: Ip, types: readonly str
 }
 
 /** match_type6: several types must all hold, and addresses of the node are UNICAST as well as LOCAL. */
-function isOfType6(addresses: Addresses | "unknown", ip: Ip, types: readonly string[], device?: Maybe<string>): Maybe<boolean> {
+function isOfType6(
+  addresses: Addresses | "unknown",
+  ip: Ip,
+  types: readonly string[],
+  device?: Maybe<string>,
+): Maybe<boolean> {
   const isMulticast = contains(MULTICAST_6, ip);
   const isUnspecified = ip.value === 0n;
   if (types.includes("MULTICAST") && !isMulticast) return false;

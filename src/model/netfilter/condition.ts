@@ -46,7 +46,9 @@ function decide(condition: Condition, packet: Packet, context: Context): Answer 
       return unlessNot(address === "unknown" ? "unknown" : contains(condition.prefix, address) ? "yes" : "no");
     }
     case "protocol":
-      return unlessNot(packet.protocol === "unknown" ? "unknown" : toAnswer(sameProtocol(packet.protocol, condition.protocol)));
+      return unlessNot(
+        packet.protocol === "unknown" ? "unknown" : toAnswer(sameProtocol(packet.protocol, condition.protocol)),
+      );
     case "in":
       return unlessNot(isDevice(packet.inDevice, condition.device));
     case "out":
@@ -150,7 +152,10 @@ const ALL_FLAGS = ["FIN", "SYN", "RST", "PSH", "ACK", "URG"];
 const spelledOut = (flags: readonly string[]): readonly string[] =>
   flags.includes("ALL") ? ALL_FLAGS : flags.filter((flag) => flag !== "NONE");
 
-function hasFlags(condition: { readonly mask: readonly string[]; readonly set: readonly string[] }, packet: Packet): Answer {
+function hasFlags(
+  condition: { readonly mask: readonly string[]; readonly set: readonly string[] },
+  packet: Packet,
+): Answer {
   const { tcpFlags } = packet;
   if (packet.protocol === "unknown" || (protocolNumber(packet.protocol) === 6 && !tcpFlags)) return "unknown";
   const wanted = spelledOut(condition.set);

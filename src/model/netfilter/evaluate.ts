@@ -171,7 +171,12 @@ export function traverse(
 }
 
 /** Lets packets into a chain as the kernel or a test does. */
-export function callChain(run: Run, ruleset: Ruleset, chain: RulesetChain, states: readonly State[]): readonly Ending[] {
+export function callChain(
+  run: Run,
+  ruleset: Ruleset,
+  chain: RulesetChain,
+  states: readonly State[],
+): readonly Ending[] {
   const endings: Ending[] = [];
   // Packets that differ in more than marks meet different rules of long chains.
   const flows = Map.groupBy(states, ({ packet }) => flowKey(packet));
@@ -266,7 +271,8 @@ function candidates(chain: RulesetChain, [state]: readonly State[]): Iterable<nu
 
 function indexed({ byDestination, byPort, others }: RuleIndex, length: number, packet: Packet): Iterable<number> {
   const { destination, destinationPort } = packet;
-  const ofAddress = destination === "unknown" ? [...byDestination.values()].flat() : (byDestination.get(destination.value) ?? []);
+  const ofAddress =
+    destination === "unknown" ? [...byDestination.values()].flat() : (byDestination.get(destination.value) ?? []);
   const isPortKnown = typeof destinationPort === "number";
   const ofPort = isPortKnown ? (byPort.get(destinationPort) ?? []) : [...byPort.values()].flat();
   if (ofAddress.length + ofPort.length === 0) return others;
@@ -400,7 +406,9 @@ function act(
 
 function changed(call: Call, state: State, chain: RulesetChain, rule: Rule, change: Partial<Packet>): State {
   const packet = intern(call.run, { ...state.packet, ...change });
-  return packet === state.packet ? state : { ...state, packet, changed: { last: stepOf(chain, rule), before: state.changed } };
+  return packet === state.packet
+    ? state
+    : { ...state, packet, changed: { last: stepOf(chain, rule), before: state.changed } };
 }
 
 function marksOf(packet: Packet, value: number, mask: number): Partial<Packet> {
@@ -417,13 +425,15 @@ function connmarked(packet: Packet, target: Target & { readonly does: "connmark"
   const connmark = connmarkOf(packet);
   if (target.operation === "restore") {
     const kept = setBits(mark, 0, packetMask);
-    const unknown = (kept.unknown | (connmark.unknown & mask) | (connection === "unknown" ? packetMask | mask : 0)) >>> 0;
+    const unknown =
+      (kept.unknown | (connmark.unknown & mask) | (connection === "unknown" ? packetMask | mask : 0)) >>> 0;
     return { mark: ((kept.value ^ (connmark.value & mask)) & ~unknown) >>> 0, markUnknown: unknown };
   }
   const source = target.operation === "save" ? mark : { value, unknown: 0 };
   const sourceMask = target.operation === "save" ? packetMask : 0xffffffff;
   const kept = setBits(connmark, 0, mask);
-  const unknown = (kept.unknown | (source.unknown & sourceMask) | (connection === "unknown" ? sourceMask | mask : 0)) >>> 0;
+  const unknown =
+    (kept.unknown | (source.unknown & sourceMask) | (connection === "unknown" ? sourceMask | mask : 0)) >>> 0;
   return { connmark: ((kept.value ^ (source.value & sourceMask)) & ~unknown) >>> 0, connmarkUnknown: unknown };
 }
 

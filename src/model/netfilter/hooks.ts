@@ -10,7 +10,17 @@
  */
 import { formatIp, type Ip } from "../../net/ip.ts";
 import type { Context } from "./condition.ts";
-import { callChain, distinct, type Ending, intern, type Outcome, outcomesOf, type Run, type State, startRun } from "./evaluate.ts";
+import {
+  callChain,
+  distinct,
+  type Ending,
+  intern,
+  type Outcome,
+  outcomesOf,
+  type Run,
+  type State,
+  startRun,
+} from "./evaluate.ts";
 import { type End, hasConnection, type Maybe, type Packet } from "./packet.ts";
 import type { Base, Hook, Ruleset, RulesetChain } from "./ruleset.ts";
 import type { Translation } from "./translation.ts";
@@ -24,7 +34,10 @@ const NAT_SOURCE = 100;
 type Called = { readonly ruleset: Ruleset; readonly chain: RulesetChain & { readonly base: Base } };
 
 /** Takes packets through one stage: those that go on, and the ends of the others. */
-type Stage = (run: Run, states: readonly State[]) => { readonly on: readonly State[]; readonly ends: readonly Ending[] };
+type Stage = (
+  run: Run,
+  states: readonly State[],
+) => { readonly on: readonly State[]; readonly ends: readonly Ending[] };
 
 /**
  * What happens to a packet at a hook: it is accepted (with its marks, addresses and state as the hook leaves them), dropped,
@@ -43,7 +56,12 @@ export function hook(
     ruleset.bases.filter((chain) => chain.base.hook === name).map((chain): Called => ({ ruleset, chain })),
   );
   const run = startRun(context);
-  const start: State = { packet: intern(run, withDevices(packet, name)), when: undefined, decided: undefined, changed: undefined };
+  const start: State = {
+    packet: intern(run, withDevices(packet, name)),
+    when: undefined,
+    decided: undefined,
+    changed: undefined,
+  };
   let states: readonly State[] = [start];
   const ends: Ending[] = [];
   for (const stage of stages(called, name, packet)) {
@@ -73,10 +91,15 @@ function stages(called: readonly Called[], hook: Hook, packet: Packet): readonly
     called.filter(({ chain }) => chain.base.type !== "nat"),
     ({ chain }) => chain.base.priority,
   );
-  const list: (readonly [priority: number, Stage])[] = [...others].map(([priority, chains]) => [priority, filterStage(chains)]);
+  const list: (readonly [priority: number, Stage])[] = [...others].map(([priority, chains]) => [
+    priority,
+    filterStage(chains),
+  ]);
   // The nat chains of all tables are called from one place (nf_nat_inet_fn), in the order of their priorities.
   if (hook !== "forward") {
-    list.push(isStart ? [NAT_DESTINATION, natStage(nat, "destination", hook)] : [NAT_SOURCE, natStage(nat, "source", hook)]);
+    list.push(
+      isStart ? [NAT_DESTINATION, natStage(nat, "destination", hook)] : [NAT_SOURCE, natStage(nat, "source", hook)],
+    );
   }
   if (isStart) list.push(...conntrackStages(packet));
   return list.sort(([a], [b]) => a - b).map(([, stage]) => stage);
@@ -90,7 +113,10 @@ function conntrackStages(packet: Packet): readonly (readonly [number, Stage])[] 
   if (packet.natDone || packet.ctState === "untracked") return [];
   const each =
     (change: (packet: Packet) => Packet): Stage =>
-    (run, states) => ({ on: states.map((state) => ({ ...state, packet: intern(run, change(state.packet)) })), ends: [] });
+    (run, states) => ({
+      on: states.map((state) => ({ ...state, packet: intern(run, change(state.packet)) })),
+      ends: [],
+    });
   return [
     [Number.NEGATIVE_INFINITY, each((one) => ({ ...one, ctState: "invalid" }))],
     [CONNTRACK, each((one) => (one.ctState === "untracked" ? one : { ...one, ctState: packet.ctState }))],
@@ -128,7 +154,8 @@ function inEitherOrder(run: Run, chains: readonly Called[], states: readonly Sta
   const [first, second] = new Set(chains.map(({ ruleset }) => ruleset.name));
   if (first === undefined || second === undefined) return inSequence(run, chains, states);
   const fork: Fork = { questions: [], assume: (holds) => ({ about: "order", first, second, holds }) };
-  const assuming = (holds: boolean): State[] => states.map((state) => ({ ...state, when: also(state.when, fork, holds) }));
+  const assuming = (holds: boolean): State[] =>
+    states.map((state) => ({ ...state, when: also(state.when, fork, holds) }));
   const orders = [inSequence(run, chains, assuming(true)), inSequence(run, chains.toReversed(), assuming(false))];
   return distinct(orders.flat());
 }
@@ -147,7 +174,8 @@ function natStage(chains: readonly Called[], side: "destination" | "source", hoo
       for (const ending of inEitherOrder(run, byPriority, [state])) {
         const { verdict, packet } = ending;
         if (verdict.is === "translate") put(goOn(ending), translated(packet, verdict.to, side, hook, run.context));
-        else if (verdict.is === "accept") put(goOn(ending), { ...packet, natDone: { ...packet.natDone, [side]: true } });
+        else if (verdict.is === "accept")
+          put(goOn(ending), { ...packet, natDone: { ...packet.natDone, [side]: true } });
         else ends.push(ending);
       }
     };
@@ -167,7 +195,8 @@ function natStage(chains: readonly Called[], side: "destination" | "source", hoo
 
 function asksNat({ ctState, protocol, natDone }: Packet, side: "destination" | "source"): Maybe<boolean> {
   if (natDone?.[side]) return false;
-  if (ctState === "related") return protocol === "unknown" ? "unknown" : protocol !== "icmp" && protocol !== "ipv6-icmp";
+  if (ctState === "related")
+    return protocol === "unknown" ? "unknown" : protocol !== "icmp" && protocol !== "ipv6-icmp";
   return ctState === "unknown" ? "unknown" : ctState === "new";
 }
 
@@ -186,7 +215,13 @@ function withEnd(packet: Packet, side: "destination" | "source", { address, port
   };
 }
 
-function translated(packet: Packet, to: Translation, side: "destination" | "source", hook: Hook, context: Context): Packet {
+function translated(
+  packet: Packet,
+  to: Translation,
+  side: "destination" | "source",
+  hook: Hook,
+  context: Context,
+): Packet {
   const portName = side === "destination" ? "destinationPort" : "sourcePort";
   const address = newAddress(packet, to, side, hook, context);
   const port = newPort(packet[portName], to);
@@ -203,9 +238,16 @@ function translated(packet: Packet, to: Translation, side: "destination" | "sour
   };
 }
 
-const differs = (a: Maybe<Ip>, b: Maybe<Ip>): boolean => a !== "unknown" && b !== "unknown" && formatIp(a) !== formatIp(b);
+const differs = (a: Maybe<Ip>, b: Maybe<Ip>): boolean =>
+  a !== "unknown" && b !== "unknown" && formatIp(a) !== formatIp(b);
 
-function newAddress(packet: Packet, to: Translation, side: "destination" | "source", hook: Hook, context: Context): Maybe<Ip> {
+function newAddress(
+  packet: Packet,
+  to: Translation,
+  side: "destination" | "source",
+  hook: Hook,
+  context: Context,
+): Maybe<Ip> {
   if (to.does === "masquerade") return "unknown";
   if (to.does === "redirect") {
     // nf_nat_redirect: to the loopback address, or to the first one of the device that the packet came through.

@@ -86,13 +86,14 @@ function makeIndex(set: Ipset): Index {
 }
 
 /** What the packet has at one end for one dimension: undefined if the kernel finds nothing to look up. */
-function valueOf(packet: Packet, dimension: Dimension, side: Side, type: string): Maybe<Ip | string> | undefined {
+function lookedUp(packet: Packet, dimension: Dimension, side: Side, type: string): Maybe<Ip | string> | undefined {
   if (dimension === "ip" || dimension === "net") return packet[side];
   if (dimension === "iface") return side === "source" ? (packet.inDevice ?? "") : (packet.outDevice ?? "");
   if (packet.protocol === "unknown") return "unknown";
   const protocol = protocolNumber(packet.protocol);
   // ICMP entries are by type and code; they are among those that we cannot read.
-  if (protocol === undefined || protocol === 1 || protocol === 58) return type === "bitmap:port" ? undefined : "unknown";
+  if (protocol === undefined || protocol === 1 || protocol === 58)
+    return type === "bitmap:port" ? undefined : "unknown";
   const port = portOf(packet, side);
   if (port === undefined) return type === "bitmap:port" ? undefined : `${protocol}:0`;
   if (port === "unknown") return "unknown";
@@ -124,12 +125,14 @@ export function isMember(
   const hasAddresses = dimensions.some((dimension) => dimension === "ip" || dimension === "net");
   if (hasAddresses && (set.family === "inet6" ? 6 : 4) !== packet.family) return false;
   if (sides.length < dimensions.length) return isPartial ? "unknown" : false;
-  const values = dimensions.map((dimension, i) => valueOf(packet, dimension, sides[i]!, set.type));
+  const values = dimensions.map((dimension, i) => lookedUp(packet, dimension, sides[i]!, set.type));
   if (values.includes(undefined)) return false;
   if (values.includes("unknown")) return "unknown";
   for (const { lengths, entries } of groups) {
     let network = 0;
-    const key = values.map((value) => (typeof value === "object" ? formatIp(prefixOf(value, lengths[network++]!).ip) : value));
+    const key = values.map((value) =>
+      typeof value === "object" ? formatIp(prefixOf(value, lengths[network++]!).ip) : value,
+    );
     const nomatch = entries.get(key.join(" "));
     if (nomatch !== undefined) return nomatch === returnNomatch;
   }

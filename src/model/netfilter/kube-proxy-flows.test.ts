@@ -52,7 +52,12 @@ const only = (outcomes: readonly Outcome[], verdict: string): readonly Outcome[]
   outcomes.filter((outcome) => outcome.verdict.is === verdict);
 
 /** The whole way of a packet through the node, put into upstream's words. */
-function walk(rules: Ruleset, packet: Packet, context: Context, nodeIPs: readonly string[]): Pick<Flow, "output" | "masq"> {
+function walk(
+  rules: Ruleset,
+  packet: Packet,
+  context: Context,
+  nodeIPs: readonly string[],
+): Pick<Flow, "output" | "masq"> {
   const isOfNode = (one: Packet, side: "source" | "destination"): boolean =>
     one[side] !== "unknown" && nodeIPs.includes(formatIp(one[side]));
   const isSent = isOfNode(packet, "source");
@@ -61,7 +66,10 @@ function walk(rules: Ruleset, packet: Packet, context: Context, nodeIPs: readonl
     if (isOfNode(outcome.packet, "destination")) return hook(rules, "input", outcome.packet, context);
     return isSent ? [outcome] : hook(rules, "forward", outcome.packet, context);
   });
-  for (const [verdict, output] of [["drop", "DROP"], ["reject", "REJECT"]] as const) {
+  for (const [verdict, output] of [
+    ["drop", "DROP"],
+    ["reject", "REJECT"],
+  ] as const) {
     if (only([...routed, ...filtered], verdict).length > 0) return { output, masq: false };
   }
   const sent = filtered.flatMap((outcome) =>

@@ -82,7 +82,8 @@ const bitsKey = ({ value, unknown }: Bits): string => `${value}/${unknown}`;
 
 /** The same for packets that differ in nothing that rules without marks and states ask about. */
 export function flowKey(packet: Packet): string {
-  const { protocol, source, destination, sourcePort, destinationPort, icmpType, icmpCode, inDevice, outDevice } = packet;
+  const { protocol, source, destination, sourcePort, destinationPort, icmpType, icmpCode, inDevice, outDevice } =
+    packet;
   return [
     ...[protocol, addressKey(source), sourcePort, addressKey(destination), destinationPort, icmpType, icmpCode],
     ...[inDevice, outDevice, packet.physIn, packet.physOut, packet.fragment, packet.tcpFlags],
@@ -97,6 +98,17 @@ export function packetKey(packet: Packet): string {
 }
 
 const sameEnd = (a: Maybe<Ip>, b: Maybe<Ip>): boolean => addressKey(a) === addressKey(b);
+
+/**
+ * Conntrack's state of an answer. To a packet that was not tracked it is the first that conntrack sees: a UDP packet may
+ * begin a connection, a SYN,ACK or an echo reply may not (nf_conntrack_proto_tcp.c, tcp_new; …_icmp.c).
+ */
+function stateOfAnswer({ ctState, protocol }: Packet): Maybe<ConntrackState> {
+  if (ctState === "unknown") return "unknown";
+  if (ctState !== "untracked" && ctState !== "invalid") return "established";
+  if (protocol === "udp") return "new";
+  return protocol === "tcp" || protocol === "icmp" || protocol === "ipv6-icmp" ? "invalid" : "unknown";
+}
 
 /**
  * The first packet of the answer to a new connection, as the answering end sends it.
@@ -126,7 +138,7 @@ export function replyTo(sent: Packet, arrived: Packet): Packet {
     mark: 0,
     connmark: connmarkOf(arrived).value,
     connmarkUnknown: connmarkOf(arrived).unknown,
-    ctState: arrived.ctState === "untracked" || arrived.ctState === "unknown" ? arrived.ctState : "established",
+    ctState: stateOfAnswer(arrived),
     dnatted: arrived.dnatted ?? false,
     snatted: arrived.snatted ?? false,
     translation: { source, destination },

@@ -32,7 +32,9 @@ export function readTranslation(target: NatTarget): Translation | undefined {
     const ports = readPorts(text);
     return ports && { does, ports, ...random };
   }
-  const found = /^(?:\[([^\]]*)\]|([^[\]]*?))(?::([0-9/-]+))?$/.exec(isBareIpv6(target.to) ? `[${target.to}]` : target.to);
+  const found = /^(?:\[([^\]]*)\]|([^[\]]*?))(?::([0-9/-]+))?$/.exec(
+    isBareIpv6(target.to) ? `[${target.to}]` : target.to,
+  );
   if (!found) return undefined;
   const [low, high] = (found[1] ?? found[2] ?? "").split("-");
   const from = parseIp(low!);

@@ -59,7 +59,8 @@ export const also = (before: When, fork: Fork, holds: boolean): NonNullable<When
 /** Under the one or the other. */
 export function either(a: When, b: When): When {
   if (!a || !b || a === b) return a && b;
-  if ("fork" in a && "fork" in b && a.fork === b.fork && a.before === b.before) return a.holds === b.holds ? a : a.before;
+  if ("fork" in a && "fork" in b && a.fork === b.fork && a.before === b.before)
+    return a.holds === b.holds ? a : a.before;
   const alternatives = [...("either" in a ? a.either : [a]), ...("either" in b ? b.either : [b])];
   for (const [i, left] of alternatives.entries()) {
     for (const right of alternatives.slice(i + 1)) {
@@ -74,7 +75,11 @@ export function either(a: When, b: When): When {
 }
 
 /** What all ways here agree on; `ask` answers for one assumption, or undefined to look further back. */
-function lookBack<T>(when: When, ask: (fork: Fork, holds: boolean) => T | undefined, seen = new Map<When, T | undefined>()): T | undefined {
+function lookBack<T>(
+  when: When,
+  ask: (fork: Fork, holds: boolean) => T | undefined,
+  seen = new Map<When, T | undefined>(),
+): T | undefined {
   for (let at = when; at; at = at.before) {
     if ("either" in at) {
       if (!seen.has(at)) {
@@ -100,8 +105,13 @@ export function assumed(when: When, key: string): boolean | undefined {
 
 /** Whether it was assumed that not all of these hold. */
 export function refuted(when: When, questions: readonly Question[]): boolean {
-  const isAsked = (one: Question): boolean => questions.some(({ key, wanted }) => key === one.key && wanted === one.wanted);
-  return lookBack(when, (fork, holds) => (!holds && fork.questions.length > 0 && fork.questions.every(isAsked) ? true : undefined)) ?? false;
+  const isAsked = (one: Question): boolean =>
+    questions.some(({ key, wanted }) => key === one.key && wanted === one.wanted);
+  return (
+    lookBack(when, (fork, holds) =>
+      !holds && fork.questions.length > 0 && fork.questions.every(isAsked) ? true : undefined,
+    ) ?? false
+  );
 }
 
 /**

@@ -1,9 +1,10 @@
 /**
  * What Services demand: their ports, addresses and back ends.
  */
-import type { EndpointSlice, Service } from "../../parse/objects.ts";
-import { canonicalIp } from "../../net/ip.ts";
+
 import type { Evidence } from "../../evidence/origin.ts";
+import { canonicalIp } from "../../net/ip.ts";
+import type { EndpointSlice, Service } from "../../parse/objects.ts";
 import type { Nodes } from "../nodes.ts";
 import type { Objects } from "../objects.ts";
 import type { Pods, PodView } from "../pods.ts";
@@ -107,15 +108,17 @@ function viewOf(object: Service): ServiceView {
     },
     proxied: clusterIps.length > 0 && metadata.labels?.[OTHER_PROXY] === undefined,
   };
-  const ports = (spec.ports ?? []).map((port): ServicePort => ({
-    service: view,
-    key: `${namespace}/${metadata.name}${port.name ? `:${port.name}` : ""}`,
-    name: port.name ?? "",
-    protocol: protocolOf(port.protocol),
-    port: port.port,
-    targetPort: port.targetPort || port.port,
-    ...(nodePorts && port.nodePort ? { nodePort: port.nodePort } : {}),
-  }));
+  const ports = (spec.ports ?? []).map(
+    (port): ServicePort => ({
+      service: view,
+      key: `${namespace}/${metadata.name}${port.name ? `:${port.name}` : ""}`,
+      name: port.name ?? "",
+      protocol: protocolOf(port.protocol),
+      port: port.port,
+      targetPort: port.targetPort || port.port,
+      ...(nodePorts && port.nodePort ? { nodePort: port.nodePort } : {}),
+    }),
+  );
   return Object.assign(view, { ports });
 }
 

@@ -1,0 +1,129 @@
+import type { ClusterModel } from "../../model/model.ts";
+import { ref } from "../../model/ref.ts";
+import { texts } from "../../text.ts";
+import { defineCheck, fault } from "../check.ts";
+
+type Model = Pick<ClusterModel, "sandboxes" | "pods" | "components" | "logs" | "time" | "objects" | "nodes">;
+
+const say = texts("etcd-rolled-back", {
+  rolledBack: {
+    en: "The API server has forgotten what was written last: etcd was restored from an older snapshot under running components ({known} {known:Pod|Pods} that no node runs, {unknown} running {unknown:Pod|Pods} that it does not know)",
+    zh: "API Server 丢失了最近写入的数据:etcd 在其他组件运行时被恢复到较旧的快照(有 {known} 个 Pod 并未在任何节点运行,另有 {unknown} 个正在运行的 Pod 它并不知道)",
+  },
+  relist: {
+    en: "Restart kube-apiserver, kube-controller-manager, kube-scheduler and the kubelets, then kube-proxy and the CNI agents, so that all list anew; static Pods: move their manifests out of /etc/kubernetes/manifests and back",
+    zh: "依次重启 kube-apiserver、kube-controller-manager、kube-scheduler 和各节点 kubelet,再重启 kube-proxy 与 CNI 代理,使其全部重新 List;静态 Pod 需将清单移出 /etc/kubernetes/manifests 再移回",
+  },
+  reapply: { en: "Apply again what was changed after the snapshot", zh: "重新应用快照之后的变更" },
+  interrupts: {
+    en: "The API for a minute; Pods that the store does not know are ended",
+    zh: "API 中断约一分钟;存储中没有记录的 Pod 会被终止",
+  },
+  prevent: {
+    en: "Restore with all API servers stopped, and with `etcdutl snapshot restore --bump-revision … --mark-compacted`, so that every client lists anew",
+    zh: "恢复时先停止全部 API Server,并使用 `etcdutl snapshot restore --bump-revision … --mark-compacted`,迫使所有客户端重新 List",
+  },
+});
+
+/** What etcd says when its store was made from a snapshot: the raft log begins anew while revisions go on from the old. */
+const RESTORED = /"msg":"recovered v3 backend from snapshot"|"msg":"restored snapshot"/;
+/** Clients that are ahead of the store (apiserver storage/errors.go, etcd rpctypes). */
+const AHEAD = /Too large resource version|required revision is a future revision/;
+const SETTLING = 120_000;
+
+/** Pods of the Pod network that the API server believes to run on nodes that were looked into. */
+function ghosts({ sandboxes, pods, time }: Model) {
+  const running = new Set(sandboxes.all.map(({ namespace, pod }) => `${namespace}/${pod}`));
+  return pods.all.filter(
+    (pod) =>
+      !pod.hostNetwork &&
+      pod.node !== undefined &&
+      sandboxes.isSampled(pod.node) &&
+      pod.object.status?.phase === "Running" &&
+      !pod.terminating &&
+      (time.age(pod.object.metadata.creationTimestamp) ?? 0) > SETTLING &&
+      !running.has(pod.key),
+  );
+}
+
+/** The store of the API server went back in time while its clients kept running. */
+export const etcdRolledBack = defineCheck({
+  id: "etcd-rolled-back",
+  reads: ["sandboxes", "pods", "components", "logs", "time", "objects", "nodes"],
+
+  *find(model) {
+    const { sandboxes, pods, components, logs, objects } = model;
+    if (!pods.whole || sandboxes.all.length === 0) return;
+    const missing = ghosts(model);
+    const strangers = sandboxes.all.filter(({ namespace, pod }) => !pods.get(namespace, pod));
+    // Pods that come and go while evidence is taken are missing on one side only
+    if (missing.length === 0 || strangers.length === 0) return;
+    const etcd = components.byId("etcd");
+    const restored = etcd.flatMap((component) => component.pods).flatMap((pod) => logs.said(pod, RESTORED));
+    const ahead = logs.saidAnywhere(AHEAD).filter(({ current }) => current);
+    const isSure = restored.length > 0 || ahead.length > 0 || (missing.length > 1 && strangers.length > 1);
+    if (!isSure) return;
+    yield fault({
+      repair: etcd[0]?.ref ?? ref("Pod", "etcd", "kube-system"),
+      related: etcd.slice(1).map((component) => component.ref),
+      breaks: [{ name: "api.remember" }],
+      title: say.rolledBack({ known: missing.length, unknown: strangers.length }),
+      evidence: [
+        ...restored.slice(-1).map(({ evidence }) => evidence),
+        ...ahead.slice(-1).map(({ evidence }) => evidence),
+        ...missing
+          .slice(0, 2)
+          .map((pod) =>
+            objects.quote("pods", pod.object, `${pod.key}: Running on ${pod.node}, ${pod.addresses.join(", ")}`),
+          ),
+        ...strangers.slice(0, 2).map(({ evidence }) => evidence),
+      ],
+      strength: "direct",
+      since: restored.at(-1)?.entry.last.at,
+    });
+  },
+
+  remedies() {
+    const verify = "kubectl get pods -A -o wide; crictl pods";
+    return [
+      {
+        id: "list-anew",
+        risk: "high",
+        interrupts: say.interrupts(),
+        steps: [
+          {
+            why: say.relist(),
+            change: {
+              run: "mv /etc/kubernetes/manifests/kube-apiserver.yaml /tmp/ && sleep 20 && mv /tmp/kube-apiserver.yaml /etc/kubernetes/manifests/; systemctl restart kubelet",
+            },
+            undo: say.interrupts(),
+            verify,
+          },
+          {
+            why: say.reapply(),
+            change: { run: "kubectl diff -f <manifests>; kubectl apply -f <manifests>" },
+            undo: say.interrupts(),
+            verify,
+          },
+        ],
+        prevent: [say.prevent()],
+      },
+    ];
+  },
+
+  manual: {
+    title: { en: "etcd was rolled back under running components", zh: "etcd 在组件运行期间被回滚" },
+    page: {
+      en: `etcd was restored from an older snapshot while kube-apiserver, controllers, kubelets and agents kept running. They remember newer revisions than the store has, wait for changes that never come, or act on objects that no longer exist.
+
+**How it looks.** Nodes run Pods that \`kubectl get pods\` does not show, and it shows Pods that run nowhere. EndpointSlices name addresses that nobody has; a node whose kube-proxy listed anew follows the old world, the others still deliver to the new one. Logs may say \`Too large resource version\`, \`required revision is a future revision\`, and conflicts pile up.
+
+**What does not help.** Deleting static Pods through the API (only their mirror goes), \`kubeadm init phase etcd\` (it destroys the store), deleting all Pods.`,
+      zh: `etcd 被恢复到较旧的快照,而 kube-apiserver、控制器、kubelet 和各组件仍在运行。它们记得的版本号比存储中的更新,于是一直等待不会到来的变更,或依据已不存在的对象行事。
+
+**现象。** 节点上运行着 \`kubectl get pods\` 看不到的 Pod,而它列出的 Pod 却没有在任何节点运行。EndpointSlice 中的地址无人使用;重新 List 过的 kube-proxy 遵循旧数据,其余节点仍转发到新的后端。日志中可能出现 \`Too large resource version\`、\`required revision is a future revision\`,冲突不断。
+
+**无效的做法。** 通过 API 删除静态 Pod(只会删掉镜像 Pod)、\`kubeadm init phase etcd\`(会毁掉存储)、删除所有 Pod。`,
+    },
+  },
+});

@@ -1,0 +1,392 @@
+import { isWhole, known } from "../../evidence/observed.ts";
+import type { Evidence } from "../../evidence/origin.ts";
+import type { Capability } from "../../model/capability.ts";
+import type { Flow, PacketFilter } from "../../model/forwarding/packet-filter.ts";
+import { firstPacket } from "../../model/forwarding/packet-filter.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { Hook } from "../../model/netfilter/ruleset.ts";
+import type { Step } from "../../model/netfilter/when.ts";
+import type { NodeView } from "../../model/nodes.ts";
+import type { PodView } from "../../model/pods.ts";
+import { contains, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
+import { type Text, texts } from "../../text.ts";
+import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
+
+type Model = Pick<
+  ClusterModel,
+  "nodes" | "pods" | "forwarding" | "flannel" | "policies" | "services" | "components" | "dns"
+>;
+
+const say = texts("packet-filter-drop", {
+  forwardPolicy: {
+    en: "Node {node} drops packets that it forwards for Pods: the FORWARD chain has policy DROP and nothing accepts them ({flow})",
+    zh: "节点 {node} 丢弃转发的 Pod 报文:FORWARD 链策略为 DROP 且没有规则放行({flow})",
+  },
+  rule: {
+    en: "A rule on node {node} drops {flow}: {rule}",
+    zh: "节点 {node} 上的一条规则丢弃{flow}:{rule}",
+  },
+  toPods: { en: "packets of its Pods to Pods of other nodes", zh: "本节点 Pod 发往其他节点 Pod 的报文" },
+  fromPods: { en: "packets of other nodes' Pods to its Pods", zh: "其他节点 Pod 发往本节点 Pod 的报文" },
+  tunnelIn: { en: "encapsulated packets from {peer} (UDP {port})", zh: "来自 {peer} 的封装报文(UDP {port})" },
+  tunnelOut: { en: "encapsulated packets to {peer} (UDP {port})", zh: "发往 {peer} 的封装报文(UDP {port})" },
+  apiFromNode: {
+    en: "the node's own packets to the API server ({address}:{port})",
+    zh: "节点自身发往 API Server({address}:{port})的报文",
+  },
+  apiFromPods: {
+    en: "packets of its Pods to the API server ({address}:{port})",
+    zh: "本节点 Pod 发往 API Server({address}:{port})的报文",
+  },
+  apiIn: {
+    en: "packets of other nodes to the API server on it ({address}:{port})",
+    zh: "其他节点发往本节点 API Server({address}:{port})的报文",
+  },
+  toOwnPods: {
+    en: "the node's own packets to its Pods, kubelet's probes among them",
+    zh: "节点自身发往本节点 Pod 的报文(包括 kubelet 探针)",
+  },
+  dnsOut: { en: "DNS queries of its Pods to CoreDNS", zh: "本节点 Pod 发往 CoreDNS 的 DNS 查询" },
+  accept: { en: "Let the chain accept forwarded packets, and make it last", zh: "让该链放行转发报文,并使其持久生效" },
+  remove: {
+    en: "Remove the rule, where it comes from as well (firewall service, script)",
+    zh: "删除该规则,并从其来源(防火墙服务、脚本)中一并去掉",
+  },
+  nothing: { en: "Nothing", zh: "无" },
+  prevent: {
+    en: 'Docker sets policy DROP when it turns forwarding on itself: run containerd, or set "iptables": false; firewalld and ufw need the Pod ranges and the tunnel port allowed',
+    zh: 'Docker 自行开启转发时会把策略设为 DROP:改用 containerd,或设置 "iptables": false;使用 firewalld 或 ufw 时需放行 Pod 网段和隧道端口',
+  },
+});
+
+/** Chains by which NetworkPolicies are enforced: what they drop is judged where policies are. */
+const POLICY_CHAINS = /^(KUBE-(ROUTER|NWPLCY|POD-FW)|cali-|WEAVE-NPC|AZURE-NPM|CILIUM_|ANTREA)/;
+
+type Case = {
+  readonly flow: Flow;
+  readonly hooks: readonly Hook[];
+  readonly breaks: Capability;
+  readonly what: Text;
+};
+
+type Dropped = { readonly one: Case; readonly by: Step; readonly verdict: "drop" | "reject" };
+
+/** What the filter surely does to a flow: dropped by a rule that is no policy's, let through, or not to be told. */
+function judge(one: Case, filter: PacketFilter): Dropped | "passes" | "unknown" {
+  const ends = filter.through(one.hooks, firstPacket(one.flow));
+  const drops = ends.filter(({ verdict }) => verdict.is === "drop" || verdict.is === "reject");
+  if (drops.length === 0) return ends.every(({ verdict }) => verdict.is === "accept") ? "passes" : "unknown";
+  const [first] = drops;
+  const by = first?.rules.at(-1);
+  if (drops.length < ends.length || !by) return "unknown";
+  if (first!.rules.some(({ chain }) => POLICY_CHAINS.test(chain))) return "unknown";
+  return { one, by, verdict: first!.verdict.is as "drop" | "reject" };
+}
+
+const ipOf = (pod: PodView | undefined): Ip | undefined => pod?.addresses.map(parseIp).find((ip) => ip?.family === 4);
+const ipOfNode = (node: NodeView): Ip | undefined => node.addresses.map(parseIp).find((ip) => ip?.family === 4);
+
+/** Prefixes that rules which drop name: only peers in them can fare differently from the others. */
+function namedByDrops(node: string, { forwarding }: Model): Prefix[] {
+  const tables = known(forwarding.of(node).iptables)?.tables ?? [];
+  const rules = tables.flatMap(({ chains }) =>
+    chains.filter(({ name }) => !POLICY_CHAINS.test(name)).flatMap((chain) => chain.rules),
+  );
+  return rules
+    .filter(({ target }) => target.does === "drop" || target.does === "reject")
+    .flatMap(({ conditions }) =>
+      conditions.flatMap((condition) =>
+        condition.is === "source" || condition.is === "destination" ? [condition.prefix] : [],
+      ),
+    );
+}
+
+/** Other nodes that stand for all: a few, and each that a dropping rule names. */
+function peersFor(node: NodeView, model: Model): NodeView[] {
+  const others = model.nodes.all.filter((other) => other !== node && ipOfNode(other));
+  if (others.length <= 8) return others;
+  const named = namedByDrops(node.name, model).filter(({ length }) => length > 0);
+  const isNamed = (other: NodeView) => {
+    const own = ipOfNode(other)!;
+    return named.some((prefix) => contains(prefix, own) || other.podRanges.some((range) => contains(prefix, range.ip)));
+  };
+  return [...new Set([...others.slice(0, 3), ...others.filter(isNamed).slice(0, 50)])];
+}
+
+/** A Pod of a node that no policy isolates, so that only the node's own filter decides. */
+function freePod(node: string, { pods, policies }: Model): PodView | undefined {
+  return pods
+    .onNode(node)
+    .find(
+      (pod) =>
+        !pod.hostNetwork &&
+        !pod.finished &&
+        ipOf(pod) &&
+        policies.isolating(pod, "ingress").length === 0 &&
+        policies.isolating(pod, "egress").length === 0,
+    );
+}
+
+/** The device through which Pods of a node are reached: the CNI's bridge. */
+function podDevice(node: NodeView, { forwarding }: Model): string {
+  const range = node.podRanges[0];
+  const links = known(forwarding.of(node.name).links) ?? [];
+  const bridge = links.find(
+    ({ kind, addresses }) =>
+      kind === "bridge" &&
+      range !== undefined &&
+      addresses.some(({ local }) => {
+        const ip = parseIp(local);
+        return ip !== undefined && contains(range, ip);
+      }),
+  );
+  return bridge?.name ?? "cni0";
+}
+
+function* casesOf(node: NodeView, model: Model): Iterable<Case> {
+  const { name } = node;
+  const own = ipOfNode(node);
+  const mine = freePod(name, model);
+  const bridge = podDevice(node, model);
+  const tunnelPort = model.flannel.config?.port ?? 8472;
+  const isTunnel = model.flannel.peer(name)?.backend === "vxlan";
+  const overlay = isTunnel ? `flannel.${model.flannel.config?.vni ?? 1}` : "eth0";
+  const myIp = ipOf(mine);
+  for (const peer of peersFor(node, model)) {
+    const theirs = ipOf(freePod(peer.name, model));
+    const far = ipOfNode(peer);
+    if (myIp && theirs) {
+      const forward = { name: "node.forward", node: name, peer: peer.name } as const;
+      yield {
+        breaks: forward,
+        what: say.toPods(),
+        hooks: ["prerouting", "forward", "postrouting"],
+        flow: { protocol: "tcp", source: myIp, destination: theirs, port: 8080, inDevice: bridge, outDevice: overlay },
+      };
+      yield {
+        breaks: forward,
+        what: say.fromPods(),
+        hooks: ["prerouting", "forward", "postrouting"],
+        flow: { protocol: "tcp", source: theirs, destination: myIp, port: 8080, inDevice: overlay, outDevice: bridge },
+      };
+    }
+    if (own && far && isTunnel) {
+      const tunnel = { name: "node.tunnel", node: name, peer: peer.name } as const;
+      const args = { peer: peer.name, port: tunnelPort };
+      yield {
+        breaks: tunnel,
+        what: say.tunnelIn(args),
+        hooks: ["prerouting", "input"],
+        flow: { protocol: "udp", source: far, destination: own, port: tunnelPort, inDevice: "eth0" },
+      };
+      yield {
+        breaks: tunnel,
+        what: say.tunnelOut(args),
+        hooks: ["output", "postrouting"],
+        flow: { protocol: "udp", source: own, destination: far, port: tunnelPort, outDevice: "eth0" },
+      };
+    }
+  }
+  if (own && myIp) {
+    yield {
+      breaks: { name: "pod.ready", node: name },
+      what: say.toOwnPods(),
+      hooks: ["output", "postrouting"],
+      flow: { protocol: "tcp", source: own, destination: myIp, port: 8080, outDevice: bridge },
+    };
+  }
+  yield* dnsCases(node, myIp, bridge, overlay, model);
+  yield* apiCases(node, own, myIp, bridge, model);
+}
+
+function* dnsCases(
+  node: NodeView,
+  myIp: Ip | undefined,
+  bridge: string,
+  overlay: string,
+  { dns, services, pods }: Model,
+): Iterable<Case> {
+  const port = dns.services
+    .flatMap((service) => service.ports)
+    .find((one) => one.port === 53 && one.protocol === "UDP");
+  const server =
+    port &&
+    services
+      .endpoints(port)
+      .find((endpoint) => endpoint.ready && endpoint.node !== node.name && pods.byAddress(endpoint.address));
+  const target = server && parseIp(server.address);
+  if (!myIp || !target || target.family !== 4) return;
+  yield {
+    breaks: { name: "dns.client", node: node.name },
+    what: say.dnsOut(),
+    hooks: ["prerouting", "forward", "postrouting"],
+    flow: {
+      protocol: "udp",
+      source: myIp,
+      destination: target,
+      port: server.port,
+      inDevice: bridge,
+      outDevice: overlay,
+    },
+  };
+}
+
+function* apiCases(
+  node: NodeView,
+  own: Ip | undefined,
+  myIp: Ip | undefined,
+  bridge: string,
+  { services, nodes }: Model,
+): Iterable<Case> {
+  const port = services.get("default", "kubernetes")?.ports[0];
+  for (const endpoint of port ? services.endpoints(port) : []) {
+    const target = parseIp(endpoint.address);
+    const host = nodes.byAddress(endpoint.address);
+    if (!own || target?.family !== 4) continue;
+    const args = { address: endpoint.address, port: endpoint.port };
+    if (host === node) {
+      const other = nodes.all.find((candidate) => candidate !== node && ipOfNode(candidate));
+      const from = other && ipOfNode(other);
+      if (from)
+        yield {
+          breaks: { name: "api.serve" },
+          what: say.apiIn(args),
+          hooks: ["prerouting", "input"],
+          flow: { protocol: "tcp", source: from, destination: target, port: endpoint.port, inDevice: "eth0" },
+        };
+      continue;
+    }
+    yield {
+      breaks: { name: "api.reach", node: node.name },
+      what: say.apiFromNode(args),
+      hooks: ["output", "postrouting"],
+      flow: { protocol: "tcp", source: own, destination: target, port: endpoint.port, outDevice: "eth0" },
+    };
+    if (myIp)
+      yield {
+        breaks: { name: "node.forward", node: node.name },
+        what: say.apiFromPods(args),
+        hooks: ["prerouting", "forward", "postrouting"],
+        flow: {
+          protocol: "tcp",
+          source: myIp,
+          destination: target,
+          port: endpoint.port,
+          inDevice: bridge,
+          outDevice: "eth0",
+        },
+      };
+  }
+}
+
+/** What befalls the packets of all peers befalls the node: one capability of it, not one for each peer. */
+function widened(dropped: readonly Dropped[], judged: readonly Case[]): Capability[] {
+  const names = [...new Set(dropped.map(({ one }) => one.breaks.name))];
+  return names.flatMap((name) => {
+    const peersOf = (cases: readonly Case[]) =>
+      new Set(
+        cases
+          .filter(({ breaks }) => breaks.name === name && breaks.peer !== undefined)
+          .map(({ breaks }) => breaks.peer),
+      );
+    const hit = dropped.map(({ one }) => one).filter(({ breaks }) => breaks.name === name);
+    const isAll = peersOf(hit).size > 0 && peersOf(hit).size === peersOf(judged).size;
+    const { peer: _, ...whole } = hit[0]!.breaks;
+    return isAll ? [whole] : hit.map(({ breaks }) => breaks);
+  });
+}
+
+function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
+  const { filter, iptables, iptablesLegacy } = model.forwarding.of(node.name);
+  const capability = { name: "node.forward", node: node.name } as const;
+  if (filter.state !== "whole") {
+    yield cannotTell(capability, [{ kind: "iptables", place: { node: node.name } }]);
+    return;
+  }
+  const dropped: Dropped[] = [];
+  const passed: Case[] = [];
+  const judged: Case[] = [];
+  for (const one of casesOf(node, model)) {
+    const result = judge(one, filter);
+    if (result === "unknown") continue;
+    judged.push(one);
+    if (result === "passes") passed.push(one);
+    else dropped.push(result);
+  }
+  const isUntouched = (breaks: Capability) =>
+    !dropped.some(({ one }) => one.breaks.name === breaks.name && one.breaks.peer === breaks.peer);
+  if (isWhole(iptables) && iptablesLegacy.state !== "unknown") {
+    for (const { breaks } of passed) if (breaks.name === "node.tunnel" && isUntouched(breaks)) yield works(breaks, []);
+  }
+  for (const [, group] of Map.groupBy(dropped, ({ by }) => `${by.table} ${by.chain} ${by.line}`)) {
+    const { one, by } = group[0]!;
+    const evidence: Evidence[] = [filter.quote(by)];
+    const args = { node: node.name, flow: one.what };
+    const title = by.rule ? say.rule({ ...args, rule: evidence[0]!.quote }) : say.forwardPolicy(args);
+    yield fault({
+      repair: node.ref,
+      related: model.components.withDuty("cni").map((component) => component.ref),
+      nodes: [node.name],
+      breaks: widened(group, judged),
+      title,
+      evidence,
+      strength: "direct",
+      facts: {
+        case: by.rule ? "rule" : "policy",
+        chain: by.chain,
+        table: by.table,
+        rule: evidence[0]!.quote.replace(/^\w+: -A /, ""),
+      },
+    });
+  }
+}
+
+/** A node's packet filter drops traffic that the cluster's network is made of. */
+export const packetFilterDrop = defineCheck({
+  id: "packet-filter-drop",
+  reads: ["nodes", "pods", "forwarding", "flannel", "policies", "services", "components", "dns"],
+
+  *find(model) {
+    for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, model);
+  },
+
+  remedies({ nodes, facts }) {
+    const node = nodes[0]!;
+    const { table, chain, rule } = facts as { table: string; chain: string; rule: string };
+    const step =
+      facts.case === "policy"
+        ? {
+            why: say.accept(),
+            change: { run: `iptables -P ${chain} ACCEPT`, node },
+            undo: { run: `iptables -P ${chain} DROP`, node },
+            verify: `iptables-save -t ${table} | grep :${chain}`,
+          }
+        : {
+            why: say.remove(),
+            change: { run: `iptables -t ${table} -D ${rule}`, node },
+            undo: { run: `iptables -t ${table} -I ${rule}`, node },
+            verify: `iptables-save -t ${table} | grep -c -- '${chain}'`,
+          };
+    return [{ id: "let-through", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
+  },
+
+  manual: {
+    title: { en: "A node's packet filter drops the Pods' traffic", zh: "节点的包过滤规则丢弃 Pod 流量" },
+    page: {
+      en: `iptables on a node drops or rejects packets that the cluster's network needs: forwarded packets of Pods (a FORWARD chain with policy DROP and nothing that accepts them, or a rule), encapsulated packets between nodes (UDP 8472 or 4789), packets to the API server, or the node's own packets to its Pods.
+
+**How it looks.** Timeouts (DROP) or refusals (REJECT) for everything that passes the node, while programs on it work. Marked packets (NodePorts, off-cluster clients) pass KUBE-FORWARD even then, which makes it look arbitrary.
+
+**How it comes about.** Docker sets FORWARD to DROP when it turns forwarding on itself; firewalld, ufw, a hardening role or an administrator adds rules; an iptables-restore at boot brings back an old snapshot.
+
+**When this is not the cause.** What chains of a policy enforcer (Calico, kube-router) drop is policy, and judged as such. A policy DROP is harmless where the CNI's rules accept the Pods' packets first.`,
+      zh: `节点上的 iptables 丢弃或拒绝了集群网络所需的报文:转发的 Pod 报文(FORWARD 链策略为 DROP 且无规则放行,或某条规则)、节点间的封装报文(UDP 8472 或 4789)、发往 API Server 的报文,或节点自身发往本节点 Pod 的报文。
+
+**现象。** 凡经过该节点的流量都超时(DROP)或被拒绝(REJECT),而节点上的进程正常。带标记的报文(NodePort、集群外客户端)仍能通过 KUBE-FORWARD,因此看起来毫无规律。
+
+**成因。** Docker 自行开启转发时会把 FORWARD 设为 DROP;firewalld、ufw、安全加固脚本或管理员添加了规则;开机时 iptables-restore 恢复了旧快照。
+
+**何时不是它。** 策略组件(Calico、kube-router)的链丢弃的流量属于策略,另行判断。若 CNI 的规则先行放行了 Pod 报文,策略为 DROP 并无害处。`,
+    },
+  },
+});

@@ -1,0 +1,316 @@
+import type { Evidence } from "../../evidence/origin.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { NodeView } from "../../model/nodes.ts";
+import type { Programmed, Vantage } from "../../model/proxy.ts";
+import { ref } from "../../model/ref.ts";
+import type { ServicePort } from "../../model/services/services.ts";
+import { timeOf } from "../../model/time.ts";
+import { type Text, texts } from "../../text.ts";
+import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
+
+type Model = Pick<
+  ClusterModel,
+  "nodes" | "services" | "proxy" | "pods" | "components" | "logs" | "time" | "forwarding"
+>;
+
+const say = texts("service-rules-mismatch", {
+  nothing: {
+    en: "Node {node} has no rules for Services: connections to any ClusterIP leave it untranslated",
+    zh: "节点 {node} 没有任何 Service 规则:访问 ClusterIP 的连接未经转换就离开节点",
+  },
+  notEntered: {
+    en: "On node {node}, packets {from} do not pass the Service rules: the jump to KUBE-SERVICES is missing",
+    zh: "节点 {node} 上{from}的报文不经过 Service 规则:缺少到 KUBE-SERVICES 的跳转",
+  },
+  missing: {
+    en: "Node {node} has no rule for Service {service}, which has {count} ready back {count:end|ends}",
+    zh: "节点 {node} 没有 Service {service} 的规则,而它有 {count} 个就绪的后端",
+  },
+  refused: {
+    en: "Node {node} refuses Service {service} as if it had no back end, while it has {count}",
+    zh: "节点 {node} 把 Service {service} 当作没有后端而拒绝,实际有 {count} 个",
+  },
+  foreign: {
+    en: "A rule on node {node} refuses Service {service}: {rule}",
+    zh: "节点 {node} 上有一条规则拒绝 Service {service}:{rule}",
+  },
+  stale: {
+    en: "Node {node} delivers Service {service} to {extra}, which {count:is none|are none} of its back ends ({expected})",
+    zh: "节点 {node} 把 Service {service} 转发到 {extra},而它不是该 Service 的后端(应为 {expected})",
+  },
+  lacking: {
+    en: "Node {node} does not deliver Service {service} to all of its back ends: {missing} {count:is|are} missing",
+    zh: "节点 {node} 没有把 Service {service} 转发到全部后端:缺少 {missing}",
+  },
+  fromPods: { en: "of Pods", zh: "来自 Pod " },
+  fromNode: { en: "of the node itself", zh: "节点自身" },
+  fromOutside: { en: "from outside", zh: "来自外部" },
+  changing: { en: "its back ends were changing", zh: "其后端正在变化" },
+  restart: {
+    en: "Restart kube-proxy on {node}: it writes all rules anew",
+    zh: "重启 {node} 上的 kube-proxy:它会重写全部规则",
+  },
+  removeRule: { en: "Remove the rule", zh: "删除该规则" },
+  interrupts: { en: "Nothing: the rules stay while kube-proxy restarts", zh: "无中断:kube-proxy 重启期间规则保持不变" },
+  prevent: {
+    en: "Alert on kubeproxy_sync_proxy_rules_last_timestamp_seconds, and probe a NodePort on every node; keep `iptables -F`, iptables-restore and firewall reloads off the nodes",
+    zh: "对 kubeproxy_sync_proxy_rules_last_timestamp_seconds 设置告警,并在每个节点上探测一个 NodePort;避免在节点上执行 `iptables -F`、iptables-restore 或重载防火墙",
+  },
+});
+
+const FROM: Readonly<Record<Vantage, () => Text>> = { pod: say.fromPods, host: say.fromNode, outside: say.fromOutside };
+const SETTLING = 60_000;
+
+/** Endpoints, Pods and rules are read one after the other: what was changing meanwhile differs without fault. */
+function isSettled(port: ServicePort, { services, time }: Model): boolean {
+  const changes = [
+    ...services
+      .slices(port.service)
+      .flatMap(({ metadata }) => [
+        metadata.creationTimestamp,
+        ...(metadata.managedFields ?? []).map((entry) => entry.time),
+      ]),
+    ...services
+      .selected(port.service)
+      .flatMap(({ object }) => [object.metadata.creationTimestamp, object.metadata.deletionTimestamp]),
+    port.service.object.metadata.creationTimestamp,
+  ];
+  const youngest = Math.min(...changes.map((at) => time.age(at) ?? Number.POSITIVE_INFINITY));
+  return youngest > SETTLING;
+}
+
+type Deviation = {
+  readonly port: ServicePort;
+  readonly what: "missing" | "refused" | "foreign" | "stale" | "lacking";
+  readonly vantage: Vantage;
+  readonly title: Text;
+  readonly evidence: readonly Evidence[];
+  /** The back ends that are wrong or missing, where others are right: then only some connections fail. */
+  readonly some: readonly string[];
+};
+
+/** The back ends that a vantage point of a node should be delivered to. */
+function expectedFor(port: ServicePort, node: string, vantage: Vantage, { services }: Model) {
+  const choice = services.expected(port, node);
+  const { internalLocal, externalLocal } = port.service.policy;
+  const isLocal = vantage === "outside" ? externalLocal : internalLocal;
+  return { endpoints: (isLocal ? choice.local : choice.cluster) ?? [], any: choice.any, isLocal };
+}
+
+const list = (items: readonly string[]) => (items.length > 4 ? `${items.slice(0, 3).join(", ")} …` : items.join(", "));
+
+function judge(port: ServicePort, node: string, programmed: Programmed, model: Model): Deviation | undefined {
+  const { vantage, delivered, refusedBy, untouched, evidence } = programmed;
+  const { endpoints, any, isLocal } = expectedFor(port, node, vantage, model);
+  const expected = new Set(endpoints.map(({ address, port: number }) => `${address}:${number}`));
+  const extra = [...delivered].filter((target) => !expected.has(target));
+  const lacking = [...expected].filter((target) => !delivered.has(target));
+  const args = { node, service: port.key };
+  const isPartly = [...delivered].some((target) => expected.has(target));
+  const deviation = (what: Deviation["what"], title: Text, targets: readonly string[] = []): Deviation => ({
+    port,
+    what,
+    vantage,
+    title,
+    evidence,
+    some: isPartly ? targets : [],
+  });
+
+  const foreign = refusedBy.find(({ chain }) => !chain.startsWith("KUBE-"));
+  if (foreign && (expected.size > 0 || !isLocal)) {
+    const rule = model.forwarding.of(node).filter.quote(foreign).quote;
+    return deviation("foreign", say.foreign({ ...args, rule }));
+  }
+  if (expected.size === 0) {
+    // nothing to deliver: being refused, dropped or left alone comes to the same for the client
+    return extra.length > 0 && !any
+      ? deviation("stale", say.stale({ ...args, extra: list(extra), count: extra.length, expected: "–" }))
+      : undefined;
+  }
+  if (delivered.size === 0 && refusedBy.length > 0)
+    return deviation("refused", say.refused({ ...args, count: expected.size }));
+  if (delivered.size === 0 && untouched) return deviation("missing", say.missing({ ...args, count: expected.size }));
+  if (extra.length > 0)
+    return deviation(
+      "stale",
+      say.stale({ ...args, extra: list(extra), count: extra.length, expected: list([...expected]) }),
+      extra,
+    );
+  return lacking.length > 0
+    ? deviation("lacking", say.lacking({ ...args, missing: list(lacking), count: lacking.length }), lacking)
+    : undefined;
+}
+
+/** What kube-proxy says once it knows all Services and has written its rules (client-go shared_informer.go). */
+const SYNCED = /Caches are synced for (service|endpoint slice) config/;
+
+/** kube-proxy of the node was seen at work after the Service had come to be as it is: what differs was lost since. */
+function wasWritten(node: string, port: ServicePort, { components, logs, services }: Model): boolean {
+  const pod = components
+    .withDuty("service-proxy")
+    .flatMap(({ pods }) => pods)
+    .find((candidate) => candidate.node === node);
+  if (!pod?.ready) return false;
+  const synced = Math.max(...logs.said(pod, SYNCED).map(({ entry }) => timeOf(entry.last.at) ?? 0), 0);
+  const changed = [
+    port.service.object.metadata,
+    ...services.slices(port.service).map(({ metadata }) => metadata),
+  ].flatMap(({ creationTimestamp, managedFields }) => [
+    creationTimestamp,
+    ...(managedFields ?? []).map((entry) => entry.time),
+  ]);
+  return synced > 0 && changed.every((at) => (timeOf(at) ?? 0) < synced);
+}
+
+function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model): Iterable<Finding> {
+  const { name } = node;
+  const whole = { name: "service.rules", node: name } as const;
+  const proxies = model.components.withDuty("service-proxy").map(({ ref: self }) => self);
+  const mode = model.proxy.mode(name);
+  if (mode === undefined) return;
+  if (!model.services.whole || !model.services.endpointsWhole) {
+    yield cannotTell(whole, [{ kind: model.services.whole ? "endpointslices" : "services" }]);
+    return;
+  }
+  if (mode === "nftables") {
+    yield cannotTell(whole, [], undefined);
+    return;
+  }
+  const deviations: Deviation[] = [];
+  const judged: ServicePort[] = [];
+  const moving: ServicePort[] = [];
+  for (const port of ports) {
+    const programmed = model.proxy.programmed(port, name);
+    if (!programmed) continue;
+    judged.push(port);
+    const found = programmed.map((one) => judge(port, name, one, model)).filter((deviation) => deviation !== undefined);
+    if (found.length === 0) continue;
+    if (isSettled(port, model)) deviations.push(...found);
+    else moving.push(port);
+  }
+  if (judged.length === 0) {
+    yield cannotTell(whole, [{ kind: mode === "ipvs" ? "ipvs" : "iptables", place: { node: name } }]);
+    return;
+  }
+  for (const port of moving) yield cannotTell({ ...whole, service: port.key }, [], say.changing());
+  if (deviations.length === 0) {
+    yield works(whole, model.proxy.programmed(judged[0]!, name)?.[0]?.evidence ?? []);
+    return;
+  }
+  const common = { repair: node.ref, nodes: [name], strength: "differing" as const };
+  const served = judged.filter((port) => model.services.expected(port, name).any);
+  // what befalls all Services alike is one fault of the node
+  for (const vantage of ["pod", "host", "outside"] as const) {
+    const lost = deviations.filter((deviation) => deviation.vantage === vantage && deviation.what === "missing");
+    const isAll =
+      served.length > 1 &&
+      lost.length === served.filter((port) => vantage !== "outside" || port.nodePort !== undefined).length &&
+      lost.length > 1;
+    if (!isAll) continue;
+    const others = deviations.filter((deviation) => deviation.vantage !== vantage && deviation.what === "missing");
+    const title =
+      others.length >= lost.length
+        ? say.nothing({ node: name })
+        : say.notEntered({ node: name, from: FROM[vantage]() });
+    yield fault({
+      ...common,
+      related: proxies,
+      breaks: [whole],
+      title,
+      evidence: lost.flatMap(({ evidence }) => evidence).slice(0, 3),
+      lost: lost.every(({ port }) => wasWritten(name, port, model)),
+      facts: { case: "all" },
+    });
+    return;
+  }
+  for (const port of judged) {
+    const found = deviations.find((deviation) => deviation.port === port);
+    if (!found) {
+      yield works({ ...whole, service: port.key }, []);
+      continue;
+    }
+    yield fault({
+      ...common,
+      related: [...proxies, port.service.ref],
+      breaks:
+        found.some.length > 0
+          ? found.some.map((target) => ({ ...whole, service: port.key, pod: target }))
+          : [{ ...whole, service: port.key }],
+      title: found.title,
+      evidence: [
+        ...found.evidence,
+        model.services.quote(
+          port.service,
+          `Service ${port.key}: back ends ${list(
+            model.services
+              .endpoints(port)
+              .filter(({ ready }) => ready)
+              .map(({ address, port: number }) => `${address}:${number}`),
+          )}`,
+        ),
+      ],
+      lost: found.what === "foreign" || wasWritten(name, port, model),
+      facts: { case: found.what },
+    });
+  }
+}
+
+/** A node's rules do not deliver a Service to the back ends that it has: missing, stale, or foreign rules. */
+export const serviceRulesMismatch = defineCheck({
+  id: "service-rules-mismatch",
+  reads: ["nodes", "services", "proxy", "pods", "components", "logs", "time", "forwarding"],
+
+  *find(model) {
+    const ports = model.services.all.filter(({ proxied }) => proxied).flatMap((service) => service.ports);
+    for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, ports, model);
+  },
+
+  remedies({ nodes, related, facts }) {
+    const proxy = related.find(({ kind }) => kind === "DaemonSet") ?? ref("DaemonSet", "kube-proxy", "kube-system");
+    const verify = "iptables-save -t nat | grep KUBE-SERVICES";
+    if (facts.case === "foreign") {
+      const steps = nodes.map((node) => ({
+        why: say.removeRule(),
+        change: { run: "iptables-save | grep -n -e DROP -e REJECT   # then iptables -t TABLE -D …", node },
+        undo: { run: "iptables -t TABLE -I …", node },
+        verify,
+      }));
+      return [{ id: "remove-rule", risk: "low", interrupts: say.interrupts(), steps, prevent: [say.prevent()] }];
+    }
+    return [
+      {
+        id: "rewrite-rules",
+        risk: "low",
+        interrupts: say.interrupts(),
+        steps: nodes.map((node) => ({
+          why: say.restart({ node }),
+          change: { do: "restart", component: proxy, node } as const,
+          undo: say.interrupts(),
+          verify,
+        })),
+        prevent: [say.prevent()],
+        errata: ["X18"],
+      },
+    ];
+  },
+
+  manual: {
+    title: { en: "A node's Service rules differ from what the API demands", zh: "节点的 Service 规则与 API 不一致" },
+    page: {
+      en: `For every node and Service netwhy sends the first packet of a connection through the node's rules (iptables) or table (IPVS) and compares where it comes out with the Service's ready back ends: from a Pod, from the node, from outside.
+
+**How it looks.** A Service fails on one node and works on others. *Missing*: the packet leaves untranslated and times out. *Refused as if it had no back end*: the rule "has no endpoints" is older than the endpoints. *Stale*: connections time out or reach a Pod that is another's by now. *Foreign*: somebody's rule refuses it.
+
+**How it comes about.** kube-proxy on the node does not learn (permissions, API server), was removed or is stuck; something flushed or restored rules; an administrator added one. A rule for a ClusterIP in the filter table usually never matches, because the address is translated before.
+
+**When this is not the cause.** If all nodes refuse, the Service has no back end. With externalTrafficPolicy Local, a node without local back end drops on purpose.`,
+      zh: `对每个节点和 Service,netwhy 让一条连接的首个报文走一遍该节点的规则(iptables)或转发表(IPVS),并将结果与 Service 的就绪后端比较:分别从 Pod、节点自身和外部出发。
+
+**现象。** Service 在某个节点上失败而在其他节点正常。*缺失*:报文未经转换离开节点,最终超时。*当作没有后端而拒绝*:“has no endpoints” 规则比后端还旧。*陈旧*:连接超时,或到达已属于别人的 Pod。*外来*:有人添加的规则将其拒绝。
+
+**成因。** 节点上的 kube-proxy 获取不到变化(权限、API Server)、已被移除或卡住;规则被清空或被旧快照覆盖;管理员手工添加规则。filter 表中针对 ClusterIP 的规则通常不会命中,因为地址在此之前已被转换。
+
+**何时不是它。** 若所有节点都拒绝,是 Service 没有后端。externalTrafficPolicy 为 Local 时,没有本地后端的节点会按设计丢弃。`,
+    },
+  },
+});

@@ -1,0 +1,25 @@
+/** A capture with some of its evidence replaced, as if it had been gathered so. */
+import type { Capture, Captured } from "./capture.ts";
+import type { KindId, ValueOf } from "./catalogue.ts";
+import type { Place } from "./kind.ts";
+import type { Observed } from "./observed.ts";
+import { keyOf } from "./path.ts";
+
+export type Replacement = { readonly kind: KindId; readonly place: Place; readonly observed: Observed<unknown> };
+
+export function overlay(capture: Capture, replacements: readonly Replacement[]): Capture {
+  const byKey = new Map(replacements.map((replacement) => [keyOf(replacement.kind, replacement.place), replacement]));
+  return {
+    get<K extends KindId>(kind: K, place: Place = {}) {
+      const replaced = byKey.get(keyOf(kind, place));
+      return replaced ? (replaced.observed as Observed<ValueOf<K>>) : capture.get(kind, place);
+    },
+    all<K extends KindId>(kind: K) {
+      const kept = capture.all(kind).filter(({ place }) => !byKey.has(keyOf(kind, place)));
+      const added = [...byKey.values()].filter((replacement) => replacement.kind === kind);
+      return [...kept, ...added.map(({ place, observed }) => ({ place, observed }) as Captured<ValueOf<K>>)];
+    },
+    size: capture.size,
+    notes: capture.notes,
+  };
+}

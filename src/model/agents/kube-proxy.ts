@@ -1,0 +1,242 @@
+/**
+ * What kube-proxy writes in iptables mode.
+ *
+ * Source: kubernetes pkg/proxy/iptables/proxier.go (syncProxyRules, writeServiceToEndpointRules, iptablesJumpChains) of
+ * 1.28 and later. The text is what iptables-save prints of it, so that it is read as any other.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import type { ServiceEndpoint, ServicePort, Services } from "../services/services.ts";
+
+/** The tables' contents as lines: chains (`:NAME - [0:0]`) and rules (`-A …`). */
+export type TableText = { readonly chains: readonly string[]; readonly rules: readonly string[] };
+export type KubeProxyRules = { readonly nat: TableText; readonly filter: TableText; readonly mangle: TableText };
+
+const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/** The first 16 characters of base32(sha256(input)), by which chains are named (portProtoHash); names are ASCII. */
+export function chainHash(input: string): string {
+  const bytes = sha256(Uint8Array.from(input, (char) => char.charCodeAt(0)));
+  let bits = 0;
+  let value = 0;
+  let out = "";
+  for (const byte of bytes) {
+    value = (value << 8) | byte;
+    bits += 8;
+    while (bits >= 5 && out.length < 16) {
+      bits -= 5;
+      out += BASE32[(value >> bits) & 31];
+    }
+    value &= (1 << bits) - 1;
+  }
+  return out;
+}
+
+const comment = (text: string) => `-m comment --comment "${text}"`;
+
+/** Jumps from the built-in chains (iptablesJumpChains), in the order in which a save shows them. */
+const NAT_JUMPS = [
+  `-A PREROUTING ${comment("kubernetes service portals")} -j KUBE-SERVICES`,
+  `-A OUTPUT ${comment("kubernetes service portals")} -j KUBE-SERVICES`,
+  `-A POSTROUTING ${comment("kubernetes postrouting rules")} -j KUBE-POSTROUTING`,
+];
+const NEW = "-m conntrack --ctstate NEW";
+const FILTER_JUMPS = [
+  `-A INPUT ${NEW} ${comment("kubernetes load balancer firewall")} -j KUBE-PROXY-FIREWALL`,
+  `-A INPUT ${comment("kubernetes health check service ports")} -j KUBE-NODEPORTS`,
+  `-A INPUT ${NEW} ${comment("kubernetes externally-visible service portals")} -j KUBE-EXTERNAL-SERVICES`,
+  "-A INPUT -j KUBE-FIREWALL",
+  `-A FORWARD ${NEW} ${comment("kubernetes load balancer firewall")} -j KUBE-PROXY-FIREWALL`,
+  `-A FORWARD ${comment("kubernetes forwarding rules")} -j KUBE-FORWARD`,
+  `-A FORWARD ${NEW} ${comment("kubernetes service portals")} -j KUBE-SERVICES`,
+  `-A FORWARD ${NEW} ${comment("kubernetes externally-visible service portals")} -j KUBE-EXTERNAL-SERVICES`,
+  `-A OUTPUT ${NEW} ${comment("kubernetes load balancer firewall")} -j KUBE-PROXY-FIREWALL`,
+  `-A OUTPUT ${NEW} ${comment("kubernetes service portals")} -j KUBE-SERVICES`,
+  "-A OUTPUT -j KUBE-FIREWALL",
+];
+const FILTER_FIXED = [
+  `-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 ${comment("block incoming localnet connections")} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP`,
+  "-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP",
+  `-A KUBE-FORWARD ${comment("kubernetes forwarding rules")} -m mark --mark 0x4000/0x4000 -j ACCEPT`,
+  `-A KUBE-FORWARD ${comment("kubernetes forwarding conntrack rule")} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+];
+const NAT_FIXED = [
+  "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000",
+  "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN",
+  "-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0",
+  `-A KUBE-POSTROUTING ${comment("kubernetes service traffic requiring SNAT")} -j MASQUERADE --random-fully`,
+];
+
+type Sink = {
+  readonly natChains: Set<string>;
+  readonly services: string[];
+  readonly nodePorts: string[];
+  readonly nat: string[];
+  readonly filter: string[];
+};
+
+/** `-m statistic` probabilities as the kernel prints them: 31-bit fixed point. */
+function probability(n: number): string {
+  return (Math.round((1 / n) * 0x80000000) / 0x80000000).toFixed(11);
+}
+
+function writeBackends(chain: string, port: ServicePort, endpoints: readonly ServiceEndpoint[], sink: Sink): void {
+  const protocol = port.protocol.toLowerCase();
+  sink.natChains.add(chain);
+  const sepOf = ({ address, port: number }: ServiceEndpoint) =>
+    `KUBE-SEP-${chainHash(`${port.key}${protocol}${address}:${number}`)}`;
+  if (port.service.object.spec.sessionAffinity === "ClientIP") {
+    for (const endpoint of endpoints) {
+      const sep = sepOf(endpoint);
+      sink.nat.push(
+        `-A ${chain} ${comment(`${port.key} -> ${endpoint.address}:${endpoint.port}`)} -m recent --rcheck --seconds 10800 --reap --name ${sep} --mask 255.255.255.255 --rsource -j ${sep}`,
+      );
+    }
+  }
+  for (const [index, endpoint] of endpoints.entries()) {
+    const sep = sepOf(endpoint);
+    const rest = endpoints.length - index;
+    const random = rest > 1 ? ` -m statistic --mode random --probability ${probability(rest)}` : "";
+    sink.nat.push(`-A ${chain} ${comment(`${port.key} -> ${endpoint.address}:${endpoint.port}`)}${random} -j ${sep}`);
+    if (sink.natChains.has(sep)) continue;
+    sink.natChains.add(sep);
+    const affinity =
+      port.service.object.spec.sessionAffinity === "ClientIP"
+        ? ` -m recent --set --name ${sep} --mask 255.255.255.255 --rsource`
+        : "";
+    sink.nat.push(`-A ${sep} -s ${endpoint.address}/32 ${comment(port.key)} -j KUBE-MARK-MASQ`);
+    sink.nat.push(
+      `-A ${sep} -p ${protocol} ${comment(port.key)}${affinity} -m ${protocol} -j DNAT --to-destination ${endpoint.address}:${endpoint.port}`,
+    );
+  }
+}
+
+function writePort(
+  port: ServicePort,
+  node: string,
+  services: Services,
+  clusterRange: string | undefined,
+  sink: Sink,
+): void {
+  const { policy, clusterIps, externalIps, loadBalancerIps } = port.service;
+  const protocol = port.protocol.toLowerCase();
+  const hash = chainHash(`${port.key}${protocol}`);
+  const { cluster = [], local = [], any } = services.expected(port, node);
+  const match = `-m ${protocol} --dport ${port.port}`;
+  const internal = policy.internalLocal ? local : cluster;
+  const ipv4 = (addresses: readonly string[]) => addresses.filter((address) => !address.includes(":"));
+
+  for (const address of ipv4(clusterIps)) {
+    const head = `-d ${address}/32 -p ${protocol}`;
+    if (!any)
+      sink.filter.push(
+        `-A KUBE-SERVICES ${head} ${comment(`${port.key} has no endpoints`)} ${match} -j REJECT --reject-with icmp-port-unreachable`,
+      );
+    else if (internal.length === 0)
+      sink.filter.push(`-A KUBE-SERVICES ${head} ${comment(`${port.key} has no local endpoints`)} ${match} -j DROP`);
+    else
+      sink.services.push(
+        `-A KUBE-SERVICES ${head} ${comment(`${port.key} cluster IP`)} ${match} -j KUBE-SV${policy.internalLocal ? "L" : "C"}-${hash}`,
+      );
+  }
+  const external = [
+    ...ipv4(externalIps).map((address) => ({ head: `-d ${address}/32 -p ${protocol}`, match, what: "external IP" })),
+    ...ipv4(loadBalancerIps).map((address) => ({
+      head: `-d ${address}/32 -p ${protocol}`,
+      match,
+      what: "loadbalancer IP",
+    })),
+  ];
+  for (const { head, match: ports, what } of external) {
+    if (any)
+      sink.services.push(`-A KUBE-SERVICES ${head} ${comment(`${port.key} ${what}`)} ${ports} -j KUBE-EXT-${hash}`);
+    else
+      sink.filter.push(
+        `-A KUBE-EXTERNAL-SERVICES ${head} ${comment(`${port.key} has no endpoints`)} ${ports} -j REJECT --reject-with icmp-port-unreachable`,
+      );
+  }
+  if (port.nodePort !== undefined) {
+    const nodePort = `-m ${protocol} --dport ${port.nodePort}`;
+    if (any)
+      sink.nodePorts.push(`-A KUBE-NODEPORTS -p ${protocol} ${comment(port.key)} ${nodePort} -j KUBE-EXT-${hash}`);
+    const fate = any ? "DROP" : "REJECT --reject-with icmp-port-unreachable";
+    const why = any ? "has no local endpoints" : "has no endpoints";
+    if (!any || (policy.externalLocal && local.length === 0)) {
+      sink.filter.push(
+        `-A KUBE-EXTERNAL-SERVICES -p ${protocol} ${comment(`${port.key} ${why}`)} -m addrtype --dst-type LOCAL ${nodePort} -j ${fate}`,
+      );
+    }
+  }
+  if (!any) return;
+  if (cluster.length > 0 && (!policy.internalLocal || policy.external)) {
+    const chain = `KUBE-SVC-${hash}`;
+    for (const address of ipv4(clusterIps)) {
+      if (clusterRange && !policy.internalLocal)
+        sink.nat.push(
+          `-A ${chain} ! -s ${clusterRange} -d ${address}/32 -p ${protocol} ${comment(`${port.key} cluster IP`)} ${match} -j KUBE-MARK-MASQ`,
+        );
+    }
+    writeBackends(chain, port, cluster, sink);
+  }
+  if (local.length > 0) writeBackends(`KUBE-SVL-${hash}`, port, local, sink);
+  if (port.service.policy.external) writeExternal(port, hash, local.length > 0, clusterRange, sink);
+}
+
+function writeExternal(
+  port: ServicePort,
+  hash: string,
+  hasLocal: boolean,
+  clusterRange: string | undefined,
+  sink: Sink,
+): void {
+  const chain = `KUBE-EXT-${hash}`;
+  sink.natChains.add(chain);
+  if (!port.service.policy.externalLocal) {
+    sink.nat.push(
+      `-A ${chain} ${comment(`masquerade traffic for ${port.key} external destinations`)} -j KUBE-MARK-MASQ`,
+    );
+    sink.nat.push(`-A ${chain} -j KUBE-SVC-${hash}`);
+    return;
+  }
+  if (clusterRange)
+    sink.nat.push(
+      `-A ${chain} -s ${clusterRange} ${comment(`pod traffic for ${port.key} external destinations`)} -j KUBE-SVC-${hash}`,
+    );
+  sink.nat.push(
+    `-A ${chain} ${comment(`masquerade LOCAL traffic for ${port.key} external destinations`)} -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ`,
+  );
+  sink.nat.push(
+    `-A ${chain} ${comment(`route LOCAL traffic for ${port.key} external destinations`)} -m addrtype --src-type LOCAL -j KUBE-SVC-${hash}`,
+  );
+  if (hasLocal) sink.nat.push(`-A ${chain} -j KUBE-SVL-${hash}`);
+}
+
+/**
+ * @param clusterRange the range of Pod addresses (clusterCIDR); without it nothing is masqueraded as coming from outside
+ */
+export function kubeProxyRules(services: Services, node: string, clusterRange: string | undefined): KubeProxyRules {
+  const sink: Sink = { natChains: new Set(), services: [], nodePorts: [], nat: [], filter: [] };
+  for (const service of services.all) {
+    if (service.proxied) for (const port of service.ports) writePort(port, node, services, clusterRange, sink);
+  }
+  const nodePortsJump = `-A KUBE-SERVICES ${comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")} -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS`;
+  const fixedChains = ["KUBE-MARK-MASQ", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-PROXY-CANARY", "KUBE-SERVICES"];
+  return {
+    nat: {
+      chains: [...fixedChains, ...[...sink.natChains].sort()],
+      rules: [...NAT_JUMPS, ...NAT_FIXED, ...sink.nodePorts, ...sink.nat, ...sink.services, nodePortsJump],
+    },
+    filter: {
+      chains: [
+        "KUBE-EXTERNAL-SERVICES",
+        "KUBE-FIREWALL",
+        "KUBE-FORWARD",
+        "KUBE-NODEPORTS",
+        "KUBE-PROXY-CANARY",
+        "KUBE-PROXY-FIREWALL",
+        "KUBE-SERVICES",
+      ],
+      rules: [...FILTER_JUMPS, ...FILTER_FIXED, ...sink.filter],
+    },
+    mangle: { chains: ["KUBE-PROXY-CANARY"], rules: [] },
+  };
+}

@@ -1,0 +1,197 @@
+/**
+ * The Pods that workload controllers make, and how a component's Pod shows after a restart.
+ *
+ * Pods are made as the controllers would (pkg/controller/{deployment,daemon,statefulset}), placed on the nodes in turn,
+ * with the first free address of their node's range, and are ready unless something says otherwise.
+ */
+import { formatIp, nthAddress } from "../../net/ip.ts";
+import type { CorefileError } from "../../parse/corefile.ts";
+import type { LogDigest } from "../../parse/log-digest.ts";
+import { logDigestReader } from "../../parse/log-digest.ts";
+import type { Pod, Workload } from "../../parse/objects.ts";
+import type { Component } from "../components/components.ts";
+import type { ModelParts } from "../model.ts";
+import { daemonPodBelongs, type NodeView } from "../nodes.ts";
+import type { PodView } from "../pods.ts";
+import type { Ref } from "../ref.ts";
+
+type Owner = Ref & { readonly namespace: string };
+
+const START = "2026-11-21T02:00:00Z";
+
+/** Where Pods of a workload go: every node that a DaemonSet selects, else nodes without NoSchedule taints in turn. */
+function placesFor(owner: Owner, workload: Workload, nodes: readonly NodeView[]): string[] {
+  const usable = nodes.filter(({ object }) => object !== undefined);
+  if (owner.kind === "DaemonSet") {
+    return usable
+      .filter(({ object }) => daemonPodBelongs(workload.spec.template.spec, object!))
+      .map(({ name }) => name);
+  }
+  const open = usable.filter(
+    ({ object }) => !(object!.spec?.taints ?? []).some(({ effect }) => effect === "NoSchedule"),
+  );
+  const targets = open.length > 0 ? open : usable;
+  return Array.from(
+    { length: targets.length === 0 ? 0 : (workload.spec.replicas ?? 1) },
+    (_, i) => targets[i % targets.length]!.name,
+  );
+}
+
+/** The pods that a workload has too few or too many of. */
+export function podsOfWorkload(owner: Owner, workload: Workload, model: ModelParts): { add: Pod[]; remove: Pod[] } {
+  const current = model.pods.ownedBy(owner).filter(({ finished }) => !finished);
+  const template = workload.spec.template;
+  const places = placesFor(owner, workload, model.nodes.all);
+  const isCurrent = ({ labels }: PodView) =>
+    Object.entries(template.metadata?.labels ?? {}).every(([key, value]) => labels[key] === value);
+  const keep: PodView[] = [];
+  const open = [...places];
+  for (const pod of current) {
+    const at = open.indexOf(pod.node ?? "");
+    if (at < 0 || !isCurrent(pod)) continue;
+    open.splice(at, 1);
+    keep.push(pod);
+  }
+  const used = new Set(model.pods.all.flatMap(({ addresses }) => addresses));
+  const add = open.map((node, index) => podOf(owner, workload, node, keep.length + index, model, used));
+  return { add, remove: current.filter((pod) => !keep.includes(pod)).map(({ object }) => object) };
+}
+
+function freeAddress(node: NodeView | undefined, used: Set<string>): string | undefined {
+  const range = node?.podRanges[0];
+  if (!range) return undefined;
+  for (let n = 2; n < 2 ** Math.min(32 - range.length, 16) - 1; n++) {
+    const address = formatIp(nthAddress(range, n));
+    if (used.has(address)) continue;
+    used.add(address);
+    return address;
+  }
+  return undefined;
+}
+
+function podOf(
+  owner: Owner,
+  workload: Workload,
+  node: string,
+  index: number,
+  model: ModelParts,
+  used: Set<string>,
+): Pod {
+  const { template } = workload.spec;
+  const view = model.nodes.get(node);
+  const hostNetwork = template.spec.hostNetwork === true;
+  const address = hostNetwork ? view?.addresses[0] : freeAddress(view, used);
+  const suffix =
+    owner.kind === "StatefulSet"
+      ? String(index)
+      : owner.kind === "DaemonSet"
+        ? node
+        : `7d9f8c6b5-${index.toString(36).padStart(5, "a")}`;
+  const parent =
+    owner.kind === "Deployment"
+      ? { kind: "ReplicaSet", name: `${owner.name}-7d9f8c6b5` }
+      : { kind: owner.kind, name: owner.name };
+  return {
+    metadata: {
+      name: `${owner.name}-${suffix}`,
+      namespace: owner.namespace,
+      labels: template.metadata?.labels ?? {},
+      creationTimestamp: START,
+      ownerReferences: [{ ...parent, controller: true }],
+    },
+    spec: { ...template.spec, nodeName: node },
+    status: {
+      phase: "Running",
+      podIP: address ?? null,
+      podIPs: address === undefined ? [] : [{ ip: address }],
+      startTime: START,
+      conditions: [{ type: "Ready", status: "True", lastTransitionTime: START }],
+      containerStatuses: template.spec.containers.map(({ name, image }) => ({
+        name,
+        image: image ?? null,
+        ready: true,
+        restartCount: 0,
+        state: { running: { startedAt: START } },
+      })),
+    },
+  };
+}
+
+export type Trouble = "forbidden" | "corefile";
+
+type Restarted = {
+  readonly pod: Pod;
+  readonly place: { namespace: string; pod: string; container: string };
+  readonly log: LogDigest;
+};
+
+/** Components that end without permission; the others run on and wait (flannel main.go; kube-proxy, CoreDNS retry). */
+const EXITS = new Set(["flannel", "calico-node", "cilium", "cilium-operator", "kube-router", "kindnet"]);
+
+/** A component's Pod after it was restarted: at work, crash-looping, or waiting for what it may not have. */
+export function restarted(
+  view: PodView,
+  component: Component,
+  trouble: Trouble | undefined,
+  error: CorefileError | undefined,
+): Restarted {
+  const container = view.object.spec.containers[0]!.name;
+  const crashes = trouble === "corefile" || (trouble === "forbidden" && EXITS.has(component.definition.id));
+  const waits = trouble === "forbidden" && component.definition.duties.includes("cluster-dns");
+  const ready = !crashes && !waits;
+  const state = crashes
+    ? { waiting: { reason: "CrashLoopBackOff", message: "back-off restarting failed container" } }
+    : { running: { startedAt: START } };
+  const pod: Pod = {
+    ...view.object,
+    status: {
+      ...view.object.status,
+      conditions: [{ type: "Ready", status: ready ? "True" : "False", lastTransitionTime: START }],
+      containerStatuses: (view.object.status?.containerStatuses ?? []).map((status) =>
+        status.name === container
+          ? {
+              ...status,
+              ready,
+              restartCount: crashes ? status.restartCount + 5 : status.restartCount,
+              state,
+              ...(crashes && { lastState: { terminated: { exitCode: 1, reason: "Error", finishedAt: NOW } } }),
+            }
+          : { ...status, ready: true },
+      ),
+    },
+  };
+  return {
+    pod,
+    place: { namespace: view.namespace, pod: view.name, container },
+    log: logOf(component, trouble, error),
+  };
+}
+
+const NOW = "2026-11-21T03:00:00Z";
+
+function logOf(
+  { account, definition }: Component,
+  trouble: Trouble | undefined,
+  error: CorefileError | undefined,
+): LogDigest {
+  const reader = logDigestReader();
+  const user = `system:serviceaccount:${account?.namespace}:${account?.name}`;
+  const want = definition.permissions[0]?.wants[0];
+  const resource = want && "resource" in want ? want.resource : "nodes";
+  const lines =
+    trouble === "forbidden"
+      ? [
+          `E failed to list: ${resource} is forbidden: User "${user}" cannot list resource "${resource}" in API group "" at the cluster scope`,
+        ]
+      : trouble === "corefile"
+        ? [`/etc/coredns/Corefile:${error?.line} - Error during parsing: Unknown directive '${error?.word}'`]
+        : [STARTED[definition.id] ?? "started"];
+  for (const line of lines) reader.write(`${NOW} ${line}\n`);
+  return reader.end().value;
+}
+
+const STARTED: Readonly<Record<string, string>> = {
+  flannel: "I1121 02:00:01.000000       1 kube.go:146] Node controller sync successful",
+  "kube-proxy": "I1121 02:00:01.000000       1 shared_informer.go:320] Caches are synced for service config",
+  coredns: "[INFO] plugin/ready: ready",
+};

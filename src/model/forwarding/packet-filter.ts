@@ -1,0 +1,99 @@
+/**
+ * What a node's packet filter does with packets: its iptables of both back ends, with the node's own addresses and sets.
+ */
+import { known } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import { type Ip, parseIp } from "../../net/ip.ts";
+import { printIptablesRule } from "../../parse/iptables-print.ts";
+import { addressesOf } from "../netfilter/addresses.ts";
+import type { Context } from "../netfilter/condition.ts";
+import type { Outcome } from "../netfilter/evaluate.ts";
+import { hook } from "../netfilter/hooks.ts";
+import type { Packet } from "../netfilter/packet.ts";
+import { type Hook, iptablesRulesets, type Ruleset } from "../netfilter/ruleset.ts";
+import type { Step } from "../netfilter/when.ts";
+import type { NodePlane } from "./plane.ts";
+
+export interface PacketFilter {
+  /** Whether the rules were seen, and completely. */
+  readonly state: "whole" | "partial" | "unknown";
+  at(name: Hook, packet: Packet): readonly Outcome[];
+  /** Takes a packet through several hooks, each with what the one before made of it; all ends. */
+  through(names: readonly Hook[], packet: Packet): readonly Outcome[];
+  quote(step: Step): Evidence;
+}
+
+export type Flow = {
+  readonly protocol: "tcp" | "udp";
+  readonly source: Ip;
+  readonly destination: Ip;
+  readonly port: number;
+  /** Missing: the node itself sends it. */
+  readonly inDevice?: string;
+  readonly outDevice?: string;
+};
+
+/** The first packet of a connection. */
+export function firstPacket({ protocol, source, destination, port, inDevice, outDevice }: Flow): Packet {
+  return {
+    family: destination.family,
+    protocol,
+    source,
+    destination,
+    sourcePort: 40000,
+    destinationPort: port,
+    mark: 0,
+    ctState: "new",
+    ...(inDevice !== undefined && { inDevice }),
+    ...(outDevice !== undefined && { outDevice }),
+  };
+}
+
+function contextOf(plane: NodePlane): Context {
+  const links = known(plane.links);
+  const addresses = links?.flatMap(({ name, addresses: list }) =>
+    list.flatMap(({ local, prefixLength }) => {
+      const ip = parseIp(local);
+      return ip ? [{ ip, length: prefixLength, device: name }] : [];
+    }),
+  );
+  const ipsets = known(plane.ipsets);
+  return {
+    addresses: addresses ? addressesOf(addresses) : "unknown",
+    ipsets: ipsets ? new Map(ipsets.map((set) => [set.name, set])) : "unknown",
+  };
+}
+
+export function packetFilterOf(plane: NodePlane): PacketFilter {
+  const { iptables, iptablesLegacy } = plane;
+  const rulesets: Ruleset[] = [iptables, iptablesLegacy].flatMap((observed) => {
+    const save = known(observed);
+    return save ? iptablesRulesets(save, 4) : [];
+  });
+  const context = contextOf(plane);
+  const at = (name: Hook, packet: Packet) => hook(rulesets, name, packet, context);
+  return {
+    state: iptables.state !== "present" ? "unknown" : iptables.gaps.length > 0 ? "partial" : "whole",
+    at,
+    through(names, packet) {
+      const [first, ...rest] = names;
+      if (first === undefined) return [];
+      const ends = at(first, packet);
+      if (rest.length === 0) return ends;
+      return ends.flatMap((end) => {
+        if (end.verdict.is !== "accept") return [end];
+        return this.through(rest, end.packet).map((later) => ({
+          ...later,
+          certainty: end.certainty === "certain" ? later.certainty : ("depends" as const),
+          reasons: [...end.reasons, ...later.reasons],
+        }));
+      });
+    },
+    quote(step) {
+      const isLegacy = step.ruleset.endsWith("legacy") && iptablesLegacy.state === "present";
+      const origin = { ...(isLegacy ? iptablesLegacy : iptables).origin, line: step.line };
+      const words = step.rule ? printIptablesRule(step.chain, step.rule) : `:${step.chain} policy`;
+      return quoteOf(origin, `${step.table}: ${words}`);
+    },
+  };
+}

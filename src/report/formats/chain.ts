@@ -1,0 +1,28 @@
+/** The chain under a cause, made short enough to be read: the worst symptoms in full, the others summed up. */
+import type { Effect } from "../report.ts";
+
+export type Link = {
+  readonly effect: Effect;
+  readonly links: readonly Link[];
+  /** Symptoms beside `links` that are only counted and named. */
+  readonly rest: readonly Effect[];
+};
+
+const RANK = { broken: 0, impaired: 1, predicted: 2 } as const;
+
+/** What users see first: wholly broken before partly, then by the number of tests that failed. */
+function byWeight(a: Effect, b: Effect): number {
+  return RANK[a.state] - RANK[b.state] || (b.of?.[0] ?? 0) - (a.of?.[0] ?? 0);
+}
+
+/**
+ * @param most symptoms (links that lead to nothing further) to keep under one parent; links that lead on are all kept
+ */
+export function condensed(effects: readonly Effect[], most: number): { links: Link[]; rest: Effect[] } {
+  const leading = effects.filter(({ causes }) => causes.length > 0);
+  const symptoms = effects.filter(({ causes }) => causes.length === 0).sort(byWeight);
+  // a rest of one takes the line that it would save
+  const kept = symptoms.length <= most + 1 ? symptoms : symptoms.slice(0, most);
+  const linkOf = (effect: Effect): Link => ({ effect, ...condensed(effect.causes, most) });
+  return { links: [...leading, ...kept].map(linkOf), rest: symptoms.slice(kept.length) };
+}

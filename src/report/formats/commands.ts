@@ -1,0 +1,169 @@
+/** A change, and any other command of a report, as what a person types: exactly, and safe to paste into a shell. */
+import { COLLECTION_STYLE, type Document, dump, SCALAR_STYLE, visit } from "js-yaml";
+import type { Cause, Report } from "../report.ts";
+
+export type Command = {
+  /** One line, or several: a here-document is pasted as it stands, from its first column. */
+  readonly run: string;
+  /** The node to run it on; without one it runs wherever kubectl does. */
+  readonly node?: string;
+};
+
+type Step = Cause["remedies"][number]["steps"][number];
+type StepChange = Step["change"];
+type Change = Exclude<StepChange, { run: string }>;
+type Ref = Report["rootCauses"][number]["object"];
+
+/** Quotes a word for a POSIX shell, if it needs it: names in a bundle are whatever a stranger wrote. */
+export function shellWord(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** As kubectl takes it: `clusterrole/flannel`, `-n shop service/backend`; with the group where the kind is not enough. */
+function kubectlName({ kind, namespace, name, apiGroup }: Ref): string {
+  const group = apiGroup && !BUILT_IN_KINDS.has(kind) ? `.${apiGroup}` : "";
+  const words = shellWord(`${kind.toLowerCase()}${group}/${name}`);
+  return namespace === undefined ? words : `-n ${shellWord(namespace)} ${words}`;
+}
+
+/** Kinds whose bare name kubectl resolves to the one that is meant, whatever CRDs are installed. */
+const BUILT_IN_KINDS = new Set([
+  ...["Pod", "Service", "Node", "Namespace", "ConfigMap", "ServiceAccount", "Deployment", "DaemonSet", "StatefulSet"],
+  ...["ReplicaSet", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
+]);
+
+/** Lists of words on one line, texts of several lines as texts: as people write manifests. */
+function asPeopleWrite(documents: Document[]): void {
+  visit(documents, (node) => {
+    if (node.kind === "sequence" && node.items.every(({ kind }) => kind === "scalar")) node.style = COLLECTION_STYLE.FLOW;
+    if (node.kind === "scalar" && node.value.includes("\n")) node.style = SCALAR_STYLE.LITERAL_BLOCK;
+  });
+}
+
+/** The object as YAML; strings are quoted, so that no reader of YAML takes `on` or `1e3` for something else. */
+export function manifestYaml(object: Readonly<Record<string, unknown>>): string {
+  const style = { forceQuotes: true, quoteStyle: "double", seqNoIndent: true, lineWidth: -1, noRefs: true } as const;
+  return dump(object, { ...style, transform: asPeopleWrite }).trimEnd();
+}
+
+function applied(object: Readonly<Record<string, unknown>>): string {
+  const yaml = manifestYaml(object);
+  const lines = new Set(yaml.split("\n"));
+  let end = "EOF";
+  while (lines.has(end)) end += "_";
+  return `kubectl apply -f - <<'${end}'\n${yaml}\n${end}`;
+}
+
+/** Pods of a workload on one node: the workload's name, then what its controller appends. */
+const POD_SUFFIX: Readonly<Record<string, string>> = {
+  DaemonSet: "-[a-z0-9]{5}",
+  Deployment: "-[a-z0-9]+-[a-z0-9]{5}",
+  StatefulSet: "-[0-9]+",
+  ReplicaSet: "-[a-z0-9]{5}",
+};
+
+function restarted(component: Ref, node: string | undefined): string {
+  const { kind, name, namespace = "default" } = component;
+  if (kind === "Pod") return `kubectl delete ${kubectlName(component)}`;
+  if (node === undefined) return `kubectl rollout restart ${kubectlName(component)}`;
+  const pods = shellWord(`^pod/${name.replace(/[.\\+*?[\](){}^$|]/g, "\\$&")}${POD_SUFFIX[kind] ?? "-.*"}$`);
+  const where = `-n ${shellWord(namespace)}`;
+  const field = shellWord(`spec.nodeName=${node}`);
+  return `kubectl get pods ${where} --field-selector ${field} -o name | grep -E ${pods} | xargs kubectl delete ${where}`;
+}
+
+function changed(change: Change): Command {
+  switch (change.do) {
+    case "apply":
+      return { run: applied(change.object) };
+    case "patch": {
+      const patch = shellWord(JSON.stringify(change.patch));
+      return { run: `kubectl patch ${kubectlName(change.target)} --type=merge -p ${patch}` };
+    }
+    case "delete":
+      return { run: `kubectl delete ${kubectlName(change.target)}` };
+    case "scale":
+      return { run: `kubectl scale ${kubectlName(change.target)} --replicas=${change.replicas}` };
+    case "restart":
+      return { run: restarted(change.component, change.node) };
+    case "sysctl": {
+      const { node, key, value } = change;
+      const file = shellWord(`/etc/sysctl.d/99-${key.replaceAll("/", ".")}.conf`);
+      return { node, run: `sysctl -w ${shellWord(`${key}=${value}`)} && echo ${shellWord(`${key} = ${value}`)} > ${file}` };
+    }
+  }
+}
+
+/** What a person types to make a change. */
+export function commandOf(change: StepChange): Command {
+  if (!("run" in change)) return changed(change as Change);
+  const { run, node } = change as { run: string; node?: string | undefined };
+  return node === undefined ? { run } : { run, node };
+}
+
+/** Where a step happens: commands that are not kubectl's and show its effect run there too. */
+function nodeOf(change: StepChange): string | undefined {
+  return "node" in change && typeof change.node === "string" ? change.node : undefined;
+}
+
+const RUNS_ANYWHERE = /^(kubectl|netwhy|helm)\b/;
+
+/** The command that shows that a step worked. */
+export function verifyOf({ change, verify }: Step): Command {
+  const node = nodeOf(change);
+  return node === undefined || RUNS_ANYWHERE.test(verify) ? { run: verify } : { run: verify, node };
+}
+
+/** A command that the report words as `on <node>: <command>`. */
+export function wordedCommand(words: string): Command {
+  const match = /^on ([^\s:]+): (.*)$/s.exec(words);
+  return match ? { node: match[1]!, run: match[2]! } : { run: words };
+}
+
+/**
+ * Breaks a long command at spaces between its words, the shell's way: ` \` at the end of the line.
+ *
+ * @returns lines, most of them within `width`: what is inside quotes or a substitution is never broken
+ */
+export function brokenCommand(run: string, width: number): string[] {
+  if (run.includes("\n") || run.length <= width) return run.split("\n");
+  const lines: string[] = [];
+  let current = "";
+  for (const word of shellWords(run)) {
+    if (current !== "" && current.length + 1 + word.length > width - 2) {
+      lines.push(`${current} \\`);
+      current = `  ${word}`;
+    } else {
+      current = current === "" ? word : `${current} ${word}`;
+    }
+  }
+  lines.push(current);
+  return lines;
+}
+
+/** The words of a command line, with their quotes; a `$( … )` is one word. */
+function shellWords(run: string): string[] {
+  const words: string[] = [];
+  let word = "";
+  let quote: string | undefined;
+  let depth = 0;
+  for (let index = 0; index < run.length; index++) {
+    const char = run[index]!;
+    if (char === "\\" && quote !== "'") {
+      word += char + (run[++index] ?? "");
+      continue;
+    }
+    if (quote) quote = char === quote ? undefined : quote;
+    else if (char === "'" || char === '"') quote = char;
+    else if (char === "(" ) depth++;
+    else if (char === ")") depth--;
+    if (char === " " && !quote && depth <= 0) {
+      if (word !== "") words.push(word);
+      word = "";
+    } else {
+      word += char;
+    }
+  }
+  if (word !== "") words.push(word);
+  return words;
+}
