@@ -2,17 +2,23 @@
  * Trouble with the run itself (no such bundle, wrong usage), as opposed to trouble in the cluster, which is data.
  * Thrown where it is known, printed once, in cli/.
  */
+import { type Text, verbatim } from "./text.ts";
+
 export type DiagnosisErrorCode = "usage" | "no-evidence" | "unreadable-evidence" | "unknown-name";
 
 export class DiagnosisError extends Error {
   readonly code: DiagnosisErrorCode;
+  /** What happened, to what. */
+  readonly says: Text;
   /** What to try. */
-  readonly hint: string;
+  readonly hint: Text;
 
-  constructor(code: DiagnosisErrorCode, message: string, hint: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+  constructor(code: DiagnosisErrorCode, says: Text | string, hint: Text | string, cause?: unknown) {
+    const words = typeof says === "string" ? verbatim(says) : says;
+    super(words.en, cause === undefined ? undefined : { cause });
     this.name = "DiagnosisError";
     this.code = code;
-    this.hint = hint;
+    this.says = words;
+    this.hint = typeof hint === "string" ? verbatim(hint) : hint;
   }
 }

@@ -17,6 +17,7 @@ import {
   capabilitySet,
   denialOf,
   type Effect,
+  namedIn,
   provenBy,
   type Reasoner,
   reasonerOf,
@@ -53,6 +54,8 @@ export type Explanation = {
   readonly roots: readonly ExplainedRoot[];
   readonly unexplained: readonly Observation[];
   readonly meant: readonly MeantDenial[];
+  /** State that differs from what is expected of it, while tests show that it works: the expectation is in doubt. */
+  readonly contradicted: readonly ExplainedRoot[];
   readonly warnings: readonly Warning[];
   readonly history: readonly Past[];
   readonly blindSpots: readonly BlindSpot[];
@@ -84,6 +87,7 @@ export function explain(outcomes: readonly Outcome[], model: Parts): Explanation
   const proven = successes.flatMap(({ need }) => provenBy(need));
   const working = capabilitySet([...seenWorking, ...proven].filter((capability) => !broken.holds(capability)));
   const reasoner = reasonerOf(needs, working);
+  const exercised = capabilitySet(successes.flatMap(({ need }) => namedIn(need)));
 
   const { kept, ruledOut } = refute(found, successes, needs);
   const first = rootsOf(kept, needs, reasoner);
@@ -99,9 +103,11 @@ export function explain(outcomes: readonly Outcome[], model: Parts): Explanation
   const roots = inferred.length === 0 ? first : rootsOf([...kept, ...inferred], needs, reasoner);
 
   const cannotTell = ofKind(outcomes, "cannot-tell").filter(({ capability }) => !working.holds(capability));
-  const explained = roots
+  const all = roots
     .map((root) => explainRoot(root, observations.failed, successes, reasoner, cannotTell, model))
     .sort(byRank);
+  const contradicted = all.filter(isContradicted);
+  const explained = all.filter((root) => !isContradicted(root));
   const isOwned = (failure: Observation) =>
     explained.some(({ owned }) => owned.some(({ observation }) => observation === failure));
   const meant = meantDenials(
@@ -115,12 +121,19 @@ export function explain(outcomes: readonly Outcome[], model: Parts): Explanation
     })),
     unexplained: failures.filter((failure) => !isOwned(failure) && !meantOnes.has(failure)),
     meant,
+    contradicted,
     warnings: ofKind(outcomes, "warning"),
     history: ofKind(outcomes, "past"),
-    blindSpots: blindSpotsOf(cannotTell, explained, broken),
+    blindSpots: [...blindSpotsOf(cannotTell, explained, broken, exercised), ...unmappedSpot(observations.unmapped.length)],
     ruledOut,
   };
 }
+
+/** What only differs, harms nothing that was tested, and would have made tests fail that succeeded. */
+const isContradicted = ({ faults, owned, refutedBy }: ExplainedRoot): boolean =>
+  faults.every(({ strength }) => strength === "differing") &&
+  owned.every(({ observation }) => observation.how === "heard") &&
+  refutedBy.length > 0;
 
 const mustFail = (roots: readonly ExplainedRoot[], failure: Observation) =>
   roots.some(({ owned }) => owned.some(({ observation, effect }) => observation === failure && effect === "must"));
@@ -229,11 +242,18 @@ function denyingPolicies({ need }: Observation): readonly PolicyView[] {
   return [...found];
 }
 
+/** Tests that failed towards addresses of which nothing tells what they are. */
+function unmappedSpot(count: number): BlindSpot[] {
+  const missing = (["pods", "services", "nodes"] as const).map((kind) => ({ kind }));
+  return count === 0 ? [] : [{ missing, capabilities: [], roots: [], matters: true }];
+}
+
 /** One blind spot for everything that one kind of evidence would have told. */
 function blindSpotsOf(
   cannotTell: readonly CannotTell[],
   roots: readonly ExplainedRoot[],
   broken: CapabilitySet,
+  exercised: CapabilitySet,
 ): BlindSpot[] {
   const groups = new Map<
     string,
@@ -254,7 +274,8 @@ function blindSpotsOf(
     groups.set(key, group);
     for (const piece of missing) group.missing.set(JSON.stringify(piece), piece);
     group.capabilities.set(capabilityId(capability), capability);
-    group.matters ||= !ONLY_FOLLOWS.has(capability.name);
+    // what tests passed through was seen to work at least for them
+    group.matters ||= !ONLY_FOLLOWS.has(capability.name) && !exercised.holds(capability) && !exercised.touches(capability);
   }
   return [...groups.values()].map(({ missing, because, capabilities, matters }) => {
     const names = [...capabilities.values()];

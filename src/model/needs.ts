@@ -99,8 +99,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       : { address: nodes.get(client.node)?.addresses[0] ?? "", node: client.node };
 
   const attach = (pod: PodView): Need | undefined =>
-    pod.node === undefined || pod.hostNetwork ? undefined : attached(pod.node, pod.key);
-  const attached = (node: string, pod: string): Need => now({ name: "pod.attach", node, pod });
+    pod.node === undefined || pod.hostNetwork ? undefined : attachedTo(pod.node, pod.key);
+  const attachedTo = (node: string, pod: string): Need => now({ name: "pod.attach", node, pod });
 
   const forwards = ({ node, marked }: Client, peer?: string): Need => {
     const need = now({ name: "node.forward", node, ...(peer !== undefined && { peer }) });
@@ -129,7 +129,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       now({ name: "node.up", node: client.node }),
       now({ name: "node.track", node: client.node }),
       ...(client.node === node ? [] : [now({ name: "node.up", node }), now({ name: "node.track", node })]),
-      client.network === "pod" && client.podKey !== undefined ? attached(client.node, client.podKey) : undefined,
+      client.network === "pod" && client.podKey !== undefined ? attachedTo(client.node, client.podKey) : undefined,
     );
 
   function reachPodRange(client: Client, node: string): Need {
@@ -141,9 +141,12 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     if (pod.hostNetwork) return reachNode(client, node);
     // to itself a Pod sends without leaving its own network namespace
     if (client.podKey === pod.key) return all(port && now({ name: "pod.listen", pod: pod.key }));
+    const attached = attach(pod);
+    // its own node reaches a Pod even where nobody else does: policies let it, and no route is needed
+    const isOwnNode = client.network === "host" && client.node === node;
     return all(
       reachPodRange(client, node),
-      attach(pod),
+      attached && isOwnNode ? perhaps(attached) : attached,
       port && policyNeed(endOf(client), { pod }, port.protocol, port.number),
       port && now({ name: "pod.listen", pod: pod.key }),
     );
@@ -196,7 +199,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     const port =
       server ?? dns.services.flatMap(({ ports }) => ports).find((p) => p.port === 53 && p.protocol === "UDP");
     return all(
-      now({ name: "dns.client", node: client.node }),
+      client.network === "pod" ? now({ name: "dns.client", node: client.node }) : undefined,
       now({ name: "dns.serve", zone }),
       port && backends(client, port, client.node),
       !port ? ends(client, client.node) : undefined,

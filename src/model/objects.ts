@@ -26,6 +26,8 @@ export interface Objects {
   origin(list: ListId, object: Item): Origin;
   /** The object as evidence, with the words that matter of it. */
   quote(list: ListId, object: Item, words: string): Evidence;
+  /** The list as evidence of what is not in it. */
+  quoteAbsence(list: ListId, words: string): Evidence;
 }
 
 export const KIND_NAMES = {
@@ -115,5 +117,6 @@ export function objectsOf(capture: Capture): Objects {
     },
     origin,
     quote: (list, object, words) => quoteOf(origin(list, object), words),
+    quoteAbsence: (list, words) => quoteOf(index(list).observed.origin, words),
   };
 }

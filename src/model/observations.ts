@@ -49,7 +49,7 @@ export interface Observations {
   readonly all: readonly Observation[];
   readonly failed: readonly Observation[];
   readonly worked: readonly Observation[];
-  /** Probes that we cannot map to anything in the cluster. */
+  /** Failed probes to addresses of which nothing tells what they are. */
   readonly unmapped: readonly Probe[];
   /** Failed calls of a Service, measured or heard: somebody uses it, in vain. */
   failedOn(service: { readonly namespace: string; readonly name: string }): readonly Observation[];
@@ -112,7 +112,8 @@ function targetOf(probe: Probe, { nodes, pods, services, dns }: Parts): ProbeTar
   const ip = parseIp(address);
   const owner = ip && nodes.all.find(({ podRanges }) => podRanges.some((range) => contains(range, ip)));
   if (owner) return { is: "pod-range", node: owner.name };
-  return { is: "outside" };
+  // only who knows all that is inside knows what is outside
+  return services.whole && pods.whole && nodes.whole ? { is: "outside" } : undefined;
 }
 
 /** A failure that is the right answer: a name that does not exist, a Service that is not there. */
@@ -276,7 +277,7 @@ export function observationsOf(capture: Capture, parts: Parts): Observations {
     };
     const target = targetOf(probe, parts);
     if (!target) {
-      unmapped.push(probe);
+      if (outcomeOf(probe) === "failed") unmapped.push(probe);
       continue;
     }
     // which server a host asks without being told is its own affair

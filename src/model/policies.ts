@@ -195,6 +195,10 @@ export function policiesOf(
     );
   }
 
+  /** Whether a policy looks at labels of namespaces that were not seen. */
+  const isGuess = (policy: PolicyView) =>
+    !objects.isWhole("namespaces") && policy.rules.some(({ peers }) => peers.some((peer) => peer.namespaceSelector));
+
   function denies(
     self: PolicyEnd,
     other: PolicyEnd,
@@ -214,7 +218,7 @@ export function policiesOf(
 
   return {
     all,
-    whole: objects.isWhole("networkpolicies"),
+    whole: objects.isWhole("networkpolicies") && !all.some(isGuess),
     selected: (policy) => pods.inNamespace(policy.namespace).filter((pod) => selectsPod(policy, pod)),
     isolating,
     ruleAllows,
@@ -227,6 +231,7 @@ export function policiesOf(
       if (isOwnNode(from, to) || isOwnNode(to, from)) return { state: "allowed" };
       for (const direction of ["egress", "ingress"] as const) {
         const by = direction === "egress" ? denies(from, to, direction, traffic) : denies(to, from, direction, traffic);
+        if (by.some(isGuess)) return { state: "unknown" };
         if (by.length > 0) return { state: "denied", direction, by };
       }
       return objects.isWhole("networkpolicies") ? { state: "allowed" } : { state: "unknown" };

@@ -4,7 +4,7 @@
  * `programmed` does not compare texts: it sends the first packet of a connection through the node's rules and sees where
  * it comes out, from a Pod, from the node itself and from outside.
  */
-import { known } from "../evidence/observed.ts";
+import { known as knownOf } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { formatIp, type Ip, nthAddress, parseIp } from "../net/ip.ts";
 import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
@@ -74,14 +74,14 @@ export function proxyOf({ objects, nodes, components, forwarding }: Parts): Serv
 
   function mode(name: string): ProxyMode | undefined {
     const plane = forwarding.of(name);
-    const device = known(plane.links)?.find((link) => link.name === "kube-ipvs0");
+    const device = knownOf(plane.links)?.find((link) => link.name === "kube-ipvs0");
     if (device && device.addresses.length > 0) return "ipvs";
     const here = proxies.find(
       (component) => component.belongsOn(name) ?? component.pods.some((pod) => pod.node === name),
     );
     const configured = here && modeOfConfig(here);
     if (configured === "nftables" || configured === "ipvs") return configured;
-    const chain = known(plane.iptables)
+    const chain = knownOf(plane.iptables)
       ?.tables.find((table) => table.name === "nat")
       ?.chains.find(({ name: chainName }) => chainName === "KUBE-SERVICES");
     return chain || configured ? "iptables" : undefined;
@@ -112,7 +112,7 @@ export function proxyOf({ objects, nodes, components, forwarding }: Parts): Serv
         .find((ip) => ip?.family === 4);
       if (!address || port.protocol === "SCTP") return undefined;
       const protocol = port.protocol === "UDP" ? "udp" : "tcp";
-      const found: Programmed[] = [];
+      const found: (Programmed | undefined)[] = [];
       const pod = podAddress(name);
       if (pod) {
         const packet = firstPacket({ protocol, source: pod, destination: address, port: port.port, inDevice: "cni0" });
@@ -132,7 +132,8 @@ export function proxyOf({ objects, nodes, components, forwarding }: Parts): Serv
         });
         found.push(programmedBy("outside", entering(packet, own, "input", plane), own, plane));
       }
-      return found.length > 0 ? found : undefined;
+      const known = found.filter((one) => one !== undefined);
+      return known.length > 0 ? known : undefined;
     },
   };
 }
@@ -148,7 +149,12 @@ function entering(packet: Packet, target: Ip, next: "forward" | "input", { filte
 
 const sameIp = (a: Ip | "unknown", b: Ip) => a !== "unknown" && a.family === b.family && a.value === b.value;
 
-function programmedBy(vantage: Vantage, ends: readonly Outcome[], target: Ip, plane: NodePlane): Programmed {
+/** An end that rests on something that was not seen; that packets are spread over back ends is no such thing. */
+const isGuess = ({ reasons }: Outcome) =>
+  reasons.some((reason) => reason.about !== "rule" || reason.doubts.some(({ doubt }) => doubt === "unknown"));
+
+function programmedBy(vantage: Vantage, ends: readonly Outcome[], target: Ip, plane: NodePlane): Programmed | undefined {
+  if (ends.some(isGuess)) return undefined;
   const delivered = new Set<string>();
   const refusedBy: Step[] = [];
   const steps: Step[] = [];

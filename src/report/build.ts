@@ -8,7 +8,7 @@ import type { Capture } from "../evidence/capture.ts";
 import { catalogue } from "../evidence/catalogue.ts";
 import type { Kind } from "../evidence/kind.ts";
 import type { Blindness } from "../evidence/observed.ts";
-import { known } from "../evidence/observed.ts";
+import { isWhole, known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { CAPABILITIES, type Capability, subjectOf } from "../model/capability.ts";
 import type { ClusterModel } from "../model/model.ts";
@@ -57,6 +57,10 @@ const say = texts("report", {
   tooLarge: { en: "it is too large: {message}", zh: "体积过大:{message}" },
   partial: { en: "it is incomplete: {message}", zh: "不完整:{message}" },
   ofNodes: { en: "{what} ({nodes})", zh: "{what}({nodes})" },
+  contradicted: {
+    en: "{title}; yet {count} {count:test shows|tests show} that it works",
+    zh: "{title};但有 {count} 项探测表明其工作正常",
+  },
   refused: { en: "{path}: {what}", zh: "{path}:{what}" },
   observed: { en: "{what}", zh: "{what}" },
 });
@@ -190,6 +194,19 @@ function causeOf(
   };
 }
 
+/** State that differs from what is expected, while tests show that it works. */
+function contradictionOf(root: ExplainedRoot): Effect {
+  const [first] = root.faults as [Fault, ...Fault[]];
+  return {
+    capability: first.breaks[0]!.name,
+    subject: subjectOf(first.breaks[0]!),
+    state: "predicted",
+    says: say.contradicted({ title: titleOf(root), count: root.refutedBy.length }),
+    evidence: distinct([...first.evidence, ...root.refutedBy.map(({ evidence }) => evidence)]).slice(0, 3),
+    causes: [],
+  };
+}
+
 function titleOf(root: ExplainedRoot): Text {
   const titles = [...new Map(root.faults.map((fault) => [fault.title.en, fault.title])).values()];
   return titles.length === 1 ? titles[0]! : say.andMore({ title: titles[0]!, count: titles.length - 1 });
@@ -226,13 +243,14 @@ function whyBlind(why: Blindness): Text {
 }
 
 function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][number] {
-  const kinds = [...new Set(spot.missing.map(({ kind }) => kind))];
-  const nodes = [...new Set(spot.missing.flatMap(({ place }) => place?.node ?? []))].sort();
+  const missing = spot.missing.filter(({ kind, place }) => !isWhole(capture.get(kind, place ?? {})));
+  const kinds = [...new Set(missing.map(({ kind }) => kind))];
+  const nodes = [...new Set(missing.flatMap(({ place }) => place?.node ?? []))].sort();
   const what =
     kinds.length > 0
       ? list(kinds.map((kind) => phrase(catalogue[kind].hides)))
       : list([...new Map(spot.capabilities.map(({ name }) => [name, phrase(CAPABILITIES[name])])).values()]);
-  const reasons = spot.missing.map(({ kind, place }) => {
+  const reasons = missing.map(({ kind, place }) => {
     const observed = capture.get(kind, place ?? {});
     if (observed.state === "unknown") return whyBlind(observed.why);
     return observed.state === "present" && observed.gaps[0]
@@ -244,7 +262,7 @@ function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][nu
     what: nodes.length > 0 ? say.ofNodes({ what, nodes: nodes.join(", ") }) : what,
     why: spot.because ?? (distinctReasons.length > 0 ? list(distinctReasons) : say.notCollected()),
     matters: [...spot.roots, ...(spot.matters ? [...new Set(spot.capabilities.map(({ name }) => name))] : [])],
-    settle: [...new Set(spot.missing.map(commandFor))].slice(0, 5),
+    settle: [...new Set(missing.map(commandFor))].slice(0, 5),
   };
 }
 
@@ -277,8 +295,12 @@ export function buildReport({ capture, model, checks, results, explanation, vers
   const isBlind =
     explanation.blindSpots.some(({ matters }) => matters) || capture.notes.some(({ path }) => path === "");
   const crashed = results.runs.some(({ outcome }) => outcome === "crashed");
+  const unexplained = [
+    ...effectsOf(explanation.unexplained, observations.all),
+    ...explanation.contradicted.map(contradictionOf),
+  ];
   const verdict =
-    rootCauses.length > 0 ? "faulty" : explanation.unexplained.length > 0 || isBlind || crashed ? "unclear" : "healthy";
+    rootCauses.length > 0 ? "faulty" : unexplained.length > 0 || isBlind || crashed ? "unclear" : "healthy";
   const cluster = known(capture.get("cluster"));
   const kubernetes = known(capture.get("version"))?.gitVersion ?? cluster?.kubernetesVersion;
   const measured = observations.all.filter(({ how }) => how === "measured");
@@ -295,7 +317,7 @@ export function buildReport({ capture, model, checks, results, explanation, vers
     verdict,
     triggers: [],
     rootCauses,
-    unexplained: effectsOf(explanation.unexplained, observations.all),
+    unexplained,
     meantDenials: explanation.meant.map(({ policies, observations: denied }) => ({
       policies: policies.map(({ ref }) => ref),
       says: say.denied({

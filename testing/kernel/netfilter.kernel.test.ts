@@ -266,7 +266,7 @@ function target(random: Random, family: Family, table: TableName, chain: string,
     choices.push(
       `CONNMARK ${random.pick(["--set-xmark 0x1/0x3", "--save-mark", "--restore-mark", "--restore-mark --nfmask 0x2 --ctmask 0x3"])}`,
     );
-  if (table !== "nat") choices.push("DROP");
+  if (table === "filter" || (table !== "nat" && random.chance(0.4))) choices.push("DROP");
   for (const one of later) choices.push(one, one, one);
   if (table === "raw") choices.push("CT --notrack");
   if (table === "filter") {
@@ -274,7 +274,8 @@ function target(random: Random, family: Family, table: TableName, chain: string,
       family === 4
         ? ["icmp-port-unreachable", "icmp-host-prohibited", "icmp-net-unreachable"]
         : ["icmp6-port-unreachable", "icmp6-adm-prohibited"];
-    choices.push(`REJECT --reject-with ${random.pick(kinds)}`, "-p tcp -j REJECT --reject-with tcp-reset");
+    for (const kind of kinds) choices.push(`REJECT --reject-with ${kind}`);
+    choices.push("-p tcp -j REJECT --reject-with tcp-reset", "-p tcp -j REJECT --reject-with tcp-reset");
   }
   if (table === "nat" && (chain === "PREROUTING" || chain === "OUTPUT" || (chain === "A" && later.length >= 0))) {
     const address = random.pick([...servers, ...servers, near, far, ...virtual]);
@@ -307,7 +308,9 @@ function ruleSet(random: Random, family: Family): string {
     for (const chain of hooks) {
       // The router's own refusals must get out: of what it sends only packets as ours are looked at.
       const isOutward = chain === "OUTPUT" || chain === "POSTROUTING";
-      lines.push(`:${chain} ${canDrop && !isOutward && random.chance(0.15) ? "DROP" : "ACCEPT"} [0:0]`);
+      lines.push(
+        `:${chain} ${canDrop && !isOutward && random.chance(table === "filter" ? 0.15 : 0.03) ? "DROP" : "ACCEPT"} [0:0]`,
+      );
       if (isOutward) lines.push(`:${chain}-SENT - [0:0]`);
       const callable =
         table === "nat" ? (chain === "PREROUTING" || chain === "OUTPUT" ? USER_CHAINS : []) : USER_CHAINS;
@@ -631,6 +634,24 @@ describe.skipIf(!canAsk("iptables-nft-restore", "iptables-legacy-restore", "ipse
     return probes.map((probe) => fateOf(probe, family, { client, router, server }));
   }
 
+  /** What was seen and said, so that a test that tests nothing is noticed. */
+  const tally = new Map<string, number>();
+  const count = (seen: Fate["at"], said: readonly Way[]): void => {
+    const fates = new Set(said.map(({ fate }) => JSON.stringify(fate)));
+    const isVague = said.some(({ fate }) => Object.values(fate).includes("unknown"));
+    for (const kind of [
+      "packets",
+      seen,
+      fates.size > 1 ? "several ways" : "one way",
+      ...(isVague ? ["not known exactly"] : []),
+    ]) {
+      tally.set(kind, (tally.get(kind) ?? 0) + 1);
+    }
+    if (said.some(({ packet }) => packet.dnatted || packet.translation?.destination?.address))
+      tally.set("dnat", (tally.get("dnat") ?? 0) + 1);
+    if (said.some(({ packet }) => packet.snatted)) tally.set("snat", (tally.get("snat") ?? 0) + 1);
+  };
+
   const seeds = ONLY === undefined ? Array.from({ length: CASES }, (_, seed) => seed) : [Number(ONLY)];
 
   it.each(seeds)("does what we say (seed %i)", async (seed) => {
@@ -658,6 +679,7 @@ describe.skipIf(!canAsk("iptables-nft-restore", "iptables-legacy-restore", "ipse
         const probes = fresh();
         const fates = await sendAll(probes, family, quietMs);
         const said = probes.map(say);
+        for (const [i, fate] of fates.entries()) count(fate.at, said[i]!);
         complaint = probes
           .flatMap((probe, i) => {
             const isSaid = said[i]!.some(({ fate }) => agrees(fates[i]!, fate, probe));
@@ -710,6 +732,14 @@ describe.skipIf(!canAsk("iptables-nft-restore", "iptables-legacy-restore", "ipse
         return ways(router, { ...packet, tcpFlags }, answer.from);
       },
     );
+  });
+
+  it.skipIf(ONLY !== undefined)("was asked about all kinds of packets", () => {
+    const share = (kind: string): number => (tally.get(kind) ?? 0) / tally.get("packets")!;
+    for (const kind of ["client", "router", "server", "refused", "nowhere", "dnat", "snat"])
+      expect(share(kind)).toBeGreaterThan(0.01);
+    expect(share("one way")).toBeGreaterThan(0.75);
+    expect(share("not known exactly")).toBeLessThan(0.1);
   });
 
   function contextOf(family: Family): Context {

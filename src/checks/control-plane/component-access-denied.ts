@@ -1,7 +1,9 @@
+import type { Evidence } from "../../evidence/origin.ts";
 import type { Component } from "../../model/components/components.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { Access, Denial, Want } from "../../model/rbac.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
+import { timeOf } from "../../model/time.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Fault, type Finding, fault, past, works } from "../check.ts";
 import type { Step } from "../remedy.ts";
@@ -136,6 +138,30 @@ function repairOf(component: Component, because: Denial, wants: readonly Want[],
   return { repair: binding, related: [role, account], title: say.bindingMissing(args) };
 }
 
+/** What is not there, as its lists show. */
+function absences(because: Denial, account: string, { objects }: Model): Evidence[] {
+  if (because.reason === "no-binding") {
+    return [objects.quoteAbsence("clusterrolebindings", `no subject is ServiceAccount ${account}`)];
+  }
+  if (because.reason === "rule-missing") return [];
+  return because.roles.map(({ kind, name }) =>
+    objects.quoteAbsence(kind === "Role" ? "roles" : "clusterroles", `no ${kind} ${name}`),
+  );
+}
+
+/** Until it has loaded its roles, a kube-apiserver that starts refuses everybody: that is no loss of permission. */
+const API_START = 90_000;
+
+function isFromApiStart(at: string | undefined, { components }: Model): boolean {
+  const said = timeOf(at);
+  const starts = components
+    .byId("kube-apiserver")
+    .flatMap(({ pods }) => pods)
+    .flatMap(({ object }) => object.status?.containerStatuses ?? [])
+    .map(({ state }) => timeOf(state?.running?.startedAt));
+  return said !== undefined && starts.some((start) => start !== undefined && said >= start - API_START && said < start + API_START);
+}
+
 /** What the component was told, newest last. */
 function refusals({ account, pods }: Component, { logs }: Model) {
   const isMine = (message: string) => {
@@ -150,18 +176,19 @@ function* judgeComponent(component: Component, model: Model): Iterable<Finding> 
   const account = model.objects.find("serviceaccounts", component.account!.name, component.account!.namespace);
   const facts = { component: refId(component.ref) };
   const told = refusals(component, model);
-  const current = told.filter((saying) => saying.current);
+  const current = told.filter(({ current: isCurrent, entry }) => isCurrent && !isFromApiStart(entry.last.at, model));
   const heard = current.slice(-2).map(({ evidence }) => evidence);
 
   if (account.state === "absent" && component.pods.length > 0) {
     const repair = ref("ServiceAccount", component.account!.name, component.account!.namespace);
     const title = say.accountMissing(words(component, []));
+    const absent = model.objects.quoteAbsence("serviceaccounts", `no ServiceAccount ${repair.namespace}/${repair.name}`);
     yield fault({
       repair,
       related: [component.ref],
       breaks: [capability],
       title,
-      evidence: heard,
+      evidence: [absent, ...heard],
       strength: "direct",
       facts,
     });
@@ -183,14 +210,18 @@ function* judgeComponent(component: Component, model: Model): Iterable<Finding> 
       related: [...related, component.ref],
       breaks: [capability],
       title,
-      evidence: [...evidence, ...heard],
+      evidence: [...evidence, ...absences(because, words(component, []).account, model), ...heard],
       strength: "direct",
       since,
       facts: { ...facts, reason: because.reason },
     });
     return;
   }
-  const missing = [...new Set(judged.flatMap(({ access }) => (access.state === "unknown" ? access.missing : [])))];
+  const missing = [
+    ...new Set(judged.flatMap(({ access }) => (access.state === "unknown" ? access.missing : []))),
+    // permissions are worth nothing to an account that does not exist
+    ...(account.state === "unknown" ? (["serviceaccounts"] as const) : []),
+  ];
   if (missing.length === 0) {
     const by = judged.flatMap(({ access }) => (access.state === "allowed" ? access.by.slice(0, 1) : []));
     yield works(capability, by.slice(0, 1));

@@ -237,8 +237,11 @@ export const networkPolicyDefective = defineCheck({
     const { policies, pods, services } = model;
     if (policies.enforcement === "nothing" || (policies.whole && policies.all.length === 0)) return;
     if (policies.enforcement === "unknown" || !policies.whole || !pods.whole) {
-      const missing = !policies.whole ? "networkpolicies" : !pods.whole ? "pods" : undefined;
-      yield cannotTell({ name: "policy.allow" }, missing ? [{ kind: missing }] : []);
+      const missing = !policies.whole ? (["networkpolicies", "namespaces"] as const) : !pods.whole ? (["pods"] as const) : [];
+      yield cannotTell(
+        { name: "policy.allow" },
+        missing.map((kind) => ({ kind })),
+      );
       return;
     }
     yield* judgeDns(model);

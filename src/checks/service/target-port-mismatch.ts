@@ -58,6 +58,15 @@ function declares(pod: PodView, number: number, protocol: string): boolean {
   );
 }
 
+/** Whether a readiness probe by network asks this port: a Pod that is ready answers it. */
+function isProbed(pod: PodView, number: number | undefined): boolean {
+  return pod.object.spec.containers.some(({ readinessProbe, ports }) => {
+    const asked = readinessProbe?.httpGet?.port ?? readinessProbe?.tcpSocket?.port ?? readinessProbe?.grpc?.port;
+    const named = typeof asked === "string" ? (ports ?? []).find(({ name }) => name === asked)?.containerPort : asked;
+    return number !== undefined && named === number;
+  });
+}
+
 /** Whether a Service as a whole fails for it, or only one port of several that nobody misses. */
 function isHarmful(port: ServicePort, { observations }: Model): boolean {
   return (
@@ -124,6 +133,11 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
       yield works({ name: "pod.listen", service: port.key }, [
         quoteSocket(pod, open.find((socket) => socket.port === numberIn(pod))!, model),
       ]);
+      return;
+    }
+    // a readiness probe that succeeds is kubelet's connection to the port
+    if (isProbed(pod, numberIn(pod))) {
+      yield works({ name: "pod.listen", service: port.key }, [model.objects.quote("pods", pod.object, `${pod.key}: Ready, its readiness probe asks port ${numberIn(pod)}`)]);
       return;
     }
     // what is listed in part proves no absence; a Pod that has just started may not listen yet

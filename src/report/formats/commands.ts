@@ -35,7 +35,8 @@ const BUILT_IN_KINDS = new Set([
 /** Lists of words on one line, texts of several lines as texts: as people write manifests. */
 function asPeopleWrite(documents: Document[]): void {
   visit(documents, (node) => {
-    if (node.kind === "sequence" && node.items.every(({ kind }) => kind === "scalar")) node.style = COLLECTION_STYLE.FLOW;
+    if (node.kind === "sequence" && node.items.every(({ kind }) => kind === "scalar"))
+      node.style = COLLECTION_STYLE.FLOW;
     if (node.kind === "scalar" && node.value.includes("\n")) node.style = SCALAR_STYLE.LITERAL_BLOCK;
   });
 }
@@ -89,7 +90,10 @@ function changed(change: Change): Command {
     case "sysctl": {
       const { node, key, value } = change;
       const file = shellWord(`/etc/sysctl.d/99-${key.replaceAll("/", ".")}.conf`);
-      return { node, run: `sysctl -w ${shellWord(`${key}=${value}`)} && echo ${shellWord(`${key} = ${value}`)} > ${file}` };
+      return {
+        node,
+        run: `sysctl -w ${shellWord(`${key}=${value}`)} && echo ${shellWord(`${key} = ${value}`)} > ${file}`,
+      };
     }
   }
 }
@@ -121,24 +125,50 @@ export function wordedCommand(words: string): Command {
 }
 
 /**
- * Breaks a long command at spaces between its words, the shell's way: ` \` at the end of the line.
+ * Breaks a long command the shell's way, with ` \` at the end of the line: before `|` and `&&` if there are any, else
+ * between words, an option staying with its value.
  *
  * @returns lines, most of them within `width`: what is inside quotes or a substitution is never broken
  */
 export function brokenCommand(run: string, width: number): string[] {
   if (run.includes("\n") || run.length <= width) return run.split("\n");
   const lines: string[] = [];
-  let current = "";
-  for (const word of shellWords(run)) {
-    if (current !== "" && current.length + 1 + word.length > width - 2) {
-      lines.push(`${current} \\`);
-      current = `  ${word}`;
-    } else {
-      current = current === "" ? word : `${current} ${word}`;
+  for (const stage of stagesOf(shellWords(run))) {
+    let current = "";
+    for (const unit of unitsOf(stage)) {
+      const indent = lines.length === 0 && current === "" ? "" : "  ";
+      if (current !== "" && current.length + 1 + unit.length <= width - 2) {
+        current += ` ${unit}`;
+      } else {
+        if (current !== "") lines.push(current);
+        current = indent + unit;
+      }
     }
+    lines.push(current);
   }
-  lines.push(current);
-  return lines;
+  return lines.map((text, index) => (index < lines.length - 1 ? `${text} \\` : text));
+}
+
+/** The commands of a pipeline or a sequence, each with the operator before it. */
+function stagesOf(words: readonly string[]): string[][] {
+  const stages: string[][] = [[]];
+  for (const word of words) {
+    if (word === "|" || word === "&&" || word === "||") stages.push([word]);
+    else stages.at(-1)!.push(word);
+  }
+  return stages;
+}
+
+/** Words that belong on one line: an operator with its command, an option or a redirection with its value. */
+function unitsOf(words: readonly string[]): string[] {
+  const units: string[] = [];
+  let isOpen = false;
+  for (const word of words) {
+    if (isOpen && !word.startsWith("-")) units.push(`${units.pop()} ${word}`);
+    else units.push(word);
+    isOpen = /^(-[^=]*|[|&<>]+)$/.test(word);
+  }
+  return units;
 }
 
 /** The words of a command line, with their quotes; a `$( … )` is one word. */
@@ -155,7 +185,7 @@ function shellWords(run: string): string[] {
     }
     if (quote) quote = char === quote ? undefined : quote;
     else if (char === "'" || char === '"') quote = char;
-    else if (char === "(" ) depth++;
+    else if (char === "(") depth++;
     else if (char === ")") depth--;
     if (char === " " && !quote && depth <= 0) {
       if (word !== "") words.push(word);

@@ -20,10 +20,21 @@ export type CommandBlock = { readonly shape: "command"; readonly lead?: string |
 
 export type Block =
   /** What the reader came for. `mark` is one character that says it without colours. */
-  | { readonly shape: "headline"; readonly tone: Tone; readonly mark: string; readonly label: string; readonly line: Line }
+  | {
+      readonly shape: "headline";
+      readonly tone: Tone;
+      readonly mark: string;
+      readonly label: string;
+      readonly line: Line;
+    }
   | { readonly shape: "line"; readonly line: Line }
   | { readonly shape: "facts"; readonly items: readonly { readonly label: string; readonly line: Line }[] }
-  | { readonly shape: "section"; readonly title: string; readonly note?: string | undefined; readonly blocks: readonly Block[] }
+  | {
+      readonly shape: "section";
+      readonly title: string;
+      readonly note?: string | undefined;
+      readonly blocks: readonly Block[];
+    }
   | { readonly shape: "quotes"; readonly quotes: readonly Quote[] }
   | { readonly shape: "tree"; readonly branches: readonly Branch[] }
   | { readonly shape: "steps"; readonly items: readonly { readonly line: Line; readonly blocks: readonly Block[] }[] }

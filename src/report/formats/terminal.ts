@@ -6,7 +6,16 @@ import pc from "picocolors";
 import type { Language } from "../../text.ts";
 import type { Report } from "../report.ts";
 import { brokenCommand } from "./commands.ts";
-import { type Block, type Branch, type CommandBlock, type Line, printable, printableLines, type Quote, type Tone } from "./document.ts";
+import {
+  type Block,
+  type Branch,
+  type CommandBlock,
+  type Line,
+  printable,
+  printableLines,
+  type Quote,
+  type Tone,
+} from "./document.ts";
 import { outlineOf } from "./outline.ts";
 import { displayWidth, padded, wrapLine } from "./wrap.ts";
 
@@ -38,15 +47,28 @@ export function drawBlocks(blocks: readonly Block[], { width, color }: Pick<Rend
   const lines = blocks.flatMap((block, index) => {
     const before = blocks[index - 1];
     const belongs = before?.shape === "headline" && (block.shape === "facts" || block.shape === "line");
-    return [...(before && !belongs && block.shape !== "steps" ? [""] : []), ...draw(block, belongs ? "  " : "", canvas)];
+    return [
+      ...(before && !belongs && block.shape !== "steps" ? [""] : []),
+      ...draw(block, belongs ? "  " : "", canvas),
+    ];
   });
   // two neighbours may both have asked for the empty line between them
-  return `${lines.filter((text, index) => text !== "" || (index > 0 && lines[index - 1] !== "")).join("\n").trimEnd()}\n`;
+  return `${lines
+    .filter((text, index) => text !== "" || (index > 0 && lines[index - 1] !== ""))
+    .join("\n")
+    .trimEnd()}\n`;
 }
 
 function painter(color: boolean): Canvas["paint"] {
   const { bold, dim, cyan, red, green, yellow } = pc.createColors(color);
-  const paints: Record<Tone, (text: string) => string> = { strong: bold, faint: dim, code: cyan, bad: red, good: green, doubt: yellow };
+  const paints: Record<Tone, (text: string) => string> = {
+    strong: bold,
+    faint: dim,
+    code: cyan,
+    bad: red,
+    good: green,
+    doubt: yellow,
+  };
   return (text, tone) => (tone === undefined || text === "" ? text : paints[tone](text));
 }
 
@@ -55,7 +77,10 @@ function paragraph(words: Line, first: string, next: string, canvas: Canvas): st
   const room = (prefix: string) => Math.max(12, canvas.width - displayWidth(plain(prefix)));
   // without colours, code keeps the marks that set it off from the words around it
   const mark = canvas.color || words.length < 2 ? "" : "`";
-  const safe = words.map(({ text, tone }) => ({ text: tone === "code" ? mark + printable(text) + mark : printable(text), tone }));
+  const safe = words.map(({ text, tone }) => ({
+    text: tone === "code" ? mark + printable(text) + mark : printable(text),
+    tone,
+  }));
   return wrapLine(safe, room(next), room(first)).map((spans, index) => {
     const text = spans.map((span) => canvas.paint(span.text, span.tone)).join("");
     return ((index === 0 ? first : next) + text).trimEnd();
@@ -80,7 +105,10 @@ function draw(block: Block, indent: string, canvas: Canvas): string[] {
       return drawFacts(block.items, indent, canvas);
     case "section": {
       const note = block.note === undefined ? "" : canvas.paint(` (${block.note})`, "faint");
-      const inner = block.blocks.map((each) => [...(each.shape === "section" ? [""] : []), ...draw(each, `${indent}  `, canvas)]);
+      const inner = block.blocks.map((each) => [
+        ...(each.shape === "section" ? [""] : []),
+        ...draw(each, `${indent}  `, canvas),
+      ]);
       return [`${indent}${canvas.paint(block.title, "strong")}${note}`, ...inner.flat()];
     }
     case "quotes":
@@ -107,12 +135,21 @@ function drawFacts(items: readonly { label: string; line: Line }[], indent: stri
   });
 }
 
-function drawStep({ line, blocks }: { line: Line; blocks: readonly Block[] }, index: number, indent: string, canvas: Canvas) {
+function drawStep(
+  { line, blocks }: { line: Line; blocks: readonly Block[] },
+  index: number,
+  indent: string,
+  canvas: Canvas,
+) {
   const number = `${index + 1}. `;
   const inner = `${indent}${" ".repeat(number.length)}`;
   // steps with commands need air around them, plain ones read as a list
   const air = blocks.length > 0 && index > 0 ? [""] : [];
-  return [...air, ...paragraph(line, indent + number, inner, canvas), ...blocks.flatMap((each) => draw(each, inner, canvas))];
+  return [
+    ...air,
+    ...paragraph(line, indent + number, inner, canvas),
+    ...blocks.flatMap((each) => draw(each, inner, canvas)),
+  ];
 }
 
 /** What a source said, and where: behind it if there is room, else below. */
@@ -123,7 +160,7 @@ function drawQuote({ words, where }: Quote, indent: string, mark: string, canvas
   if (fits) return paragraph([{ text: `${words}  ` }, { text: source, tone: "faint" }], indent + mark, next, canvas);
   return [
     ...paragraph([{ text: words }], indent + mark, next, canvas),
-    ...paragraph([{ text: source, tone: "faint" }], next, next, canvas),
+    ...paragraph([{ text: source, tone: "faint" }], `${next}  `, `${next}  `, canvas),
   ];
 }
 

@@ -18,7 +18,9 @@ type Glyph = { readonly text: string; readonly width: number; readonly tone: Ton
 type Piece = { glyphs: Glyph[]; width: number; isSpace: boolean };
 
 // \u escapes: the full-width forms look like ASCII in many fonts
-const CLOSING = new Set([..."\uff0c\u3002\u3001\uff1b\uff1a\uff1f\uff01\uff09\u3011\u300d\u300f\u300b\u3009\uff5d\uff3d\uff05\u201d\u2019\u2026,.;:?!)]}%"]);
+const CLOSING = new Set([
+  ..."\uff0c\u3002\u3001\uff1b\uff1a\uff1f\uff01\uff09\u3011\u300d\u300f\u300b\u3009\uff5d\uff3d\uff05\u201d\u2019\u2026,.;:?!)]}%",
+]);
 const OPENING = new Set([..."\uff08\u3010\u300c\u300e\u300a\u3008\uff5b\uff3b\u201c\u2018([{"]);
 const BREAKABLE_AFTER = new Set([..."/,=:;&|-_.@"]);
 
@@ -28,7 +30,8 @@ function glyphsOf(line: Line): Glyph[] {
   segmenter ??= new Intl.Segmenter();
   const glyphs: Glyph[] = [];
   for (const { text, tone } of line) {
-    for (const { segment } of segmenter.segment(text)) glyphs.push({ text: segment, width: displayWidth(segment), tone });
+    for (const { segment } of segmenter.segment(text))
+      glyphs.push({ text: segment, width: displayWidth(segment), tone });
   }
   return glyphs;
 }

@@ -1,0 +1,36 @@
+/** Where the program begins: runs the command line, and says once what went wrong. */
+import { DiagnosisError } from "../errors.ts";
+import { texts } from "../text.ts";
+import { ERROR_EXIT, EXIT, type ExitCode } from "./exit-code.ts";
+import { runProgram } from "./program.ts";
+import { type Surroundings, surroundingsOf } from "./surroundings.ts";
+
+const say = texts("main", {
+  error: { en: "error: {says}", zh: "错误：{says}" },
+  internal: {
+    en: "netwhy itself failed; this is a mistake in it, not in your cluster. Please report it with these lines:",
+    zh: "netwhy 自身出错，与您的集群无关。请连同以下内容一起反馈：",
+  },
+});
+
+function explainError(error: unknown, { err, lang }: Surroundings): ExitCode {
+  if (error instanceof DiagnosisError) {
+    err(`${say.error({ says: error.says })[lang]}\n${error.hint[lang]}\n`);
+    return ERROR_EXIT[error.code];
+  }
+  err(`${say.error({ says: say.internal() })[lang]}\n${error instanceof Error ? error.stack : String(error)}\n`);
+  return EXIT.internal;
+}
+
+// whoever read our output has read enough: `netwhy diagnose … | head`
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
+const args = process.argv.slice(2);
+const surroundings = surroundingsOf(args, process);
+try {
+  process.exitCode = await runProgram(args, surroundings);
+} catch (error) {
+  process.exitCode = explainError(error, surroundings);
+}

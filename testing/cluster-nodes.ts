@@ -1,0 +1,170 @@
+/** Bare nodes of the built cluster, before any agent has started, and what is found inside its Pods. */
+
+import { emptyIptables } from "../src/model/agents/iptables.ts";
+import type { Draft } from "../src/model/changes.ts";
+import { writeFlannel, writeProxy } from "../src/model/changes.ts";
+import { modelOf } from "../src/model/model.ts";
+import { formatIp, formatPrefix, nthAddress, parsePrefix } from "../src/net/ip.ts";
+import type { Route } from "../src/parse/ip-route.ts";
+import { logDigestReader } from "../src/parse/log-digest.ts";
+import type { Node, Pod } from "../src/parse/objects.ts";
+import type { ClusterOptions } from "./cluster.ts";
+
+export const NOW = "2026-11-21T03:00:00Z";
+/** Everything in a healthy cluster is older than an hour. */
+export const CREATED = "2026-11-21T01:00:00Z";
+
+type Flavour = NonNullable<ClusterOptions["flavour"]>;
+
+const route = (destination: string, device: string, more: Partial<Route> = {}): Route => ({
+  type: "unicast",
+  family: "inet",
+  destination,
+  table: "main",
+  protocol: "kernel",
+  scope: "link",
+  nextHops: [{ device, flags: [] }],
+  flags: [],
+  ...more,
+});
+
+export const addressOf = (object: Node): string => object.status?.addresses?.[0]?.address ?? "";
+
+export function bareNode(draft: Draft, object: Node, flavour: Flavour): void {
+  const node = object.metadata.name;
+  const place = { node };
+  const address = addressOf(object);
+  const range = parsePrefix(object.spec?.podCIDR ?? "")!;
+  const bridge = formatIp(nthAddress(range, 1));
+  const up = ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"];
+  draft.set("links", place, [
+    {
+      index: 1,
+      name: "lo",
+      flags: ["LOOPBACK", "UP", "LOWER_UP"],
+      mtu: 65536,
+      addresses: [{ family: "inet", local: "127.0.0.1", prefixLength: 8, scope: "host" }],
+    },
+    {
+      index: 2,
+      name: "eth0",
+      flags: up,
+      mtu: 1500,
+      mac: "02:00:00:00:00:02",
+      addresses: [{ family: "inet", local: address, prefixLength: 16, scope: "global" }],
+    },
+    {
+      index: 3,
+      name: "cni0",
+      flags: up,
+      mtu: 1450,
+      mac: "02:00:00:00:00:03",
+      kind: "bridge",
+      addresses: [{ family: "inet", local: bridge, prefixLength: range.length, scope: "global" }],
+    },
+  ]);
+  draft.set("routes", place, [
+    route("0.0.0.0/0", "eth0", {
+      scope: "global",
+      nextHops: [{ gateway: "172.16.255.254", device: "eth0", flags: [] }],
+    }),
+    route("172.16.0.0/16", "eth0", { source: address }),
+    route(formatPrefix(range), "cni0", { source: bridge }),
+    route(`${address}/32`, "eth0", { type: "local", table: "local", scope: "host" }),
+    route(`${bridge}/32`, "cni0", { type: "local", table: "local", scope: "host" }),
+    route("127.0.0.0/8", "lo", { type: "local", table: "local", scope: "host" }),
+  ]);
+  draft.set("routingRules", place, [
+    { priority: 0, table: "local", action: "to_tbl", negated: false },
+    { priority: 32766, table: "main", action: "to_tbl", negated: false },
+    { priority: 32767, table: "default", action: "to_tbl", negated: false },
+  ]);
+  draft.set("neighbours", place, []);
+  draft.set("fdb", place, []);
+  draft.set("bridgePorts", place, []);
+  draft.set("iptables", place, emptyIptables());
+  draft.set("iptablesLegacy", place, { tables: [] });
+  draft.set("ipset", place, []);
+  draft.set("conntrack", place, []);
+  draft.set("conntrackCount", place, { count: 500, max: 262144 });
+  const sysctls = {
+    "net.ipv4.ip_forward": "1",
+    "net.bridge.bridge-nf-call-iptables": "1",
+    "net.ipv4.conf.all.rp_filter": "0",
+  };
+  draft.set(
+    "sysctls",
+    place,
+    new Map(Object.entries(sysctls).map(([key, value], index) => [key, { value, line: index + 1 }])),
+  );
+  draft.set("sockets", place, [
+    { protocol: "tcp", address: "*", port: 10250, processes: [{ name: "kubelet", pid: 200 }], line: 1 },
+  ]);
+  const main =
+    flavour === "k3s" ? "/usr/local/bin/k3s agent" : "/usr/local/bin/kubelet --config=/var/lib/kubelet/config.yaml";
+  draft.set("processes", place, [
+    { line: 2, pid: 100, ppid: 1, command: "/usr/bin/containerd" },
+    { line: 3, pid: 200, ppid: 1, command: main },
+  ]);
+  draft.set("kubeletConfig", place, { clusterDNS: ["10.96.0.10"], clusterDomain: "cluster.local" });
+  draft.set("subnetEnv", place, {
+    networks: ["10.128.0.0/9"],
+    subnet: `${bridge}/${range.length}`,
+    ipv6Networks: [],
+    mtu: 1450,
+    ipMasq: true,
+  });
+  draft.set("nodeResolvConf", place, { nameservers: ["172.16.255.254"], search: [], options: new Map() });
+}
+
+function socketsOf(pod: Pod) {
+  const ports = pod.spec.containers.flatMap((container) => container.ports ?? []);
+  return ports.map(({ containerPort, protocol }, index) => ({
+    protocol: protocol === "UDP" ? ("udp" as const) : ("tcp" as const),
+    address: "*",
+    port: containerPort,
+    processes: [{ name: pod.spec.containers[0]!.name, pid: 1 }],
+    line: index + 1,
+  }));
+}
+
+/** What is seen inside the Pods: sockets, interfaces, resolver configuration; and that the components have started. */
+export function podEvidence(draft: Draft, flavour: Flavour): void {
+  for (const pod of draft.list("pods")) {
+    const { name, namespace } = pod.metadata;
+    const node = pod.spec.nodeName;
+    if (!node || !namespace || pod.spec.hostNetwork) continue;
+    const place = { node, namespace, pod: name };
+    draft.set("podSockets", place, socketsOf(pod));
+    const address = pod.status?.podIP;
+    draft.set("podLinks", place, [
+      {
+        index: 2,
+        name: "eth0",
+        flags: ["UP"],
+        mtu: 1450,
+        addresses: address ? [{ family: "inet", local: address, prefixLength: 24, scope: "global" }] : [],
+      },
+    ]);
+    const isDefault = pod.spec.dnsPolicy === "Default";
+    draft.set("podResolvConf", place, {
+      nameservers: [isDefault ? "172.16.255.254" : "10.96.0.10"],
+      search: isDefault ? [] : [`${namespace}.svc.cluster.local`, "svc.cluster.local", "cluster.local"],
+      options: new Map([["ndots", "5"]]),
+    });
+  }
+  if (flavour === "kubeadm") return;
+  // k3s and managed clusters have kube-proxy's rules without its Pods
+  const model = modelOf(draft.capture());
+  for (const { name } of model.nodes.all) {
+    writeProxy(draft, model, name);
+    if (flavour === "k3s") writeFlannel(draft, model, name);
+  }
+}
+
+/** A log with these messages, said at one time. */
+export function logOf(messages: readonly string[], at = NOW) {
+  const reader = logDigestReader();
+  for (const message of messages) reader.write(`${at} ${message}\n`);
+  return reader.end().value;
+}

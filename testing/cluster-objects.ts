@@ -1,0 +1,399 @@
+/** The API objects of the built cluster, as kubeadm, flannel's manifest and a small shop would make them. */
+import type { ListId, ObjectOf } from "../src/evidence/catalogue.ts";
+import { COMPONENTS } from "../src/model/components/definitions.ts";
+import type { ConfigMap, Node, Pod, PodSpec, Role, RoleBinding, Service, Workload } from "../src/parse/objects.ts";
+import type { ClusterOptions } from "./cluster.ts";
+import { CREATED } from "./cluster-nodes.ts";
+
+export type Workloads = "shop" | "none" | { readonly services: number; readonly replicas: number };
+type Flavour = NonNullable<ClusterOptions["flavour"]>;
+type Lists = { readonly [K in ListId]: readonly ObjectOf<K>[] };
+
+const meta = (name: string, namespace?: string, labels: Record<string, string> = {}) => ({
+  name,
+  ...(namespace !== undefined && { namespace }),
+  labels,
+  creationTimestamp: CREATED,
+});
+
+/** Node i of up to 65,000: address 172.16.x.y, Pod range 10.128+/24. */
+function nodeObject(index: number, flavour: Flavour): Node {
+  const isControlPlane = index === 0 && flavour === "kubeadm";
+  const name = isControlPlane ? "cp1" : `w${flavour === "kubeadm" ? index : index + 1}`;
+  const address = `172.16.${Math.floor(index / 250)}.${(index % 250) + 1}`;
+  const podCIDR = `10.${128 + Math.floor(index / 256)}.${index % 256}.0/24`;
+  const mac = [2, 66, 0, 0, index >> 8, index & 255].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+  return {
+    metadata: {
+      ...meta(name, undefined, { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" }),
+      // a managed cluster's network is the cloud's: its routes are not on the nodes
+      annotations:
+        flavour === "managed"
+          ? {}
+          : {
+              "flannel.alpha.coreos.com/backend-type": "vxlan",
+              "flannel.alpha.coreos.com/backend-data": JSON.stringify({ VNI: 1, VtepMAC: mac }),
+              "flannel.alpha.coreos.com/kube-subnet-manager": "true",
+              "flannel.alpha.coreos.com/public-ip": address,
+            },
+    },
+    spec: {
+      podCIDR,
+      podCIDRs: [podCIDR],
+      ...(isControlPlane && { taints: [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }] }),
+    },
+    status: {
+      addresses: [{ type: "InternalIP", address }],
+      conditions: [
+        {
+          type: "Ready",
+          status: "True",
+          reason: "KubeletReady",
+          message: "kubelet is posting ready status",
+          lastTransitionTime: CREATED,
+        },
+      ],
+      nodeInfo: { kubeletVersion: flavour === "k3s" ? "v1.33.1+k3s1" : "v1.33.1" },
+    },
+  };
+}
+
+type ContainerSpec = PodSpec["containers"][number];
+const container = (
+  name: string,
+  image: string,
+  ports: NonNullable<ContainerSpec["ports"]> = [],
+  more: Partial<ContainerSpec> = {},
+): ContainerSpec => ({ name, image, ports, ...more });
+
+export function workload(
+  name: string,
+  namespace: string,
+  labels: Record<string, string>,
+  spec: PodSpec,
+  replicas?: number,
+): Workload {
+  return {
+    metadata: meta(name, namespace, labels),
+    spec: {
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec },
+      ...(replicas !== undefined && { replicas }),
+    },
+    status: {},
+  };
+}
+
+export function service(name: string, namespace: string, spec: Service["spec"]): Service {
+  return { metadata: meta(name, namespace), spec: { type: "ClusterIP", ...spec } };
+}
+
+const ANYWHERE = [{ operator: "Exists" }];
+const COREFILE = `.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+    forward . /etc/resolv.conf {
+       max_concurrent 1000
+    }
+    cache 30
+    loop
+    reload
+    loadbalance
+}
+`;
+
+function systemConfigMaps(flavour: Flavour): ConfigMap[] {
+  const map = (name: string, namespace: string, data: Record<string, string>): ConfigMap => ({
+    metadata: meta(name, namespace),
+    data,
+  });
+  const coredns = map("coredns", "kube-system", { Corefile: COREFILE });
+  if (flavour !== "kubeadm") return [coredns];
+  const kubeProxy =
+    "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nclusterCIDR: 10.128.0.0/9\nmode: iptables\n";
+  const netConf = JSON.stringify({ Network: "10.128.0.0/9", Backend: { Type: "vxlan" } });
+  return [
+    coredns,
+    map("kube-proxy", "kube-system", { "config.conf": kubeProxy }),
+    map("kube-flannel-cfg", "kube-flannel", { "net-conf.json": netConf }),
+  ];
+}
+
+function coredns(): Workload {
+  const ports = [
+    { name: "dns", containerPort: 53, protocol: "UDP" },
+    { name: "dns-tcp", containerPort: 53, protocol: "TCP" },
+    { name: "metrics", containerPort: 9153, protocol: "TCP" },
+  ];
+  return workload(
+    "coredns",
+    "kube-system",
+    { "k8s-app": "kube-dns" },
+    {
+      serviceAccountName: "coredns",
+      dnsPolicy: "Default",
+      containers: [container("coredns", "registry.k8s.io/coredns/coredns:v1.12.0", ports)],
+      tolerations: [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }],
+      volumes: [{ name: "config-volume", configMap: { name: "coredns" } }],
+    },
+    2,
+  );
+}
+
+function systemDaemonSets(flavour: Flavour): Workload[] {
+  if (flavour !== "kubeadm") return [];
+  return [
+    workload(
+      "kube-proxy",
+      "kube-system",
+      { "k8s-app": "kube-proxy" },
+      {
+        serviceAccountName: "kube-proxy",
+        hostNetwork: true,
+        tolerations: ANYWHERE,
+        containers: [container("kube-proxy", "registry.k8s.io/kube-proxy:v1.33.1")],
+        volumes: [{ name: "kube-proxy", configMap: { name: "kube-proxy" } }],
+      },
+    ),
+    workload(
+      "kube-flannel-ds",
+      "kube-flannel",
+      { app: "flannel" },
+      {
+        serviceAccountName: "flannel",
+        hostNetwork: true,
+        tolerations: ANYWHERE,
+        initContainers: [container("install-cni", "ghcr.io/flannel-io/flannel:v0.28.4")],
+        containers: [container("kube-flannel", "ghcr.io/flannel-io/flannel:v0.28.4")],
+        volumes: [{ name: "flannel-cfg", configMap: { name: "kube-flannel-cfg" } }],
+      },
+    ),
+  ];
+}
+
+function staticPods(flavour: Flavour, nodes: readonly Node[]): Pod[] {
+  if (flavour !== "kubeadm") return [];
+  const flags: Record<string, string[]> = {
+    "kube-apiserver": ["kube-apiserver", "--service-cluster-ip-range=10.96.0.0/16"],
+    "kube-controller-manager": [
+      "kube-controller-manager",
+      "--cluster-cidr=10.128.0.0/9",
+      "--use-service-account-credentials=true",
+    ],
+    "kube-scheduler": ["kube-scheduler"],
+    etcd: ["etcd"],
+  };
+  const address = nodes[0]!.status!.addresses![0]!.address;
+  return Object.entries(flags).map(([name, command]) => ({
+    metadata: {
+      ...meta(`${name}-cp1`, "kube-system", { component: name }),
+      ownerReferences: [{ kind: "Node", name: "cp1", controller: true }],
+    },
+    spec: {
+      nodeName: "cp1",
+      hostNetwork: true,
+      containers: [container(name, `registry.k8s.io/${name}:v1.33.1`, [], { command })],
+    },
+    status: {
+      phase: "Running",
+      podIP: address,
+      conditions: [{ type: "Ready", status: "True", lastTransitionTime: CREATED }],
+      containerStatuses: [{ name, ready: true, restartCount: 0, state: { running: { startedAt: CREATED } } }],
+    },
+  }));
+}
+
+/** Roles and bindings as the components' installations make them. */
+function grants(flavour: Flavour): {
+  clusterroles: Role[];
+  clusterrolebindings: RoleBinding[];
+  accounts: [string, string][];
+} {
+  const accounts: Record<string, [string, string]> = {
+    coredns: ["kube-system", "coredns"],
+    "endpointslice-controller": ["kube-system", "endpointslice-controller"],
+    ...(flavour === "kubeadm" && { "kube-proxy": ["kube-system", "kube-proxy"], flannel: ["kube-flannel", "flannel"] }),
+  };
+  const granted = COMPONENTS.filter(({ id, grant }) => grant && accounts[id]);
+  return {
+    accounts: Object.values(accounts),
+    clusterroles: granted.map(({ grant, permissions }) => ({
+      metadata: meta(grant!.role),
+      rules: grant!.rules
+        ? [...grant!.rules]
+        : permissions.flatMap(({ wants }) =>
+            wants.flatMap((want) =>
+              "resource" in want
+                ? [{ apiGroups: [want.apiGroup], resources: [want.resource], verbs: [want.verb] }]
+                : [],
+            ),
+          ),
+    })),
+    clusterrolebindings: granted.map(({ id, grant }) => ({
+      metadata: meta(grant!.binding),
+      roleRef: { kind: "ClusterRole", name: grant!.role },
+      subjects: [{ kind: "ServiceAccount", name: accounts[id]![1], namespace: accounts[id]![0] }],
+    })),
+  };
+}
+
+const http = (name = "http") => [{ name, containerPort: 8080, protocol: "TCP" }];
+const IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.53";
+
+function shop(): { deployments: Workload[]; statefulsets: Workload[]; daemonsets: Workload[]; services: Service[] } {
+  const app = (name: string) => ({
+    containers: [container("app", IMAGE, http())],
+    dnsPolicy: "ClusterFirst",
+    serviceAccountName: name,
+  });
+  return {
+    deployments: [
+      workload("backend", "shop", { app: "backend" }, app("default"), 3),
+      workload("frontend", "shop", { app: "frontend" }, app("default"), 2),
+    ],
+    statefulsets: [
+      workload(
+        "db",
+        "data",
+        { app: "db" },
+        { containers: [container("db", IMAGE, [{ name: "pg", containerPort: 5432, protocol: "TCP" }])] },
+        2,
+      ),
+    ],
+    daemonsets: [
+      workload(
+        "client",
+        "tools",
+        { app: "client" },
+        { containers: [container("client", IMAGE)], tolerations: ANYWHERE },
+      ),
+    ],
+    services: [
+      service("backend", "shop", {
+        clusterIP: "10.96.10.1",
+        selector: { app: "backend" },
+        ports: [{ name: "http", port: 8080, targetPort: "http" }],
+      }),
+      service("frontend", "shop", {
+        type: "NodePort",
+        clusterIP: "10.96.10.2",
+        selector: { app: "frontend" },
+        ports: [{ name: "http", port: 80, targetPort: 8080, nodePort: 30080 }],
+      }),
+      service("backend-local", "shop", {
+        type: "NodePort",
+        externalTrafficPolicy: "Local",
+        clusterIP: "10.96.10.3",
+        selector: { app: "backend" },
+        ports: [{ name: "http", port: 8080, targetPort: "http", nodePort: 30081 }],
+      }),
+      service("db", "data", {
+        clusterIP: "None",
+        selector: { app: "db" },
+        ports: [{ name: "pg", port: 5432, targetPort: "pg" }],
+      }),
+    ],
+  };
+}
+
+function many(count: number, replicas: number): ReturnType<typeof shop> {
+  const names = Array.from({ length: count }, (_, i) => `app-${i}`);
+  return {
+    deployments: names.map((name) =>
+      workload(name, "load", { app: name }, { containers: [container("app", IMAGE, http())] }, replicas),
+    ),
+    statefulsets: [],
+    daemonsets: [],
+    services: names.map((name, i) =>
+      service(name, "load", {
+        clusterIP: `10.96.${32 + Math.floor(i / 250)}.${(i % 250) + 1}`,
+        selector: { app: name },
+        ports: [{ name: "http", port: 80, targetPort: "http" }],
+      }),
+    ),
+  };
+}
+
+const NO_APPS: ReturnType<typeof shop> = { deployments: [], statefulsets: [], daemonsets: [], services: [] };
+
+export function clusterObjects(count: number, flavour: Flavour, workloads: Workloads): Lists {
+  const nodes = Array.from({ length: count }, (_, index) => nodeObject(index, flavour));
+  const apps =
+    workloads === "shop" ? shop() : workloads === "none" ? NO_APPS : many(workloads.services, workloads.replicas);
+  const { clusterroles, clusterrolebindings, accounts } = grants(flavour);
+  const dnsPorts = [
+    { name: "dns", port: 53, protocol: "UDP", targetPort: 53 },
+    { name: "dns-tcp", port: 53, protocol: "TCP", targetPort: 53 },
+  ];
+  const names = [
+    ...new Set([
+      "default",
+      "kube-system",
+      "kube-node-lease",
+      "kube-public",
+      ...(flavour === "kubeadm" ? ["kube-flannel"] : []),
+      ...[...apps.deployments, ...apps.statefulsets, ...apps.daemonsets].map(({ metadata }) => metadata.namespace!),
+    ]),
+  ];
+  return {
+    nodes,
+    namespaces: names.map((name) => ({ metadata: meta(name, undefined, { "kubernetes.io/metadata.name": name }) })),
+    pods: staticPods(flavour, nodes),
+    services: [
+      service("kubernetes", "default", {
+        clusterIP: "10.96.0.1",
+        ports: [{ name: "https", port: 443, targetPort: 6443 }],
+      }),
+      {
+        ...service("kube-dns", "kube-system", {
+          clusterIP: "10.96.0.10",
+          selector: { "k8s-app": "kube-dns" },
+          ports: dnsPorts,
+        }),
+        metadata: meta("kube-dns", "kube-system", { "k8s-app": "kube-dns" }),
+      },
+      ...apps.services,
+    ],
+    endpointslices: [
+      {
+        metadata: meta("kubernetes", "default", { "kubernetes.io/service-name": "kubernetes" }),
+        addressType: "IPv4",
+        ports: [{ name: "https", port: 6443, protocol: "TCP" }],
+        endpoints: [
+          {
+            addresses: [flavour === "kubeadm" ? nodes[0]!.status!.addresses![0]!.address : "172.16.254.1"],
+            conditions: { ready: true },
+          },
+        ],
+      },
+    ],
+    configmaps: systemConfigMaps(flavour),
+    serviceaccounts: [...accounts, ...names.map((name): [string, string] => [name, "default"])].map(
+      ([namespace, name]) => ({ metadata: meta(name, namespace) }),
+    ),
+    events: [],
+    daemonsets: [...systemDaemonSets(flavour), ...apps.daemonsets],
+    deployments: [coredns(), ...apps.deployments],
+    statefulsets: apps.statefulsets,
+    replicasets: [],
+    networkpolicies: [],
+    clusterroles,
+    clusterrolebindings,
+    roles: [],
+    rolebindings: [],
+    leases: nodes.map(({ metadata }) => ({
+      metadata: meta(metadata.name, "kube-node-lease"),
+      spec: { holderIdentity: metadata.name, renewTime: "2026-11-21T02:59:55Z" },
+    })),
+    customresourcedefinitions: [],
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * The cluster builder: the evidence of a healthy cluster of any size and shape, and of the same cluster after changes.
+ *
+ *   cluster({ nodes: 3 }).with({ do: "delete", target: ref("ClusterRole", "flannel") }).model()
+ *
+ * What agents write comes from src/model/agents, the same that `model.with()` uses; what they are given (objects, bare
+ * nodes) is here. Nothing is random: the same options make the same cluster.
+ */
+import { type Capture, createIntake } from "../src/evidence/capture.ts";
+import type { KindId, ListId, ObjectOf, ValueOf } from "../src/evidence/catalogue.ts";
+import type { Place } from "../src/evidence/kind.ts";
+import { unknown } from "../src/evidence/observed.ts";
+import { overlay } from "../src/evidence/overlay.ts";
+import { pathOf } from "../src/evidence/path.ts";
+import type { Change } from "../src/model/change.ts";
+import { captureWith, type Draft, draftOf } from "../src/model/changes.ts";
+import { type ClusterModel, modelOf } from "../src/model/model.ts";
+import { ref } from "../src/model/ref.ts";
+import { bareNode, NOW, podEvidence } from "./cluster-nodes.ts";
+import { clusterObjects, type Workloads } from "./cluster-objects.ts";
+
+export type ClusterOptions = {
+  readonly nodes?: number;
+  /** kubeadm: control-plane Pods, DaemonSets; k3s: agents inside one process; managed: no control plane to be seen. */
+  readonly flavour?: "kubeadm" | "k3s" | "managed";
+  readonly workloads?: Workloads;
+};
+
+export interface Cluster {
+  /** The cluster after these changes, carried through to Pods, slices and nodes. */
+  with(...changes: readonly Change[]): Cluster;
+  /** The cluster with evidence edited by hand: what no agent and no change would do. */
+  edit(change: (draft: Draft) => void): Cluster;
+  /** The cluster as seen by somebody who lacks this evidence; without a place, all evidence of the kind. */
+  without(kind: KindId, place?: Place): Cluster;
+  readonly capture: Capture;
+  model(): ClusterModel;
+}
+
+function wrap(capture: Capture): Cluster {
+  let model: ClusterModel | undefined;
+  return {
+    capture,
+    with: (...changes) => wrap(captureWith(capture, changes, modelOf)),
+    edit(change) {
+      const draft = draftOf(capture);
+      change(draft);
+      return wrap(draft.capture());
+    },
+    without(kind, place) {
+      const places = place ? [place] : capture.all(kind).map((captured) => captured.place);
+      const blind = unknown({ reason: "not-collected" }, { kind: "file", path: pathOf(kind, place) });
+      return wrap(
+        overlay(
+          capture,
+          (places.length > 0 ? places : [{}]).map((at) => ({ kind, place: at, observed: blind })),
+        ),
+      );
+    },
+    model() {
+      model ??= modelOf(capture);
+      return model;
+    },
+  };
+}
+
+/** Makes a healthy cluster. */
+export function cluster({ nodes = 3, flavour = "kubeadm", workloads = "shop" }: ClusterOptions = {}): Cluster {
+  const draft = draftOf(createIntake().capture());
+  draft.set("cluster", {}, { name: "built", capturedAt: NOW, kubernetesVersion: "v1.33.1" });
+  draft.set("version", {}, { gitVersion: "v1.33.1" });
+  const lists = clusterObjects(nodes, flavour, workloads);
+  for (const list of Object.keys(lists) as ListId[])
+    draft.setList(list, lists[list] as readonly ObjectOf<typeof list>[]);
+  for (const object of lists.nodes) bareNode(draft, object, flavour);
+  // workload controllers make the Pods, then agents write what they write when they start
+  const owners = (["daemonsets", "deployments", "statefulsets"] as const).flatMap((list) =>
+    lists[list].map(({ metadata }) =>
+      ref(
+        { daemonsets: "DaemonSet", deployments: "Deployment", statefulsets: "StatefulSet" }[list],
+        metadata.name,
+        metadata.namespace,
+      ),
+    ),
+  );
+  const started = wrap(draft.capture()).with(...owners.map((target): Change => ({ do: "patch", target, patch: {} })));
+  const agents = owners.filter(({ kind, namespace }) => kind === "DaemonSet" || namespace === "kube-system");
+  const running = started.with(...agents.map((component): Change => ({ do: "restart", component })));
+  return running.edit((made) => podEvidence(made, flavour));
+}
+
+/** Shorthand for editing one piece of evidence of a node. */
+export function editNode<K extends KindId>(
+  draft: Draft,
+  kind: K,
+  node: string,
+  change: (value: ValueOf<K>) => ValueOf<K>,
+): void {
+  const value = draft.get(kind, { node });
+  if (value === undefined) throw new Error(`the built cluster has no ${kind} of ${node}`);
+  draft.set(kind, { node }, change(value));
+}
