@@ -6,6 +6,7 @@
  *   - once repaired (by the check's own remedy where that is made of changes, else by `healedBy`) it is clear;
  *   - for each piece of evidence that it cites: without it, the check never says that all is well;
  *   - the order in which objects are listed does not matter;
+ * from the first story of `clears`, that evidence which was not had, or only in part, makes no fault of what is well;
  * and over all stories, that the check reads what it declares, and nothing that it does not.
  */
 import { describe, expect, it } from "vitest";
@@ -13,13 +14,18 @@ import { capabilitySet } from "../src/cause/effect.ts";
 import type { Check, Fault, Finding } from "../src/checks/check.ts";
 import { isNodeCommand } from "../src/checks/remedy.ts";
 import { narrowed } from "../src/checks/run.ts";
+import type { Capture } from "../src/evidence/capture.ts";
 import { catalogue, type KindId, type ListId } from "../src/evidence/catalogue.ts";
 import type { Place } from "../src/evidence/kind.ts";
-import type { Origin } from "../src/evidence/origin.ts";
+import { present } from "../src/evidence/observed.ts";
+import type { Evidence, Origin } from "../src/evidence/origin.ts";
+import { overlay, type Replacement } from "../src/evidence/overlay.ts";
 import { matchPath } from "../src/evidence/path.ts";
+import { type Capability, capabilityId } from "../src/model/capability.ts";
 import type { Change } from "../src/model/change.ts";
-import type { ClusterModel, ModelPart } from "../src/model/model.ts";
+import { type ClusterModel, type ModelPart, modelOf } from "../src/model/model.ts";
 import { refId } from "../src/model/ref.ts";
+import type { Text } from "../src/text.ts";
 import type { Cluster } from "./cluster.ts";
 
 export type FindsStory = {
@@ -40,42 +46,36 @@ export type FindsStory = {
 
 export type Stories = {
   readonly finds: readonly FindsStory[];
-  readonly warns?: readonly { readonly story: string; readonly given: Cluster; readonly repair: string }[];
+  readonly warns?: readonly {
+    readonly story: string;
+    readonly given: Cluster;
+    readonly repair: string;
+    readonly says?: readonly string[];
+  }[];
   readonly clears?: readonly { readonly story: string; readonly given: Cluster }[];
   readonly cannotTell?: readonly { readonly story: string; readonly given: Cluster; readonly capability: string }[];
 };
 
-type Seen = Set<ModelPart>;
+/** One thing that the harness holds a check to. */
+export type StoryTest = { readonly story: string; readonly claim: string; readonly run: () => void };
 
-function run<R extends ModelPart>(check: Check<R>, cluster: Cluster, seen?: Seen): Finding[] {
-  const model = cluster.model();
-  const view = narrowed(model, check.reads);
-  const watched = new Proxy(view, {
+type View<R extends ModelPart> = Pick<ClusterModel, R>;
+
+/** The parts that a check declares, taking down which of them it looks at. */
+function watched<R extends ModelPart>(check: Check<R>, model: ClusterModel, seen: Set<ModelPart>): View<R> {
+  return new Proxy(narrowed(model, check.reads), {
     get(target, part) {
-      if (typeof part === "string") seen?.add(part as ModelPart);
+      if (typeof part === "string") seen.add(part as ModelPart);
       return Reflect.get(target, part);
     },
   });
-  return [...check.find(watched)];
 }
 
 const faultsOf = (findings: readonly Finding[]) => findings.filter((finding) => finding.outcome === "fault");
 const idsOf = (findings: readonly Finding[]) =>
   [...new Set(faultsOf(findings).map(({ repair }) => refId(repair)))].sort();
-
-/** The changes of a remedy, if it is made of nothing else. */
-function changesOf<R extends ModelPart>(
-  check: Check<R>,
-  found: Finding,
-  cluster: Cluster,
-): readonly Change[] | undefined {
-  if (found.outcome !== "fault") return undefined;
-  const model = narrowed(cluster.model() as ClusterModel, check.reads);
-  const [remedy] = check.remedies({ ...found, check: check.id } as Fault, model);
-  const steps = remedy?.steps.map(({ change }) => change) ?? [];
-  const changes = steps.filter((change) => !isNodeCommand(change));
-  return changes.length > 0 && changes.length === steps.length ? (changes as readonly Change[]) : undefined;
-}
+const praisedIn = (findings: readonly Finding[]): Capability[] =>
+  findings.flatMap((finding) => (finding.outcome === "works" ? [finding.capability] : []));
 
 function sourcesOf(findings: readonly Finding[]): { kind: KindId; place: Place }[] {
   const origins = faultsOf(findings).flatMap(({ evidence }) => evidence.map(({ origin }): Origin => origin));
@@ -83,122 +83,217 @@ function sourcesOf(findings: readonly Finding[]): { kind: KindId; place: Place }
   return [...new Map(matches.map(({ kind, place }) => [JSON.stringify([kind, place]), { kind, place }])).values()];
 }
 
+const LISTS = (Object.keys(catalogue) as KindId[]).filter((kind): kind is ListId => "list" in catalogue[kind].how);
+
 function shuffled(cluster: Cluster): Cluster {
-  const lists = (Object.keys(catalogue) as KindId[]).filter((kind): kind is ListId => "list" in catalogue[kind].how);
   return cluster.edit((draft) => {
-    for (const list of lists) {
+    for (const list of LISTS) {
       if (cluster.capture.get(list).state === "present") draft.setList(list, [...draft.list(list)].reverse() as never);
     }
   });
 }
 
-export function testCheck<R extends ModelPart>(
-  check: Check<R>,
-  { finds, warns = [], clears = [], cannotTell = [] }: Stories,
-): void {
-  const seen: Seen = new Set();
+/** What of a capture is looked at, by kind and place. */
+function watchedCapture(capture: Capture): { capture: Capture; looks: Map<string, { kind: KindId; place: Place }> } {
+  const looks = new Map<string, { kind: KindId; place: Place }>();
+  const look = (kind: KindId, place: Place) => looks.set(JSON.stringify([kind, place]), { kind, place });
+  const watching: Capture = {
+    ...capture,
+    get(kind, place = {}) {
+      look(kind, place);
+      return capture.get(kind, place);
+    },
+    all(kind) {
+      for (const { place } of capture.all(kind)) look(kind, place);
+      return capture.all(kind);
+    },
+  };
+  return { capture: watching, looks };
+}
 
-  describe(check.id, () => {
-    for (const { story, given, repair, says = [], breaks = [], strength, healedBy, otherWitness = [] } of finds) {
-      describe(story, () => {
-        it("is found", () => {
-          const findings = run(check, given, seen);
-          const found = faultsOf(findings).filter((one) => refId(one.repair) === repair);
-          expect(idsOf(findings)).toContain(repair);
-          for (const words of says) expect(found.map(({ title }) => title.en).join("\n")).toContain(words);
-          for (const name of breaks)
-            expect(found.flatMap((one) => one.breaks.map((capability) => capability.name))).toContain(name);
-          if (strength) expect(found.map((one) => one.strength)).toContain(strength);
-        });
+/** A value of which the second half was cut off; undefined if it has no halves. */
+function halfOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.slice(0, value.length / 2);
+  if (typeof value !== "object" || value === null || !("items" in value && "indices" in value)) return undefined;
+  const { items, indices } = value as { items: unknown[]; indices: unknown[] };
+  const half = Math.floor(items.length / 2);
+  return { items: items.slice(0, half), indices: indices.slice(0, half) };
+}
 
-        it("is said in both languages, with evidence", () => {
-          for (const { title, evidence } of faultsOf(run(check, given))) {
-            expect(evidence.length).toBeGreaterThan(0);
-            expect(title.zh).toMatch(/\p{Script=Han}/u);
-            expect(`${title.en}${title.zh}`).not.toMatch(/\{[a-z]\w*(:[^}]*)?\}|undefined|\[object/);
-          }
-        });
+function cutOff(cluster: Cluster, kind: KindId): Capture {
+  const gaps = [{ line: 1, what: "cut off" }];
+  const replacements = cluster.capture.all(kind).flatMap(({ place, observed }): Replacement[] => {
+    if (observed.state !== "present") return [];
+    return [{ kind, place, observed: present(halfOf(observed.value) ?? observed.value, observed.origin, gaps) }];
+  });
+  return overlay(cluster.capture, replacements);
+}
 
-        it("is clear once repaired", () => {
-          const found = faultsOf(run(check, given)).filter((one) => refId(one.repair) === repair);
-          const changes = healedBy ? undefined : found.flatMap((one) => changesOf(check, one, given) ?? []);
-          if (changes?.length === 0) throw new Error("its remedy cannot be simulated: the story needs `healedBy`");
-          const healed = healedBy ? healedBy(given) : given.with(...changes!);
-          expect(idsOf(run(check, healed))).not.toContain(repair);
-        });
+function expectWellSaid(title: Text, evidence: readonly Evidence[]): void {
+  expect(evidence.length).toBeGreaterThan(0);
+  expect(title.zh).toMatch(/\p{Script=Han}/u);
+  expect(`${title.en}${title.zh}`).not.toMatch(/\{[a-z]\w*(:[^}]*)?\}|undefined|\[object/);
+}
 
-        it("has a remedy that reads well", () => {
-          const [found] = faultsOf(run(check, given));
-          const remedies = check.remedies(
-            { ...found!, check: check.id } as Fault,
-            narrowed(given.model(), check.reads),
-          );
+/** All that stories hold a check to, in the order in which it is to be run. */
+export function storyTests<R extends ModelPart>(check: Check<R>, stories: Stories): StoryTest[] {
+  const { finds, warns = [], clears = [], cannotTell = [] } = stories;
+  const seen = new Set<ModelPart>();
+  const findings = (cluster: Cluster): Finding[] => [...check.find(watched(check, cluster.model(), seen))];
+  const findingsIn = (capture: Capture): Finding[] => [...check.find(narrowed(modelOf(capture), check.reads))];
+  const remediesOf = (found: Finding, cluster: Cluster) =>
+    check.remedies({ ...found, check: check.id } as Fault, watched(check, cluster.model(), seen));
+
+  /** The changes of a remedy, if it is made of nothing else. */
+  function changesOf(found: Finding, cluster: Cluster): readonly Change[] | undefined {
+    const [remedy] = remediesOf(found, cluster);
+    const steps = remedy?.steps.map(({ change }) => change) ?? [];
+    const changes = steps.filter((change) => !isNodeCommand(change));
+    return changes.length > 0 && changes.length === steps.length ? (changes as readonly Change[]) : undefined;
+  }
+
+  function ofFinds({ story, given, repair, says = [], breaks = [], strength, ...more }: FindsStory): StoryTest[] {
+    const { healedBy, otherWitness = [] } = more;
+    const foundIn = (cluster: Cluster) => faultsOf(findings(cluster)).filter((one) => refId(one.repair) === repair);
+    const test = (claim: string, run: () => void): StoryTest => ({ story, claim, run });
+    return [
+      test("is found", () => {
+        const found = foundIn(given);
+        expect(idsOf(findings(given))).toContain(repair);
+        for (const words of says) expect(found.map(({ title }) => title.en).join("\n")).toContain(words);
+        for (const name of breaks)
+          expect(found.flatMap((one) => one.breaks.map((capability) => capability.name))).toContain(name);
+        if (strength) expect(found.map((one) => one.strength)).toContain(strength);
+      }),
+      test("is said in both languages, with evidence", () => {
+        for (const { title, evidence } of faultsOf(findings(given))) expectWellSaid(title, evidence);
+      }),
+      test("is clear once repaired", () => {
+        const changes = healedBy ? [] : foundIn(given).flatMap((one) => changesOf(one, given) ?? []);
+        if (!healedBy && changes.length === 0) throw new Error("its remedy cannot be simulated: needs `healedBy`");
+        const healed = healedBy ? healedBy(given) : given.with(...changes);
+        expect(idsOf(findings(healed))).not.toContain(repair);
+      }),
+      test("has a remedy that reads well", () => {
+        for (const found of foundIn(given)) {
+          const remedies = remediesOf(found, given);
           expect(remedies.length).toBeGreaterThan(0);
           for (const { steps, interrupts } of remedies) {
             expect(steps.length).toBeGreaterThan(0);
             for (const { why } of [...steps, { why: interrupts }])
               expect(`${why.en}${why.zh}`).not.toMatch(/\{[a-z]\w*\}|undefined/);
+            for (const { change, verify } of steps) expect(JSON.stringify([change, verify])).not.toContain("undefined");
           }
-        });
+        }
+      }),
+      test("is never called well when evidence of it is missing", () => {
+        const broken = foundIn(given).flatMap((one) => one.breaks);
+        for (const { kind, place } of sourcesOf(findings(given))) {
+          if (otherWitness.includes(kind)) continue;
+          const praised = capabilitySet(praisedIn(findings(given.without(kind, place))));
+          expect(broken.filter(praised.holds).map(capabilityId), `without ${kind}`).toEqual([]);
+        }
+      }),
+      test("does not depend on the order of lists", () => {
+        expect(idsOf(findings(shuffled(given)))).toEqual(idsOf(findings(given)));
+      }),
+    ];
+  }
 
-        it("is never called well when evidence of it is missing", () => {
-          const findings = run(check, given);
-          const broken = faultsOf(findings)
-            .filter((one) => refId(one.repair) === repair)
-            .flatMap((one) => one.breaks);
-          for (const { kind, place } of sourcesOf(findings)) {
-            if (otherWitness.includes(kind)) continue;
-            const blinded = run(check, given.without(kind, place));
-            const praised = blinded
-              .filter((finding) => finding.outcome === "works")
-              .map(({ capability }) => capability);
-            const wrong = broken.filter((capability) => capabilitySet(praised).holds(capability));
-            expect(wrong, `without ${kind}`).toEqual([]);
-          }
-        });
+  function ofBlinding({ story, given }: { readonly story: string; readonly given: Cluster }): StoryTest[] {
+    const kindsSeen = () => {
+      const { capture, looks } = watchedCapture(given.capture);
+      findingsIn(capture);
+      return new Set([...looks.values()].map(({ kind }) => kind));
+    };
+    return [
+      {
+        story,
+        claim: "and no fault is made of evidence that was not had",
+        run() {
+          for (const kind of kindsSeen()) expect(idsOf(findings(given.without(kind))), `without ${kind}`).toEqual([]);
+        },
+      },
+      {
+        story,
+        claim: "nor of evidence that was cut off",
+        run() {
+          for (const kind of kindsSeen())
+            expect(idsOf(findingsIn(cutOff(given, kind))), `with half of ${kind}`).toEqual([]);
+        },
+      },
+    ];
+  }
 
-        it("does not depend on the order of lists", () => {
-          expect(idsOf(run(check, shuffled(given)))).toEqual(idsOf(run(check, given)));
-        });
+  const tests = [
+    ...finds.flatMap(ofFinds),
+    ...warns.map(({ story, given, repair, says = [] }) => ({
+      story,
+      claim: "is warned of",
+      run() {
+        const found = findings(given);
+        const warnings = found.filter((one) => one.outcome === "warning").filter((one) => refId(one.repair) === repair);
+        expect(idsOf(found)).toEqual([]);
+        expect(warnings.length).toBeGreaterThan(0);
+        for (const words of says) expect(warnings.map(({ title }) => title.en).join("\n")).toContain(words);
+        for (const { title, evidence } of warnings) expectWellSaid(title, evidence);
+      },
+    })),
+    ...clears.map(({ story, given }) => ({
+      story,
+      claim: "is clear",
+      run() {
+        const found = findings(given);
+        expect(idsOf(found)).toEqual([]);
+        expect(found.filter(({ outcome }) => outcome === "warning")).toEqual([]);
+      },
+    })),
+    ...clears.slice(0, 1).flatMap(ofBlinding),
+    ...cannotTell.map(({ story, given, capability }) => ({
+      story,
+      claim: "cannot be told",
+      run() {
+        const found = findings(given);
+        const untold = found.flatMap((one) => (one.outcome === "cannot-tell" ? [one] : []));
+        expect(idsOf(found)).toEqual([]);
+        expect(untold.map((one) => one.capability.name)).toContain(capability);
+        // a blind spot says what is missing, or what else stood in the way
+        for (const { missing, because } of untold) expect(missing.length > 0 || because !== undefined).toBe(true);
+        const praised = capabilitySet(praisedIn(found));
+        expect(untold.map((one) => one.capability).filter(praised.holds)).toEqual([]);
+      },
+    })),
+  ];
+  const stated = tests.map(({ story, claim }) => `${story}: ${claim}`);
+  const repeated = stated.filter((name, index) => stated.indexOf(name) !== index);
+  if (repeated.length > 0) throw new Error(`told twice: ${repeated.join(", ")}`);
+  return [
+    ...tests,
+    {
+      story: "over all stories",
+      claim: "reads the parts of the model that it declares",
+      run: () => expect([...seen].sort()).toEqual([...check.reads].sort()),
+    },
+    {
+      story: "over all stories",
+      claim: "has a manual page in both languages",
+      run() {
+        const { title, page } = check.manual;
+        for (const words of [title.en, page.en]) expect(words).not.toMatch(/\p{Script=Han}/u);
+        for (const words of [title.zh, page.zh]) expect(words).toMatch(/\p{Script=Han}/u);
+        expect(page.en).toContain("**When this");
+        expect(page.en).toContain("**How it looks.**");
+      },
+    },
+  ];
+}
+
+export function testCheck<R extends ModelPart>(check: Check<R>, stories: Stories): void {
+  describe(check.id, () => {
+    for (const [story, tests] of Map.groupBy(storyTests(check, stories), (test) => test.story)) {
+      describe(story, () => {
+        for (const { claim, run } of tests) it(claim, run);
       });
     }
-
-    for (const { story, given, repair } of warns) {
-      it(`warns: ${story}`, () => {
-        const findings = run(check, given, seen);
-        expect(idsOf(findings)).toEqual([]);
-        expect(findings.flatMap((one) => (one.outcome === "warning" ? [refId(one.repair)] : []))).toContain(repair);
-      });
-    }
-
-    for (const { story, given } of clears) {
-      it(`stays clear: ${story}`, () => {
-        const findings = run(check, given, seen);
-        expect(idsOf(findings)).toEqual([]);
-        expect(findings.filter(({ outcome }) => outcome === "warning")).toEqual([]);
-      });
-    }
-
-    for (const { story, given, capability } of cannotTell) {
-      it(`cannot tell: ${story}`, () => {
-        const findings = run(check, given, seen);
-        expect(idsOf(findings)).toEqual([]);
-        expect(findings.flatMap((one) => (one.outcome === "cannot-tell" ? [one.capability.name] : []))).toContain(
-          capability,
-        );
-      });
-    }
-
-    it("reads the parts of the model that it declares", () => {
-      expect([...seen].sort()).toEqual([...check.reads].sort());
-    });
-
-    it("has a manual page in both languages", () => {
-      const { title, page } = check.manual;
-      for (const words of [title.en, page.en]) expect(words).not.toMatch(/\p{Script=Han}/u);
-      for (const words of [title.zh, page.zh]) expect(words).toMatch(/\p{Script=Han}/u);
-      expect(page.en).toContain("**When this");
-      expect(page.en).toContain("**How it looks.**");
-    });
   });
 }

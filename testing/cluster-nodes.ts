@@ -128,13 +128,14 @@ function socketsOf(pod: Pod) {
   }));
 }
 
-/** What is seen inside the Pods: sockets, interfaces, resolver configuration; and that the components have started. */
-export function podEvidence(draft: Draft, flavour: Flavour): void {
+/** What is seen inside Pods that nobody has looked into yet: sockets, interfaces, resolver configuration. */
+export function lookIntoPods(draft: Draft): void {
   for (const pod of draft.list("pods")) {
     const { name, namespace } = pod.metadata;
     const node = pod.spec.nodeName;
     if (!node || !namespace || pod.spec.hostNetwork) continue;
     const place = { node, namespace, pod: name };
+    if (draft.get("podLinks", place) !== undefined) continue;
     draft.set("podSockets", place, socketsOf(pod));
     const address = pod.status?.podIP;
     draft.set("podLinks", place, [
@@ -153,8 +154,11 @@ export function podEvidence(draft: Draft, flavour: Flavour): void {
       options: new Map([["ndots", "5"]]),
     });
   }
+}
+
+/** k3s and managed clusters have the rules of agents that are no Pods. */
+export function otherAgents(draft: Draft, flavour: Flavour): void {
   if (flavour === "kubeadm") return;
-  // k3s and managed clusters have kube-proxy's rules without its Pods
   const model = modelOf(draft.capture());
   for (const { name } of model.nodes.all) {
     writeProxy(draft, model, name);

@@ -149,9 +149,22 @@ function coredns(): Workload {
   );
 }
 
-function systemDaemonSets(flavour: Flavour): Workload[] {
-  if (flavour !== "kubeadm") return [];
+function systemDaemonSets(flavour: Flavour, enforcer: boolean): Workload[] {
+  const kubeRouter = workload(
+    "kube-router",
+    "kube-system",
+    { "k8s-app": "kube-router" },
+    {
+      serviceAccountName: "kube-router",
+      hostNetwork: true,
+      tolerations: ANYWHERE,
+      containers: [container("kube-router", "docker.io/cloudnativelabs/kube-router:v2.5.0")],
+    },
+  );
+  const enforcers = enforcer ? [kubeRouter] : [];
+  if (flavour !== "kubeadm") return enforcers;
   return [
+    ...enforcers,
     workload(
       "kube-proxy",
       "kube-system",
@@ -213,7 +226,10 @@ function staticPods(flavour: Flavour, nodes: readonly Node[]): Pod[] {
 }
 
 /** Roles and bindings as the components' installations make them. */
-function grants(flavour: Flavour): {
+function grants(
+  flavour: Flavour,
+  enforcer: boolean,
+): {
   clusterroles: Role[];
   clusterrolebindings: RoleBinding[];
   accounts: [string, string][];
@@ -221,6 +237,7 @@ function grants(flavour: Flavour): {
   const accounts: Record<string, [string, string]> = {
     coredns: ["kube-system", "coredns"],
     "endpointslice-controller": ["kube-system", "endpointslice-controller"],
+    ...(enforcer && { "kube-router": ["kube-system", "kube-router"] as [string, string] }),
     ...(flavour === "kubeadm" && { "kube-proxy": ["kube-system", "kube-proxy"], flannel: ["kube-flannel", "flannel"] }),
   };
   const granted = COMPONENTS.filter(({ id, grant }) => grant && accounts[id]);
@@ -325,11 +342,11 @@ function many(count: number, replicas: number): ReturnType<typeof shop> {
 
 const NO_APPS: ReturnType<typeof shop> = { deployments: [], statefulsets: [], daemonsets: [], services: [] };
 
-export function clusterObjects(count: number, flavour: Flavour, workloads: Workloads): Lists {
+export function clusterObjects(count: number, flavour: Flavour, workloads: Workloads, enforcer: boolean): Lists {
   const nodes = Array.from({ length: count }, (_, index) => nodeObject(index, flavour));
   const apps =
     workloads === "shop" ? shop() : workloads === "none" ? NO_APPS : many(workloads.services, workloads.replicas);
-  const { clusterroles, clusterrolebindings, accounts } = grants(flavour);
+  const { clusterroles, clusterrolebindings, accounts } = grants(flavour, enforcer);
   const dnsPorts = [
     { name: "dns", port: 53, protocol: "UDP", targetPort: 53 },
     { name: "dns-tcp", port: 53, protocol: "TCP", targetPort: 53 },
@@ -381,7 +398,7 @@ export function clusterObjects(count: number, flavour: Flavour, workloads: Workl
       ([namespace, name]) => ({ metadata: meta(name, namespace) }),
     ),
     events: [],
-    daemonsets: [...systemDaemonSets(flavour), ...apps.daemonsets],
+    daemonsets: [...systemDaemonSets(flavour, enforcer), ...apps.daemonsets],
     deployments: [coredns(), ...apps.deployments],
     statefulsets: apps.statefulsets,
     replicasets: [],

@@ -16,7 +16,7 @@ import type { Change } from "../src/model/change.ts";
 import { captureWith, type Draft, draftOf } from "../src/model/changes.ts";
 import { type ClusterModel, modelOf } from "../src/model/model.ts";
 import { ref } from "../src/model/ref.ts";
-import { bareNode, NOW, podEvidence } from "./cluster-nodes.ts";
+import { bareNode, lookIntoPods, NOW, otherAgents } from "./cluster-nodes.ts";
 import { clusterObjects, type Workloads } from "./cluster-objects.ts";
 
 export type ClusterOptions = {
@@ -24,6 +24,8 @@ export type ClusterOptions = {
   /** kubeadm: control-plane Pods, DaemonSets; k3s: agents inside one process; managed: no control plane to be seen. */
   readonly flavour?: "kubeadm" | "k3s" | "managed";
   readonly workloads?: Workloads;
+  /** kube-router runs as the enforcer of NetworkPolicies. */
+  readonly enforcer?: boolean;
 };
 
 export interface Cluster {
@@ -41,7 +43,7 @@ function wrap(capture: Capture): Cluster {
   let model: ClusterModel | undefined;
   return {
     capture,
-    with: (...changes) => wrap(captureWith(capture, changes, modelOf)),
+    with: (...changes) => wrap(captureWith(capture, changes, modelOf)).edit(lookIntoPods),
     edit(change) {
       const draft = draftOf(capture);
       change(draft);
@@ -65,11 +67,12 @@ function wrap(capture: Capture): Cluster {
 }
 
 /** Makes a healthy cluster. */
-export function cluster({ nodes = 3, flavour = "kubeadm", workloads = "shop" }: ClusterOptions = {}): Cluster {
+export function cluster(options: ClusterOptions = {}): Cluster {
+  const { nodes = 3, flavour = "kubeadm", workloads = "shop", enforcer = false } = options;
   const draft = draftOf(createIntake().capture());
   draft.set("cluster", {}, { name: "built", capturedAt: NOW, kubernetesVersion: "v1.33.1" });
   draft.set("version", {}, { gitVersion: "v1.33.1" });
-  const lists = clusterObjects(nodes, flavour, workloads);
+  const lists = clusterObjects(nodes, flavour, workloads, enforcer);
   for (const list of Object.keys(lists) as ListId[])
     draft.setList(list, lists[list] as readonly ObjectOf<typeof list>[]);
   for (const object of lists.nodes) bareNode(draft, object, flavour);
@@ -86,7 +89,7 @@ export function cluster({ nodes = 3, flavour = "kubeadm", workloads = "shop" }: 
   const started = wrap(draft.capture()).with(...owners.map((target): Change => ({ do: "patch", target, patch: {} })));
   const agents = owners.filter(({ kind, namespace }) => kind === "DaemonSet" || namespace === "kube-system");
   const running = started.with(...agents.map((component): Change => ({ do: "restart", component })));
-  return running.edit((made) => podEvidence(made, flavour));
+  return running.edit((made) => otherAgents(made, flavour));
 }
 
 /** Shorthand for editing one piece of evidence of a node. */

@@ -6,6 +6,47 @@ import type { Need, Needs } from "../model/needs.ts";
 
 export type Effect = "none" | "may" | "must";
 
+/** Things filed under the capabilities that they are about; a capability without node is about all nodes. */
+export type CapabilityIndex<T> = {
+  /** What is filed under capabilities that cover this one wholly. */
+  covering(capability: Capability): readonly T[];
+  /** What is filed under parts of this capability, or under itself. */
+  within(capability: Capability): readonly T[];
+};
+
+export function capabilityIndex<T>(entries: Iterable<readonly [Capability, T]>): CapabilityIndex<T> {
+  const byName = new Map<string, (readonly [Capability, T])[]>();
+  const byNode = new Map<string, (readonly [Capability, T])[]>();
+  const nodeKey = ({ name, node }: Capability, of = node) => `${name}|${of ?? ""}`;
+  const put = (map: Map<string, (readonly [Capability, T])[]>, key: string, entry: readonly [Capability, T]) => {
+    const list = map.get(key);
+    if (list) list.push(entry);
+    else map.set(key, [entry]);
+  };
+  for (const entry of entries) {
+    put(byName, entry[0].name, entry);
+    put(byNode, nodeKey(entry[0]), entry);
+  }
+  const matching = (
+    lists: readonly (readonly (readonly [Capability, T])[] | undefined)[],
+    fits: (member: Capability) => boolean,
+  ) => lists.flatMap((list) => (list ?? []).filter(([member]) => fits(member)).map(([, value]) => value));
+  return {
+    covering: (capability) =>
+      matching(
+        capability.node === undefined
+          ? [byNode.get(nodeKey(capability))]
+          : [byNode.get(nodeKey(capability)), byNode.get(nodeKey(capability, ""))],
+        (member) => covers(member, capability),
+      ),
+    within: (capability) =>
+      matching(
+        [capability.node === undefined ? byName.get(capability.name) : byNode.get(nodeKey(capability))],
+        (member) => covers(capability, member),
+      ),
+  };
+}
+
 /** A set of capabilities, in which one stands for all that it covers. */
 export type CapabilitySet = {
   /** Whether some member covers this capability wholly. */
@@ -15,28 +56,23 @@ export type CapabilitySet = {
 };
 
 export function capabilitySet(members: readonly Capability[]): CapabilitySet {
-  const byName = new Map<string, Capability[]>();
-  const seen = new Set<string>();
-  for (const member of members) {
-    const id = capabilityId(member);
-    if (seen.has(id)) continue;
-    seen.add(id);
-    const list = byName.get(member.name);
-    if (list) list.push(member);
-    else byName.set(member.name, [member]);
-  }
-  const named = (capability: Capability) => byName.get(capability.name) ?? [];
+  const distinct = new Map(members.map((member) => [capabilityId(member), member]));
+  const index = capabilityIndex([...distinct.values()].map((member) => [member, member] as const));
   return {
-    holds: (capability) => named(capability).some((member) => covers(member, capability)),
-    touches: (capability) => named(capability).some((member) => covers(capability, member)),
+    holds: (capability) => index.covering(capability).length > 0,
+    touches: (capability) => index.within(capability).length > 0,
   };
 }
 
 export type Reasoner = {
   /** How a need fares if exactly these capabilities are broken. */
   effect(need: Need | undefined, broken: CapabilitySet): Effect;
-  /** The same for what keeps an agent's work right, leaving out what only following changes needs. */
-  effectNow(need: Need | undefined, broken: CapabilitySet): Effect;
+  /**
+   * Everything that a need rests on, as far down as it goes: what would affect it if it were broken.
+   *
+   * @param following also what only following changes needs
+   */
+  foundations(need: Need | undefined, following: boolean): readonly Capability[];
 };
 
 const worst = (effects: readonly Effect[]): Effect =>
@@ -50,48 +86,80 @@ const best = (effects: readonly Effect[]): Effect =>
       ? "may"
       : "none";
 
+/** Under which name a policy's denial is broken: the denial is what should not be. */
+const denials = (need: Extract<Need, { is: "denied" }>): Capability[] =>
+  need.by.map(({ ref: { namespace, name } }) => ({
+    name: "policy.allow",
+    policy: `NetworkPolicy/${namespace}/${name}`,
+  }));
+
 /**
  * @param working what was seen to work: it does not fail for want of anything below it
  */
 export function reasonerOf(needs: Needs, working: CapabilitySet): Reasoner {
-  function walk(need: Need | undefined, broken: CapabilitySet, follow: boolean, path: ReadonlySet<string>): Effect {
+  function walk(need: Need | undefined, broken: CapabilitySet, path: ReadonlySet<string>): Effect {
     if (!need) return "none";
     switch (need.is) {
       case "all":
-        return worst(need.of.map((part) => walk(part, broken, follow, path)));
+        return worst(need.of.map((part) => walk(part, broken, path)));
       case "any":
-        return best(need.of.map((part) => walk(part, broken, follow, path)));
+        return best(need.of.map((part) => walk(part, broken, path)));
       case "perhaps":
-        return walk(need.of, broken, follow, path) === "none" ? "none" : "may";
+        return walk(need.of, broken, path) === "none" ? "none" : "may";
       case "to-follow-change":
-        return follow && ofCapability(need.of, broken, follow, path) !== "none" ? "may" : "none";
-      case "denied": {
-        const policies = need.by.map(({ ref: { namespace, name } }) => `NetworkPolicy/${namespace}/${name}`);
-        return policies.some((policy) => broken.holds({ name: "policy.allow", policy })) ? "must" : "none";
-      }
+        return ofCapability(need.of, broken, path) === "none" ? "none" : "may";
+      case "denied":
+        return denials(need).some((denial) => broken.holds(denial)) ? "must" : "none";
       case "capability":
-        return ofCapability(need.of, broken, follow, path);
+        return ofCapability(need.of, broken, path);
     }
   }
 
-  function ofCapability(
-    capability: Capability,
-    broken: CapabilitySet,
-    follow: boolean,
-    path: ReadonlySet<string>,
-  ): Effect {
+  function ofCapability(capability: Capability, broken: CapabilitySet, path: ReadonlySet<string>): Effect {
     if (broken.holds(capability)) return "must";
     if (broken.touches(capability)) return "may";
     if (working.holds(capability)) return "none";
     const id = capabilityId(capability);
     // needs can go in circles (CNI → ClusterIP → kube-proxy → API): what is being asked already adds nothing
     if (path.has(id)) return "none";
-    return walk(needs.of(capability), broken, follow, new Set([...path, id]));
+    return walk(needs.of(capability), broken, new Set([...path, id]));
+  }
+
+  function collect(need: Need | undefined, following: boolean, into: Map<string, Capability>): void {
+    if (!need) return;
+    switch (need.is) {
+      case "all":
+      case "any":
+        for (const part of need.of) collect(part, following, into);
+        return;
+      case "perhaps":
+        collect(need.of, following, into);
+        return;
+      case "to-follow-change":
+        if (following) collectCapability(need.of, following, into);
+        return;
+      case "denied":
+        for (const denial of denials(need)) into.set(capabilityId(denial), denial);
+        return;
+      case "capability":
+        collectCapability(need.of, following, into);
+    }
+  }
+
+  function collectCapability(capability: Capability, following: boolean, into: Map<string, Capability>): void {
+    const id = capabilityId(capability);
+    if (into.has(id)) return;
+    into.set(id, capability);
+    if (!working.holds(capability)) collect(needs.of(capability), following, into);
   }
 
   return {
-    effect: (need, broken) => walk(need, broken, true, new Set()),
-    effectNow: (need, broken) => walk(need, broken, false, new Set()),
+    effect: (need, broken) => walk(need, broken, new Set()),
+    foundations(need, following) {
+      const found = new Map<string, Capability>();
+      collect(need, following, found);
+      return [...found.values()];
+    },
   };
 }
 

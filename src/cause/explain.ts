@@ -90,7 +90,8 @@ export function explain(outcomes: readonly Outcome[], model: Parts): Explanation
   const exercised = capabilitySet(successes.flatMap(({ need }) => namedIn(need)));
 
   const { kept, ruledOut } = refute(found, successes, needs);
-  const first = rootsOf(kept, needs, reasoner);
+  const sampled = nodes.all.filter((node) => node.sampled).map(({ name }) => name);
+  const first = rootsOf(kept, needs, reasoner, sampled);
   const leftOver = failures.filter(
     (failure) => denialOf(failure.need) === "none" && !first.some((root) => predicts(root, failure, reasoner)),
   );
@@ -100,7 +101,7 @@ export function explain(outcomes: readonly Outcome[], model: Parts): Explanation
     nodes.all.map(({ name }) => name),
     model.tunnels,
   );
-  const roots = inferred.length === 0 ? first : rootsOf([...kept, ...inferred], needs, reasoner);
+  const roots = inferred.length === 0 ? first : rootsOf([...kept, ...inferred], needs, reasoner, sampled);
 
   const cannotTell = ofKind(outcomes, "cannot-tell").filter(({ capability }) => !working.holds(capability));
   const all = roots
@@ -124,7 +125,10 @@ export function explain(outcomes: readonly Outcome[], model: Parts): Explanation
     contradicted,
     warnings: ofKind(outcomes, "warning"),
     history: ofKind(outcomes, "past"),
-    blindSpots: [...blindSpotsOf(cannotTell, explained, broken, exercised), ...unmappedSpot(observations.unmapped.length)],
+    blindSpots: [
+      ...blindSpotsOf(cannotTell, explained, broken, exercised),
+      ...unmappedSpot(observations.unmapped.length),
+    ],
     ruledOut,
   };
 }
@@ -275,7 +279,8 @@ function blindSpotsOf(
     for (const piece of missing) group.missing.set(JSON.stringify(piece), piece);
     group.capabilities.set(capabilityId(capability), capability);
     // what tests passed through was seen to work at least for them
-    group.matters ||= !ONLY_FOLLOWS.has(capability.name) && !exercised.holds(capability) && !exercised.touches(capability);
+    group.matters ||=
+      !ONLY_FOLLOWS.has(capability.name) && !exercised.holds(capability) && !exercised.touches(capability);
   }
   return [...groups.values()].map(({ missing, because, capabilities, matters }) => {
     const names = [...capabilities.values()];

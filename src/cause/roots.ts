@@ -3,15 +3,15 @@
  */
 import type { Fault, Strength } from "../checks/check.ts";
 import { capabilityId } from "../model/capability.ts";
-import type { Needs } from "../model/needs.ts";
+import type { Need, Needs } from "../model/needs.ts";
 import { type Ref, refId } from "../model/ref.ts";
-import { capabilitySet, type Reasoner } from "./effect.ts";
+import { capabilityIndex, type Reasoner } from "./effect.ts";
 
 /** Faults with one object and one check are one fault with many lines of evidence. */
 export type Root = {
   readonly id: string;
   readonly faults: readonly Fault[];
-  /** What follows from it: other faults, in the order of the chain. */
+  /** What follows from it: other faults, causes before effects. */
   readonly consequences: readonly Fault[];
 };
 
@@ -22,72 +22,137 @@ export function rootIdOf(check: string, object: Ref): string {
   return `${check}/${refId(object)}`;
 }
 
-/** Whether `effect` comes about because of `cause`. */
-function follows(effect: Fault, cause: Fault, needs: Needs, reasoner: Reasoner): boolean {
-  if (effect === cause || rootIdOf(effect.check, effect.repair) === rootIdOf(cause.check, cause.repair)) return false;
-  const broken = capabilitySet(cause.breaks);
-  const ask = effect.lost ? reasoner.effectNow : reasoner.effect;
-  return effect.breaks.some((capability) => ask(needs.of(capability), broken) !== "none");
+const idOf = ({ check, repair }: Fault): string => rootIdOf(check, repair);
+
+type Causes = ReadonlyMap<Fault, ReadonlySet<Fault>>;
+
+/**
+ * For each fault those from which it follows: faults that break something that its own broken capabilities need. What
+ * was lost although its agent could learn does not follow from the agent's not learning.
+ */
+function causesOf(faults: readonly Fault[], needs: Needs, reasoner: Reasoner): Causes {
+  const breaking = capabilityIndex(
+    faults.flatMap((fault) => fault.breaks.map((capability) => [capability, fault] as const)),
+  );
+  const memo = new Map<string, readonly Fault[]>();
+  const below = (need: Need | undefined, key: string, following: boolean): readonly Fault[] => {
+    const known = memo.get(key);
+    if (known) return known;
+    const found = reasoner
+      .foundations(need, following)
+      .flatMap((capability) => [...breaking.covering(capability), ...breaking.within(capability)]);
+    memo.set(key, found);
+    return found;
+  };
+  return new Map(
+    faults.map((effect) => {
+      const causes = effect.breaks.flatMap((capability) =>
+        below(needs.of(capability), `${capabilityId(capability)} ${effect.lost}`, !effect.lost),
+      );
+      return [effect, new Set(causes.filter((cause) => cause !== effect && idOf(cause) !== idOf(effect)))];
+    }),
+  );
 }
 
-export function rootsOf(faults: readonly Fault[], needs: Needs, reasoner: Reasoner): readonly Root[] {
-  const causesOf = new Map(
-    faults.map((effect) => [effect, faults.filter((cause) => follows(effect, cause, needs, reasoner))]),
-  );
-  const groups = withoutCycles(faults, causesOf);
-  const effectsOf = (start: readonly Fault[]): Fault[] => {
-    const reached: Fault[] = [];
-    const queue = [...start];
-    while (queue.length > 0) {
-      const cause = queue.shift()!;
-      for (const fault of faults) {
-        if (start.includes(fault) || reached.includes(fault) || !groups.get(fault)!.includes(cause)) continue;
-        reached.push(fault);
-        queue.push(fault);
-      }
+/** Tarjan's strongly connected components: sets of faults each of which follows from each other one. */
+function circles(faults: readonly Fault[], causes: Causes): Fault[][] {
+  const index = new Map<Fault, number>();
+  const low = new Map<Fault, number>();
+  const stack: Fault[] = [];
+  const onStack = new Set<Fault>();
+  const found: Fault[][] = [];
+  const visit = (fault: Fault): void => {
+    index.set(fault, index.size);
+    low.set(fault, index.get(fault)!);
+    stack.push(fault);
+    onStack.add(fault);
+    for (const cause of causes.get(fault) ?? []) {
+      if (!index.has(cause)) {
+        visit(cause);
+        low.set(fault, Math.min(low.get(fault)!, low.get(cause)!));
+      } else if (onStack.has(cause)) low.set(fault, Math.min(low.get(fault)!, index.get(cause)!));
     }
-    return reached;
+    if (low.get(fault) !== index.get(fault)) return;
+    const members: Fault[] = [];
+    for (let member = stack.pop()!; ; member = stack.pop()!) {
+      onStack.delete(member);
+      members.push(member);
+      if (member === fault) break;
+    }
+    if (members.length > 1) found.push(members);
   };
-  const byId = new Map<string, Fault[]>();
-  for (const fault of faults) {
-    if (groups.get(fault)!.length > 0) continue;
-    const id = rootIdOf(fault.check, fault.repair);
-    const same = byId.get(id);
-    if (same) same.push(fault);
-    else byId.set(id, [fault]);
-  }
-  return [...byId].map(([id, same]) => ({ id, faults: same, consequences: effectsOf(same) }));
+  for (const fault of faults) if (!index.has(fault)) visit(fault);
+  return found;
 }
 
 /**
- * In a circle of causes the member with the strongest evidence of its own is where it begins; with equal evidence, the
- * first by name, so that a circle without beginning is still told.
+ * In a circle of causes the member with the strongest evidence of its own is where it begins; of equal ones the first by
+ * name, so that a circle without beginning is still told.
  */
-function withoutCycles(
-  faults: readonly Fault[],
-  causesOf: ReadonlyMap<Fault, readonly Fault[]>,
-): Map<Fault, readonly Fault[]> {
-  const causes = new Map(causesOf);
-  const reaches = (from: Fault, to: Fault, seen = new Set<Fault>()): boolean =>
-    causes.get(from)!.some((cause) => {
-      if (cause === to) return true;
-      if (seen.has(cause)) return false;
-      seen.add(cause);
-      return reaches(cause, to, seen);
-    });
-  const order = [...faults].sort(
-    (a, b) => strengthRank(a.strength) - strengthRank(b.strength) || (faultId(a) < faultId(b) ? -1 : 1),
-  );
-  for (const fault of order) {
-    if (!reaches(fault, fault)) continue;
-    causes.set(
-      fault,
-      causes.get(fault)!.filter((cause) => !reaches(cause, fault)),
-    );
+function withoutCircles(faults: readonly Fault[], causes: Causes): Causes {
+  const open = new Map(causes);
+  const order = (a: Fault, b: Fault) =>
+    strengthRank(a.strength) - strengthRank(b.strength) || (idOf(a) < idOf(b) ? -1 : 1);
+  for (let members = circles(faults, open); members.length > 0; members = circles(faults, open)) {
+    for (const circle of members) {
+      const first = [...circle].sort(order)[0]!;
+      const inside = new Set(circle);
+      open.set(first, new Set([...open.get(first)!].filter((cause) => !inside.has(cause))));
+    }
   }
-  return causes;
+  return open;
 }
 
-export function faultId(fault: Fault): string {
-  return [rootIdOf(fault.check, fault.repair), ...fault.breaks.map(capabilityId)].join(" ");
+export function rootsOf(
+  faults: readonly Fault[],
+  needs: Needs,
+  reasoner: Reasoner,
+  nodes: readonly string[] = [],
+): readonly Root[] {
+  const causes = withoutCircles(faults, causesOf(faults, needs, reasoner));
+  const effects = new Map<Fault, Fault[]>();
+  for (const [effect, set] of causes) {
+    for (const cause of set) {
+      const list = effects.get(cause);
+      if (list) list.push(effect);
+      else effects.set(cause, [effect]);
+    }
+  }
+  const byId = Map.groupBy(
+    faults.filter((fault) => causes.get(fault)!.size === 0),
+    idOf,
+  );
+  const roots = [...byId].map(([id, same]) => ({ id, faults: same, consequences: consequencesOf(same, effects) }));
+  return acrossNodes(roots, nodes);
+}
+
+function consequencesOf(start: readonly Fault[], effects: ReadonlyMap<Fault, readonly Fault[]>): Fault[] {
+  const reached = new Set<Fault>(start);
+  const queue = [...start];
+  for (let at = 0; at < queue.length; at++) {
+    for (const effect of effects.get(queue[at]!) ?? []) {
+      if (reached.has(effect)) continue;
+      reached.add(effect);
+      queue.push(effect);
+    }
+  }
+  return queue.slice(start.length);
+}
+
+/** The same fault on all nodes is one root with a list of nodes. */
+function acrossNodes(roots: readonly Root[], nodes: readonly string[]): readonly Root[] {
+  const ofNodes = roots.filter(({ faults }) => faults[0]!.repair.kind === "Node");
+  const merged = new Map<Root, Root>();
+  for (const group of Map.groupBy(ofNodes, ({ faults }) => faults[0]!.check).values()) {
+    const hit = new Set(group.map(({ faults }) => faults[0]!.repair.name));
+    if (group.length < 2 || !nodes.every((node) => hit.has(node))) continue;
+    const [first] = group as [Root, ...Root[]];
+    const one = {
+      id: first.id,
+      faults: group.flatMap(({ faults }) => faults),
+      consequences: [...new Set(group.flatMap(({ consequences }) => consequences))],
+    };
+    for (const root of group) merged.set(root, one);
+  }
+  return [...new Set(roots.map((root) => merged.get(root) ?? root))];
 }

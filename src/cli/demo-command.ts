@@ -2,7 +2,8 @@
 import { line } from "../report/formats/document.ts";
 import { drawBlocks } from "../report/formats/terminal.ts";
 import { texts } from "../text.ts";
-import { type ReportOptions, reportOn } from "./diagnose-command.ts";
+import type { Given } from "./commands.ts";
+import { reportOn } from "./diagnose-command.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { FIRST_INCIDENT, incidentNames, readIncident } from "./incidents.ts";
 import { manualBlocks } from "./manual-page.ts";
@@ -19,22 +20,24 @@ const say = texts("demo-command", {
   },
 });
 
-type DemoOptions = ReportOptions & { readonly incident?: string | undefined; readonly list?: boolean | undefined };
-
-export async function demoCommand(options: DemoOptions, surroundings: Surroundings): Promise<ExitCode> {
+export async function demoCommand(
+  argument: string | undefined,
+  given: Given,
+  surroundings: Surroundings,
+): Promise<ExitCode> {
   const { program, lang, width, color, out, err } = surroundings;
   const names = incidentNames();
-  if (options.list) {
+  if (given.list) {
     const items = names.map((name) => ({ label: name, line: line(readIncident(name, lang).title) }));
     out(drawBlocks([{ shape: "facts", items }], { width, color: color.out }));
     return EXIT.healthy;
   }
-  const { incident = FIRST_INCIDENT } = options;
+  const incident = argument ?? FIRST_INCIDENT;
   if (!names.includes(incident)) throw unknownName(say.incident(), incident, names, say.list({ program }));
   const { story, bundle } = readIncident(incident, lang);
   const tell = (markdown: string) => err(`${drawBlocks(manualBlocks(markdown), { width, color: color.err })}\n`);
   tell(`${story}\n\n**${say.whatNetwhySays()[lang]}**`);
-  const code = await reportOn(bundle, options, surroundings);
+  const code = await reportOn(bundle, given, surroundings);
   err("\n");
   tell(say.more({ program })[lang]);
   return code;

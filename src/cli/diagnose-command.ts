@@ -6,6 +6,7 @@ import { FORMATS, type FormatName } from "../report/formats/registry.ts";
 import { muted } from "../report/mute.ts";
 import { readBundle } from "../sources/bundle.ts";
 import { texts } from "../text.ts";
+import type { Given } from "./commands.ts";
 import { type ExitCode, exitCodeOf } from "./exit-code.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { unknownName } from "./usage-error.ts";
@@ -25,25 +26,24 @@ const say = texts("diagnose-command", {
   listChecks: { en: "`{program} explain --list` names them all.", zh: "`{program} explain --list` 可列出全部。" },
 });
 
-export type ReportOptions = {
-  readonly output: FormatName;
-  readonly strict?: boolean | undefined;
-  readonly ignore: readonly string[];
-};
+/** What `-o`, `--strict` and `--ignore` said; the command line was checked already. */
+function reportOptions(given: Given) {
+  const { output, strict = false, ignore } = given;
+  return { output: output as FormatName, strict: strict as boolean, ignore: ignore as readonly string[] };
+}
 
-type DiagnoseOptions = ReportOptions & { readonly argument?: string | undefined; readonly bundle?: string | undefined };
-
-function bundleOf({ argument, bundle }: DiagnoseOptions, { program }: Surroundings): string {
-  if (argument !== undefined && bundle !== undefined) {
-    throw new DiagnosisError("usage", say.twoBundles({ one: argument, other: bundle }), say.justOne());
+function bundleOf(argument: string | undefined, { bundle }: Given, { program }: Surroundings): string {
+  const option = bundle as string | undefined;
+  if (argument !== undefined && option !== undefined) {
+    throw new DiagnosisError("usage", say.twoBundles({ one: argument, other: option }), say.justOne());
   }
-  const path = argument ?? bundle;
+  const path = argument ?? option;
   if (path === undefined) throw new DiagnosisError("no-evidence", say.noBundle(), say.whatNow({ program }));
   return path;
 }
 
 /** What is ignored must exist: a misspelt name would be ignored in silence. */
-export function requireChecks(ids: readonly string[], { program }: Surroundings): void {
+function requireChecks(ids: readonly string[], { program }: Surroundings): void {
   const names = CHECKS.map(({ check }) => check.id);
   for (const id of ids) {
     const [check = ""] = id.split("/");
@@ -52,8 +52,8 @@ export function requireChecks(ids: readonly string[], { program }: Surroundings)
 }
 
 /** Reads, diagnoses and prints one bundle. */
-export async function reportOn(path: string, options: ReportOptions, surroundings: Surroundings): Promise<ExitCode> {
-  const { output, strict = false, ignore } = options;
+export async function reportOn(path: string, given: Given, surroundings: Surroundings): Promise<ExitCode> {
+  const { output, strict, ignore } = reportOptions(given);
   requireChecks(ignore, surroundings);
   const capture = await readBundle(path);
   const report = muted(diagnose(capture, { clock: () => performance.now() }), ignore);
@@ -62,6 +62,10 @@ export async function reportOn(path: string, options: ReportOptions, surrounding
   return exitCodeOf(report, { strict });
 }
 
-export function diagnoseCommand(options: DiagnoseOptions, surroundings: Surroundings): Promise<ExitCode> {
-  return reportOn(bundleOf(options, surroundings), options, surroundings);
+export async function diagnoseCommand(
+  argument: string | undefined,
+  given: Given,
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  return reportOn(bundleOf(argument, given, surroundings), given, surroundings);
 }

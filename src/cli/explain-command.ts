@@ -4,6 +4,7 @@ import { CHECKS } from "../checks/registry.ts";
 import { type Block, line } from "../report/formats/document.ts";
 import { drawBlocks } from "../report/formats/terminal.ts";
 import { type Text, texts } from "../text.ts";
+import type { Given } from "./commands.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { manualBlocks } from "./manual-page.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -29,9 +30,7 @@ const LAYERS: Record<Layer, Text> = {
   policy: say.policy(),
 };
 
-type ExplainOptions = { readonly check?: string | undefined; readonly list?: boolean | undefined };
-
-export function explainCommand({ check, list }: ExplainOptions, surroundings: Surroundings): ExitCode {
+export function explainCommand(check: string | undefined, { list }: Given, surroundings: Surroundings): ExitCode {
   const { width, color, out } = surroundings;
   const blocks = check === undefined || list ? listBlocks(surroundings) : pageBlocks(check, surroundings);
   out(drawBlocks(blocks, { width, color: color.out }));

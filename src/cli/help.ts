@@ -1,7 +1,6 @@
-/** Help pages. They load nothing but this file: `--help` must be there at once. */
-import type { Argument, Command } from "commander";
-import type { Language } from "../text.ts";
-import { texts } from "../text.ts";
+/** Help pages, drawn from the commands as data. */
+import { type Language, type Text, texts } from "../text.ts";
+import { type CommandSpec, type Example, HELP_OPTION, LANG_OPTION, type OptionSpec, PROGRAM } from "./commands.ts";
 
 const say = texts("help", {
   usage: { en: "Usage: {usage}", zh: "用法：{usage}" },
@@ -12,58 +11,64 @@ const say = texts("help", {
   exitCodes: { en: "Exit codes: {codes}", zh: "退出码：{codes}" },
 });
 
-/** An example: what to type, and what it is for. Both are ready to print. */
-export type Example = { readonly run: string; readonly does: string };
-
-export type HelpPage = {
-  readonly lang: Language;
-  readonly program: string;
-  readonly examples: readonly Example[];
-  readonly exitCodes: string;
-};
+/** Who asks: in which language, and how the program is called. */
+type Reader = { readonly lang: Language; readonly program: string };
 
 type Row = readonly [term: string, explanation: string];
 
-function rows(all: readonly Row[]): string[] {
-  const column = Math.max(...all.map(([term]) => term.length));
-  return all.map(([term, explanation]) => `  ${term.padEnd(column)}  ${explanation}`.trimEnd());
+function table(title: Text, rows: readonly Row[], { lang }: Reader): string[] {
+  const column = Math.max(...rows.map(([term]) => term.length));
+  return ["", title[lang], ...rows.map(([term, explanation]) => `  ${term.padEnd(column)}  ${explanation}`)];
 }
 
-function section(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : ["", title, ...lines];
+const commandTerm = ({ name, argument }: CommandSpec) => `${name} [${argument.name}]`;
+
+function optionTable(options: readonly OptionSpec[], reader: Reader): string[] {
+  return table(
+    say.options(),
+    options.map(({ flags, describes }): Row => [flags, describes[reader.lang]]),
+    reader,
+  );
 }
 
-const argumentTerm = (argument: Argument) => (argument.required ? argument.name() : `[${argument.name()}]`);
-
-function commandTerm(command: Command): string {
-  return [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" ");
+function exampleTable(examples: readonly Example[], reader: Reader): string[] {
+  const rows = examples.map(({ run, does }): Row => [`${reader.program} ${run}`, `# ${does[reader.lang]}`]);
+  return table(say.examples(), rows, reader);
 }
 
-/** The page of one command, or of the whole program. */
-export function helpPage(command: Command, { lang, program, examples, exitCodes }: HelpPage): string {
-  const title = (key: "commands" | "arguments" | "options" | "examples") => say[key]()[lang];
-  const isProgram = command.parent === null;
-  const usage = isProgram ? `${program} COMMAND [OPTIONS]` : `${program} ${commandTerm(command)} [OPTIONS]`;
-  const options = command.createHelp().visibleOptions(command);
-  const described = command.registeredArguments.filter(({ description }) => description !== "");
+/** The page of the whole program. */
+export function programPage(commands: readonly CommandSpec[], reader: Reader): string {
+  const { lang, program } = reader;
   const lines = [
-    command.description(),
+    PROGRAM.description[lang],
     "",
-    say.usage({ usage })[lang],
-    ...section(
-      title("commands"),
-      isProgram ? rows(command.commands.map((each): Row => [commandTerm(each), each.summary()])) : [],
+    say.usage({ usage: `${program} COMMAND [OPTIONS]` })[lang],
+    ...table(
+      say.commands(),
+      commands.map((command): Row => [commandTerm(command), command.summary[lang]]),
+      reader,
     ),
-    ...section(
-      title("arguments"),
-      described.length > 0 ? rows(described.map((each): Row => [each.name(), each.description])) : [],
-    ),
-    ...section(title("options"), rows(options.map(({ flags, description }): Row => [flags, description]))),
-    ...section(
-      title("examples"),
-      examples.length > 0 ? rows(examples.map(({ run, does }): Row => [run, `# ${does}`])) : [],
-    ),
-    ...(exitCodes === "" ? [] : ["", say.exitCodes({ codes: exitCodes })[lang]]),
+    ...optionTable(PROGRAM.options, reader),
+    ...exampleTable(PROGRAM.examples, reader),
+    "",
+    say.exitCodes({ codes: PROGRAM.exitCodes })[lang],
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** The page of one command. */
+export function commandPage(command: CommandSpec, reader: Reader): string {
+  const { lang, program } = reader;
+  const { argument, description, options, examples } = command;
+  const lines = [
+    description[lang],
+    "",
+    say.usage({ usage: `${program} ${commandTerm(command)} [OPTIONS]` })[lang],
+    ...table(say.arguments(), [[argument.name, argument.describes[lang]]], reader),
+    ...optionTable([...options, LANG_OPTION, HELP_OPTION], reader),
+    ...exampleTable(examples, reader),
+    "",
+    say.exitCodes({ codes: PROGRAM.exitCodes })[lang],
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -1,8 +1,9 @@
 /** Where the program begins: runs the command line, and says once what went wrong. */
 import { DiagnosisError } from "../errors.ts";
 import { texts } from "../text.ts";
+import { COMMANDS } from "./commands.ts";
 import { ERROR_EXIT, EXIT, type ExitCode } from "./exit-code.ts";
-import { runProgram } from "./program.ts";
+import { commandPage, programPage } from "./help.ts";
 import { type Surroundings, surroundingsOf } from "./surroundings.ts";
 
 const say = texts("main", {
@@ -22,6 +23,25 @@ function explainError(error: unknown, { err, lang }: Surroundings): ExitCode {
   return EXIT.internal;
 }
 
+async function run(args: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
+  if (args.includes("-h") || args.includes("--help")) {
+    const first = args.find((arg) => !arg.startsWith("-"));
+    const command = COMMANDS.find(({ name }) => name === first);
+    surroundings.out(command ? commandPage(command, surroundings) : programPage(COMMANDS, surroundings));
+    return EXIT.healthy;
+  }
+  if (args.length === 1 && args[0] === "--version") {
+    const { VERSION } = await import("./version.ts");
+    surroundings.out(`${VERSION}\n`);
+    return EXIT.healthy;
+  }
+  const { parseCommandLine } = await import("./command-line.ts");
+  const parsed = parseCommandLine(args, COMMANDS, surroundings);
+  if (parsed) return parsed.command.run(parsed.argument, parsed.given, surroundings);
+  surroundings.out(programPage(COMMANDS, surroundings));
+  return EXIT.healthy;
+}
+
 // whoever read our output has read enough: `netwhy diagnose … | head`
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
@@ -30,7 +50,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 const args = process.argv.slice(2);
 const surroundings = surroundingsOf(args, process);
 try {
-  process.exitCode = await runProgram(args, surroundings);
+  process.exitCode = await run(args, surroundings);
 } catch (error) {
   process.exitCode = explainError(error, surroundings);
 }

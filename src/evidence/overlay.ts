@@ -7,16 +7,19 @@ import { keyOf } from "./path.ts";
 
 export type Replacement = { readonly kind: KindId; readonly place: Place; readonly observed: Observed<unknown> };
 
-export function overlay(capture: Capture, replacements: readonly Replacement[]): Capture {
-  const byKey = new Map(replacements.map((replacement) => [keyOf(replacement.kind, replacement.place), replacement]));
+export function overlay(capture: Capture, replacements: Iterable<Replacement>): Capture {
+  const byKey = new Map<string, Replacement>();
+  for (const replacement of replacements) byKey.set(keyOf(replacement.kind, replacement.place), replacement);
+  let byKind: Map<KindId, Replacement[]> | undefined;
   return {
     get<K extends KindId>(kind: K, place: Place = {}) {
       const replaced = byKey.get(keyOf(kind, place));
       return replaced ? (replaced.observed as Observed<ValueOf<K>>) : capture.get(kind, place);
     },
     all<K extends KindId>(kind: K) {
+      byKind ??= Map.groupBy(byKey.values(), (replacement) => replacement.kind);
       const kept = capture.all(kind).filter(({ place }) => !byKey.has(keyOf(kind, place)));
-      const added = [...byKey.values()].filter((replacement) => replacement.kind === kind);
+      const added = byKind.get(kind) ?? [];
       return [...kept, ...added.map(({ place, observed }) => ({ place, observed }) as Captured<ValueOf<K>>)];
     },
     size: capture.size,

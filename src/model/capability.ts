@@ -79,9 +79,11 @@ export type Capability = {
   /** refId of what the component runs as. */
   readonly component?: string;
   readonly zone?: "cluster" | "external";
+  /** Where on the node connections begin: its rules can fare differently with each. */
+  readonly from?: "pod" | "host" | "outside";
 };
 
-const FIELDS = ["node", "peer", "component", "service", "pod", "policy", "zone"] as const;
+const FIELDS = ["node", "peer", "component", "service", "pod", "policy", "zone", "from"] as const;
 
 /** Equal for equal capabilities. */
 export function capabilityId(capability: Capability): string {

@@ -37,22 +37,23 @@ export type Draft = {
 
 export function draftOf(base: Capture): Draft {
   const replacements = new Map<string, Replacement>();
-  let current: Capture = base;
   const put = (kind: KindId, place: Place, observed: Observed<unknown>) => {
     replacements.set(keyOf(kind, place), { kind, place, observed });
-    current = overlay(base, [...replacements.values()]);
   };
+  const observe = (kind: KindId, place: Place): Observed<unknown> =>
+    replacements.get(keyOf(kind, place))?.observed ?? base.get(kind, place);
   return {
-    capture: () => current,
+    // a copy: what is changed later is not seen by who asked before
+    capture: () => overlay(base, replacements.values()),
     list: <K extends ListId>(kind: K) =>
-      (known(current.get(kind as KindId) as Observed<ApiList<ObjectOf<K>>>)?.items ?? []) as readonly ObjectOf<K>[],
+      (known(observe(kind as KindId, {}) as Observed<ApiList<ObjectOf<K>>>)?.items ?? []) as readonly ObjectOf<K>[],
     setList(kind, items) {
-      const observed = current.get(kind as KindId);
+      const observed = observe(kind as KindId, {});
       const gaps = observed.state === "present" ? observed.gaps : [];
       const value: ApiList<unknown> = { items, indices: items.map((_, index) => index) };
       put(kind, {}, present(value, { kind: "api", path: pathOf(kind) }, gaps));
     },
-    get: (kind, place) => known(current.get(kind, place)) as never,
+    get: (kind, place) => known(observe(kind, place)) as never,
     set: (kind, place, value) =>
       put(
         kind,
@@ -154,11 +155,12 @@ export function captureWith(
     if (change.do === "scale" || change.do === "patch" || change.do === "apply")
       settleWorkloads(draft, change, modelOf);
   }
-  settleEndpoints(draft, modelOf(draft.capture()));
+  let moved = settleEndpoints(draft, modelOf(draft.capture()));
   const restarts = changes.filter((change) => change.do === "restart");
   for (const { component, node } of restarts) restart(draft, component, node, modelOf);
-  const services = changes.some(({ do: what }) => what !== "sysctl" && what !== "restart");
-  settleAgents(draft, modelOf(draft.capture()), services, restarts);
+  if (restarts.length > 0) moved = settleEndpoints(draft, modelOf(draft.capture())) || moved;
+  const changed = moved || changes.some(({ do: what }) => what !== "sysctl" && what !== "restart");
+  settleAgents(draft, modelOf(draft.capture()), changed, restarts);
   return draft.capture();
 }
 
@@ -184,20 +186,25 @@ function settleWorkloads(draft: Draft, change: Change, modelOf: (capture: Captur
   draft.setList("pods", [...draft.list("pods").filter((pod) => !gone.has(pod)), ...add]);
 }
 
-/** Slices that differ from what their Services' selectors and Pods say are rewritten, if their controller may. */
-function settleEndpoints(draft: Draft, model: ModelParts): void {
+/**
+ * Slices that differ from what their Services' selectors and Pods say are rewritten, if their controller may.
+ *
+ * @returns whether any were
+ */
+function settleEndpoints(draft: Draft, model: ModelParts): boolean {
   const controller = model.components.byId("endpointslice-controller")[0];
-  if (controller && !mayWork(controller, model)) return;
+  if (controller && !mayWork(controller, model)) return false;
   const { services } = model;
   const rewritten = services.all.filter((service) => {
     if (!service.selector || service.kind === "ExternalName") return false;
     const wanted = endpointSlices(service, services.selected(service));
     return shape(wanted) !== shape(services.slices(service));
   });
-  if (rewritten.length === 0) return;
+  if (rewritten.length === 0) return false;
   const isStale = new Set(rewritten.flatMap((service) => services.slices(service)));
   const fresh = rewritten.flatMap((service) => endpointSlices(service, services.selected(service)));
   draft.setList("endpointslices", [...draft.list("endpointslices").filter((slice) => !isStale.has(slice)), ...fresh]);
+  return true;
 }
 
 function shape(slices: readonly ObjectOf<"endpointslices">[]): string {
@@ -238,7 +245,6 @@ function restart(
     draft.list("pods").map((pod) => replaced.get(pod)?.pod ?? pod),
   );
   for (const { place, log } of made) draft.set("containerLog", place, log);
-  settleEndpoints(draft, modelOf(draft.capture()));
 }
 
 /** Agents of nodes write what they would write now: all that follow changes, and those that were restarted. */

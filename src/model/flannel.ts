@@ -7,7 +7,10 @@
  */
 import { isWhole, known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import { contains, covers, formatIp, formatPrefix, type Prefix, parseIp, parsePrefix } from "../net/ip.ts";
+import { formatIp, formatPrefix, type Ip, type Prefix, parseIp, parsePrefix, prefixOf } from "../net/ip.ts";
+import type { FdbEntry } from "../parse/bridge-fdb.ts";
+import type { Neighbour } from "../parse/ip-neigh.ts";
+import type { Route } from "../parse/ip-route.ts";
 import { parseJson } from "../parse/parsed.ts";
 import type { Components } from "./components/components.ts";
 import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
@@ -57,8 +60,8 @@ export type FlannelPath = {
   /** unknown: something of what would tell was not seen. */
   readonly state: "right" | "deviating" | "unknown";
   readonly deviations: readonly FlannelDeviation[];
-  /** What proves it right, or the input that demands it. */
-  readonly evidence: readonly Evidence[];
+  /** What demands it, and what proves it right. */
+  evidence(): readonly Evidence[];
   /** Evidence that was missing. */
   readonly missing: readonly ("links" | "routes" | "neighbours" | "fdb")[];
 };
@@ -135,10 +138,49 @@ function peerOf(node: NodeView, objects: Objects): FlannelPeer | undefined {
   };
 }
 
+/** A node's entries, filed so that each is found by what it leads to: there are as many as nodes, on every node. */
+type Entries = {
+  readonly plane: NodePlane;
+  /** By the Pod range in which they lie. */
+  readonly routes: ReadonlyMap<string, readonly Route[]>;
+  readonly neighbours: ReadonlyMap<string, readonly Neighbour[]>;
+  readonly fdb: ReadonlyMap<string, readonly FdbEntry[]>;
+  readonly hasDevice: boolean;
+};
+
+function entriesOf(plane: NodePlane, device: string, rangeLengths: ReadonlySet<number>): Entries {
+  const routes = new Map<string, Route[]>();
+  for (const route of known(plane.routes) ?? []) {
+    const prefix = destinationOf(route);
+    if (!prefix || prefix.ip.family !== 4 || route.type === "broadcast" || route.type === "multicast") continue;
+    for (const length of rangeLengths) {
+      if (prefix.length < length) continue;
+      const key = formatPrefix(prefixOf(prefix.ip, length));
+      const list = routes.get(key);
+      if (list) list.push(route);
+      else routes.set(key, [route]);
+    }
+  }
+  const onDevice = <T extends { readonly device: string }>(entries: readonly T[] | undefined) =>
+    (entries ?? []).filter((entry) => entry.device === device);
+  return {
+    plane,
+    routes,
+    neighbours: Map.groupBy(onDevice(known(plane.neighbours)), ({ address }) => address),
+    fdb: Map.groupBy(
+      onDevice(known(plane.fdb)).filter(({ destination }) => destination !== undefined),
+      ({ mac }) => mac,
+    ),
+    hasDevice: (known(plane.links) ?? []).some(({ name }) => name === device),
+  };
+}
+
 export function flannelOf(objects: Objects, nodes: Nodes, components: Components, forwarding: Forwarding): Flannel {
   const found = configOf(objects, components);
   const peers = nodes.all.map((node) => peerOf(node, objects)).filter((peer) => peer !== undefined);
   const byName = new Map(peers.map((peer) => [peer.node.name, peer]));
+  const rangeLengths = new Set(peers.map(({ range }) => range.length));
+  const device = `flannel.${found?.config.vni ?? 1}`;
   return {
     used: peers.length > 0,
     config: found?.config,
@@ -147,21 +189,33 @@ export function flannelOf(objects: Objects, nodes: Nodes, components: Components
     paths(name) {
       const self = byName.get(name);
       if (!self) return [];
-      const plane = forwarding.of(name);
+      const entries = entriesOf(forwarding.of(name), device, rangeLengths);
       return peers
         .filter((peer) => peer.node.name !== name && peer.backend === self.backend)
-        .map((peer) => pathTo(peer, plane, found?.config));
+        .map((peer) => pathTo(peer, entries, device, found?.config));
     },
   };
 }
 
-function pathTo(peer: FlannelPeer, plane: NodePlane, config: FlannelConfig | undefined): FlannelPath {
-  if (peer.backend === "host-gw") return directPath(peer, plane);
-  if (peer.backend !== "vxlan")
-    return { peer, state: "unknown", deviations: [], evidence: [peer.evidence], missing: [] };
+type Missing = FlannelPath["missing"][number];
+
+function pathTo(peer: FlannelPeer, entries: Entries, device: string, config: FlannelConfig | undefined): FlannelPath {
+  if (peer.backend === "host-gw") return directPath(peer, entries);
+  if (peer.backend !== "vxlan") return judged(peer, [], [], [], true);
   // with DirectRouting, peers on the same segment are routed to without the tunnel
-  if (config?.directRouting && onSameSegment(peer, plane)) return directPath(peer, plane);
-  return tunnelPath(peer, plane, `flannel.${config?.vni ?? 1}`);
+  if (config?.directRouting && onSameSegment(peer, entries.plane)) return directPath(peer, entries);
+  return tunnelPath(peer, entries, device);
+}
+
+function judged(
+  peer: FlannelPeer,
+  deviations: readonly FlannelDeviation[],
+  missing: readonly Missing[],
+  proofs: readonly (() => Evidence)[],
+  isUnknown = missing.length > 0,
+): FlannelPath {
+  const state = deviations.length > 0 ? "deviating" : isUnknown ? "unknown" : "right";
+  return { peer, state, deviations, missing, evidence: () => [peer.evidence, ...proofs.map((quote) => quote())] };
 }
 
 function onSameSegment(peer: FlannelPeer, plane: NodePlane): boolean {
@@ -173,112 +227,74 @@ function onSameSegment(peer: FlannelPeer, plane: NodePlane): boolean {
 /** Judges what leads to a peer's range: the route to it, and any more specific route that takes a part of it away. */
 function judgeRoute(
   peer: FlannelPeer,
-  plane: NodePlane,
+  { plane, routes }: Entries,
   expected: string,
   isRight: (gateway: string | undefined, device: string | undefined) => boolean,
-): { deviations: FlannelDeviation[]; evidence: Evidence[]; unseen: boolean } {
-  const routes = known(plane.routes) ?? [];
-  const inRange = routes.filter((route) => {
-    const prefix = destinationOf(route);
-    return (
-      prefix !== undefined && covers(peer.range, prefix) && route.type !== "broadcast" && route.type !== "multicast"
-    );
-  });
-  const right = inRange.filter(
+): { deviation?: FlannelDeviation; proof?: () => Evidence } {
+  const inRange = routes.get(formatPrefix(peer.range)) ?? [];
+  const right = inRange.find(
     (route) =>
       destinationOf(route)!.length === peer.range.length &&
       route.nextHops.some(({ gateway, device }) => isRight(gateway, device)),
   );
-  const wrong = inRange.filter((route) => !right.includes(route));
+  const wrong = inRange.filter((route) => route !== right);
   if (wrong.length > 0) {
-    const found = wrong.map((route) => quoteRoute(plane, route));
-    return { deviations: [{ what: "route-wrong", expected, found }], evidence: [], unseen: false };
+    return { deviation: { what: "route-wrong", expected, found: wrong.map((route) => quoteRoute(plane, route)) } };
   }
-  if (right.length > 0)
-    return { deviations: [], evidence: right.map((route) => quoteRoute(plane, route)), unseen: false };
-  if (!isWhole(plane.routes)) return { deviations: [], evidence: [], unseen: true };
-  const lookup = lookupRoute(plane, {
-    destination: { ...peer.range.ip, value: peer.range.ip.value } as typeof peer.range.ip,
-  });
+  if (right) return { proof: () => quoteRoute(plane, right) };
+  if (!isWhole(plane.routes)) return {};
+  const lookup = lookupRoute(plane, { destination: peer.range.ip as Ip });
   const instead = lookup.end === "via" || lookup.end === "refused" ? [lookup.evidence] : [];
-  return { deviations: [{ what: "route-missing", expected, found: instead }], evidence: [], unseen: false };
+  return { deviation: { what: "route-missing", expected, found: instead } };
 }
 
-function directPath(peer: FlannelPeer, plane: NodePlane): FlannelPath {
+function directPath(peer: FlannelPeer, entries: Entries): FlannelPath {
   const expected = `${formatPrefix(peer.range)} via ${peer.publicIp}`;
-  const { deviations, evidence, unseen } = judgeRoute(peer, plane, expected, (gateway) => gateway === peer.publicIp);
-  return {
-    peer,
-    state: deviations.length > 0 ? "deviating" : unseen ? "unknown" : "right",
-    deviations,
-    evidence: [peer.evidence, ...evidence],
-    missing: unseen ? ["routes"] : [],
-  };
+  const { deviation, proof } = judgeRoute(peer, entries, expected, (gateway) => gateway === peer.publicIp);
+  return judged(peer, deviation ? [deviation] : [], deviation || proof ? [] : ["routes"], proof ? [proof] : []);
 }
 
-function tunnelPath(peer: FlannelPeer, plane: NodePlane, device: string): FlannelPath {
+function tunnelPath(peer: FlannelPeer, entries: Entries, device: string): FlannelPath {
+  const { plane } = entries;
   const gateway = formatIp(peer.range.ip);
-  const missing: ("links" | "routes" | "neighbours" | "fdb")[] = [];
-  const evidence: Evidence[] = [peer.evidence];
+  const missing: Missing[] = [];
+  const proofs: (() => Evidence)[] = [];
   const deviations: FlannelDeviation[] = [];
 
-  const link = known(plane.links)?.find(({ name }) => name === device);
-  if (!link && isWhole(plane.links))
+  if (!entries.hasDevice && isWhole(plane.links)) {
     deviations.push({ what: "device-missing", expected: `${device}: VXLAN device`, found: [] });
-  if (!link && !isWhole(plane.links)) missing.push("links");
+  } else if (!entries.hasDevice) missing.push("links");
 
-  const route = judgeRoute(
-    peer,
-    plane,
-    `${formatPrefix(peer.range)} via ${gateway} dev ${device} onlink`,
-    (via, dev) => via === gateway && dev === device,
-  );
-  deviations.push(...route.deviations);
-  evidence.push(...route.evidence);
-  if (route.unseen) missing.push("routes");
+  const expectedRoute = `${formatPrefix(peer.range)} via ${gateway} dev ${device} onlink`;
+  const route = judgeRoute(peer, entries, expectedRoute, (via, dev) => via === gateway && dev === device);
+  if (route.deviation) deviations.push(route.deviation);
+  else if (route.proof) proofs.push(route.proof);
+  else missing.push("routes");
 
-  const neighbours = (known(plane.neighbours) ?? []).filter(
-    (entry) => entry.address === gateway && entry.device === device,
-  );
-  const neighbour = neighbours[0];
+  // without the MAC of the peer's device, only the route can be judged
+  if (peer.mac === undefined) return judged(peer, deviations, missing, proofs, true);
+
+  const neighbour = entries.neighbours.get(gateway)?.[0];
   const neighbourText = `${gateway} dev ${device} lladdr ${peer.mac} PERMANENT`;
-  const quoteNeighbour = () =>
-    quoteOf(
-      plane.neighbours.origin,
-      `${gateway} dev ${device} ${neighbour?.mac ? `lladdr ${neighbour.mac} ` : ""}${neighbour?.states.join(" ") ?? ""}`,
-    );
-  if (neighbour && neighbour.mac === peer.mac) evidence.push(quoteNeighbour());
+  const quoteNeighbour = () => {
+    const mac = neighbour?.mac ? `lladdr ${neighbour.mac} ` : "";
+    return quoteOf(plane.neighbours.origin, `${gateway} dev ${device} ${mac}${neighbour?.states.join(" ") ?? ""}`);
+  };
+  if (neighbour && neighbour.mac === peer.mac) proofs.push(quoteNeighbour);
   else if (neighbour) deviations.push({ what: "neighbour-wrong", expected: neighbourText, found: [quoteNeighbour()] });
   else if (isWhole(plane.neighbours))
     deviations.push({ what: "neighbour-missing", expected: neighbourText, found: [] });
   else missing.push("neighbours");
 
-  const entries = (known(plane.fdb) ?? []).filter(
-    (entry) => entry.mac === peer.mac && entry.device === device && entry.destination !== undefined,
-  );
+  const known = entries.fdb.get(peer.mac) ?? [];
   const fdbText = `${peer.mac} dev ${device} dst ${peer.publicIp} self permanent`;
-  const quoteFdb = (entry: (typeof entries)[number]) =>
-    quoteOf(
-      plane.fdb.origin,
-      `${entry.mac} dev ${entry.device} dst ${entry.destination} ${entry.flags.join(" ")} ${entry.state}`,
-    );
-  const rightEntry = entries.find(({ destination }) => destination === peer.publicIp);
-  if (rightEntry) evidence.push(quoteFdb(rightEntry));
-  else if (entries.length > 0) deviations.push({ what: "fdb-wrong", expected: fdbText, found: entries.map(quoteFdb) });
+  const quoteFdb = ({ mac, destination, flags, state }: FdbEntry) =>
+    quoteOf(plane.fdb.origin, `${mac} dev ${device} dst ${destination} ${flags.join(" ")} ${state}`);
+  const right = known.find(({ destination }) => destination === peer.publicIp);
+  if (right) proofs.push(() => quoteFdb(right));
+  else if (known.length > 0) deviations.push({ what: "fdb-wrong", expected: fdbText, found: known.map(quoteFdb) });
   else if (isWhole(plane.fdb)) deviations.push({ what: "fdb-missing", expected: fdbText, found: [] });
   else missing.push("fdb");
 
-  // without the MAC of the peer's device, only the route can be judged
-  const judged =
-    peer.mac === undefined
-      ? deviations.filter(({ what }) => what.startsWith("route") || what === "device-missing")
-      : deviations;
-  const state = judged.length > 0 ? "deviating" : missing.length > 0 || peer.mac === undefined ? "unknown" : "right";
-  return { peer, state, deviations: judged, evidence, missing };
-}
-
-/** Whether an address lies in the range of a peer. */
-export function isInRange(peer: FlannelPeer, address: string): boolean {
-  const ip = parseIp(address);
-  return ip !== undefined && contains(peer.range, ip);
+  return judged(peer, deviations, missing, proofs);
 }

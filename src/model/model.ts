@@ -17,7 +17,7 @@ import { type Objects, objectsOf } from "./objects.ts";
 import { type Observations, observationsOf } from "./observations.ts";
 import { type Pods, podsOf } from "./pods.ts";
 import { type Policies, policiesOf } from "./policies.ts";
-import { type ServiceProxy, proxyOf } from "./proxy.ts";
+import { proxyOf, type ServiceProxy } from "./proxy.ts";
 import { type Ranges, rangesOf } from "./ranges.ts";
 import { type Rbac, rbacOf } from "./rbac.ts";
 import { type Sandboxes, sandboxesOf } from "./sandboxes.ts";

@@ -184,12 +184,12 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     return endpoint.node === undefined ? reachOutside(client) : reachPodRange(client, endpoint.node);
   }
 
-  function backends(client: Client, port: ServicePort, node: string): Need {
+  function backends(client: Client, port: ServicePort, node: string, from: Capability["from"] = client.network): Need {
     const choice = services.expected(port, node);
     const endpoints = choice.cluster ?? choice.local ?? [];
     return all(
       now({ name: "service.endpoints", service: port.key }),
-      now({ name: "service.rules", node, service: port.key }),
+      now({ name: "service.rules", node, service: port.key, ...(from && { from }) }),
       now({ name: "pod.listen", service: port.key }),
       endpoints.length > 0 ? any(endpoints.map((endpoint) => reachEndpoint(client, endpoint, port))) : undefined,
     );
@@ -323,7 +323,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       // from the node on, the packet is forwarded with the node's address
       const onward: Client =
         client.node === node && client.network === "host" ? client : { node, network: "pod", marked: true };
-      return all(reachNode(client, node), backends(onward, port, node));
+      return all(reachNode(client, node), backends(onward, port, node, onward.marked ? "outside" : client.network));
     },
     reachNode,
     reachOutside,

@@ -182,18 +182,19 @@ function formatProbe({ from, test, target, server, result, size }: Probe): strin
   return `${source}: ${test} ${where}${size === undefined ? "" : ` (${size} bytes)`}: ${result}`;
 }
 
-/** What programs write when they cannot connect or resolve (glibc, musl, Go, curl). */
-const COMPLAINTS: readonly { readonly pattern: RegExp; readonly what: "name" | "address" }[] = [
-  {
-    pattern:
-      /Could not resolve host: (?<name>[\w.-]+)|lookup (?<name>[\w.-]+) on [\d.]+:53: .*(i\/o timeout|server misbehaving|connection refused)|(?<name>[\w.-]+): Temporary failure in name resolution|bad address '(?<name>[\w.-]+)'/,
-    what: "name",
-  },
-  {
-    pattern:
-      /dial (?:tcp|udp) (?<address>[\d.]+):(?<port>\d+): (?:i\/o timeout|connect: )|Failed to connect to (?<address>[\d.]+) port (?<port>\d+)/,
-    what: "address",
-  },
+/** What programs write when they cannot resolve a name or connect (glibc, musl, Go, curl, Java, Node.js, Python). */
+const COMPLAINTS: readonly RegExp[] = [
+  /Could not resolve host: (?<name>[\w.-]+)/,
+  /lookup (?<name>[\w.-]+) on [\d.]+:53: .*(i\/o timeout|server misbehaving|connection refused)/,
+  /(?<name>[\w.-]+): Temporary failure in name resolution/,
+  /bad address '(?<name>[\w.-]+)'/,
+  /getaddrinfo (EAI_AGAIN|ENOTFOUND) (?<name>[\w.-]+)/,
+  /UnknownHostException: (?<name>[\w.-]+)/,
+  /dial (?:tcp|udp) (?<host>[\d.]+):(?<port>\d+): (?:i\/o timeout|connect: )/,
+  /connect to (?<host>[\w.-]+) port (?<port>\d+)/,
+  /connect E(?:CONNREFUSED|TIMEDOUT|HOSTUNREACH) (?<host>[\d.]+):(?<port>\d+)/,
+  /(?:Connection refused|timed out).*?\/(?<host>[\d.]+):(?<port>\d+)/,
+  /ConnectionPool\(host='(?<host>[\w.-]+)', port=(?<port>\d+)\).*(refused|timed out|Max retries)/,
 ];
 
 /** Old trouble is over: a complaint counts if it is younger than three of its own intervals, at least five minutes. */
@@ -208,14 +209,12 @@ export function isCurrent(entry: LogEntry, time: CaptureTime): boolean {
 }
 
 function complaintOf(entry: LogEntry, client: Client, origin: Origin, parts: Parts): Observation | undefined {
-  for (const { pattern, what } of COMPLAINTS) {
-    const groups = pattern.exec(entry.last.message)?.groups;
-    if (!groups) continue;
-    const evidence = quoteOf({ ...origin, line: entry.last.line }, entry.last.message, entry.last.at);
-    const target =
-      what === "name" ? nameTarget(groups.name, parts) : addressTarget(groups.address, Number(groups.port), parts);
-    if (!target) return undefined;
-    return {
+  const groups = COMPLAINTS.map((pattern) => pattern.exec(entry.last.message)?.groups).find((found) => found);
+  if (!groups) return undefined;
+  const { name, host, port } = groups;
+  const target = host === undefined ? nameTarget(name, parts) : hostTarget(host, Number(port), client, parts);
+  return (
+    target && {
       outcome: "failed",
       how: "heard",
       ...(entry.last.at !== undefined && { at: entry.last.at }),
@@ -223,10 +222,9 @@ function complaintOf(entry: LogEntry, client: Client, origin: Origin, parts: Par
       target,
       capability: capabilityOf(target, client),
       need: needOf(target, client, parts.needs),
-      evidence,
-    };
-  }
-  return undefined;
+      evidence: quoteOf({ ...origin, line: entry.last.line }, entry.last.message, entry.last.at),
+    }
+  );
 }
 
 function nameTarget(name: string | undefined, { dns, services }: Parts): ProbeTarget | undefined {
@@ -234,19 +232,18 @@ function nameTarget(name: string | undefined, { dns, services }: Parts): ProbeTa
   const isCluster =
     !name.includes(".") ||
     name.endsWith(dns.domain) ||
-    services.all.some((s) => name.startsWith(`${s.name}.${s.namespace}`));
+    services.all.some((service) => name.startsWith(`${service.name}.${service.namespace}`));
   return { is: "name", name, zone: isCluster ? "cluster" : "external" };
 }
 
-function addressTarget(
-  address: string | undefined,
-  number: number,
-  { services, pods }: Parts,
-): ProbeTarget | undefined {
-  const port = address === undefined ? undefined : services.byAddress(address, number, "TCP");
+/** A Service by the name that a Pod calls it by, a Service's or a Pod's address. */
+function hostTarget(host: string, number: number, { pod }: Client, { services, pods }: Parts): ProbeTarget | undefined {
+  const [service, namespace = pod?.namespace] = host.split(".");
+  const called = services.get(namespace ?? "", service ?? "")?.ports.find(({ port }) => port === number);
+  const port = called ?? services.byAddress(host, number, "TCP");
   if (port) return { is: "service", port };
-  const pod = address === undefined ? undefined : pods.byAddress(address);
-  return pod && { is: "pod", pod, port: { protocol: "TCP", number } };
+  const target = pods.byAddress(host);
+  return target && { is: "pod", pod: target, port: { protocol: "TCP", number } };
 }
 
 function heard(capture: Capture, parts: Parts): Observation[] {

@@ -9,6 +9,7 @@ import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { formatIp, type Ip, nthAddress, parseIp } from "../net/ip.ts";
 import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
 import type { Component, Components } from "./components/components.ts";
+import { type UsualRules, usualRules } from "./forwarding/kube-services.ts";
 import { firstPacket } from "./forwarding/packet-filter.ts";
 import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
 import type { Outcome } from "./netfilter/evaluate.ts";
@@ -41,6 +42,8 @@ export interface ServiceProxy {
   mode(node: string): ProxyMode | undefined;
   /** The range of Pod addresses by which kube-proxy tells Pods from others. */
   readonly clusterRange: string | undefined;
+  /** Whether a node surely delivers a port to just the back ends that it should, from everywhere. */
+  isRight(port: ServicePort, node: string): boolean;
   /** What becomes of connections to a port's cluster IPs (or node port, from outside); undefined if it cannot be told. */
   programmed(port: ServicePort, node: string): readonly Programmed[] | undefined;
 }
@@ -64,7 +67,7 @@ function configOf(component: Component, objects: Objects) {
   return text === undefined ? undefined : parseKubeProxyConfig(text).value;
 }
 
-export function proxyOf({ objects, nodes, components, forwarding }: Parts): ServiceProxy {
+export function proxyOf({ objects, nodes, services, components, forwarding }: Parts): ServiceProxy {
   const proxies = components.byId("kube-proxy");
   const modeOfConfig = (component: Component): ProxyMode | undefined => {
     const config = configOf(component, objects);
@@ -93,49 +96,104 @@ export function proxyOf({ objects, nodes, components, forwarding }: Parts): Serv
     return range && nthAddress(range, 2 ** (32 - range.length) - 2);
   }
 
+  const usual = new Map<string, { readonly rules: UsualRules; readonly tried?: ServicePort }>();
+  /** A node's usual rules, and a port on which walking them came to the same. */
+  function usualOf(name: string) {
+    const known = usual.get(name);
+    if (known) return known;
+    const rules = usualRules(forwarding.of(name).filter.rulesets);
+    const candidates = services.all.filter(({ proxied }) => proxied).flatMap(({ ports }) => ports);
+    const tried = candidates.find((port) => {
+      const quick = port.protocol === "TCP" && !port.service.policy.external ? rules.delivery(port) : undefined;
+      return quick !== undefined && quick.size > 0;
+    });
+    const walked = tried && programmed(tried, name);
+    const quick = tried && rules.delivery(tried);
+    const isSame = walked?.every(
+      ({ delivered, refusedBy, untouched }) => refusedBy.length === 0 && !untouched && sameSet(delivered, quick!),
+    );
+    const made = tried && isSame ? { rules, tried } : { rules };
+    usual.set(name, made);
+    return made;
+  }
+
+  const expectedKeys = new Map<ServicePort, ReadonlySet<string>>();
+  /** Hints make back ends differ from node to node; without them one answer serves all nodes. */
+  function keysOf(port: ServicePort, name: string): ReadonlySet<string> {
+    const known = expectedKeys.get(port);
+    if (known) return known;
+    const chosen = services.expected(port, name).cluster ?? [];
+    const keys = new Set(chosen.map(({ address, port: number }) => `${address}:${number}`));
+    const hasHints = services
+      .endpoints(port)
+      .some(({ zoneHints, nodeHints }) => zoneHints.length + nodeHints.length > 0);
+    if (!hasHints) expectedKeys.set(port, keys);
+    return keys;
+  }
+
   return {
+    isRight(port, name) {
+      const { policy } = port.service;
+      if (
+        policy.external ||
+        policy.internalLocal ||
+        forwarding.of(name).filter.state !== "whole" ||
+        mode(name) !== "iptables"
+      )
+        return false;
+      const { rules, tried } = usualOf(name);
+      if (!tried || (tried !== port && rules.distinguishes(tried, port))) return false;
+      const quick = rules.delivery(port);
+      return quick !== undefined && sameSet(quick, keysOf(port, name));
+    },
     configuredMode: modeOfConfig,
     mode,
     clusterRange: proxies
       .map((component) => configOf(component, objects)?.clusterCIDR)
       .find((range) => range)
       ?.split(",")[0],
-    programmed(port, name) {
-      const plane = forwarding.of(name);
-      const nodeMode = mode(name);
-      if (nodeMode === "ipvs") return ipvsProgrammed(port, plane);
-      if (nodeMode !== "iptables" || plane.filter.state !== "whole") return undefined;
-      const address = port.service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
-      const own = nodes
-        .get(name)
-        ?.addresses.map(parseIp)
-        .find((ip) => ip?.family === 4);
-      if (!address || port.protocol === "SCTP") return undefined;
-      const protocol = port.protocol === "UDP" ? "udp" : "tcp";
-      const found: (Programmed | undefined)[] = [];
-      const pod = podAddress(name);
-      if (pod) {
-        const packet = firstPacket({ protocol, source: pod, destination: address, port: port.port, inDevice: "cni0" });
-        found.push(programmedBy("pod", entering(packet, address, "forward", plane), address, plane));
-      }
-      if (own) {
-        const packet = firstPacket({ protocol, source: own, destination: address, port: port.port });
-        found.push(programmedBy("host", plane.filter.at("output", packet), address, plane));
-      }
-      if (own && port.nodePort !== undefined) {
-        const packet = firstPacket({
-          protocol,
-          source: OUTSIDE,
-          destination: own,
-          port: port.nodePort,
-          inDevice: "eth0",
-        });
-        found.push(programmedBy("outside", entering(packet, own, "input", plane), own, plane));
-      }
-      const known = found.filter((one) => one !== undefined);
-      return known.length > 0 ? known : undefined;
-    },
+    programmed,
   };
+
+  function programmed(port: ServicePort, name: string): readonly Programmed[] | undefined {
+    const plane = forwarding.of(name);
+    const nodeMode = mode(name);
+    if (nodeMode === "ipvs") return ipvsProgrammed(port, plane);
+    if (nodeMode !== "iptables" || plane.filter.state !== "whole") return undefined;
+    const address = port.service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
+    const own = nodes
+      .get(name)
+      ?.addresses.map(parseIp)
+      .find((ip) => ip?.family === 4);
+    if (!address || port.protocol === "SCTP") return undefined;
+    const protocol = port.protocol === "UDP" ? "udp" : "tcp";
+    const found: (Programmed | undefined)[] = [];
+    const pod = podAddress(name);
+    if (pod) {
+      const packet = firstPacket({ protocol, source: pod, destination: address, port: port.port, inDevice: "cni0" });
+      found.push(programmedBy("pod", entering(packet, address, "forward", plane), address, plane));
+    }
+    if (own) {
+      const packet = firstPacket({ protocol, source: own, destination: address, port: port.port });
+      found.push(programmedBy("host", plane.filter.at("output", packet), address, plane));
+    }
+    if (own && port.nodePort !== undefined) {
+      const packet = firstPacket({
+        protocol,
+        source: OUTSIDE,
+        destination: own,
+        port: port.nodePort,
+        inDevice: "eth0",
+      });
+      found.push(programmedBy("outside", entering(packet, own, "input", plane), own, plane));
+    }
+    const known = found.filter((one) => one !== undefined);
+    return known.length > 0 ? known : undefined;
+  }
+}
+
+function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((item) => b.has(item));
 }
 
 /** What is not translated at its entry meets the rules that refuse Services without back ends. */
@@ -153,7 +211,12 @@ const sameIp = (a: Ip | "unknown", b: Ip) => a !== "unknown" && a.family === b.f
 const isGuess = ({ reasons }: Outcome) =>
   reasons.some((reason) => reason.about !== "rule" || reason.doubts.some(({ doubt }) => doubt === "unknown"));
 
-function programmedBy(vantage: Vantage, ends: readonly Outcome[], target: Ip, plane: NodePlane): Programmed | undefined {
+function programmedBy(
+  vantage: Vantage,
+  ends: readonly Outcome[],
+  target: Ip,
+  plane: NodePlane,
+): Programmed | undefined {
   if (ends.some(isGuess)) return undefined;
   const delivered = new Set<string>();
   const refusedBy: Step[] = [];
@@ -190,7 +253,9 @@ function ipvsProgrammed(port: ServicePort, plane: NodePlane): readonly Programme
     (candidate) =>
       candidate.address === address && candidate.port === port.port && candidate.protocol === port.protocol,
   );
-  if (!server && ipvs.gaps.length > 0) return undefined;
+  // of a table that is cut off, the last server may lack its real servers
+  const isCut = ipvs.gaps.length > 0 && (!server || server === ipvs.value.at(-1));
+  if (isCut) return undefined;
   const servers = (server?.realServers ?? []).filter(({ weight }) => weight > 0);
   const line = server && { ...ipvs.origin, line: server.line };
   return [

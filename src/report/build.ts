@@ -179,7 +179,9 @@ function causeOf(
     id: root.id,
     check: first.check,
     object: first.repair,
-    related: [...related.values()].filter((object) => refId(object) !== refId(first.repair)),
+    related: [...related, ...root.faults.map(({ repair }) => [refId(repair), repair] as const)]
+      .filter(([id], index, all) => id !== refId(first.repair) && all.findIndex(([other]) => other === id) === index)
+      .map(([, object]) => object),
     ...(nodes.length > 0 && { nodes }),
     title: titleOf(root),
     confidence: root.confidence,

@@ -44,7 +44,9 @@ testCheck(componentAccessDenied, {
       given: cluster().with({
         do: "patch",
         target: ref("ClusterRole", "system:coredns"),
-        patch: { rules: [{ apiGroups: [""], resources: ["services", "pods", "namespaces"], verbs: ["list", "watch"] }] },
+        patch: {
+          rules: [{ apiGroups: [""], resources: ["services", "pods", "namespaces"], verbs: ["list", "watch"] }],
+        },
       }),
       repair: "ClusterRole/system:coredns",
       says: ["CoreDNS lacks a permission", "endpointslices"],
@@ -63,9 +65,7 @@ testCheck(componentAccessDenied, {
     },
     {
       story: "we may not read ClusterRoles ourselves, but flannel says what it was refused",
-      given: cluster()
-        .with(role("flannel"), { do: "restart", component: flannel, node: "w2" })
-        .without("clusterroles"),
+      given: cluster().with(role("flannel"), { do: "restart", component: flannel, node: "w2" }).without("clusterroles"),
       repair: "ClusterRole/flannel",
       strength: "heard",
       healedBy: () => cluster(),
@@ -76,7 +76,11 @@ testCheck(componentAccessDenied, {
     { story: "k3s, where agents have no accounts", given: cluster({ flavour: "k3s" }) },
   ],
   cannotTell: [
-    { story: "we may not read ClusterRoles ourselves", given: cluster().without("clusterroles"), capability: "component.permit" },
+    {
+      story: "we may not read ClusterRoles ourselves",
+      given: cluster().without("clusterroles"),
+      capability: "component.permit",
+    },
     { story: "nor bindings", given: cluster().without("clusterrolebindings"), capability: "component.permit" },
   ],
 });

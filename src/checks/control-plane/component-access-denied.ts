@@ -159,7 +159,10 @@ function isFromApiStart(at: string | undefined, { components }: Model): boolean 
     .flatMap(({ pods }) => pods)
     .flatMap(({ object }) => object.status?.containerStatuses ?? [])
     .map(({ state }) => timeOf(state?.running?.startedAt));
-  return said !== undefined && starts.some((start) => start !== undefined && said >= start - API_START && said < start + API_START);
+  return (
+    said !== undefined &&
+    starts.some((start) => start !== undefined && said >= start - API_START && said < start + API_START)
+  );
 }
 
 /** What the component was told, newest last. */
@@ -182,7 +185,10 @@ function* judgeComponent(component: Component, model: Model): Iterable<Finding> 
   if (account.state === "absent" && component.pods.length > 0) {
     const repair = ref("ServiceAccount", component.account!.name, component.account!.namespace);
     const title = say.accountMissing(words(component, []));
-    const absent = model.objects.quoteAbsence("serviceaccounts", `no ServiceAccount ${repair.namespace}/${repair.name}`);
+    const absent = model.objects.quoteAbsence(
+      "serviceaccounts",
+      `no ServiceAccount ${repair.namespace}/${repair.name}`,
+    );
     yield fault({
       repair,
       related: [component.ref],

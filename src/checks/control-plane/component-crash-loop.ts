@@ -6,8 +6,8 @@ import { containerStatuses, type PodView } from "../../model/pods.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
 import type { CaptureTime } from "../../model/time.ts";
 import type { ContainerStatus } from "../../parse/objects.ts";
-import { texts } from "../../text.ts";
-import { defineCheck, type Finding, fault, works } from "../check.ts";
+import { type Text, texts, verbatim } from "../../text.ts";
+import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
 
 const say = texts("component-crash-loop", {
   crashes: {
@@ -26,6 +26,14 @@ const say = texts("component-crash-loop", {
     en: "{component} on {node} runs and is not ready (container {container})",
     zh: "节点 {node} 上的 {component} 在运行但未就绪(容器 {container})",
   },
+  exitCode: { en: "exit code {code}", zh: "退出码 {code}" },
+  ended: { en: "{reason}, exit code {code}", zh: "{reason},退出码 {code}" },
+  restarts: { en: "{count} restarts", zh: "已重启 {count} 次" },
+  unready: { en: "not ready", zh: "未就绪" },
+  justStarted: {
+    en: "it has just started again, and has not yet run for longer than before it ended last",
+    zh: "刚刚重新启动,运行时间尚未超过上次退出前的时长",
+  },
   readLog: { en: "Read why the container ended", zh: "查看容器退出的原因" },
   nothing: { en: "Nothing", zh: "无" },
   correct: {
@@ -40,7 +48,7 @@ const CANNOT_START =
 
 type Trouble = {
   readonly kind: "crashes" | "doesNotStart" | "notReady";
-  readonly reason: string;
+  readonly reason: Text;
   readonly since?: string;
 };
 
@@ -51,20 +59,35 @@ function troubleOf(status: ContainerStatus, init: boolean, time: CaptureTime): T
   const { waiting, terminated, running } = status.state ?? {};
   const ended = terminated ?? status.lastState?.terminated;
   const since = ended?.finishedAt ? { since: ended.finishedAt } : {};
-  if (waiting?.reason && CANNOT_START.test(waiting.reason)) return { kind: "doesNotStart", reason: waiting.reason };
+  if (waiting?.reason && CANNOT_START.test(waiting.reason))
+    return { kind: "doesNotStart", reason: verbatim(waiting.reason) };
   if (waiting?.reason === "CrashLoopBackOff")
-    return { kind: "crashes", reason: `exit code ${ended?.exitCode ?? "?"}`, ...since };
+    return { kind: "crashes", reason: say.exitCode({ code: ended?.exitCode ?? "?" }), ...since };
   if (terminated && (!init || terminated.exitCode !== 0)) {
-    return { kind: "crashes", reason: `${terminated.reason ?? "ended"}, exit code ${terminated.exitCode}`, ...since };
+    const { reason, exitCode: code } = terminated;
+    return { kind: "crashes", reason: reason ? say.ended({ reason, code }) : say.exitCode({ code }), ...since };
   }
   if (!running || init || status.ready) return undefined;
   const age = time.age(running.startedAt) ?? 0;
   // between two crashes it runs for a while
   const crashedAgo = time.age(status.lastState?.terminated?.finishedAt);
   if (status.restartCount > 1 && crashedAgo !== undefined && crashedAgo < RECENT && age < RECENT) {
-    return { kind: "crashes", reason: `${status.restartCount} restarts`, ...since };
+    return { kind: "crashes", reason: say.restarts({ count: status.restartCount }), ...since };
   }
-  return age > SETTLING ? { kind: "notReady", reason: "not ready" } : undefined;
+  return age > SETTLING ? { kind: "notReady", reason: say.unready() } : undefined;
+}
+
+/**
+ * Without a readiness probe (flannel, kube-proxy) a container is ready as soon as it runs, also between two crashes: it
+ * has recovered once it has run for longer than it did before it crashed.
+ */
+function mayCrashAgain({ state, lastState, restartCount }: ContainerStatus, time: CaptureTime): boolean {
+  const { startedAt, finishedAt, exitCode } = lastState?.terminated ?? {};
+  const age = time.age(state?.running?.startedAt);
+  const crashedAgo = time.age(finishedAt);
+  if (restartCount < 2 || !exitCode || age === undefined || crashedAgo === undefined) return false;
+  const ranFor = (time.age(startedAt) ?? crashedAgo) - crashedAgo;
+  return crashedAgo < RECENT && age < Math.max(ranFor, SETTLING / 2);
 }
 
 /** Of a container's last lines the one that says why it ended: the last fatal or error line, else the last. */
@@ -107,7 +130,7 @@ function* judgePod(
     const args = { component: name, node, container };
     const title = why ? say.crashesBecause({ ...args, line: why.quote }) : say[kind]({ ...args, reason });
     const state = status.state?.waiting?.message ?? status.state?.terminated?.message;
-    const seen = `${pod.key}: container ${container}: ${reason}, ${status.restartCount} restarts${state ? `: ${state}` : ""}`;
+    const seen = `${pod.key}: container ${container}: ${reason.en}, ${status.restartCount} restarts${state ? `: ${state}` : ""}`;
     yield fault({
       repair: component.ref,
       related: [pod.ref, ...configMapsOf(component)],
@@ -120,7 +143,9 @@ function* judgePod(
       facts: { pod: pod.key, container, kind },
     });
   }
-  if (healthy) yield works(capability, [quoteOf(objects.origin("pods", pod.object), `${pod.key}: Ready`)]);
+  if (healthy && containerStatuses(pod).some(({ status }) => mayCrashAgain(status, time)))
+    yield cannotTell(capability, [], say.justStarted());
+  else if (healthy) yield works(capability, [quoteOf(objects.origin("pods", pod.object), `${pod.key}: Ready`)]);
 }
 
 /** A component of the network does not stay up on a node, or runs without becoming ready. */
@@ -130,6 +155,8 @@ export const componentCrashLoop = defineCheck({
 
   *find(model) {
     for (const component of model.components.all) {
+      if (component.workload && !model.objects.isWhole("pods"))
+        yield cannotTell({ name: "component.run", component: refId(component.ref) }, [{ kind: "pods" }]);
       for (const pod of component.pods) {
         if (pod.node !== undefined && !pod.terminating && !pod.finished) yield* judgePod(component, pod, model);
       }

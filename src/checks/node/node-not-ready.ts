@@ -1,13 +1,15 @@
 import { quoteOf } from "../../evidence/origin.ts";
 import { texts } from "../../text.ts";
-import { defineCheck, fault, works } from "../check.ts";
+import { cannotTell, defineCheck, fault, works } from "../check.ts";
 
 const say = texts("node-not-ready", {
   silent: {
     en: "Node {node} has stopped reporting: its kubelet, or the node itself, is down or cut off",
-    zh: "节点 {node} 已停止上报状态:kubelet 或节点本身宕机或失联",
+    zh: "节点 {node} 已停止上报状态:kubelet 停止,或节点宕机、失联",
   },
   notReady: { en: "Node {node} is not ready: {message}", zh: "节点 {node} 未就绪:{message}" },
+  joining: { en: "it has just joined the cluster", zh: "该节点刚加入集群" },
+  notReported: { en: "its kubelet has not reported yet", zh: "其 kubelet 尚未上报状态" },
   look: {
     en: "See whether the node runs, and why its kubelet does not report",
     zh: "确认节点是否在运行,以及 kubelet 为何不上报",
@@ -18,6 +20,9 @@ const say = texts("node-not-ready", {
 /** What the kubelet says when no CNI configuration is there (pkg/kubelet/runtime.go). */
 const NETWORK_NOT_READY = /network is not ready|NetworkPluginNotReady|NetworkReady=false|cni/i;
 
+/** A node that joins is not ready until its CNI agent has been pulled and has started. */
+const JOINING = 120_000;
+
 /** A node is not ready: its Pods are taken out of Services, and after five minutes they are evicted. */
 export const nodeNotReady = defineCheck({
   id: "node-not-ready",
@@ -25,7 +30,19 @@ export const nodeNotReady = defineCheck({
 
   *find({ nodes, objects, time }) {
     for (const { name, ref, ready, object } of nodes.all) {
-      if (!object || ready === undefined) continue;
+      const capability = { name: "node.up", node: name } as const;
+      if (!object) {
+        if (!nodes.whole) yield cannotTell(capability, [{ kind: "nodes" }]);
+        continue;
+      }
+      if (ready !== "True" && (time.age(object.metadata.creationTimestamp) ?? JOINING) < JOINING) {
+        yield cannotTell(capability, [], say.joining());
+        continue;
+      }
+      if (ready === undefined) {
+        yield cannotTell(capability, [], say.notReported());
+        continue;
+      }
       const condition = object.status?.conditions?.find(({ type }) => type === "Ready");
       const evidence = [
         objects.quote(
@@ -35,7 +52,7 @@ export const nodeNotReady = defineCheck({
         ),
       ];
       if (ready === "True") {
-        yield works({ name: "node.up", node: name }, evidence);
+        yield works(capability, evidence);
         continue;
       }
       const message = condition?.message ?? condition?.reason ?? "";
@@ -44,7 +61,7 @@ export const nodeNotReady = defineCheck({
         repair: ref,
         nodes: [name],
         // a node without a CNI configuration works; its Pods are not connected
-        breaks: [byNetwork ? { name: "pod.attach", node: name } : { name: "node.up", node: name }],
+        breaks: [byNetwork ? { name: "pod.attach", node: name } : capability],
         title: ready === "Unknown" ? say.silent({ node: name }) : say.notReady({ node: name, message }),
         evidence: [...evidence, ...leaseOf(name, objects, time)],
         strength: "direct",

@@ -1,11 +1,12 @@
 import type { Component } from "../../model/components/components.ts";
 import type { FlannelPath } from "../../model/flannel.ts";
 import type { ClusterModel } from "../../model/model.ts";
+import type { NodeView } from "../../model/nodes.ts";
 import { refId } from "../../model/ref.ts";
 import { timeOf } from "../../model/time.ts";
+import { formatPrefix } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
-import type { Missing } from "../check.ts";
-import { cannotTell, defineCheck, fault, works } from "../check.ts";
+import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
 
 type Model = Pick<ClusterModel, "nodes" | "flannel" | "components" | "logs">;
 
@@ -52,12 +53,53 @@ function wasWritten(agents: readonly Component[], node: string, { peer }: Flanne
   return started.length > 0 && told.every((at) => at === undefined || at < Math.max(...started));
 }
 
-const PLACE: Readonly<Record<FlannelPath["missing"][number], Missing["kind"]>> = {
-  links: "links",
-  routes: "routes",
-  neighbours: "neighbours",
-  fdb: "fdb",
-};
+function titleOf(node: string, { peer, deviations }: FlannelPath) {
+  const worst =
+    deviations.find(({ what }) => what === "device-missing") ??
+    deviations.find(({ found }) => found.length > 0) ??
+    deviations[0]!;
+  if (worst.what === "device-missing") return say.device({ node, expected: worst.expected });
+  const args = { node, peer: peer.node.name, range: formatPrefix(peer.range) };
+  if (worst.what.endsWith("missing")) {
+    return say.missing({ ...args, expected: deviations.map(({ expected }) => expected).join("; ") });
+  }
+  return say.wrong({ ...args, expected: worst.expected, found: worst.found.map(({ quote }) => quote).join("; ") });
+}
+
+function* judgeNode({ name, ref }: NodeView, model: Model): Iterable<Finding> {
+  const agents = model.components.byId("flannel");
+  const paths = model.flannel.paths(name);
+  const whole = { name: "pod-network.entries", node: name } as const;
+  const deviating = paths.filter(({ state }) => state === "deviating");
+  const unseen = paths.filter(({ state }) => state === "unknown");
+  if (unseen.length > 0) {
+    const kinds = [...new Set(unseen.flatMap(({ missing }) => missing))];
+    yield cannotTell(
+      whole,
+      kinds.map((kind) => ({ kind, place: { node: name } })),
+    );
+  }
+  const right = paths.filter(({ state }) => state === "right");
+  // one statement for a node that is all right: there are as many paths as pairs of nodes
+  if (right.length === paths.length && right[0]) yield works(whole, right[0].evidence());
+  else for (const { peer, evidence } of right) yield works({ ...whole, peer: peer.node.name }, evidence());
+
+  const hasNoDevice = deviating.filter(({ deviations }) => deviations.some(({ what }) => what === "device-missing"));
+  for (const path of hasNoDevice.length > 0 ? hasNoDevice.slice(0, 1) : deviating) {
+    const { peer, deviations, evidence } = path;
+    yield fault({
+      repair: ref,
+      related: [...agents.map((agent) => agent.ref), peer.node.ref],
+      nodes: [name],
+      breaks: [hasNoDevice.length > 0 ? whole : { ...whole, peer: peer.node.name }],
+      title: titleOf(name, path),
+      evidence: [...evidence().slice(0, 1), ...deviations.flatMap(({ found }) => found)],
+      strength: "differing",
+      lost: wasWritten(agents, name, path, model),
+      facts: { agents: agents.map((agent) => refId(agent.ref)), deviations: deviations.map(({ what }) => what) },
+    });
+  }
+}
 
 /** A node's route, neighbour or FDB entry for another node's Pods is missing or wrong. */
 export const podNetworkEntryMismatch = defineCheck({
@@ -65,53 +107,7 @@ export const podNetworkEntryMismatch = defineCheck({
   reads: ["nodes", "flannel", "components", "logs"],
 
   *find(model) {
-    const agents = model.components.byId("flannel");
-    for (const { name, ref, sampled } of model.nodes.all) {
-      if (!sampled) continue;
-      for (const path of model.flannel.paths(name)) {
-        const { peer, state, deviations, evidence, missing } = path;
-        const capability = { name: "pod-network.entries", node: name, peer: peer.node.name } as const;
-        if (state === "right") yield works(capability, evidence.slice(0, 2));
-        else if (state === "unknown") {
-          yield cannotTell(
-            capability,
-            missing.map((kind) => ({ kind: PLACE[kind], place: { node: name } })),
-          );
-        } else {
-          const worst =
-            deviations.find(({ what }) => what === "device-missing") ??
-            deviations.find(({ found }) => found.length > 0) ??
-            deviations[0]!;
-          const args = {
-            node: name,
-            peer: peer.node.name,
-            range: peer.evidence.quote.match(/podCIDR (\S+),/)?.[1] ?? "",
-          };
-          const expected = deviations.map((deviation) => deviation.expected).join("; ");
-          const title =
-            worst.what === "device-missing"
-              ? say.device({ node: name, expected: worst.expected })
-              : worst.what.endsWith("missing")
-                ? say.missing({ ...args, expected })
-                : say.wrong({
-                    ...args,
-                    expected: worst.expected,
-                    found: worst.found.map(({ quote }) => quote).join("; "),
-                  });
-          yield fault({
-            repair: ref,
-            related: [...agents.map((agent) => agent.ref), peer.node.ref],
-            nodes: [name],
-            breaks: [capability],
-            title,
-            evidence: [...evidence.slice(0, 1), ...deviations.flatMap(({ found }) => found)],
-            strength: "differing",
-            lost: wasWritten(agents, name, path, model),
-            facts: { agents: agents.map((agent) => refId(agent.ref)), deviations: deviations.map(({ what }) => what) },
-          });
-        }
-      }
-    }
+    for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, model);
   },
 
   remedies({ nodes, related }) {

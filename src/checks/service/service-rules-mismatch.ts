@@ -1,4 +1,5 @@
 import type { Evidence } from "../../evidence/origin.ts";
+import type { Capability } from "../../model/capability.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { Programmed, Vantage } from "../../model/proxy.ts";
@@ -59,6 +60,7 @@ const say = texts("service-rules-mismatch", {
 });
 
 const FROM: Readonly<Record<Vantage, () => Text>> = { pod: say.fromPods, host: say.fromNode, outside: say.fromOutside };
+const VANTAGES = ["pod", "host", "outside"] as const;
 const SETTLING = 60_000;
 
 /** Endpoints, Pods and rules are read one after the other: what was changing meanwhile differs without fault. */
@@ -162,6 +164,15 @@ function wasWritten(node: string, port: ServicePort, { components, logs, service
   return synced > 0 && changed.every((at) => (timeOf(at) ?? 0) < synced);
 }
 
+/** What deviations of one port break: from where they show, and for which back ends if others are right. */
+function brokenBy(mine: readonly Deviation[], rules: Capability, { proxy }: Model): Capability[] {
+  const seen = proxy.programmed(mine[0]!.port, rules.node!)?.length ?? 0;
+  return mine.flatMap(({ vantage, some }) => {
+    const from = mine.length < seen ? { ...rules, from: vantage } : rules;
+    return some.length > 0 ? some.map((target) => ({ ...from, pod: target })) : [from];
+  });
+}
+
 function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model): Iterable<Finding> {
   const { name } = node;
   const whole = { name: "service.rules", node: name } as const;
@@ -180,6 +191,10 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   const judged: ServicePort[] = [];
   const moving: ServicePort[] = [];
   for (const port of ports) {
+    if (model.proxy.isRight(port, name)) {
+      judged.push(port);
+      continue;
+    }
     const programmed = model.proxy.programmed(port, name);
     if (!programmed) continue;
     judged.push(port);
@@ -200,23 +215,19 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   const common = { repair: node.ref, nodes: [name], strength: "differing" as const };
   const served = judged.filter((port) => model.services.expected(port, name).any);
   // what befalls all Services alike is one fault of the node
-  for (const vantage of ["pod", "host", "outside"] as const) {
-    const lost = deviations.filter((deviation) => deviation.vantage === vantage && deviation.what === "missing");
-    const isAll =
-      served.length > 1 &&
-      lost.length === served.filter((port) => vantage !== "outside" || port.nodePort !== undefined).length &&
-      lost.length > 1;
-    if (!isAll) continue;
-    const others = deviations.filter((deviation) => deviation.vantage !== vantage && deviation.what === "missing");
-    const title =
-      others.length >= lost.length
-        ? say.nothing({ node: name })
-        : say.notEntered({ node: name, from: FROM[vantage]() });
+  const lost = deviations.filter(({ what }) => what === "missing");
+  const cutOff = VANTAGES.filter((vantage) => {
+    const seen = served.filter((port) => vantage !== "outside" || port.nodePort !== undefined).length;
+    return seen > 1 && lost.filter((deviation) => deviation.vantage === vantage).length === seen;
+  });
+  const [first] = cutOff;
+  if (first) {
+    const isAll = cutOff.includes("pod") && cutOff.includes("host");
     yield fault({
       ...common,
       related: proxies,
-      breaks: [whole],
-      title,
+      breaks: isAll ? [whole] : cutOff.map((from) => ({ ...whole, from })),
+      title: isAll ? say.nothing({ node: name }) : say.notEntered({ node: name, from: FROM[first]() }),
       evidence: lost.flatMap(({ evidence }) => evidence).slice(0, 3),
       lost: lost.every(({ port }) => wasWritten(name, port, model)),
       facts: { case: "all" },
@@ -224,7 +235,8 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     return;
   }
   for (const port of judged) {
-    const found = deviations.find((deviation) => deviation.port === port);
+    const mine = deviations.filter((deviation) => deviation.port === port);
+    const found = mine[0];
     if (!found) {
       yield works({ ...whole, service: port.key }, []);
       continue;
@@ -232,10 +244,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     yield fault({
       ...common,
       related: [...proxies, port.service.ref],
-      breaks:
-        found.some.length > 0
-          ? found.some.map((target) => ({ ...whole, service: port.key, pod: target }))
-          : [{ ...whole, service: port.key }],
+      breaks: brokenBy(mine, { ...whole, service: port.key }, model),
       title: found.title,
       evidence: [
         ...found.evidence,

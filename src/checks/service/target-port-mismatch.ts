@@ -137,7 +137,9 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
     }
     // a readiness probe that succeeds is kubelet's connection to the port
     if (isProbed(pod, numberIn(pod))) {
-      yield works({ name: "pod.listen", service: port.key }, [model.objects.quote("pods", pod.object, `${pod.key}: Ready, its readiness probe asks port ${numberIn(pod)}`)]);
+      yield works({ name: "pod.listen", service: port.key }, [
+        model.objects.quote("pods", pod.object, `${pod.key}: Ready, its readiness probe asks port ${numberIn(pod)}`),
+      ]);
       return;
     }
     // what is listed in part proves no absence; a Pod that has just started may not listen yet

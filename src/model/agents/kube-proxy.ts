@@ -15,6 +15,17 @@ const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /** The first 16 characters of base32(sha256(input)), by which chains are named (portProtoHash); names are ASCII. */
 export function chainHash(input: string): string {
+  const known = hashes.get(input);
+  if (known !== undefined) return known;
+  const hash = hashOf(input);
+  hashes.set(input, hash);
+  return hash;
+}
+
+/** The same Services and back ends are written on every node. */
+const hashes = new Map<string, string>();
+
+function hashOf(input: string): string {
   const bytes = sha256(Uint8Array.from(input, (char) => char.charCodeAt(0)));
   let bits = 0;
   let value = 0;

@@ -17,6 +17,8 @@ import type { NodePlane } from "./plane.ts";
 export interface PacketFilter {
   /** Whether the rules were seen, and completely. */
   readonly state: "whole" | "partial" | "unknown";
+  /** Those of both back ends that hold any rule. */
+  readonly rulesets: readonly Ruleset[];
   at(name: Hook, packet: Packet): readonly Outcome[];
   /** Takes a packet through several hooks, each with what the one before made of it; all ends. */
   through(names: readonly Hook[], packet: Packet): readonly Outcome[];
@@ -71,9 +73,13 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
     return save ? iptablesRulesets(save, 4) : [];
   });
   const context = contextOf(plane);
+  const inUse = rulesets.filter(({ chains }) =>
+    [...chains.values()].some((table) => [...table.values()].some(({ rules }) => rules.length > 0)),
+  );
   const at = (name: Hook, packet: Packet) => hook(rulesets, name, packet, context);
   return {
     state: iptables.state !== "present" ? "unknown" : iptables.gaps.length > 0 ? "partial" : "whole",
+    rulesets: inUse,
     at,
     through(names, packet) {
       const [first, ...rest] = names;

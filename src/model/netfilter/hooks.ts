@@ -10,17 +10,8 @@
  */
 import { formatIp, type Ip } from "../../net/ip.ts";
 import type { Context } from "./condition.ts";
-import {
-  callChain,
-  distinct,
-  type Ending,
-  intern,
-  type Outcome,
-  outcomesOf,
-  type Run,
-  type State,
-  startRun,
-} from "./evaluate.ts";
+import { callChain, intern, type Run, startRun } from "./evaluate.ts";
+import { distinct, type Ending, type Outcome, outcomesOf, type State, startOf } from "./outcome.ts";
 import { type End, hasConnection, type Maybe, type Packet } from "./packet.ts";
 import type { Base, Hook, Ruleset, RulesetChain } from "./ruleset.ts";
 import type { Translation } from "./translation.ts";
@@ -56,13 +47,7 @@ export function hook(
     ruleset.bases.filter((chain) => chain.base.hook === name).map((chain): Called => ({ ruleset, chain })),
   );
   const run = startRun(context);
-  const start: State = {
-    packet: intern(run, withDevices(packet, name)),
-    when: undefined,
-    decided: undefined,
-    changed: undefined,
-  };
-  let states: readonly State[] = [start];
+  let states: readonly State[] = [startOf(intern(run, withDevices(packet, name)))];
   const ends: Ending[] = [];
   for (const stage of stages(called, name, packet)) {
     const done = stage(run, states);
@@ -124,7 +109,7 @@ function conntrackStages(packet: Packet): readonly (readonly [number, Stage])[] 
 }
 
 const isAccepted = ({ verdict }: Ending): boolean => verdict.is === "accept";
-const goOn = ({ packet, when, decided, changed }: Ending): State => ({ packet, when, decided, changed });
+const goOn = ({ packet, when, decided, met }: Ending): State => ({ packet, when, decided, met });
 const accepted = (state: State): Ending => ({ ...state, verdict: { is: "accept" } });
 
 /** One chain after the other; what one does not accept the next does not see. */

@@ -34,14 +34,15 @@ function indexOf(set: Ipset): Index {
   return index;
 }
 
-/** `tcp:80` as `6:80`; `80` of a bitmap:port has no protocol. */
+/** `tcp:80` as `6:80`, `icmp:8/0` as `1:2048` (type * 256 + code); `80` of a bitmap:port has no protocol. */
 function portKey(word: string): string | undefined {
-  const colon = word.lastIndexOf(":");
-  const port = word.slice(colon + 1);
-  if (!/^\d{1,5}$/.test(port)) return undefined;
-  if (colon < 0) return port;
-  const protocol = protocolNumber(word.slice(0, colon));
-  return protocol === undefined || protocol === 1 || protocol === 58 ? undefined : `${protocol}:${port}`;
+  const found = /^(?:([^:]+):)?(\d{1,5})(?:\/(\d{1,3}))?$/.exec(word);
+  if (!found) return undefined;
+  const [, name, number, code] = found;
+  if (name === undefined) return number;
+  const protocol = protocolNumber(name);
+  if (protocol === undefined) return undefined;
+  return `${protocol}:${code === undefined ? number : Number(number) * 256 + Number(code)}`;
 }
 
 function makeIndex(set: Ipset): Index {
@@ -91,14 +92,14 @@ function lookedUp(packet: Packet, dimension: Dimension, side: Side, type: string
   if (dimension === "iface") return side === "source" ? (packet.inDevice ?? "") : (packet.outDevice ?? "");
   if (packet.protocol === "unknown") return "unknown";
   const protocol = protocolNumber(packet.protocol);
-  // ICMP entries are by type and code; they are among those that we cannot read.
-  if (protocol === undefined || protocol === 1 || protocol === 58)
-    return type === "bitmap:port" ? undefined : "unknown";
-  const port = portOf(packet, side);
-  if (port === undefined) return type === "bitmap:port" ? undefined : `${protocol}:0`;
-  if (port === "unknown") return "unknown";
+  if (protocol === undefined) return "unknown";
+  // ip_set_getport.c: of ICMP the type and code; of protocols without ports 0.
+  const isIcmp = protocol === 1 || protocol === 58;
+  const { icmpType = "unknown", icmpCode = "unknown" } = packet;
+  const icmp = icmpType === "unknown" || icmpCode === "unknown" ? "unknown" : icmpType * 256 + icmpCode;
+  const port = isIcmp ? icmp : (portOf(packet, side) ?? 0);
   if (type === "bitmap:port") return protocol === 6 || protocol === 17 ? `${port}` : undefined;
-  return `${protocol}:${port}`;
+  return port === "unknown" ? port : `${protocol}:${port}`;
 }
 
 /**

@@ -11,8 +11,8 @@ import { formatIp, parseIp } from "../../net/ip.ts";
 import { parseIptablesSave } from "../../parse/iptables-save.ts";
 import { addressesOf } from "./addresses.ts";
 import type { Context } from "./condition.ts";
-import type { Outcome } from "./evaluate.ts";
 import { hook } from "./hooks.ts";
+import type { Outcome } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import { iptablesRulesets, type Ruleset } from "./ruleset.ts";
 

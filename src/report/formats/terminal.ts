@@ -103,14 +103,8 @@ function draw(block: Block, indent: string, canvas: Canvas): string[] {
       return paragraph(block.line, indent, indent, canvas);
     case "facts":
       return drawFacts(block.items, indent, canvas);
-    case "section": {
-      const note = block.note === undefined ? "" : canvas.paint(` (${block.note})`, "faint");
-      const inner = block.blocks.map((each) => [
-        ...(each.shape === "section" ? [""] : []),
-        ...draw(each, `${indent}  `, canvas),
-      ]);
-      return [`${indent}${canvas.paint(block.title, "strong")}${note}`, ...inner.flat()];
-    }
+    case "section":
+      return drawSection(block, indent, canvas);
     case "quotes":
       return block.quotes.flatMap((quote) => drawQuote(quote, `${indent}${canvas.paint("┃", "faint")} `, "", canvas));
     case "tree":
@@ -125,6 +119,18 @@ function draw(block: Block, indent: string, canvas: Canvas): string[] {
     case "command":
       return drawCommand(block, indent, canvas);
   }
+}
+
+function drawSection({ title, note, blocks }: Extract<Block, { shape: "section" }>, indent: string, canvas: Canvas) {
+  const heading: Line = [
+    { text: title, tone: "strong" },
+    ...(note === undefined ? [] : [{ text: ` (${note})`, tone: "faint" as const }]),
+  ];
+  const inner = blocks.flatMap((each) => [
+    ...(each.shape === "section" ? [""] : []),
+    ...draw(each, `${indent}  `, canvas),
+  ]);
+  return [...paragraph(heading, indent, `${indent}  `, canvas), ...inner];
 }
 
 function drawFacts(items: readonly { label: string; line: Line }[], indent: string, canvas: Canvas): string[] {

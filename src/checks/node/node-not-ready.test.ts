@@ -1,0 +1,97 @@
+import { testCheck } from "../../../testing/check-stories.ts";
+import { type Cluster, cluster } from "../../../testing/cluster.ts";
+import { ago, created, editObjects } from "../../../testing/cluster-edits.ts";
+import { nodeNotReady } from "./node-not-ready.ts";
+
+type Condition = { readonly status: string; readonly reason: string; readonly message: string };
+
+const is = (built: Cluster, condition: Condition, since = ago(600)) =>
+  built.edit(
+    editObjects("nodes", "w2", (node) => ({
+      ...node,
+      status: {
+        ...node.status,
+        conditions: [
+          { type: "MemoryPressure", status: "False" },
+          { type: "Ready", ...condition, lastTransitionTime: since },
+        ],
+      },
+    })),
+  );
+const silent = (built: Cluster) =>
+  is(built, { status: "Unknown", reason: "NodeStatusUnknown", message: "Kubelet stopped posting node status." });
+const NO_CNI = {
+  status: "False",
+  reason: "KubeletNotReady",
+  message:
+    "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized",
+};
+const healthy = () => cluster();
+
+testCheck(nodeNotReady, {
+  finds: [
+    {
+      story: "w2 lost power ten minutes ago",
+      given: silent(cluster()).edit(
+        editObjects("leases", "w2", (lease) => ({ ...lease, spec: { ...lease.spec, renewTime: ago(640) } })),
+      ),
+      repair: "Node/w2",
+      says: ["Node w2 has stopped reporting"],
+      breaks: ["node.up"],
+      strength: "direct",
+      healedBy: healthy,
+    },
+    {
+      story: "the kubelet of w2 reports that containerd is down",
+      given: is(cluster(), { status: "False", reason: "KubeletNotReady", message: "container runtime is down" }),
+      repair: "Node/w2",
+      says: ["Node w2 is not ready: container runtime is down"],
+      breaks: ["node.up"],
+      healedBy: healthy,
+    },
+    {
+      story: "the CNI configuration of w2 was deleted: the node works, its Pods are not connected",
+      given: is(cluster(), NO_CNI),
+      repair: "Node/w2",
+      says: ["cni plugin not initialized"],
+      breaks: ["pod.attach"],
+      healedBy: healthy,
+    },
+    {
+      story: "a node of a managed cluster is gone, and its lease with it",
+      given: silent(cluster({ flavour: "managed" })).edit(editObjects("leases", "w2", () => undefined)),
+      repair: "Node/w2",
+      says: ["has stopped reporting"],
+      healedBy: () => cluster({ flavour: "managed" }),
+    },
+  ],
+  clears: [
+    { story: "a healthy cluster", given: cluster() },
+    {
+      story: "a node is cordoned and drained for its upgrade",
+      given: cluster().edit(
+        editObjects("nodes", "w2", (node) => ({
+          ...node,
+          spec: {
+            ...node.spec,
+            unschedulable: true,
+            taints: [{ key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" }],
+          },
+        })),
+      ),
+    },
+  ],
+  cannotTell: [
+    {
+      story: "w2 joined half a minute ago and waits for its CNI agent",
+      given: is(cluster(), NO_CNI, ago(30)).edit(editObjects("nodes", "w2", created(ago(30)))),
+      capability: "node.up",
+    },
+    {
+      story: "a Node object that the kubelet has not written to yet",
+      given: cluster().edit(editObjects("nodes", "w2", ({ status: _, ...node }) => node)),
+      capability: "node.up",
+    },
+    { story: "we may not read Nodes", given: cluster().without("nodes"), capability: "node.up" },
+  ],
+});

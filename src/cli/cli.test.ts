@@ -1,0 +1,221 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import stringWidth from "string-width";
+import { afterAll, describe, expect, it } from "vitest";
+import { VERSION as DIAGNOSING } from "../diagnose.ts";
+import { VERSION } from "./version.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const MAIN = join(ROOT, "src/cli/main.ts");
+const SCENARIOS = join(ROOT, "scenarios");
+const TWO_FAULTS = join(SCENARIOS, "two-faults/bundle.tar.gz");
+
+type Result = { code: number | null; out: string; err: string };
+
+/** Runs netwhy as a user does; stdout is closed after `take` bytes if given, as by `head`. */
+function netwhy(args: readonly string[], env: NodeJS.ProcessEnv = {}, take?: number): Promise<Result> {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", MAIN, ...args], {
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: join(ROOT, ".tools/compile-cache"), ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const result = { code: null as number | null, out: "", err: "" };
+  child.stdout.on("data", (data) => {
+    result.out += data;
+    if (take !== undefined && result.out.length >= take) child.stdout.destroy();
+  });
+  child.stderr.on("data", (data) => {
+    result.err += data;
+  });
+  return new Promise((resolve) => {
+    child.on("close", (code) => resolve({ ...result, code }));
+  });
+}
+
+/** Evidence of next to nothing: what netwhy says of it is soon said. */
+const folder = mkdtempSync(join(tmpdir(), "netwhy cli-"));
+writeFileSync(join(folder, "version.json"), '{"gitVersion":"v1.33.0"}');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("help", () => {
+  it.each(
+    [[], ["--help"], ["diagnose", "--help"], ["demo", "--help"], ["explain", "-h"]].flatMap(
+      (args) =>
+        [
+          [args, "en"],
+          [args, "zh"],
+        ] as const,
+    ),
+  )("of %j in %s fits 90 columns and fails nobody", async (args, lang) => {
+    const { code, out, err } = await netwhy(args, { LANG: lang === "zh" ? "zh_CN.UTF-8" : "en_US.UTF-8" });
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toContain(lang === "zh" ? "用法" : "Usage");
+    expect(out).toContain("--lang <en|zh>");
+    expect(out).toContain("-h, --help");
+    for (const line of out.split("\n")) expect(stringWidth(line), line).toBeLessThanOrEqual(90);
+  });
+
+  it("names the program as it is called", async () => {
+    const { out } = await netwhy([], { NETWHY_CALLED_AS: "kubectl netwhy" });
+    expect(out).toContain("Usage: kubectl netwhy COMMAND [OPTIONS]");
+    expect(out).toContain("kubectl netwhy demo");
+  });
+
+  it("has one version", async () => {
+    expect(VERSION).toBe(DIAGNOSING);
+    expect((await netwhy(["--version"])).out).toBe(`${VERSION}\n`);
+  });
+});
+
+describe("exit codes", () => {
+  it("1: faulty; the report is on stdout, and nothing else is said", async () => {
+    const { code, out, err } = await netwhy(["diagnose", TWO_FAULTS]);
+    expect({ code, err }).toEqual({ code: 1, err: "" });
+    expect(out.split("\n")[0]).toBe("✗ 2 ROOT CAUSES");
+  });
+
+  it("0: healthy once what is wrong is ignored, but not if warnings count", async () => {
+    const ignore = ["--ignore", "ip-forwarding-off", "--ignore", "service-without-endpoints/Service/shop/backend"];
+    const { code, out } = await netwhy(["diagnose", "--bundle", TWO_FAULTS, ...ignore]);
+    expect(out).toContain("HEALTHY");
+    expect(code).toBe(0);
+    expect((await netwhy(["diagnose", TWO_FAULTS, "--strict", ...ignore])).code).toBe(1);
+  });
+
+  it("2: unclear", async () => {
+    const { code, out } = await netwhy(["diagnose", folder]);
+    expect(out).toMatch(/^\? UNCLEAR/);
+    expect(code).toBe(2);
+  });
+
+  it.each([
+    [
+      "3: no such command",
+      ["diagnos"],
+      3,
+      "error: There is no command `diagnos`.\nDid you mean `diagnose`? `netwhy --help` shows what there is.\n",
+    ],
+    [
+      "3: a bundle where a command should be",
+      [SCENARIOS],
+      3,
+      `error: There is no command \`${SCENARIOS}\`.\nTo diagnose a bundle: \`netwhy diagnose ${SCENARIOS}\`\n`,
+    ],
+    [
+      "3: no such option",
+      ["diagnose", "--strikt"],
+      3,
+      "error: There is no option `--strikt`.\nDid you mean `--strict`? `netwhy diagnose --help` shows what there is.\n",
+    ],
+    [
+      "3: an option without its value",
+      ["diagnose", "-o"],
+      3,
+      "error: The option `-o, --output <format>` wants a value.\n`netwhy diagnose --help` shows what there is.\n",
+    ],
+    [
+      "3: a value that there is not",
+      ["diagnose", "x", "-o", "yaml"],
+      3,
+      "error: `yaml` is no value of `-o`.\nTry one of: `text`, `wide`, `json`, `markdown`\n",
+    ],
+    [
+      "3: too much",
+      ["diagnose", "a", "b"],
+      3,
+      "error: Too many arguments: a, b\n`netwhy diagnose --help` shows what there is.\n",
+    ],
+    [
+      "3: two bundles",
+      ["diagnose", "a", "--bundle", "b"],
+      3,
+      "error: Two bundles were given: a and b.\nLeave one of them out.\n",
+    ],
+    [
+      "3: no such check",
+      ["explain", "corefile"],
+      3,
+      "error: There is no check named `corefile`.\nDid you mean `corefile-invalid`? `netwhy explain --list` names them all.\n",
+    ],
+    [
+      "3: no such check to ignore",
+      ["diagnose", TWO_FAULTS, "--ignore", "xyzzy/Node/w1"],
+      3,
+      "error: There is no check named `xyzzy`.\n`netwhy explain --list` names them all.\n",
+    ],
+    [
+      "3: no such incident",
+      ["demo", "flannel"],
+      3,
+      "error: There is no incident named `flannel`.\nDid you mean `flannel-role-deleted`? `netwhy demo --list` names them all.\n",
+    ],
+  ] as const)("%s", async (_, args, code, err) => {
+    expect(await netwhy(args)).toEqual({ code, out: "", err });
+  });
+
+  it("4: no bundle, and what to do about it", async () => {
+    const { code, out, err } = await netwhy(["diagnose"]);
+    expect({ code, out }).toEqual({ code: 4, out: "" });
+    expect(err).toContain("netwhy demo");
+  });
+
+  it("4: nothing at the path", async () => {
+    const { code, out, err } = await netwhy(["diagnose", join(folder, "nothing")]);
+    expect({ code, out }).toEqual({ code: 4, out: "" });
+    expect(err).toMatch(/^error: .*nothing/);
+  });
+
+  it("speaks the reader's language also when it complains", async () => {
+    expect((await netwhy(["explain", "corefile", "--lang", "zh"])).err).toContain("没有名为 `corefile` 的检查项");
+    expect((await netwhy(["diagnose"], { LC_ALL: "zh_CN.UTF-8" })).err).toMatch(/^错误/);
+  });
+});
+
+describe("outputs", () => {
+  it("give the whole report as JSON", async () => {
+    const { out } = await netwhy(["diagnose", folder, "-o", "json"]);
+    expect(JSON.parse(out)).toMatchObject({ schema: "netwhy.report/v1", verdict: "unclear" });
+  });
+
+  it("give Markdown", async () => {
+    expect((await netwhy(["diagnose", folder, "-o", "markdown", "--lang", "zh"])).out).toMatch(/^## \? 无法判断/);
+  });
+
+  it("have colours only if asked where there is no terminal", async () => {
+    expect((await netwhy(["diagnose", folder])).out).not.toContain("\u001b");
+    expect((await netwhy(["diagnose", folder], { FORCE_COLOR: "1" })).out).toContain("\u001b[33m");
+    expect((await netwhy(["diagnose", folder], { FORCE_COLOR: "1", NO_COLOR: "1" })).out).not.toContain("\u001b");
+  });
+
+  it("may be cut off by who reads them", async () => {
+    const { code, err } = await netwhy(["diagnose", folder, "-o", "json"], {}, 100);
+    expect({ code, err }).toEqual({ code: 2, err: "" });
+  });
+});
+
+describe("demo and explain", () => {
+  it("tells the story on stderr and prints the report on stdout", async () => {
+    const { code, out, err } = await netwhy(["demo"]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/^A clean-up by label takes flannel's permissions away/);
+    expect(out).toMatch(/^✗ ROOT CAUSE {2}flannel/);
+  });
+
+  it("lists the incidents in both languages", async () => {
+    expect((await netwhy(["demo", "--list"])).out).toMatch(/^two-faults +Two faults at once$/m);
+    expect((await netwhy(["demo", "--list", "--lang", "zh"])).out).toMatch(/^two-faults +两个故障同时发生$/m);
+  });
+
+  it("lists the checks by layer, and shows the page of one", async () => {
+    const { out } = await netwhy(["explain", "--list"]);
+    expect(out).toMatch(/^DNS$/m);
+    expect(out).toMatch(/^ {2}corefile-invalid +The Corefile does not parse$/m);
+    const page = await netwhy(["explain", "corefile-invalid"]);
+    expect(page.code).toBe(0);
+    expect(page.out).toMatch(/^The Corefile does not parse\n\ncorefile-invalid · DNS\n/);
+    expect(page.out).not.toContain("**");
+    expect((await netwhy(["explain", "corefile-invalid", "--lang", "zh"])).out).toMatch(/^Corefile 无法解析/);
+  });
+});

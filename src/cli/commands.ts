@@ -1,0 +1,169 @@
+/**
+ * The commands, their options and their help, as data. What a command does is in a file of its own, which is loaded
+ * only when it runs: `--help` must be there at once.
+ */
+import type { FormatName } from "../report/formats/registry.ts";
+import { type Text, texts } from "../text.ts";
+import type { ExitCode } from "./exit-code.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+const say = texts("cli", {
+  program: {
+    en: "netwhy names the root cause of a broken Kubernetes network, with the proof and the fix.",
+    zh: "netwhy 找出 Kubernetes 网络故障的根因，给出证据和修复方法。",
+  },
+  lang: { en: "what you read: en or zh (default: as the locale says)", zh: "语言：en 或 zh（默认取决于 locale）" },
+  help: { en: "this page; COMMAND --help tells more", zh: "显示本页；COMMAND --help 查看某个命令" },
+  commandHelp: { en: "this page", zh: "显示本页" },
+  version: { en: "the version", zh: "显示版本" },
+  exitCodes: {
+    en: "0 healthy, 1 faulty, 2 unclear, 3 usage, 4 no evidence, 5 internal error",
+    zh: "0 健康，1 有故障，2 无法判断，3 用法错误，4 无证据，5 内部错误",
+  },
+
+  diagnose: { en: "why the network of a cluster is broken: cause, chain, fix", zh: "诊断集群网络：根因、链路、修复" },
+  diagnoseLong: {
+    en: "Says why the network of a cluster is broken: the root cause with its evidence, what\nfollows from it, and the fix. It only reads; nothing is sent anywhere.",
+    zh: "诊断集群网络为何故障：根因及其证据、由此导致的现象、修复方法。\n只读取证据，不做任何修改，也不向外发送数据。",
+  },
+  bundle: {
+    en: "the evidence: a directory, or a .tar.gz or .tar.zst of one",
+    zh: "证据包：目录，或其 .tar.gz / .tar.zst 压缩包",
+  },
+  bundleOption: { en: "the same as BUNDLE", zh: "同 BUNDLE 参数" },
+  output: {
+    en: "text (default), wide (everything), json or markdown",
+    zh: "text（默认）、wide（全部）、json 或 markdown",
+  },
+  strict: { en: "exit with 1 also if there are only warnings", zh: "仅有警告时也以 1 退出" },
+  ignore: { en: "leave out a check or one cause of it (repeatable)", zh: "忽略某个检查项或其某个根因（可重复）" },
+
+  demo: { en: "the same for a recorded incident; needs no cluster", zh: "诊断一个录制的真实故障，无需集群" },
+  demoLong: {
+    en: "Tells of an incident that was recorded on a real cluster, and diagnoses it.",
+    zh: "讲述一个在真实集群上录制的故障，并加以诊断。",
+  },
+  demoName: { en: "the incident (default: flannel-role-deleted)", zh: "故障名称（默认 flannel-role-deleted）" },
+  demoList: { en: "which incidents there are", zh: "列出所有故障" },
+
+  explain: {
+    en: "what a check looks for, how it shows, when it is not that",
+    zh: "说明某个检查项：查什么、现象、何时不是它",
+  },
+  explainLong: {
+    en: "The manual page of a check: what it looks for, how it shows, how it comes about,\nand when it is not the cause.",
+    zh: "检查项手册：查什么、有何现象、如何产生、何时不是它。",
+  },
+  explainCheck: { en: "the check, as a report names it", zh: "检查项，名称见报告" },
+  explainList: { en: "which checks there are, by layer", zh: "按层列出所有检查项" },
+
+  startHere: { en: "start here", zh: "从这里开始" },
+  incident: { en: "why this one broke", zh: "查明这次故障的原因" },
+  ticket: { en: "for a ticket, in Chinese", zh: "生成中文工单" },
+  oneDemo: { en: "another incident", zh: "另一个故障" },
+  jsonDemo: { en: "as a program sees it", zh: "供程序读取的形式" },
+  onePage: { en: "one page", zh: "查看一项" },
+});
+
+/** An option: its flags as commander takes them, e.g. `-o, --output <format>`. */
+export type OptionSpec = {
+  readonly flags: string;
+  readonly describes: Text;
+  /** The only values that it takes; the first is the default. */
+  readonly values?: readonly string[];
+  /** May be given several times. */
+  readonly isList?: boolean;
+};
+
+/** An example: what follows the name of the program, and what it is for. */
+export type Example = { readonly run: string; readonly does: Text };
+
+/** What was given on the command line: the values of options by their names. */
+export type Given = { readonly [option: string]: unknown };
+
+export type CommandSpec = {
+  readonly name: string;
+  readonly argument: { readonly name: string; readonly describes: Text };
+  readonly summary: Text;
+  readonly description: Text;
+  readonly options: readonly OptionSpec[];
+  readonly examples: readonly Example[];
+  readonly run: (argument: string | undefined, given: Given, surroundings: Surroundings) => Promise<ExitCode>;
+};
+
+export const LANG_OPTION: OptionSpec = { flags: "--lang <en|zh>", describes: say.lang() };
+export const HELP_OPTION: OptionSpec = { flags: "-h, --help", describes: say.commandHelp() };
+
+/** What all commands that print a report take. */
+const REPORT_OPTIONS: readonly OptionSpec[] = [
+  {
+    flags: "-o, --output <format>",
+    describes: say.output(),
+    values: ["text", "wide", "json", "markdown"] satisfies FormatName[],
+  },
+  { flags: "--strict", describes: say.strict() },
+  { flags: "--ignore <id>", describes: say.ignore(), isList: true },
+];
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "diagnose",
+    argument: { name: "BUNDLE", describes: say.bundle() },
+    summary: say.diagnose(),
+    description: say.diagnoseLong(),
+    options: [{ flags: "--bundle <path>", describes: say.bundleOption() }, ...REPORT_OPTIONS],
+    examples: [
+      { run: "diagnose ./incident.tar.gz", does: say.incident() },
+      { run: "diagnose ./incident -o markdown --lang zh > ticket.md", does: say.ticket() },
+    ],
+    run: async (argument, given, surroundings) => {
+      const { diagnoseCommand } = await import("./diagnose-command.ts");
+      return diagnoseCommand(argument, given, surroundings);
+    },
+  },
+  {
+    name: "demo",
+    argument: { name: "NAME", describes: say.demoName() },
+    summary: say.demo(),
+    description: say.demoLong(),
+    options: [{ flags: "--list", describes: say.demoList() }, ...REPORT_OPTIONS],
+    examples: [
+      { run: "demo", does: say.startHere() },
+      { run: "demo two-faults", does: say.oneDemo() },
+      { run: "demo corefile-broken -o json", does: say.jsonDemo() },
+    ],
+    run: async (argument, given, surroundings) => {
+      const { demoCommand } = await import("./demo-command.ts");
+      return demoCommand(argument, given, surroundings);
+    },
+  },
+  {
+    name: "explain",
+    argument: { name: "CHECK", describes: say.explainCheck() },
+    summary: say.explain(),
+    description: say.explainLong(),
+    options: [{ flags: "--list", describes: say.explainList() }],
+    examples: [
+      { run: "explain --list", does: say.explainList() },
+      { run: "explain component-access-denied", does: say.onePage() },
+    ],
+    run: async (argument, given, surroundings) => {
+      const { explainCommand } = await import("./explain-command.ts");
+      return explainCommand(argument, given, surroundings);
+    },
+  },
+];
+
+export const PROGRAM = {
+  description: say.program(),
+  options: [
+    LANG_OPTION,
+    { flags: "-h, --help", describes: say.help() },
+    { flags: "--version", describes: say.version() },
+  ] satisfies OptionSpec[],
+  examples: [
+    { run: "demo", does: say.startHere() },
+    { run: "diagnose ./incident.tar.gz", does: say.incident() },
+  ] satisfies Example[],
+  exitCodes: say.exitCodes(),
+};

@@ -1,0 +1,131 @@
+/**
+ * A short cut through kube-proxy's iptables rules, for the many nodes and Services on which they are as kube-proxy writes
+ * them: the dispatch rule of a cluster IP, its chain, the DNATs in it. Whatever is unusual is not judged here, and is
+ * walked rule by rule instead (proxy.ts). That both come to the same is tested on every recording.
+ *
+ * Source: kubernetes pkg/proxy/iptables/proxier.go, writeServiceToEndpointRules and syncProxyRules.
+ */
+import { contains, formatPrefix, type Ip, parseIp } from "../../net/ip.ts";
+import type { Condition, Rule } from "../../parse/iptables-save.ts";
+import type { Ruleset, RulesetChain } from "../netfilter/ruleset.ts";
+import type { ServicePort } from "../services/services.ts";
+
+/** Where connections to a cluster IP go; empty if they are refused or no rule knows it. */
+export type UsualDelivery = ReadonlySet<string>;
+
+export interface UsualRules {
+  /** @returns undefined if something about the rules for this port is unusual */
+  delivery(port: ServicePort): UsualDelivery | undefined;
+  /** Whether rules outside kube-proxy's chains tell these two ports apart. */
+  distinguishes(a: ServicePort, b: ServicePort): boolean;
+}
+
+const OWN = /^KUBE-/;
+const addressOf = ({ service }: ServicePort): Ip | undefined =>
+  service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
+
+/** Whether a rule has no other conditions than these, none of them negated; a bare `-m tcp` is none. */
+const isOnly = (conditions: readonly Condition[], allowed: readonly Condition["is"][]) =>
+  conditions.every((one) => one.is === "bare" || (allowed.includes(one.is) && !("not" in one && one.not)));
+
+/** The rule that sends a port's packets to its chain: destination, protocol and port, and nothing else. */
+function isDispatch({ conditions }: Rule, address: Ip, port: ServicePort): boolean {
+  if (!isOnly(conditions, ["destination", "protocol", "comment", "destination-port"])) return false;
+  return conditions.every((condition) => {
+    if (condition.is === "destination")
+      return condition.prefix.length === 32 && condition.prefix.ip.value === address.value;
+    if (condition.is === "protocol") return condition.protocol === port.protocol.toLowerCase();
+    if (condition.is === "destination-port")
+      return (
+        condition.ports.length === 1 && condition.ports[0]!.from === port.port && condition.ports[0]!.to === port.port
+      );
+    return true;
+  });
+}
+
+export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
+  const [only] = rulesets.filter(({ chains }) => chains.get("nat")?.has("KUBE-SERVICES"));
+  const nat = rulesets.length > 0 && only ? only.chains.get("nat") : undefined;
+  const dispatch = nat?.get("KUBE-SERVICES");
+  const memo = new Map<string, UsualDelivery | undefined>();
+
+  /** The DNATs at the end of a Service's chain; undefined if it is not built as kube-proxy builds it. */
+  function targetsOf(name: string): UsualDelivery | undefined {
+    if (memo.has(name)) return memo.get(name);
+    const targets = readTargets(nat?.get(name));
+    memo.set(name, targets);
+    return targets;
+  }
+
+  function readTargets(chain: RulesetChain | undefined): UsualDelivery | undefined {
+    if (!chain || chain.isCut) return undefined;
+    const targets = new Set<string>();
+    let isClosed = false;
+    for (const { conditions, target } of chain.rules) {
+      if (target.does !== "jump") return undefined;
+      if (target.chain === "KUBE-MARK-MASQ") continue;
+      if (!isOnly(conditions, ["comment", "random", "recent"])) return undefined;
+      const endpoint = endpointOf(nat?.get(target.chain));
+      if (endpoint === undefined) return undefined;
+      targets.add(endpoint);
+      isClosed ||= isOnly(conditions, ["comment"]);
+    }
+    // without a last rule for all, some packets fall through
+    return isClosed ? targets : undefined;
+  }
+
+  function endpointOf(chain: RulesetChain | undefined): string | undefined {
+    const last = chain?.rules.at(-1);
+    if (!chain || chain.isCut || last?.target.does !== "dnat") return undefined;
+    const isUsual = chain.rules
+      .slice(0, -1)
+      .every(({ target }) => target.does === "jump" && target.chain === "KUBE-MARK-MASQ");
+    return isUsual && isOnly(last.conditions, ["protocol", "comment", "recent"]) ? last.target.to : undefined;
+  }
+
+  const specials = rulesets.flatMap(({ chains }) =>
+    [...chains.values()].flatMap((table) =>
+      [...table.values()]
+        .filter(({ name }) => !OWN.test(name))
+        .flatMap(({ rules }) =>
+          rules.flatMap(({ conditions }) =>
+            conditions.filter(
+              (condition) =>
+                condition.is === "destination" || condition.is === "destination-port" || condition.is === "any-port",
+            ),
+          ),
+        ),
+    ),
+  );
+  const special = [
+    ...new Map(
+      specials.map((condition) => [
+        condition.is === "destination"
+          ? formatPrefix(condition.prefix)
+          : JSON.stringify("ports" in condition ? condition.ports : ""),
+        condition,
+      ]),
+    ).values(),
+  ];
+  const meets = (condition: Condition, port: ServicePort): boolean => {
+    const address = addressOf(port);
+    if (condition.is === "destination") return address !== undefined && contains(condition.prefix, address);
+    return "ports" in condition && condition.ports.some(({ from, to }) => port.port >= from && port.port <= to);
+  };
+
+  return {
+    distinguishes: (a, b) =>
+      a.protocol !== b.protocol || special.some((condition) => meets(condition, a) !== meets(condition, b)),
+    delivery(port) {
+      const address = addressOf(port);
+      if (!dispatch || dispatch.isCut || !address || rulesets.length > 1) return undefined;
+      const here =
+        dispatch.index?.byDestination.get(address.value)?.map((at) => dispatch.rules[at]!) ??
+        (dispatch.index ? [] : dispatch.rules);
+      const mine = here.filter((rule) => isDispatch(rule, address, port));
+      const [rule] = mine;
+      if (mine.length !== 1 || rule?.target.does !== "jump") return undefined;
+      return targetsOf(rule.target.chain);
+    },
+  };
+}

@@ -1,0 +1,46 @@
+/** What targets after which a packet goes on do to it: marks and states. */
+import type { Target } from "../../parse/iptables-save.ts";
+import { connmarkOf, hasConnection, markOf, type Packet, setBits } from "./packet.ts";
+
+/** xt_MARK.c, mark_tg: all forms of MARK are (mark & ~mask) ^ value. */
+export function marked(packet: Packet, { value, mask }: { readonly value: number; readonly mask: number }): Packet {
+  const bits = setBits(markOf(packet), value, mask);
+  return { ...packet, mark: bits.value, markUnknown: bits.unknown };
+}
+
+/** xt_connmark.c, connmark_tg: set, save (packet to connection) or restore (connection to packet). */
+export function connmarked(packet: Packet, target: Target & { readonly does: "connmark" }): Packet {
+  const connection = hasConnection(packet);
+  if (connection === false) return packet;
+  const { operation, mask, packetMask = mask, value = 0 } = target;
+  const mark = markOf(packet);
+  const connmark = connmarkOf(packet);
+  const [kept, from, fromMask] =
+    operation === "restore"
+      ? [setBits(mark, 0, packetMask), connmark, mask]
+      : operation === "save"
+        ? [setBits(connmark, 0, mask), mark, packetMask]
+        : [setBits(connmark, 0, mask), { value, unknown: 0 }, 0xffffffff];
+  const doubtful = connection === "unknown" ? mask | packetMask | fromMask : 0;
+  const unknown = (kept.unknown | (from.unknown & fromMask) | doubtful) >>> 0;
+  const bits = ((kept.value ^ (from.value & fromMask)) & ~unknown) >>> 0;
+  return operation === "restore"
+    ? { ...packet, mark: bits, markUnknown: unknown }
+    : { ...packet, connmark: bits, connmarkUnknown: unknown };
+}
+
+/** xt_CT.c, xt_ct_target: a packet that has an entry already keeps it, as those do that a node sends to itself. */
+export function untracked(packet: Packet): Packet {
+  return packet.natDone ? packet : { ...packet, ctState: "untracked" };
+}
+
+/** Of targets that the parser does not know by their options: what follows them. */
+export function afterUnknown(name: string): "goes-on" | "ends" | "unknown" {
+  if (GO_ON.has(name)) return "goes-on";
+  return END.has(name) ? "ends" : "unknown";
+}
+
+/** They return XT_CONTINUE; what else they do is not seen by rules. */
+const GO_ON = new Set(["CT", "SECMARK", "CONNSECMARK"]);
+/** The packet is decided on elsewhere: in user space, or by an address computed from its own. */
+const END = new Set(["NFQUEUE", "QUEUE", "SYNPROXY", "NETMAP", "CLUSTERIP", "DNPT", "SNPT"]);

@@ -1,0 +1,127 @@
+/**
+ * What can become of a packet, and how it came to that: the answer of `traverse` and `hook`.
+ *
+ * While they work an outcome is an `Ending`: a packet somewhere, the way it took, and under which assumptions. Endings
+ * with the same effect are one outcome.
+ */
+import type { Packet } from "./packet.ts";
+import { packetKey } from "./packet.ts";
+import type { Translation } from "./translation.ts";
+import { type Assumption, assumptions, either, type Step, type When } from "./when.ts";
+
+export type Verdict =
+  /** This table's chains at this hook are done with the packet; the next table sees it. */
+  | { readonly is: "accept" }
+  | { readonly is: "drop" }
+  | { readonly is: "reject"; readonly with: string }
+  /** Of chains of type nat. The packet is not changed yet: `hook` does that. */
+  | { readonly is: "translate"; readonly to: Translation }
+  /** To a local socket if there is one, else dropped. */
+  | { readonly is: "tproxy"; readonly port: number; readonly address: string }
+  /** The end of a user chain, or RETURN: the caller goes on. */
+  | { readonly is: "through" }
+  /** The evidence does not tell what happens. */
+  | { readonly is: "insufficient"; readonly why: Insufficiency };
+
+export type Insufficiency =
+  /** a rule that we could not read, or a target that we do not know */
+  | "unknown-target"
+  /** a jump to a chain that is not there */
+  | "missing-chain"
+  /** rules that were cut off */
+  | "cut-off"
+  /** chains that call each other in a circle, or too deep */
+  | "loop"
+  /** more possibilities than we follow */
+  | "too-many";
+
+export type Outcome = {
+  readonly verdict: Verdict;
+  /** The packet with the marks and state that the rules gave it. */
+  readonly packet: Packet;
+  readonly certainty: "certain" | "depends";
+  /** If it depends: the assumptions that lead here. If all are choices, the outcome does happen to some packets. */
+  readonly reasons: readonly Assumption[];
+  /** The jumps and, last, the rule (or policy) that decided; of `hook`, for each chain that was called. */
+  readonly rules: readonly Step[];
+  /**
+   * All rules that the packet met, in order: also those that marked or logged it, and calls that came back. Where several
+   * ways lead to the same outcome, those of one of them.
+   */
+  readonly met: readonly Step[];
+};
+
+/** Whether an outcome happens to some packets for sure: all that it depends on is chance, as the choice of a back end. */
+export function isChosen({ certainty, reasons }: Outcome): boolean {
+  const isChoice = (reason: Assumption): boolean =>
+    reason.about === "rule" && reason.doubts.every(({ doubt }) => doubt === "choice");
+  return certainty === "certain" || reasons.every(isChoice);
+}
+
+/** A list that grows at its end and is shared by what comes after. */
+export type Trail<T> = undefined | { readonly last: T; readonly before: Trail<T> };
+
+export function listed<T>(trail: Trail<T>): readonly T[] {
+  const list: T[] = [];
+  for (let at = trail; at; at = at.before) list.push(at.last);
+  return list.reverse();
+}
+
+/** A packet on its way. */
+export type State = {
+  readonly packet: Packet;
+  readonly when: When;
+  /** What decided at earlier chains. */
+  readonly decided: Trail<Step>;
+  readonly met: Trail<Step>;
+};
+
+/** Where a way ends. */
+export type Ending = State & { readonly verdict: Verdict };
+
+export const startOf = (packet: Packet): State => ({ packet, when: undefined, decided: undefined, met: undefined });
+
+/** After a drop it does not matter any more which marks the packet had. */
+function effectKey({ verdict, packet }: Ending): string {
+  switch (verdict.is) {
+    case "drop":
+      return verdict.is;
+    case "reject":
+      return `reject ${verdict.with}`;
+    case "insufficient":
+      return `insufficient ${verdict.why}`;
+    case "translate": {
+      const { does, addresses, ports, random } = verdict.to;
+      const range = addresses ? `${addresses.from.value}-${addresses.to.value}` : "";
+      return `${does} ${range} ${ports?.from}-${ports?.to} ${random} ${packetKey(packet)}`;
+    }
+    case "tproxy":
+      return `tproxy ${verdict.port} ${verdict.address} ${packetKey(packet)}`;
+    default:
+      return `${verdict.is} ${packetKey(packet)}`;
+  }
+}
+
+/** One ending for each effect; the way there is that of the first. */
+export function distinct(endings: readonly Ending[]): Ending[] {
+  const byEffect = new Map<string, Ending>();
+  for (const ending of endings) {
+    const key = effectKey(ending);
+    const known = byEffect.get(key);
+    byEffect.set(key, known ? { ...known, when: either(known.when, ending.when) } : ending);
+  }
+  return [...byEffect.values()];
+}
+
+/** All possibilities were followed, so a single effect is certain whatever was assumed on the way. */
+export function outcomesOf(endings: readonly Ending[]): readonly Outcome[] {
+  const different = distinct(endings);
+  return different.map(({ verdict, packet, when, decided, met }) => ({
+    verdict,
+    packet,
+    certainty: different.length === 1 ? "certain" : "depends",
+    reasons: different.length === 1 ? [] : assumptions(when),
+    rules: listed(decided),
+    met: listed(met),
+  }));
+}

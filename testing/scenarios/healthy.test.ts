@@ -1,0 +1,146 @@
+/**
+ * Healthy clusters of many shapes: no root cause, no false warning.
+ */
+import { describe, expect, it } from "vitest";
+import { diagnose } from "../../src/diagnose.ts";
+import { ref } from "../../src/model/ref.ts";
+import { type Cluster, cluster } from "../cluster.ts";
+import { logOf } from "../cluster-nodes.ts";
+import { service, workload } from "../cluster-objects.ts";
+import { LONG } from "../long.ts";
+
+function expectHealthy(built: Cluster): void {
+  const report = diagnose(built.capture);
+  expect(report.rootCauses.map(({ id, title }) => `${id}: ${title.en}`)).toEqual([]);
+  expect(report.warnings.map(({ id }) => id)).toEqual([]);
+  expect(report.unexplained).toEqual([]);
+  expect(report.checks.filter(({ outcome }) => outcome === "crashed")).toEqual([]);
+  expect(report.verdict).toBe("healthy");
+}
+
+describe("healthy clusters stay healthy", () => {
+  it.each([1, 2, 3, 10, 60, ...(LONG ? [300, 1000] : [])])("%i nodes", (nodes) => {
+    expectHealthy(cluster({ nodes, workloads: nodes > 10 ? { services: nodes, replicas: 3 } : "shop" }));
+  });
+
+  it("k3s-like: no control-plane Pods, kube-proxy and flannel inside one process", () => {
+    expectHealthy(cluster({ flavour: "k3s" }));
+  });
+
+  it("managed-like: the control plane and the Pod network are the cloud's", () => {
+    expectHealthy(cluster({ flavour: "managed" }));
+  });
+
+  it("Services without Pods on purpose", () => {
+    const off = workload("batch", "shop", { app: "batch" }, { containers: [{ name: "app", image: "batch:1" }] }, 0);
+    expectHealthy(
+      cluster()
+        .edit((draft) => {
+          draft.setList("deployments", [...draft.list("deployments"), off]);
+          draft.setList("services", [
+            ...draft.list("services"),
+            service("batch", "shop", { clusterIP: "10.96.20.1", selector: { app: "batch" }, ports: [{ port: 80 }] }),
+            service("by-hand", "shop", { clusterIP: "10.96.20.2", ports: [{ port: 80 }] }),
+            service("partner", "shop", { type: "ExternalName", externalName: "api.example.org" }),
+            service("standby-green", "shop", {
+              clusterIP: "10.96.20.3",
+              selector: { app: "frontend", colour: "green" },
+              ports: [{ port: 80 }],
+            }),
+          ]);
+        })
+        .with({ do: "restart", component: ref("DaemonSet", "kube-proxy", "kube-system") }),
+    );
+  });
+
+  it("applications that crash-loop and that no Service selects", () => {
+    const broken = workload(
+      "importer",
+      "shop",
+      { app: "importer" },
+      { containers: [{ name: "app", image: "importer:1" }] },
+      2,
+    );
+    expectHealthy(
+      cluster()
+        .with({ do: "apply", object: { apiVersion: "apps/v1", kind: "Deployment", ...broken } as never })
+        .edit((draft) => {
+          draft.setList(
+            "pods",
+            draft.list("pods").map((pod) =>
+              pod.metadata.labels?.app !== "importer"
+                ? pod
+                : {
+                    ...pod,
+                    status: {
+                      ...pod.status,
+                      conditions: [{ type: "Ready", status: "False" }],
+                      containerStatuses: [
+                        {
+                          name: "app",
+                          ready: false,
+                          restartCount: 40,
+                          state: { waiting: { reason: "CrashLoopBackOff" } },
+                        },
+                      ],
+                    },
+                  },
+            ),
+          );
+        }),
+    );
+  });
+
+  it("noisy and old logs: trouble that is over, applications that complain", () => {
+    expectHealthy(
+      cluster().edit((draft) => {
+        for (const pod of draft.list("pods")) {
+          const [container] = pod.spec.containers;
+          const place = { namespace: pod.metadata.namespace ?? "", pod: pod.metadata.name, container: container!.name };
+          const user = `system:serviceaccount:${pod.metadata.namespace}:${pod.spec.serviceAccountName}`;
+          draft.set(
+            "previousContainerLog",
+            place,
+            logOf(
+              [
+                `E reflector.go:1] nodes is forbidden: User "${user}" cannot list resource "nodes" in API group "" at the cluster scope`,
+                "dial tcp 10.96.0.1:443: i/o timeout",
+                "[ERROR] plugin/errors: 2 example.org. A: read udp 10.128.1.2:1->172.16.255.254:53: i/o timeout",
+                'plugin/loop: Loop (127.0.0.1:1 -> :53) detected for zone "."',
+              ],
+              "2026-11-21T01:10:00Z",
+            ),
+          );
+        }
+      }),
+    );
+  });
+
+  it("Pods that come and go while the evidence is taken", () => {
+    expectHealthy(
+      cluster().edit((draft) => {
+        const [moved] = draft.list("pods").filter((pod) => pod.metadata.labels?.app === "backend");
+        const fresh = {
+          ...moved!,
+          metadata: { ...moved!.metadata, name: "backend-new", creationTimestamp: "2026-11-21T02:59:58Z" },
+        };
+        // the list was taken after the nodes: slices name a Pod that the rules do not know yet
+        draft.setList("pods", [
+          ...draft.list("pods").filter((pod) => pod !== moved),
+          { ...fresh, status: { ...fresh.status, podIP: "10.128.1.200", podIPs: [{ ip: "10.128.1.200" }] } },
+        ]);
+        draft.setList(
+          "endpointslices",
+          draft.list("endpointslices").map((slice) => ({
+            ...slice,
+            endpoints: (slice.endpoints ?? []).map((endpoint) =>
+              endpoint.addresses?.[0] === moved!.status?.podIP
+                ? { ...endpoint, addresses: ["10.128.1.200"] }
+                : endpoint,
+            ),
+          })),
+        );
+      }),
+    );
+  });
+});
