@@ -105,7 +105,7 @@ put() {
 
 # run_npm ARGUMENT …, in the current folder
 run_npm() {
-  npm "$@" --no-audit --no-fund --loglevel=error >&2
+  npm "$@" --no-audit --no-fund --no-progress --no-update-notifier --loglevel=error >/dev/null
 }
 
 need_npm() {
@@ -170,7 +170,7 @@ bring_what_is_missing() {
       app=$cache/$(key_of_sources)
       copy=$app.new.$$
       mkdir -p "$copy"
-      (cd "$home" && cp -R src scenarios package.json package-lock.json .npmrc "$copy")
+      (cd "$home" && cp -R src scenarios package.json package-lock.json .npmrc "$copy" && chmod -R u+w "$copy")
       bring_dependencies "$copy" --omit=dev
       put "$copy" "$app"
     fi

@@ -19,7 +19,7 @@ type Case = {
       labels: Record<string, string>;
       ports: { name: string; port: number; protocol: string }[];
     }[];
-    policies: NetworkPolicy[];
+    policies: NetworkPolicy[] | null;
     /** `namespace/name` of the Pods, in the order of rows and columns. */
     order: string[];
     /** By `PROTOCOL/port`: rows are from, columns to; `.` is allowed, `X` is not. */
@@ -55,7 +55,7 @@ function modelOfStep(step: Case["steps"][number]) {
           }),
         ),
       );
-      draft.setList("networkpolicies", step.policies);
+      draft.setList("networkpolicies", step.policies ?? []);
     })
     .model();
 }

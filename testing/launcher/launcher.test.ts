@@ -35,6 +35,12 @@ const MACHINE_PATH = (process.env.PATH ?? "")
   .split(delimiter)
   .filter((folder) => !folder.includes("/.tools/"))
   .join(delimiter);
+/** What else the machine says, such as how to reach its registry; but nothing of the locale or of the user's own files. */
+const AROUND = Object.fromEntries(
+  Object.entries(process.env).filter(
+    ([name]) => !/^(LANG|LC_.*|XDG_.*|NODE_OPTIONS|NODE_COMPILE_CACHE|npm_config_(user|global)config)$/i.test(name),
+  ),
+);
 /** One on which nothing can be fetched. */
 const OFFLINE = { npm_config_registry: "http://127.0.0.1:9/", npm_config_offline: "true" };
 
@@ -57,7 +63,14 @@ type Options = { readonly env?: NodeJS.ProcessEnv; readonly uid?: number };
 
 function run(file: string, args: readonly string[], { env = {}, uid }: Options = {}): Promise<Result> {
   const options = {
-    env: { PATH: MACHINE_PATH, HOME: folder("home"), TMPDIR: folder("tmp"), npm_config_cache: npmCache, ...env },
+    env: {
+      ...AROUND,
+      PATH: MACHINE_PATH,
+      HOME: folder("home"),
+      TMPDIR: folder("tmp"),
+      npm_config_cache: npmCache,
+      ...env,
+    },
     cwd: base,
     ...(uid !== undefined && { uid, gid: uid }),
   };

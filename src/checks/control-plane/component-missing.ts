@@ -9,7 +9,7 @@ import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
 
 type Model = Pick<
   ClusterModel,
-  "components" | "nodes" | "objects" | "pods" | "forwarding" | "flannel" | "time" | "dns" | "proxy"
+  "components" | "nodes" | "objects" | "pods" | "forwarding" | "flannel" | "time" | "dns" | "proxy" | "services"
 >;
 
 const say = texts("component-missing", {
@@ -88,6 +88,20 @@ function isServedOtherwise(component: Component, node: NodeView, { components }:
   );
 }
 
+type Made = { readonly metadata: { readonly creationTimestamp?: string | null | undefined } };
+
+const isYoung = (object: Made | undefined, { time }: Model): boolean =>
+  (time.age(object?.metadata.creationTimestamp) ?? SETTLING) < SETTLING;
+
+const podsUnseen = (component: Component): Finding =>
+  cannotTell({ name: "component.run", component: refId(component.ref) }, [{ kind: "pods" }]);
+
+function isDnsUnserved({ dns, services }: Model): boolean {
+  return (
+    dns.services.length > 0 && dns.services.every((service) => !services.selected(service).some(({ ready }) => ready))
+  );
+}
+
 function* judgeOnNode(component: Component, node: NodeView, model: Model): Iterable<Finding> {
   const { definition, workload } = component;
   const pods = component.pods.filter((pod) => pod.node === node.name && !pod.finished);
@@ -122,6 +136,11 @@ function* judgeOnNode(component: Component, node: NodeView, model: Model): Itera
     return;
   }
   if (component.belongsOn(node.name) === true) {
+    // its controller makes the Pod in a moment
+    if ([node.object, workload].some((object) => isYoung(object, model))) {
+      yield cannotTell(capability, [], say.changing());
+      return;
+    }
     const title = say.notOnNode(args);
     const status = workload?.status;
     yield fault({
@@ -158,7 +177,11 @@ function* judgeDaemonSet(component: Component, model: Model): Iterable<Finding> 
     });
     return;
   }
-  if (!component.workload || !model.pods.whole) return;
+  if (!component.workload) return;
+  if (!model.pods.whole) {
+    yield podsUnseen(component);
+    return;
+  }
   for (const node of model.nodes.all) if (node.object) yield* judgeOnNode(component, node, model);
 }
 
@@ -166,7 +189,15 @@ function* judgeDeployment(component: Component, model: Model): Iterable<Finding>
   const { workload, definition } = component;
   const breaks = [{ name: "component.run", component: refId(component.ref) } as const];
   const args = { component: definition.name, workload: refId(component.ref) };
-  if (!workload || !model.pods.whole || component.pods.some(({ terminating }) => !terminating)) return;
+  if (!workload || component.pods.some(({ terminating }) => !terminating)) return;
+  if (!model.pods.whole) {
+    yield podsUnseen(component);
+    return;
+  }
+  if (isYoung(workload, model)) {
+    yield cannotTell(breaks[0]!, [], say.changing());
+    return;
+  }
   const replicas = workload.spec.replicas ?? 1;
   const evidence = [
     model.objects.quote("deployments", workload, `${refId(component.ref)}: spec.replicas ${replicas}, 0 Pods`),
@@ -179,8 +210,8 @@ function* judgeDeployment(component: Component, model: Model): Iterable<Finding>
       evidence,
       strength: "direct",
     });
-  // an operator may be switched off on purpose; cluster DNS that Pods are told to ask may not
-  else if (definition.duties.includes("cluster-dns") && model.dns.services.length > 0) {
+  // an operator may be switched off on purpose; cluster DNS that Pods are told to ask may not, unless another serves
+  else if (definition.duties.includes("cluster-dns") && isDnsUnserved(model)) {
     yield fault({
       repair: component.ref,
       breaks,
@@ -195,7 +226,7 @@ function* judgeDeployment(component: Component, model: Model): Iterable<Finding>
 /** A component of the network is absent where an object, a rule set or an install marker says that it belongs. */
 export const componentMissing = defineCheck({
   id: "component-missing",
-  reads: ["components", "nodes", "objects", "pods", "forwarding", "flannel", "time", "dns", "proxy"],
+  reads: ["components", "nodes", "objects", "pods", "forwarding", "flannel", "time", "dns", "proxy", "services"],
 
   *find(model) {
     for (const component of model.components.all) {

@@ -1,14 +1,14 @@
 import type { ClusterModel } from "../../model/model.ts";
 import { ref } from "../../model/ref.ts";
 import { texts } from "../../text.ts";
-import { defineCheck, fault } from "../check.ts";
+import { cannotTell, defineCheck, fault } from "../check.ts";
 
-type Model = Pick<ClusterModel, "sandboxes" | "pods" | "components" | "logs" | "time" | "objects" | "nodes">;
+type Model = Pick<ClusterModel, "sandboxes" | "pods" | "components" | "logs" | "time" | "objects">;
 
 const say = texts("etcd-rolled-back", {
   rolledBack: {
     en: "The API server has forgotten what was written last: etcd was restored from an older snapshot under running components ({known} {known:Pod|Pods} that no node runs, {unknown} running {unknown:Pod|Pods} that it does not know)",
-    zh: "API Server 丢失了最近写入的数据:etcd 在其他组件运行时被恢复到较旧的快照(有 {known} 个 Pod 并未在任何节点运行,另有 {unknown} 个正在运行的 Pod 它并不知道)",
+    zh: "API Server 丢失了最近写入的数据:etcd 在其他组件运行时被恢复到较旧的快照(它列出的 {known} 个 Pod 并未在任何节点运行,另有 {unknown} 个正在运行的 Pod 不在其记录中)",
   },
   relist: {
     en: "Restart kube-apiserver, kube-controller-manager, kube-scheduler and the kubelets, then kube-proxy and the CNI agents, so that all list anew; static Pods: move their manifests out of /etc/kubernetes/manifests and back",
@@ -25,8 +25,12 @@ const say = texts("etcd-rolled-back", {
   },
 });
 
-/** What etcd says when its store was made from a snapshot: the raft log begins anew while revisions go on from the old. */
-const RESTORED = /"msg":"recovered v3 backend from snapshot"|"msg":"restored snapshot"/;
+/**
+ * What etcd says at its first start from a snapshot: its raft log begins anew, at an index that only counts the members,
+ * in term 1 (etcdutl snapshot restore). Whoever restarts with its own store goes on at thousands, in a later term.
+ */
+const RESTORED =
+  /"recovered v2 store from snapshot","snapshot-index":\d{1,2}\b|newRaft \w+ \[peers: \[\w.*?\], term: 1, commit: \d{1,2}, applied: [1-9]\d?,/;
 /** Clients that are ahead of the store (apiserver storage/errors.go, etcd rpctypes). */
 const AHEAD = /Too large resource version|required revision is a future revision/;
 const SETTLING = 120_000;
@@ -46,14 +50,21 @@ function ghosts({ sandboxes, pods, time }: Model) {
   );
 }
 
+/** What a Pod's name says of whom it belongs to: without its own suffix and that of its ReplicaSet. */
+const workloadOf = (name: string) => name.replace(/-[a-z0-9]{5}$/, "").replace(/-[a-z0-9]{6,10}$/, "");
+
 /** The store of the API server went back in time while its clients kept running. */
 export const etcdRolledBack = defineCheck({
   id: "etcd-rolled-back",
-  reads: ["sandboxes", "pods", "components", "logs", "time", "objects", "nodes"],
+  reads: ["sandboxes", "pods", "components", "logs", "time", "objects"],
 
   *find(model) {
     const { sandboxes, pods, components, logs, objects } = model;
-    if (!pods.whole || sandboxes.all.length === 0) return;
+    if (sandboxes.all.length === 0) return;
+    if (!pods.whole) {
+      yield cannotTell({ name: "api.remember" }, [{ kind: "pods" }]);
+      return;
+    }
     const missing = ghosts(model);
     const strangers = sandboxes.all.filter(({ namespace, pod }) => !pods.get(namespace, pod));
     // Pods that come and go while evidence is taken are missing on one side only
@@ -61,7 +72,10 @@ export const etcdRolledBack = defineCheck({
     const etcd = components.byId("etcd");
     const restored = etcd.flatMap((component) => component.pods).flatMap((pod) => logs.said(pod, RESTORED));
     const ahead = logs.saidAnywhere(AHEAD).filter(({ current }) => current);
-    const isSure = restored.length > 0 || ahead.length > 0 || (missing.length > 1 && strangers.length > 1);
+    // a Deployment that is rolled out meanwhile looks the same, but for being one
+    const workloads = new Set([...missing.map(({ name }) => name), ...strangers.map(({ pod }) => pod)].map(workloadOf));
+    const isMany = missing.length > 1 && strangers.length > 1;
+    const isSure = restored.length > 0 || (isMany && (workloads.size > 1 || ahead.length > 0));
     if (!isSure) return;
     yield fault({
       repair: etcd[0]?.ref ?? ref("Pod", "etcd", "kube-system"),
@@ -118,10 +132,14 @@ export const etcdRolledBack = defineCheck({
 
 **How it looks.** Nodes run Pods that \`kubectl get pods\` does not show, and it shows Pods that run nowhere. EndpointSlices name addresses that nobody has; a node whose kube-proxy listed anew follows the old world, the others still deliver to the new one. Logs may say \`Too large resource version\`, \`required revision is a future revision\`, and conflicts pile up.
 
+**When this is not the cause.** Pods that come and go while the evidence is taken are missing on one side as well: a Deployment that is being rolled out is not blamed. etcd says \`recovered v3 backend from snapshot\` at every restart; only a raft log that begins anew (\`"snapshot-index":1\`) shows a restore.
+
 **What does not help.** Deleting static Pods through the API (only their mirror goes), \`kubeadm init phase etcd\` (it destroys the store), deleting all Pods.`,
       zh: `etcd 被恢复到较旧的快照,而 kube-apiserver、控制器、kubelet 和各组件仍在运行。它们记得的版本号比存储中的更新,于是一直等待不会到来的变更,或依据已不存在的对象行事。
 
 **现象。** 节点上运行着 \`kubectl get pods\` 看不到的 Pod,而它列出的 Pod 却没有在任何节点运行。EndpointSlice 中的地址无人使用;重新 List 过的 kube-proxy 遵循旧数据,其余节点仍转发到新的后端。日志中可能出现 \`Too large resource version\`、\`required revision is a future revision\`,冲突不断。
+
+**何时不是它。** 采集证据期间新建或删除的 Pod 也会只出现在一侧:正在滚动更新的 Deployment 不算。etcd 每次重启都会输出 \`recovered v3 backend from snapshot\`;只有 raft 日志从头开始(\`"snapshot-index":1\`)才说明做过恢复。
 
 **无效的做法。** 通过 API 删除静态 Pod(只会删掉镜像 Pod)、\`kubeadm init phase etcd\`(会毁掉存储)、删除所有 Pod。`,
     },
