@@ -152,7 +152,7 @@ function entriesOf(plane: NodePlane, device: string, rangeLengths: ReadonlySet<n
   const routes = new Map<string, Route[]>();
   for (const route of known(plane.routes) ?? []) {
     const prefix = destinationOf(route);
-    if (!prefix || prefix.ip.family !== 4 || route.type === "broadcast" || route.type === "multicast") continue;
+    if (prefix?.ip.family !== 4 || route.type === "broadcast" || route.type === "multicast") continue;
     for (const length of rangeLengths) {
       if (prefix.length < length) continue;
       const key = formatPrefix(prefixOf(prefix.ip, length));

@@ -3,7 +3,7 @@
  *
  * Format: CNI specification, "Network configuration format". JSON.
  */
-import { compact, type Fields, fitted, fitEach, isObject } from "./fields.ts";
+import { compact, type Fields, fitEach, fitted, isObject } from "./fields.ts";
 import { type Gap, type Parser, parseJson } from "./parsed.ts";
 
 export type CniPlugin = {

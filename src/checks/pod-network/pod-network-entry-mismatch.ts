@@ -1,5 +1,6 @@
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Component } from "../../model/components/components.ts";
-import type { FlannelPath } from "../../model/flannel.ts";
+import type { FlannelDeviation, FlannelPath } from "../../model/flannel.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { refId } from "../../model/ref.ts";
@@ -8,7 +9,7 @@ import { formatPrefix } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
 
-type Model = Pick<ClusterModel, "nodes" | "flannel" | "components" | "logs">;
+type Model = Pick<ClusterModel, "nodes" | "flannel" | "components" | "logs" | "forwarding" | "time">;
 
 const say = texts("pod-network-entry-mismatch", {
   device: {
@@ -21,7 +22,16 @@ const say = texts("pod-network-entry-mismatch", {
   },
   wrong: {
     en: "Node {node} sends packets for the Pods of {peer} ({range}) elsewhere: instead of {expected} it has {found}",
-    zh: "节点 {node} 把发往 {peer} 上 Pod({range})的报文送错了地方:应为 {expected},实际为 {found}",
+    zh: "节点 {node} 发往 {peer} 上 Pod({range})的报文走错了路径:应为 {expected},实际为 {found}",
+  },
+  joining: { en: "nodes were joining the cluster", zh: "有节点正在加入集群" },
+  notTold: {
+    en: "what {peer} publishes does not tell netwhy how it is reached (backend {backend})",
+    zh: "netwhy 无法根据 {peer} 发布的信息推算如何到达它(后端 {backend})",
+  },
+  removeRoute: {
+    en: "Remove the route, where it comes from as well (VPN client, script, DHCP)",
+    zh: "删除该路由,并从其来源(VPN 客户端、脚本、DHCP)中一并去掉",
   },
   restart: {
     en: "Restart the agent on {node}: at its start it writes every entry anew",
@@ -53,6 +63,30 @@ function wasWritten(agents: readonly Component[], node: string, { peer }: Flanne
   return started.length > 0 && told.every((at) => at === undefined || at < Math.max(...started));
 }
 
+/** Nodes tell of each other, and entries are written, one after the other. */
+const SETTLING = 60_000;
+
+const PLACE = { device: "links", route: "routes", neighbour: "neighbours", fdb: "fdb" } as const;
+
+/** What is there in place of what should be, or where it is missing. */
+function evidenceOf(
+  node: string,
+  { what, expected, found }: FlannelDeviation,
+  { forwarding }: Model,
+): readonly Evidence[] {
+  if (found.length > 0) return found;
+  const kind = PLACE[what.split("-")[0] as keyof typeof PLACE];
+  return [quoteOf(forwarding.of(node)[kind].origin, `no ${expected}`)];
+}
+
+/** Routes of others that take a part of a node's range away: no agent removes them. */
+function foreignRoutes({ peer, deviations }: FlannelPath): string[] {
+  return deviations
+    .filter(({ what }) => what === "route-wrong")
+    .flatMap(({ found }) => found.map(({ quote }) => quote))
+    .filter((route) => !route.split(" ").includes(formatPrefix(peer.range)));
+}
+
 function titleOf(node: string, { peer, deviations }: FlannelPath) {
   const worst =
     deviations.find(({ what }) => what === "device-missing") ??
@@ -66,17 +100,26 @@ function titleOf(node: string, { peer, deviations }: FlannelPath) {
   return say.wrong({ ...args, expected: worst.expected, found: worst.found.map(({ quote }) => quote).join("; ") });
 }
 
-function* judgeNode({ name, ref }: NodeView, model: Model): Iterable<Finding> {
+function* judgeNode({ name, ref, object }: NodeView, model: Model): Iterable<Finding> {
   const agents = model.components.byId("flannel");
   const paths = model.flannel.paths(name);
   const whole = { name: "pod-network.entries", node: name } as const;
-  const deviating = paths.filter(({ state }) => state === "deviating");
+  const isJoining = (node: NodeView["object"]) =>
+    (model.time.age(node?.metadata.creationTimestamp) ?? SETTLING) < SETTLING;
+  const [deviating, joining] = [false, true].map((young) =>
+    paths.filter(
+      ({ state, peer }) => state === "deviating" && (isJoining(object) || isJoining(peer.node.object)) === young,
+    ),
+  ) as [FlannelPath[], FlannelPath[]];
+  for (const { peer } of joining) yield cannotTell({ ...whole, peer: peer.node.name }, [], say.joining());
   const unseen = paths.filter(({ state }) => state === "unknown");
   if (unseen.length > 0) {
     const kinds = [...new Set(unseen.flatMap(({ missing }) => missing))];
+    const { peer } = unseen[0]!;
     yield cannotTell(
       whole,
       kinds.map((kind) => ({ kind, place: { node: name } })),
+      kinds.length === 0 ? say.notTold({ peer: peer.node.name, backend: peer.backend || "?" }) : undefined,
     );
   }
   const right = paths.filter(({ state }) => state === "right");
@@ -93,10 +136,10 @@ function* judgeNode({ name, ref }: NodeView, model: Model): Iterable<Finding> {
       nodes: [name],
       breaks: [hasNoDevice.length > 0 ? whole : { ...whole, peer: peer.node.name }],
       title: titleOf(name, path),
-      evidence: [...evidence().slice(0, 1), ...deviations.flatMap(({ found }) => found)],
+      evidence: [...evidence().slice(0, 1), ...deviations.flatMap((deviation) => evidenceOf(name, deviation, model))],
       strength: "differing",
       lost: wasWritten(agents, name, path, model),
-      facts: { agents: agents.map((agent) => refId(agent.ref)), deviations: deviations.map(({ what }) => what) },
+      facts: { agents: agents.map((agent) => refId(agent.ref)), foreign: foreignRoutes(path) },
     });
   }
 }
@@ -104,26 +147,37 @@ function* judgeNode({ name, ref }: NodeView, model: Model): Iterable<Finding> {
 /** A node's route, neighbour or FDB entry for another node's Pods is missing or wrong. */
 export const podNetworkEntryMismatch = defineCheck({
   id: "pod-network-entry-mismatch",
-  reads: ["nodes", "flannel", "components", "logs"],
+  reads: ["nodes", "flannel", "components", "logs", "forwarding", "time"],
 
   *find(model) {
     for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, model);
   },
 
-  remedies({ nodes, related }) {
+  remedies({ nodes, related, facts }) {
     const agent = related.find(({ kind }) => kind === "DaemonSet");
-    if (!agent) return [];
+    const [node] = nodes as [string];
+    const verify = "ip route; ip neigh show nud permanent; bridge fdb show";
+    const foreign = facts.foreign as readonly string[];
+    const removals = foreign.map((route) => ({
+      why: say.removeRoute(),
+      change: { run: `ip route del ${route}`, node },
+      undo: { run: `ip route add ${route}`, node },
+      verify,
+    }));
+    const rewrite = {
+      why: say.restart({ node }),
+      change: agent
+        ? ({ do: "restart", component: agent, node } as const)
+        : { run: "systemctl restart k3s-agent || systemctl restart k3s", node },
+      undo: say.interrupts(),
+      verify,
+    };
     return [
       {
         id: "rewrite-entries",
         risk: "low",
         interrupts: say.interrupts(),
-        steps: nodes.map((node) => ({
-          why: say.restart({ node }),
-          change: { do: "restart", component: agent, node } as const,
-          undo: say.interrupts(),
-          verify: "ip route; ip neigh show nud permanent; bridge fdb show",
-        })),
+        steps: foreign.length > 0 ? removals : [rewrite],
         prevent: [say.prevent()],
       },
     ];

@@ -1,8 +1,11 @@
+import type { ClusterModel } from "../../model/model.ts";
 import type { RangeConflict } from "../../model/ranges.ts";
 import { type Ref, refId } from "../../model/ref.ts";
-import { formatPrefix } from "../../net/ip.ts";
+import { contains, formatPrefix, type Prefix, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
-import { cannotTell, defineCheck, fault } from "../check.ts";
+import { cannotTell, defineCheck, fault, warning } from "../check.ts";
+
+type Model = Pick<ClusterModel, "ranges" | "nodes" | "pods" | "services">;
 
 const say = texts("pod-range-conflict", {
   nodesOverlap: {
@@ -57,23 +60,71 @@ function repairOf({ what, a, b, nodes }: RangeConflict): Ref {
   return created(a.source.name) > created(b.source.name) ? a.source : b.source;
 }
 
+const isIn = (prefix: Prefix, addresses: readonly string[]): boolean =>
+  addresses.some((address) => {
+    const ip = parseIp(address);
+    return ip !== undefined && contains(prefix, ip);
+  });
+
+/** Whether Pods have addresses of their nodes' ranges: Calico and Cilium may have pools of their own. */
+function usesNodeRanges({ pods, nodes }: Model): boolean {
+  return (
+    !pods.whole ||
+    pods.all.some(
+      ({ node, hostNetwork, addresses }) =>
+        !hostNetwork && nodes.get(node ?? "")?.podRanges.some((range) => isIn(range, addresses)),
+    )
+  );
+}
+
+/**
+ * The conflict where somebody has an address that two may claim, if anybody has: of ranges that only overlap, the longer
+ * prefix is routed to, and nothing is lost.
+ */
+function harmful(conflict: RangeConflict, { nodes, services, ranges }: Model): RangeConflict | undefined {
+  const { what, a } = conflict;
+  if (what === "pods-services") {
+    const claimed = ranges.podRanges.find(({ prefix }) =>
+      services.all.some(({ clusterIps }) => isIn(prefix, clusterIps)),
+    );
+    const node = claimed && nodes.get(claimed.source.name);
+    return claimed && { ...conflict, a: claimed, nodes: node ? [node] : [] };
+  }
+  if (what === "pods-nodes") return nodes.all.some(({ addresses }) => isIn(a.prefix, addresses)) ? conflict : undefined;
+  return conflict;
+}
+
 /** Pod ranges overlap, repeat, or belong to two generations. */
 export const podRangeConflict = defineCheck({
   id: "pod-range-conflict",
-  reads: ["ranges", "nodes"],
+  reads: ["ranges", "nodes", "pods", "services"],
 
-  *find({ ranges, nodes }) {
-    for (const conflict of ranges.conflicts) {
-      const { a, b, what } = conflict;
-      const repair = repairOf(conflict);
+  *find(model) {
+    const { ranges, nodes } = model;
+    const warned = new Set<RangeConflict["what"]>();
+    for (const overlap of ranges.conflicts) {
+      const { what } = overlap;
+      const isShared = what === "pods-services" || what === "pods-nodes";
+      if (isShared && overlap.a.of === "node-pods" && !usesNodeRanges(model)) continue;
+      const conflict = harmful(overlap, model);
+      const { a, b } = conflict ?? overlap;
+      const repair = repairOf(conflict ?? overlap);
+      const related = [a.source, b.source].filter((source) => refId(source) !== refId(repair));
+      const evidence = [a.evidence, b.evidence];
+      if (!conflict) {
+        // one hazard, of which every node is an example
+        if (!warned.has(what)) yield warning(repair, titleOf(overlap), evidence, related);
+        warned.add(what);
+        continue;
+      }
       const affected = conflict.nodes.length > 0 ? conflict.nodes : nodes.all;
       yield fault({
         repair,
-        related: [a.source, b.source].filter((source) => refId(source) !== refId(repair)),
+        related,
         nodes: affected.map(({ name }) => name),
         breaks: affected.map(({ name }) => ({ name: "pod-network.ranges", node: name }) as const),
         title: titleOf(conflict),
-        evidence: [a.evidence, b.evidence],
+        evidence,
         strength: "direct",
         facts: { case: what },
       });
@@ -118,10 +169,14 @@ export const podRangeConflict = defineCheck({
 
 **How it looks.** With two generations, Pods of old and new nodes reach each other one way or not at all: routes exist for one range, masquerading and forwarding rules cover the other, and flannel on the old node fails at its next restart (\`specified in the flannel net config doesn't contain … PodCIDR\`). With overlaps, packets arrive at the wrong Pod or never leave the node.
 
+**When this is not the cause.** Networks that merely overlap work where nobody has an address that two may claim: the longer prefix is routed to. That is a warning. Calico and Cilium may give Pods addresses of pools of their own; then spec.podCIDR means nothing.
+
 **What does not help.** Deleting cni0 and restarting flannel: spec.podCIDR of a Node object never changes; the object must be made anew.`,
       zh: `集群的地址范围互相冲突:两个节点分到了重叠的 Pod 网段;某节点的网段不在 CNI 所配置的网络内(部分节点加入后更改过网段);或 Pod、Service、节点的地址重叠。
 
 **现象。** 两代网段并存时,新旧节点的 Pod 之间单向或完全不通:路由只有一代的,而源地址转换和转发规则只覆盖另一代,旧节点上的 flannel 下次重启会失败(\`specified in the flannel net config doesn't contain … PodCIDR\`)。网段重叠时,报文会到达错误的 Pod 或出不了节点。
+
+**何时不是它。** 网段仅仅重叠、而没有地址被双方占用时仍可工作:路由按最长前缀匹配,这只是警告。Calico 和 Cilium 可能使用自己的地址池,此时 spec.podCIDR 没有意义。
 
 **无效的做法。** 删除 cni0 并重启 flannel:Node 对象的 spec.podCIDR 不会改变,必须重建该对象。`,
     },

@@ -3,6 +3,8 @@ import type { Effect } from "../report.ts";
 
 export type Link = {
   readonly effect: Effect;
+  /** The same on other nodes, or of other objects: what is said of `effect` holds for them too. */
+  readonly peers: readonly Effect[];
   readonly links: readonly Link[];
   /** Symptoms beside `links` that are only counted and named. */
   readonly rest: readonly Effect[];
@@ -15,6 +17,26 @@ function byWeight(a: Effect, b: Effect): number {
   return RANK[a.state] - RANK[b.state] || (b.of?.[0] ?? 0) - (a.of?.[0] ?? 0);
 }
 
+/** Which sentence an effect is said in, whatever it is said of. */
+function sentenceOf({ says }: Effect): string {
+  const { title } = says.args;
+  return typeof title === "object" ? title.id : says.id;
+}
+
+/** The same said twice in a row, of different nodes, is one link: the one does not lead to the other. */
+function linkOf(effect: Effect, most: number): Link {
+  const peers: Effect[] = [];
+  let { causes } = effect;
+  for (;;) {
+    const [next, ...others] = causes;
+    if (!next || others.length > 0 || next.capability !== effect.capability) break;
+    if (sentenceOf(next) !== sentenceOf(effect)) break;
+    peers.push(next);
+    causes = next.causes;
+  }
+  return { effect, peers, ...condensed(causes, most) };
+}
+
 /**
  * @param most symptoms (links that lead to nothing further) to keep under one parent; links that lead on are all kept
  */
@@ -23,6 +45,5 @@ export function condensed(effects: readonly Effect[], most: number): { links: Li
   const symptoms = effects.filter(({ causes }) => causes.length === 0).sort(byWeight);
   // a rest of one takes the line that it would save
   const kept = symptoms.length <= most + 1 ? symptoms : symptoms.slice(0, most);
-  const linkOf = (effect: Effect): Link => ({ effect, ...condensed(effect.causes, most) });
-  return { links: [...leading, ...kept].map(linkOf), rest: symptoms.slice(kept.length) };
+  return { links: [...leading, ...kept].map((effect) => linkOf(effect, most)), rest: symptoms.slice(kept.length) };
 }

@@ -66,7 +66,7 @@ function draw(block: Block, level: number): string[] {
     case "facts":
       return [...block.items.map(({ label, line }) => `- **${escaped(label)}** — ${inline(line)}`), ""];
     case "section": {
-      const note = block.note === undefined ? "" : ` (${escaped(block.note)})`;
+      const note = block.note === undefined ? "" : ` · ${escaped(block.note)}`;
       return [
         `${"#".repeat(level)} ${escaped(block.title)}${note}`,
         "",

@@ -92,14 +92,21 @@ export function quotesOf(
   return fresh.map(([quote, where]) => ({ words: clipped(quote, columns), where: where.slice(0, 3) }));
 }
 
-function branchOf({ effect, links, rest }: Link, speaker: Speaker): Branch {
-  const { say, most, wide } = speaker;
-  const says = say(effect.says);
+/** Where it happens: the node that its evidence is from, else what it is said of. */
+function placeOf({ evidence, subject }: Effect): string {
+  return evidence.find(({ origin }) => origin.node !== undefined)?.origin.node ?? subject.name;
+}
+
+function branchOf({ effect, peers, links, rest }: Link, speaker: Speaker): Branch {
+  const { say, most, wide, comma } = speaker;
+  const names = [...new Set(peers.map(placeOf))].sort().join(comma);
+  const text = clipped(say(effect.says), most.linkColumns);
+  const says = peers.length === 0 ? text : say(words.likewise({ says: text, names }));
   const predicted = effect.state === "predicted" ? ` ${say(words.predicted())}` : "";
   // a sentence that already holds the quote needs it not a second time
-  const unsaid = effect.evidence.filter(({ quote }) => !says.includes(quote));
+  const unsaid = effect.evidence.filter(({ quote }) => !say(effect.says).includes(quote));
   return {
-    line: prose(clipped(says, most.linkColumns) + predicted),
+    line: prose(says + predicted),
     quotes: quotesOf(unsaid, wide ? 99 : 1, most.linkQuoteColumns, speaker),
     branches: branchesOf({ links, rest }, speaker),
   };

@@ -80,13 +80,13 @@ describe("a report on a terminal", () => {
         • NetworkPolicy/shop/deny denies 2 calls, as meant
           > node w1: tcp 10.244.1.3:8080: timeout  probes.jsonl:40
 
-      Warnings (they harm nothing now)
+      Warnings · they harm nothing now
         • 4 NetworkPolicies exist and nothing enforces them
 
       Over by now
         • kube-proxy had been refused; it is not any more
 
-      What could not be seen (it matters here)
+      What could not be seen · it matters here
         1. what the node does with packets
            it was not collected
            To see it, on w2:
@@ -178,7 +178,7 @@ describe("a report on a terminal", () => {
         防止再次发生
           • 备份全部 RBAC 对象
 
-      警告 (目前不造成影响)
+      警告 · 目前不造成影响
         • 存在 4 条 NetworkPolicy，但没有组件执行它们
 
       崩溃的检查项（netwhy 自身的缺陷）

@@ -124,7 +124,7 @@ function draw(block: Block, indent: string, canvas: Canvas): string[] {
 function drawSection({ title, note, blocks }: Extract<Block, { shape: "section" }>, indent: string, canvas: Canvas) {
   const heading: Line = [
     { text: title, tone: "strong" },
-    ...(note === undefined ? [] : [{ text: ` (${note})`, tone: "faint" as const }]),
+    ...(note === undefined ? [] : [{ text: ` · ${note}`, tone: "faint" as const }]),
   ];
   const inner = blocks.flatMap((each) => [
     ...(each.shape === "section" ? [""] : []),

@@ -1,0 +1,80 @@
+import { testCheck } from "../../../testing/check-stories.ts";
+import { type Cluster, cluster } from "../../../testing/cluster.ts";
+import { ago, created, type Edit, editPods, edits, said } from "../../../testing/cluster-edits.ts";
+import type { Pod } from "../../parse/objects.ts";
+import { etcdRolledBack } from "./etcd-rolled-back.ts";
+
+const healthy = () => cluster();
+/** The list names Pods of another generation than those that nodes run. */
+const otherwise = (workload: string, generation: string): Edit =>
+  editPods(workload, (pod: Pod) => ({
+    ...pod,
+    metadata: { ...pod.metadata, name: pod.metadata.name.replace("7d9f8c6b5", generation) },
+  }));
+const forgetting = (built: Cluster, ...more: readonly Edit[]) =>
+  built.edit(
+    edits(
+      otherwise("backend", "55c4d9f7bb"),
+      editPods("frontend", () => undefined, "w2"),
+      ...more,
+    ),
+  );
+const restored = said("etcd", [
+  '{"level":"info","msg":"recovered v2 store from snapshot","snapshot-index":1,"snapshot-size":"6.5 kB"}',
+  '{"level":"info","msg":"newRaft 48aebc8897d84757 [peers: [48aebc8897d84757], term: 1, commit: 1, applied: 1, lastindex: 1, lastterm: 1]"}',
+]);
+const restarted = said("etcd", [
+  '{"level":"info","msg":"recovered v2 store from snapshot","snapshot-index":110012,"snapshot-size":"6.5 kB"}',
+  '{"level":"info","msg":"recovered v3 backend from snapshot","backend-size-bytes":3440640}',
+  '{"level":"info","msg":"newRaft 48aebc8897d84757 [peers: [48aebc8897d84757], term: 9, commit: 114077, applied: 110012, lastindex: 114077, lastterm: 9]"}',
+]);
+const ahead = said("client", ["reflector: Too large resource version: 2400, current: 1267"]);
+const rollout = otherwise("backend", "55c4d9f7bb");
+
+testCheck(etcdRolledBack, {
+  finds: [
+    {
+      story: "etcd was restored from this morning's snapshot while everything ran on",
+      given: forgetting(cluster(), restored),
+      repair: "Pod/kube-system/etcd-cp1",
+      says: ["3 Pods that no node runs, 4 running Pods that it does not know"],
+      breaks: ["api.remember"],
+      strength: "direct",
+      healedBy: healthy,
+    },
+    {
+      story: "an external etcd was restored: nobody has its log",
+      given: forgetting(cluster({ flavour: "managed" })),
+      repair: "Pod/kube-system/etcd",
+      says: ["The API server has forgotten what was written last"],
+      healedBy: () => cluster({ flavour: "managed" }),
+    },
+    {
+      story: "it lost one rollout, and clients are ahead of it",
+      given: cluster().edit(edits(rollout, restarted, ahead)),
+      repair: "Pod/kube-system/etcd-cp1",
+      healedBy: healthy,
+    },
+  ],
+  clears: [
+    { story: "a healthy cluster", given: cluster() },
+    { story: "k3s", given: cluster({ flavour: "k3s" }) },
+    {
+      story: "a rollout goes on while evidence is taken, and etcd had been restarted",
+      given: cluster().edit(edits(rollout, restarted)),
+    },
+    { story: "etcd was restored as it should be", given: cluster().edit(restored) },
+    {
+      story: "Pods that were made a minute ago do not run yet",
+      given: forgetting(cluster()).edit(editPods("backend", created(ago(60)))),
+    },
+    {
+      story: "a Pod that is being deleted has no sandbox any more",
+      given: forgetting(cluster()).edit(
+        editPods("backend", (pod) => ({ ...pod, metadata: { ...pod.metadata, deletionTimestamp: ago(20) } })),
+      ),
+    },
+    { story: "nobody looked into Pods", given: forgetting(cluster()).without("podLinks") },
+  ],
+  cannotTell: [{ story: "we may not read Pods", given: cluster().without("pods"), capability: "api.remember" }],
+});

@@ -1,0 +1,166 @@
+/**
+ * The layers of src/ and what each may not do: docs/architecture.md explains them. Dependencies point one way; a file
+ * may import its own layer and those that its layer names here.
+ */
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { CHECKS } from "../src/checks/registry.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+type Layer = {
+  /** What it may import, beside itself. */
+  readonly from: readonly string[];
+  readonly packages?: readonly string[];
+  /** It does I/O, or puts parts together that do. All others are pure. */
+  readonly impure?: true;
+};
+
+/** From the bottom up. */
+const LAYERS: Readonly<Record<string, Layer>> = {
+  "text.ts": { from: [] },
+  "errors.ts": { from: ["text.ts"] },
+  net: { from: [] },
+  parse: { from: ["net"], packages: ["js-yaml", "zod"] },
+  evidence: { from: ["text.ts", "parse"] },
+  sources: { from: ["errors.ts", "evidence"], packages: ["tar-stream"], impure: true },
+  model: { from: ["text.ts", "net", "parse", "evidence"], packages: ["@noble/hashes"] },
+  checks: { from: ["text.ts", "net", "parse", "evidence", "model"] },
+  cause: { from: ["text.ts", "evidence", "model", "checks"] },
+  report: {
+    from: ["text.ts", "evidence", "model", "checks", "cause"],
+    packages: ["js-yaml", "picocolors", "string-width", "zod"],
+  },
+  "diagnose.ts": { from: ["evidence", "model", "checks", "cause", "report"] },
+  cli: {
+    from: ["text.ts", "errors.ts", "sources", "checks", "report", "diagnose.ts"],
+    packages: ["commander"],
+    impure: true,
+  },
+};
+
+type Import = { readonly target: string; readonly isType: boolean };
+type SourceFile = {
+  readonly path: string;
+  readonly layer: string;
+  /** Without comments and the contents of strings. */
+  readonly code: string;
+  readonly imports: readonly Import[];
+};
+
+const IMPORT = /^\s*(?:import|export)\s+(type\s+)?(?:[\w*\s{},]+?\s+from\s+)?"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
+const NOISE = /\/\*[\s\S]*?\*\/|\/\/.*|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[\s\S])*`/g;
+
+function readSource(path: string): SourceFile {
+  const text = readFileSync(join(ROOT, path), "utf8");
+  const imports = [...text.matchAll(IMPORT)].map(([statement, type, from, dynamic]): Import => {
+    const target = from ?? dynamic ?? "";
+    const isType = type !== undefined || /\{\s*(type \w+(?: as \w+)?,?\s*)+\}/.test(statement);
+    return { target: target.startsWith(".") ? normalize(join(dirname(path), target)) : target, isType };
+  });
+  return { path, layer: path.split("/")[1]!, code: text.replace(NOISE, '""'), imports };
+}
+
+const files = globSync("src/**/*.ts", { cwd: ROOT, exclude: ["**/*.test.ts"] }).map(readSource);
+const inLayers = (layers: readonly string[]) => files.filter(({ layer }) => layers.includes(layer));
+const PURE = Object.keys(LAYERS).filter((layer) => !LAYERS[layer]!.impure);
+
+/** The places of a pattern, as `file: what was found`. */
+function places(among: readonly SourceFile[], pattern: RegExp): readonly string[] {
+  return among.flatMap(({ path, code }) => [...code.matchAll(pattern)].map(([found]) => `${path}: ${found.trim()}`));
+}
+
+describe("the layers", () => {
+  it("are all of src", () => {
+    expect([...new Set(files.map(({ layer }) => layer))].sort()).toEqual(Object.keys(LAYERS).sort());
+  });
+
+  it.each(Object.entries(LAYERS))("%s imports only what is below it", (layer, { from, packages = [], impure }) => {
+    const isAllowed = ({ target }: Import) => {
+      if (target.startsWith("src/")) return [layer, ...from].includes(target.split("/")[1]!);
+      if (target.startsWith("node:")) return impure === true;
+      return packages.some((name) => target === name || target.startsWith(`${name}/`));
+    };
+    const wrong = inLayers([layer]).flatMap(({ path, imports }) =>
+      imports.filter((each) => !isAllowed(each)).map(({ target }) => `${path} imports ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("have no cycle of files", () => {
+    const importsOf = new Map(
+      files.map(({ path, imports }) => [path, imports.filter(({ isType }) => !isType).map(({ target }) => target)]),
+    );
+    const done = new Set<string>();
+    const cycles: string[] = [];
+    const visit = (path: string, above: readonly string[]): void => {
+      if (above.includes(path)) cycles.push([...above.slice(above.indexOf(path)), path].join(" > "));
+      if (done.has(path) || above.includes(path)) return;
+      for (const target of importsOf.get(path) ?? []) visit(target, [...above, path]);
+      done.add(path);
+    };
+    for (const { path } of files) visit(path, []);
+    expect(cycles).toEqual([]);
+  });
+});
+
+describe("what a layer may not", () => {
+  const pure = inLayers(PURE);
+
+  // that it does no I/O and reads no environment, its imports and tsconfig.pure.json (which has no types of Node) hold
+  it("the pure part waits for nothing, and knows no clock and no chance", () => {
+    expect(places(pure, /\b(async|await|Promise)\b/g)).toEqual([]);
+    expect(places(pure, /\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\.|\bMath\.random\b|\bcrypto\./g)).toEqual([]);
+  });
+
+  it("a check imports no other check, no parser but its types, and catches nothing", () => {
+    const checks = files.filter(({ path }) => /^src\/checks\/[^/]+\/[^/]+\.ts$/.test(path));
+    expect(checks).toHaveLength(CHECKS.length);
+    const wrong = checks.flatMap(({ path, imports }) =>
+      imports
+        .filter(
+          ({ target, isType }) => /^src\/checks\/[^/]+\//.test(target) || (/^src\/parse\//.test(target) && !isType),
+        )
+        .map(({ target }) => `${path} imports ${target}`),
+    );
+    expect(wrong).toEqual([]);
+    expect(places(checks, /\bcatch\b/g)).toEqual([]);
+  });
+
+  it("causes and reports know no check by its name", () => {
+    const named = inLayers(["cause", "report"]).flatMap(({ path }) => {
+      const text = readFileSync(join(ROOT, path), "utf8");
+      return CHECKS.filter(({ check }) => text.includes(check.id)).map(({ check }) => `${path} names ${check.id}`);
+    });
+    expect(named).toEqual([]);
+  });
+
+  it("sources do not interpret: they import no parser and no model", () => {
+    const wrong = inLayers(["sources"]).flatMap(({ imports }) =>
+      imports.filter(({ target }) => /^src\/(parse|model)\//.test(target)),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe("this test", () => {
+  it("sees imports of all forms", () => {
+    const forms = [
+      'import { a } from "../net/ip.ts";',
+      'import type { A } from "../net/ip.ts";',
+      'import {\n  type A,\n  type B,\n} from "../net/ip.ts";',
+      'import { type A, b } from "../net/ip.ts";',
+      'export * from "../net/ip.ts";',
+      'import "../net/ip.ts";',
+      'await import("../net/ip.ts")',
+      'import * as ip from "../net/ip.ts";',
+    ];
+    const seen = forms.map((form) => {
+      const [match] = [...form.matchAll(IMPORT)];
+      return match && (match[2] ?? match[3]);
+    });
+    expect(seen).toEqual(forms.map(() => "../net/ip.ts"));
+  });
+});
