@@ -7,6 +7,9 @@ import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { CHECKS } from "../src/checks/registry.ts";
+import { diagnose } from "../src/diagnose.ts";
+import { catalogue, type KindId } from "../src/evidence/catalogue.ts";
+import { captureOf, readRecording } from "./recordings.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -113,6 +116,20 @@ describe("what a layer may not", () => {
   it("the pure part waits for nothing, and knows no clock and no chance", () => {
     expect(places(pure, /\b(async|await|Promise)\b/g)).toEqual([]);
     expect(places(pure, /\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\.|\bMath\.random\b|\bcrypto\./g)).toEqual([]);
+  });
+
+  it("the pure part changes nothing that it was given", async () => {
+    const capture = captureOf((await readRecording("two-faults")).files);
+    const before = JSON.stringify(diagnose(capture));
+    const freeze = (value: unknown): void => {
+      if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;
+      Object.freeze(value);
+      if (value instanceof Map) for (const each of value.values()) freeze(each);
+      for (const each of Object.values(value)) freeze(each);
+    };
+    for (const kind of Object.keys(catalogue) as KindId[])
+      for (const { observed } of capture.all(kind)) freeze(observed);
+    expect(JSON.stringify(diagnose(capture))).toBe(before);
   });
 
   it("a check imports no other check, no parser but its types, and catches nothing", () => {

@@ -4,7 +4,7 @@ import type { DnsForward } from "../../model/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
 import { texts } from "../../text.ts";
-import { defineCheck, type Finding, fault } from "../check.ts";
+import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
 
 type Model = Pick<ClusterModel, "dns" | "services" | "logs" | "nodes" | "objects">;
 
@@ -35,23 +35,44 @@ const say = texts("dns-forward-loop", {
 
 /** plugin/loop: it asks itself a question at its start and exits if the question comes back. */
 const LOOP = /plugin\/loop: Loop .*detected for zone/;
-const LOOPBACK = /^(127\.|::1$|\[::1\]|localhost)/;
+const LOOPBACK = /^(127\.|::1$|localhost$)/;
 
-const hostOf = (target: string) => target.replace(/^(dns|tls):\/\//, "").replace(/:(\d+)$/, "");
+/** `1.1.1.1`, `dns://1.1.1.1:5353`, `[::1]:53`, `::1` */
+function endOf(target: string): { readonly host: string; readonly port: number } {
+  const words = target.replace(/^\w+:\/\//, "");
+  const isBareIpv6 = !words.startsWith("[") && words.split(":").length > 2;
+  const [, host, port] = /^\[?([^\]]*?)\]?(?::(\d+))?$/.exec(words) ?? [];
+  return isBareIpv6 ? { host: words, port: 53 } : { host: host ?? words, port: Number(port ?? 53) };
+}
+
+/** Whether what is sent to an address comes back to the same server block, and not to a sidecar or another server. */
+function leadsBack({ server, line }: DnsForward, target: string, { dns, services }: Model): boolean {
+  const { host, port } = endOf(target);
+  const block = server.corefile?.servers.find(({ directives }) => directives.some((one) => one.line === line));
+  // a name that is rewritten on its way comes back as another one, which another block answers
+  const isRewritten = block?.directives.some(({ name }) => name === "rewrite") && !block.zones.includes(".");
+  if (isRewritten) return false;
+  if (LOOPBACK.test(host)) return port === (block?.port ?? 53);
+  const service = services.byClusterIp(host);
+  return (
+    service !== undefined &&
+    dns.services.includes(service) &&
+    service.ports.some((one) => one.port === port) &&
+    services.selected(service).some(({ key }) => server.component.pods.some((pod) => pod.key === key))
+  );
+}
 
 function* judgeForward(forward: DnsForward, heard: readonly Evidence[], model: Model): Iterable<Finding> {
-  const { dns, services, nodes } = model;
+  const { dns, nodes } = model;
   const { server, zone, to, line } = forward;
-  const isOwn = (target: string) => {
-    const host = hostOf(target);
-    const service = services.byClusterIp(host);
-    return LOOPBACK.test(host) || (service !== undefined && dns.services.includes(service));
-  };
+  const isOwn = (target: string) => leadsBack(forward, target, model);
   const config = server.configMap!;
   const direct = to.find(isOwn);
+  // without the loop plugin CoreDNS goes round in circles with names of others, and answers those of the cluster
+  const stops = heard.length > 0 || !server.component.pods.some(({ ready }) => ready);
   const common = {
     related: [server.component.ref],
-    breaks: [{ name: "dns.config" } as const],
+    breaks: [{ name: stops ? "dns.config" : "dns.upstream" } as const],
     strength: "direct" as const,
   };
   if (direct) {
@@ -104,6 +125,7 @@ export const dnsForwardLoop = defineCheck({
         .filter((forward) => forward.server === server)
         .flatMap((forward) => [...judgeForward(forward, heard, model)]);
       yield* found;
+      if (!server.corefile && heard.length === 0) yield cannotTell({ name: "dns.config" }, [{ kind: "configmaps" }]);
       if (found.length > 0 || heard.length === 0) continue;
       const config: Ref = server.configMap ?? ref("ConfigMap", "coredns", server.component.ref.namespace);
       yield fault({
@@ -151,12 +173,12 @@ export const dnsForwardLoop = defineCheck({
 
 **How it looks.** With the \`loop\` plugin CoreDNS exits with \`Loop … detected for zone "."\` and crash-loops, so all names fail. Without it, external names are slow, memory grows, and cluster names go on working.
 
-**When this is not the cause.** A local stub in /etc/resolv.conf is harmless where the kubelet hands out another file (resolvConf): netwhy blames it only if CoreDNS found the loop.`,
+**When this is not the cause.** \`forward\` to 127.0.0.1 with another port asks a sidecar, and a block that rewrites names may send them through CoreDNS once more. A local stub in /etc/resolv.conf is harmless where the kubelet hands out another file (resolvConf): netwhy blames it only if CoreDNS found the loop.`,
       zh: `CoreDNS 自己无法回答的查询会转给上游,而上游又指回 CoreDNS:\`forward\` 写的是 127.0.0.1 或集群 DNS 地址,或者 CoreDNS 读取的节点 resolv.conf 指向本地存根(systemd-resolved 的 127.0.0.53、dnsmasq)或集群 DNS。
 
 **现象。** 启用 \`loop\` 插件时,CoreDNS 以 \`Loop … detected for zone "."\` 退出并反复崩溃,所有解析失败;未启用时,外部域名解析缓慢、内存增长,集群内域名仍正常。
 
-**何时不是它。** 若 kubelet 使用的是另一个文件(resolvConf),/etc/resolv.conf 中的本地存根并无害处;只有 CoreDNS 自己检测到环路时,netwhy 才归咎于它。`,
+**何时不是它。** \`forward\` 到 127.0.0.1 的其他端口是在询问 sidecar;改写(rewrite)域名的区块可以让查询再次经过 CoreDNS。若 kubelet 使用的是另一个文件(resolvConf),/etc/resolv.conf 中的本地存根并无害处;只有 CoreDNS 自己检测到环路时,netwhy 才归咎于它。`,
     },
   },
 });

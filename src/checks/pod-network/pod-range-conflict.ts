@@ -1,7 +1,7 @@
 import type { ClusterModel } from "../../model/model.ts";
 import type { RangeConflict } from "../../model/ranges.ts";
 import { type Ref, refId } from "../../model/ref.ts";
-import { contains, formatPrefix, type Prefix, parseIp } from "../../net/ip.ts";
+import { contains, formatPrefix, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault, warning } from "../check.ts";
 
@@ -60,11 +60,8 @@ function repairOf({ what, a, b, nodes }: RangeConflict): Ref {
   return created(a.source.name) > created(b.source.name) ? a.source : b.source;
 }
 
-const isIn = (prefix: Prefix, addresses: readonly string[]): boolean =>
-  addresses.some((address) => {
-    const ip = parseIp(address);
-    return ip !== undefined && contains(prefix, ip);
-  });
+const ipsOf = (addresses: readonly string[]): Ip[] => addresses.map(parseIp).filter((ip) => ip !== undefined);
+const holds = (prefix: Prefix, ips: readonly Ip[]): boolean => ips.some((ip) => contains(prefix, ip));
 
 /** Whether Pods have addresses of their nodes' ranges: Calico and Cilium may have pools of their own. */
 function usesNodeRanges({ pods, nodes }: Model): boolean {
@@ -72,7 +69,7 @@ function usesNodeRanges({ pods, nodes }: Model): boolean {
     !pods.whole ||
     pods.all.some(
       ({ node, hostNetwork, addresses }) =>
-        !hostNetwork && nodes.get(node ?? "")?.podRanges.some((range) => isIn(range, addresses)),
+        !hostNetwork && nodes.get(node ?? "")?.podRanges.some((range) => holds(range, ipsOf(addresses))),
     )
   );
 }
@@ -84,13 +81,13 @@ function usesNodeRanges({ pods, nodes }: Model): boolean {
 function harmful(conflict: RangeConflict, { nodes, services, ranges }: Model): RangeConflict | undefined {
   const { what, a } = conflict;
   if (what === "pods-services") {
-    const claimed = ranges.podRanges.find(({ prefix }) =>
-      services.all.some(({ clusterIps }) => isIn(prefix, clusterIps)),
-    );
+    const clusterIps = ipsOf(services.all.flatMap((service) => service.clusterIps));
+    const claimed = ranges.podRanges.find(({ prefix }) => holds(prefix, clusterIps));
     const node = claimed && nodes.get(claimed.source.name);
     return claimed && { ...conflict, a: claimed, nodes: node ? [node] : [] };
   }
-  if (what === "pods-nodes") return nodes.all.some(({ addresses }) => isIn(a.prefix, addresses)) ? conflict : undefined;
+  if (what === "pods-nodes")
+    return nodes.all.some(({ addresses }) => holds(a.prefix, ipsOf(addresses))) ? conflict : undefined;
   return conflict;
 }
 

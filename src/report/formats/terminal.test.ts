@@ -44,6 +44,7 @@ describe("a report on a terminal", () => {
         Risk        low
         Interrupts  Nothing
         Taken from  what the component ships with
+
         1. Restore the role; run \`kubectl get clusterrole\` first
 
       kubectl apply -f - <<'EOF'
@@ -150,6 +151,7 @@ describe("a report on a terminal", () => {
         风险      低
         业务影响  无
         内容来源  组件自带的清单
+
         1. 恢复角色；先执行 \`kubectl get clusterrole\`
 
       kubectl apply -f - <<'EOF'

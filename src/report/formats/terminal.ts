@@ -126,10 +126,10 @@ function drawSection({ title, note, blocks }: Extract<Block, { shape: "section" 
     { text: title, tone: "strong" },
     ...(note === undefined ? [] : [{ text: ` · ${note}`, tone: "faint" as const }]),
   ];
-  const inner = blocks.flatMap((each) => [
-    ...(each.shape === "section" ? [""] : []),
-    ...draw(each, `${indent}  `, canvas),
-  ]);
+  const inner = blocks.flatMap((each, index) => {
+    const hasAir = each.shape === "section" || (each.shape === "steps" && index > 0);
+    return [...(hasAir ? [""] : []), ...draw(each, `${indent}  `, canvas)];
+  });
   return [...paragraph(heading, indent, `${indent}  `, canvas), ...inner];
 }
 
