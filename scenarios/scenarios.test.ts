@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { incidentNames, readIncident } from "../src/cli/incidents.ts";
 import { diagnose } from "../src/diagnose.ts";
 import { refId } from "../src/model/ref.ts";
-import type { Report } from "../src/report/report.ts";
+import { type Report, reportSchema } from "../src/report/report.ts";
 import { readBundle } from "../src/sources/bundle.ts";
 
 type Expected = {
@@ -23,7 +23,9 @@ describe.each(NAMES)("%s", (name) => {
   const expected = load(readFileSync(new URL("expected.yaml", folder), "utf8")) as Expected;
 
   it("is diagnosed as expected", async () => {
-    const { verdict, rootCauses } = diagnose(await readBundle(readIncident(name, "en").bundle));
+    const report = diagnose(await readBundle(readIncident(name, "en").bundle));
+    expect(reportSchema.parse(report)).toEqual(report);
+    const { verdict, rootCauses } = report;
     expect(verdict).toBe(expected.verdict);
     expect(rootCauses.map(({ id }) => id)).toEqual(expected.roots);
     for (const { object } of rootCauses)

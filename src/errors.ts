@@ -2,7 +2,7 @@
  * Trouble with the run itself (no such bundle, wrong usage), as opposed to trouble in the cluster, which is data.
  * Thrown where it is known, printed once, in cli/.
  */
-import { type Text, verbatim } from "./text.ts";
+import type { Text } from "./text.ts";
 
 export type DiagnosisErrorCode = "usage" | "no-evidence" | "unreadable-evidence" | "unknown-name";
 
@@ -13,12 +13,11 @@ export class DiagnosisError extends Error {
   /** What to try. */
   readonly hint: Text;
 
-  constructor(code: DiagnosisErrorCode, says: Text | string, hint: Text | string, cause?: unknown) {
-    const words = typeof says === "string" ? verbatim(says) : says;
-    super(words.en, cause === undefined ? undefined : { cause });
+  constructor(code: DiagnosisErrorCode, says: Text, hint: Text, cause?: unknown) {
+    super(says.en, cause === undefined ? undefined : { cause });
     this.name = "DiagnosisError";
     this.code = code;
-    this.says = words;
-    this.hint = typeof hint === "string" ? verbatim(hint) : hint;
+    this.says = says;
+    this.hint = hint;
   }
 }

@@ -45,14 +45,28 @@ type Checked<T> = {
     : Template;
 };
 
+const HAN_AT_END = /\p{Script=Han}$/u;
+const HAN_AT_START = /^\p{Script=Han}/u;
+const LATIN_AT_START = /^[A-Za-z0-9]/;
+const LATIN_AT_END = /[A-Za-z0-9]$/;
+
+/** Chinese sets a space between its own characters and Latin ones; templates cannot know what an argument begins with. */
+function spaced(value: string, before: string, after: string): string {
+  const left = HAN_AT_END.test(before) && LATIN_AT_START.test(value) ? " " : "";
+  const right = LATIN_AT_END.test(value) && HAN_AT_START.test(after) ? " " : "";
+  return left + value + right;
+}
+
 const PLACEHOLDER = /\{([A-Za-z][A-Za-z0-9]*)(?::([^|{}]*)\|([^{}]*))?\}/g;
 
 function fill(template: string, args: TextArgs, language: Language): string {
-  return template.replace(PLACEHOLDER, (whole, name: string, one: string | undefined, many: string | undefined) => {
+  return template.replace(PLACEHOLDER, (whole, name: string, one?: string, many?: string, at = 0) => {
     const value = args[name];
     if (value === undefined) return whole;
     if (one !== undefined && many !== undefined) return Number(value) === 1 ? one : many;
-    return typeof value === "object" ? value[language] : String(value);
+    const words = typeof value === "object" ? value[language] : String(value);
+    if (language === "en") return words;
+    return spaced(words, template.slice(0, at), template.slice(at + whole.length));
   });
 }
 

@@ -139,7 +139,12 @@ function expectWellSaid(title: Text, evidence: readonly Evidence[]): void {
 export function storyTests<R extends ModelPart>(check: Check<R>, stories: Stories): StoryTest[] {
   const { finds, warns = [], clears = [], cannotTell = [] } = stories;
   const seen = new Set<ModelPart>();
-  const findings = (cluster: Cluster): Finding[] => [...check.find(watched(check, cluster.model(), seen))];
+  const told = new WeakMap<Cluster, readonly Finding[]>();
+  function findings(cluster: Cluster): readonly Finding[] {
+    const known = told.get(cluster) ?? [...check.find(watched(check, cluster.model(), seen))];
+    told.set(cluster, known);
+    return known;
+  }
   const findingsIn = (capture: Capture): Finding[] => [...check.find(narrowed(modelOf(capture), check.reads))];
   const remediesOf = (found: Finding, cluster: Cluster) =>
     check.remedies({ ...found, check: check.id } as Fault, watched(check, cluster.model(), seen));

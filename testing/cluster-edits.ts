@@ -6,8 +6,10 @@
  */
 import type { ListId, ObjectOf } from "../src/evidence/catalogue.ts";
 import type { Draft } from "../src/model/changes.ts";
+import { modelOf } from "../src/model/model.ts";
 import { printIptablesSave } from "../src/parse/iptables-print.ts";
 import { type IptablesSave, parseIptablesSave } from "../src/parse/iptables-save.ts";
+import type { VirtualServer } from "../src/parse/ipvsadm.ts";
 import type { Pod } from "../src/parse/objects.ts";
 import type { Probe } from "../src/parse/probes.ts";
 import { editNode } from "./cluster.ts";
@@ -122,6 +124,37 @@ export function probed(workload: string, test: Probe["test"], target: string, re
   };
 }
 
+/** A dummy device that holds addresses of no network, as NodeLocal DNSCache and IPVS make them. */
+export function addDevice(node: string, name: string, ...addresses: readonly string[]): Edit {
+  const held = addresses.map((local) => ({ family: "inet" as const, local, prefixLength: 32, scope: "global" }));
+  const device = { index: 90, name, flags: ["NOARP"], mtu: 1500, kind: "dummy", addresses: held };
+  return (draft) => editNode(draft, "links", node, (links) => [...links, device]);
+}
+
+/** kube-proxy of a node works in IPVS mode: its device holds the cluster IPs, its table has the back ends. */
+export function ipvsMode(node: string): Edit {
+  return (draft) => {
+    const { services } = modelOf(draft.capture());
+    const proxied = services.all.filter((service) => service.proxied);
+    addDevice(node, "kube-ipvs0", ...proxied.flatMap(({ clusterIps }) => clusterIps))(draft);
+    const servers = proxied
+      .flatMap((service) => service.ports)
+      .map((port, index): VirtualServer => {
+        const { cluster = [] } = services.expected(port, node);
+        const realServers = cluster.map(({ address, port: number }) => ({ address, port: number, weight: 1 }));
+        return {
+          protocol: port.protocol,
+          address: port.service.clusterIps[0]!,
+          port: port.port,
+          scheduler: "rr",
+          line: index + 4,
+          realServers: realServers.map((real) => ({ ...real, forwarding: "Masq", line: index + 5 })),
+        };
+      });
+    draft.set("ipvs", { node }, servers);
+  };
+}
+
 /** A node's iptables, edited as the text that iptables-save prints and iptables-restore takes. */
 export function editIptables(node: string, change: (text: string) => string): Edit {
   return (draft) =>
@@ -133,12 +166,15 @@ export function editIptables(node: string, change: (text: string) => string): Ed
     });
 }
 
-/** Rules before all others of their chains, as `iptables -I` puts them. */
+/** Rules before all others of their chains, as `iptables -I` puts them; chains that are not there are made. */
 export function addRules(node: string, table: string, ...rules: readonly string[]): Edit {
   return editIptables(node, (text) => {
     const start = text.indexOf(`*${table}\n`);
-    const first = text.slice(start).search(/^(\[|-A|COMMIT)/m);
-    return `${text.slice(0, start + first)}${rules.map((rule) => `${rule}\n`).join("")}${text.slice(start + first)}`;
+    const first = start + text.slice(start).search(/^(\[|-A|COMMIT)/m);
+    const declared = text.slice(start, first);
+    const chains = new Set(rules.map((rule) => rule.split(" ")[1]!));
+    const made = [...chains].filter((chain) => !declared.includes(`:${chain} `)).map((chain) => `:${chain} - [0:0]`);
+    return [text.slice(0, first), ...[...made, ...rules].map((line) => `${line}\n`), text.slice(first)].join("");
   });
 }
 

@@ -66,9 +66,17 @@ function wrap(capture: Capture): Cluster {
   };
 }
 
-/** Makes a healthy cluster. */
+const small = new Map<string, Cluster>();
+
+/** A healthy cluster. Small ones are made once: nothing that is done to a cluster changes it. */
 export function cluster(options: ClusterOptions = {}): Cluster {
-  const { nodes = 3, flavour = "kubeadm", workloads = "shop", enforcer = false } = options;
+  if ((options.nodes ?? 3) > 10) return made(options);
+  const key = JSON.stringify(options);
+  if (!small.has(key)) small.set(key, made(options));
+  return small.get(key)!;
+}
+
+function made({ nodes = 3, flavour = "kubeadm", workloads = "shop", enforcer = false }: ClusterOptions): Cluster {
   const draft = draftOf(createIntake().capture());
   draft.set("cluster", {}, { name: "built", capturedAt: NOW, kubernetesVersion: "v1.33.1" });
   draft.set("version", {}, { gitVersion: "v1.33.1" });
@@ -89,7 +97,7 @@ export function cluster(options: ClusterOptions = {}): Cluster {
   const started = wrap(draft.capture()).with(...owners.map((target): Change => ({ do: "patch", target, patch: {} })));
   const agents = owners.filter(({ kind, namespace }) => kind === "DaemonSet" || namespace === "kube-system");
   const running = started.with(...agents.map((component): Change => ({ do: "restart", component })));
-  return running.edit((made) => otherAgents(made, flavour));
+  return running.edit((last) => otherAgents(last, flavour));
 }
 
 /** Shorthand for editing one piece of evidence of a node. */

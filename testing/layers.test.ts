@@ -28,7 +28,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   net: { from: [] },
   parse: { from: ["net"], packages: ["js-yaml", "zod"] },
   evidence: { from: ["text.ts", "parse"] },
-  sources: { from: ["errors.ts", "evidence"], packages: ["tar-stream"], impure: true },
+  sources: { from: ["text.ts", "errors.ts", "evidence"], packages: ["tar-stream"], impure: true },
   model: { from: ["text.ts", "net", "parse", "evidence"], packages: ["@noble/hashes"] },
   checks: { from: ["text.ts", "net", "parse", "evidence", "model"] },
   cause: { from: ["text.ts", "evidence", "model", "checks"] },

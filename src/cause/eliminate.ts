@@ -24,19 +24,19 @@ const UNOBSERVABLE: ReadonlySet<CapabilityName> = new Set([
 const say = texts("elimination", {
   pairLost: {
     en: "Packets of Pods are lost between nodes {node} and {peer}, although both ends are right",
-    zh: "节点 {node} 与 {peer} 之间的 Pod 报文丢失,而两端配置均正确",
+    zh: "节点 {node} 与 {peer} 之间的 Pod 报文丢失，而两端配置均正确",
   },
   nodeLost: {
     en: "Packets of Pods are lost between node {node} and every other node, although both ends are right",
-    zh: "节点 {node} 与其他所有节点之间的 Pod 报文丢失,而各端配置均正确",
+    zh: "节点 {node} 与其他所有节点之间的 Pod 报文丢失，而各端配置均正确",
   },
   largeLost: {
     en: "Large packets are lost between nodes {node} and {peer}: small ones pass",
-    zh: "节点 {node} 与 {peer} 之间的大报文丢失,小报文正常",
+    zh: "节点 {node} 与 {peer} 之间的大报文丢失，小报文正常",
   },
   largeLostNode: {
     en: "Large packets are lost between node {node} and every other node: small ones pass",
-    zh: "节点 {node} 与其他所有节点之间的大报文丢失,小报文正常",
+    zh: "节点 {node} 与其他所有节点之间的大报文丢失，小报文正常",
   },
   nodeUnreachable: {
     en: "Nodes {node} and {peer} do not reach each other",

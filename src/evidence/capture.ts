@@ -6,6 +6,7 @@
 import type { ApiList } from "../parse/api-list.ts";
 import type { ManifestEntry } from "../parse/manifest.ts";
 import type { Gap, Parsed } from "../parse/parsed.ts";
+import { type Text, texts } from "../text.ts";
 import { catalogue, type KindId, type ValueOf } from "./catalogue.ts";
 import type { Kind, Place } from "./kind.ts";
 import { type Observed, present, unknown } from "./observed.ts";
@@ -15,7 +16,7 @@ import { keyOf, matchPath, type PathMatch, pathOf } from "./path.ts";
 export type Captured<T> = { readonly place: Place; readonly observed: Observed<T> };
 
 /** What befell the evidence on its way here: a refused entry, a limit reached, a damaged archive. */
-export type CaptureNote = { readonly path: string; readonly what: string };
+export type CaptureNote = { readonly path: string; readonly what: Text };
 
 export interface Capture {
   /** One piece of evidence; unknown ("not collected") if it is not in the capture. */
@@ -39,7 +40,7 @@ export type Sink = {
 export type Intake = {
   /** @returns undefined for a path that the catalogue does not know; its content need not be read */
   open(path: string): Sink | undefined;
-  note(path: string, what: string): void;
+  note(path: string, what: Text): void;
   capture(): Capture;
 };
 
@@ -117,11 +118,18 @@ function openEvidence({ kind, place, isLines }: PathMatch, path: string, done: (
   };
 }
 
+const say = texts("capture", {
+  more: { en: "{count} more {count:remark|remarks} of this kind", zh: "另有 {count} 条类似说明" },
+});
+
+const MOST_NOTES = 1000;
+
 /** Takes evidence in, file by file, and parses each while it arrives. */
 export function createIntake(): Intake {
   const entries = new Map<string, Entry>();
   const failures = new Map<string, Entry>();
   const notes: CaptureNote[] = [];
+  let dropped = 0;
   return {
     open(path) {
       const match = matchPath(path);
@@ -131,12 +139,15 @@ export function createIntake(): Intake {
         ? openError(match, path, (entry) => failures.set(key, entry))
         : openEvidence(match, path, (entry) => entries.set(key, entry));
     },
-    note: (path, what) => void notes.push({ path, what }),
+    note(path, what) {
+      if (notes.length < MOST_NOTES) notes.push({ path, what });
+      else dropped++;
+    },
     capture() {
       // evidence that did arrive outranks the remark that something went wrong with it
       for (const [key, failure] of failures) if (!entries.has(key)) entries.set(key, failure);
       checkAgainstManifest(entries);
-      return captureOf(entries, notes);
+      return captureOf(entries, dropped === 0 ? notes : [...notes, { path: "", what: say.more({ count: dropped }) }]);
     },
   };
 }

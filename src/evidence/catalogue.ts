@@ -141,7 +141,7 @@ export const catalogue = {
   }),
   namespaces: list("api/v1/namespaces", objects.named, {
     en: "the labels of namespaces, by which NetworkPolicies select",
-    zh: "命名空间的标签(NetworkPolicy 据此选择)",
+    zh: "命名空间的标签（NetworkPolicy 据此选择）",
   }),
   services: list("api/v1/services", objects.service, { en: "what Services demand", zh: "Service 的期望状态" }),
   endpointslices: list("apis/discovery.k8s.io/*/endpointslices", objects.endpointSlice, {
@@ -310,7 +310,7 @@ export const catalogue = {
   }),
   sysctls: onNode("sysctl.txt", "sysctl -a", parseSysctl, {
     en: "the node's kernel parameters, forwarding among them",
-    zh: "节点的内核参数,包括转发开关",
+    zh: "节点的内核参数，包括转发开关",
   }),
   sockets: onNode(
     "ss.txt",
@@ -338,7 +338,7 @@ export const catalogue = {
   }),
   nodeResolvConf: onNode("resolv.conf", "cat /etc/resolv.conf", parseResolvConf, {
     en: "the node's own name servers, to which CoreDNS forwards",
-    zh: "节点自身的域名服务器(CoreDNS 的上游)",
+    zh: "节点自身的域名服务器（CoreDNS 的上游）",
   }),
   kubeletConfig: nodeFile("/var/lib/kubelet/config.yaml", parseKubeletConfig, {
     en: "which DNS server the kubelet gives to Pods",

@@ -5,7 +5,7 @@
  * source to the report. A value that was read only in part (a list cut off, a line that makes no sense) is present with
  * gaps: it proves what it shows and never what it lacks.
  */
-import type { Gap } from "../parse/parsed.ts";
+import { CUT_OFF, type Gap } from "../parse/parsed.ts";
 import type { Origin } from "./origin.ts";
 
 export type Observed<T> = Present<T> | Absent | Unknown;
@@ -52,6 +52,11 @@ export function known<T>(observed: Observed<T>): T | undefined {
 /** Whether what the value lacks is really absent. */
 export function isWhole<T>(observed: Observed<T>): observed is Present<T> {
   return observed.state === "present" && observed.gaps.length === 0;
+}
+
+/** Whether it lacks nothing but what came after some point. */
+export function isCutOff({ gaps }: Present<unknown>): boolean {
+  return gaps.length > 0 && gaps.every(({ what }) => what === CUT_OFF);
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 import type { z } from "zod";
 import { itemSplitter } from "./json-items.ts";
+import { lineSplitter } from "./line-splitter.ts";
 import { CUT_OFF, type Gap, parseJson, type Reader } from "./parsed.ts";
 
 export type ApiList<T> = {
@@ -62,25 +63,24 @@ function isEmptyList(head: string): boolean {
   return typeof kind === "string" && kind.endsWith("List") && (items === null || items === undefined);
 }
 
+/** Characters. etcd takes no more than 1.5 MiB of an object. */
+const LARGEST_OBJECT = 4 * 1024 * 1024;
+
 /** Reads objects that stand a line each. */
 export function jsonLinesReader<T>(schema: ItemSchema<T>): Reader<ApiList<T>> {
   const { items, indices, gaps, add } = collector(schema);
-  let rest = "";
   let line = 0;
+  const splitter = lineSplitter(LARGEST_OBJECT, (text) => {
+    line++;
+    if (text.trim() === "") return;
+    const parsed = parseJson(text);
+    if (parsed.ok) add(parsed.value, line - 1, { line });
+    else gaps.push({ line, what: text.length < LARGEST_OBJECT ? parsed.why : "larger than any object of the API" });
+  });
   return {
-    write(piece) {
-      const lines = (rest + piece).split("\n");
-      rest = lines.pop()!;
-      for (const text of lines) {
-        line++;
-        if (text.trim() === "") continue;
-        const parsed = parseJson(text);
-        if (parsed.ok) add(parsed.value, line - 1, { line });
-        else gaps.push({ line, what: parsed.why });
-      }
-    },
+    write: (piece) => splitter.write(piece),
     end() {
-      if (rest.trim() !== "") gaps.push({ line: line + 1, what: CUT_OFF });
+      if (splitter.end().trim() !== "") gaps.push({ line: line + 1, what: CUT_OFF });
       return { value: { items, indices }, gaps };
     },
   };

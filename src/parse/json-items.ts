@@ -11,6 +11,7 @@ import { CUT_OFF, type Gap, parseJson } from "./parsed.ts";
 const DEEPEST = 100;
 const LARGEST = 32 * 1024 * 1024;
 const LONGEST_HEAD = 64 * 1024;
+const LONGEST_KEY = 100;
 
 const QUOTE = 34;
 const BACKSLASH = 92;
@@ -35,84 +36,77 @@ export function itemSplitter(
   const gaps: Gap[] = [];
   let head = "";
   let phase: "before" | "inside" | "after" = "before";
-  let buffer = "";
-  let next = 0;
   let depth = 0;
   let inString = false;
-  let stringStart = 0;
-  let lastString = "";
-  let itemStart = -1;
+  let isEscaped = false;
+  /** The last string in the top object, by which the array is known. */
+  let key = "";
+  /** The object that is being read, as far as it came in earlier pieces; undefined between objects. */
+  let parts: string[] | undefined;
+  let length = 0;
   let count = 0;
-  let tooMuch = false;
-  let overflow = false;
+  let isTooMuch = false;
 
   const pointer = () => `${arrayKey === undefined ? "" : `/${arrayKey}`}/${count}`;
 
-  function endItem(end: number): void {
-    const item = tooMuch ? undefined : parseJson(buffer.slice(itemStart, end));
+  function keep(text: string): void {
+    length += text.length;
+    if (length > LARGEST) isTooMuch = true;
+    if (isTooMuch) parts = [];
+    else parts!.push(text);
+  }
+
+  function endItem(rest: string): void {
+    keep(rest);
+    const item = isTooMuch ? undefined : parseJson(parts!.join(""));
     if (!item) gaps.push({ pointer: pointer(), what: "deeper or larger than any object of the API" });
     else if (item.ok) onItem(item.value, count);
     else gaps.push({ pointer: pointer(), what: item.why });
     count++;
-    itemStart = -1;
-    tooMuch = false;
+    parts = undefined;
+    length = 0;
+    isTooMuch = false;
   }
 
-  function scan(): void {
-    for (; next < buffer.length; next++) {
-      const code = buffer.charCodeAt(next);
+  /** @returns where the object that is not complete yet begins in the piece */
+  function scan(piece: string): number {
+    let itemStart = 0;
+    for (let at = 0; at < piece.length; at++) {
+      const code = piece.charCodeAt(at);
       if (inString) {
-        if (code === BACKSLASH) next++;
-        else if (code === QUOTE) {
-          inString = false;
-          if (phase === "before" && depth === 1) lastString = buffer.slice(stringStart, next);
-        }
+        if (isEscaped) isEscaped = false;
+        else if (code === BACKSLASH) isEscaped = true;
+        else if (code === QUOTE) inString = false;
+        else if (phase === "before" && depth === 1 && key.length < LONGEST_KEY) key += piece[at];
       } else if (code === QUOTE) {
         inString = true;
-        stringStart = next + 1;
+        if (phase === "before" && depth === 1) key = "";
       } else if (isOpening(code)) {
         depth++;
-        if (phase === "before" && code === 91 && depth === arrayDepth && (arrayKey ?? lastString) === lastString) {
-          head = buffer.slice(0, next).slice(0, LONGEST_HEAD);
+        if (phase === "before" && code === 91 && depth === arrayDepth && (arrayKey ?? key) === key) {
+          head = (head + piece.slice(0, at)).slice(0, LONGEST_HEAD);
           phase = "inside";
-        } else if (phase === "inside" && depth === arrayDepth + 1) itemStart = next;
-        else if (depth > arrayDepth + DEEPEST) tooMuch = true;
+        } else if (phase === "inside" && depth === arrayDepth + 1) {
+          itemStart = at;
+          parts = [];
+        } else if (depth > arrayDepth + DEEPEST) isTooMuch = true;
       } else if (isClosing(code)) {
         depth--;
-        if (phase === "inside" && depth === arrayDepth) endItem(next + 1);
+        if (phase === "inside" && depth === arrayDepth) endItem(piece.slice(itemStart, at + 1));
         else if (phase === "inside" && depth < arrayDepth) phase = "after";
       }
     }
-  }
-
-  /** Forgets what has been read, but for the object that is not complete yet. */
-  function shrink(): void {
-    if (phase === "before") {
-      if (buffer.length > LARGEST) overflow = true;
-      return;
-    }
-    const keepFrom = itemStart < 0 || phase === "after" ? buffer.length : itemStart;
-    buffer = buffer.slice(keepFrom);
-    next -= keepFrom;
-    if (itemStart >= 0) itemStart = 0;
-    if (buffer.length > LARGEST) {
-      tooMuch = true;
-      next -= buffer.length;
-      buffer = "";
-      next = Math.max(next, 0);
-    }
+    return itemStart;
   }
 
   return {
     write(piece) {
-      if (overflow) return;
-      buffer += piece;
-      scan();
-      shrink();
+      const itemStart = scan(piece);
+      if (parts) keep(piece.slice(itemStart));
+      if (phase === "before" && head.length < LONGEST_HEAD) head = (head + piece).slice(0, LONGEST_HEAD);
     },
     end() {
-      if (phase === "before") head = buffer.slice(0, LONGEST_HEAD);
-      if (overflow || depth > 0 || inString || (phase === "before" && head.trim() === ""))
+      if (depth > 0 || inString || (phase === "before" && head.trim() === ""))
         gaps.push({ pointer: pointer(), what: CUT_OFF });
       else if (phase === "before") gaps.push({ pointer: "", what: `not a list: ${head.slice(0, 200)}` });
       return { gaps, head };

@@ -5,6 +5,7 @@
  * A container that has failed for a day says the same thing thousands of times. What a diagnosis needs of it is: what
  * was said, first and last when, how often, and how it ended.
  */
+import { lineSplitter } from "./line-splitter.ts";
 import { type LogLine, parseLogLine } from "./log-line.ts";
 import type { Parsed, Reader } from "./parsed.ts";
 import { CUT_OFF } from "./parsed.ts";
@@ -37,17 +38,21 @@ function shapeOf(message: string): string {
     .replace(/\b\d{4,}\b|"?\d{4}-\d\d-\d\dT[\d:.]+Z?"?|\d\d:\d\d:\d\d(\.\d+)?/g, "#");
 }
 
+/** A copy that shares no memory with the text that it was cut from: a line that is kept must not keep a whole log. */
+function freed<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
+}
+
 /** @param year the year of the capture, for log headers that lack it */
 export function logDigestReader(year?: number): Reader<LogDigest> {
   const entries = new Map<string, { first: LogLine; last: LogLine; count: number }>();
   const tail: LogLine[] = [];
-  let rest = "";
   let count = 0;
   let firstAt: string | undefined;
   let lastAt: string | undefined;
 
   function add(text: string): void {
-    const line = parseLogLine(text.length > LONGEST_LINE ? text.slice(0, LONGEST_LINE) : text, ++count, year);
+    const line = parseLogLine(text, ++count, year);
     if (line.at !== undefined) {
       firstAt ??= line.at;
       lastAt = line.at;
@@ -59,25 +64,21 @@ export function logDigestReader(year?: number): Reader<LogDigest> {
     if (entry) {
       entry.last = line;
       entry.count++;
-    } else if (entries.size < MOST_ENTRIES) entries.set(shape, { first: line, last: line, count: 1 });
+    } else if (entries.size < MOST_ENTRIES) entries.set(freed(shape), { first: freed(line), last: line, count: 1 });
   }
 
+  const splitter = lineSplitter(LONGEST_LINE, add);
   return {
-    write(piece) {
-      const lines = (rest + piece).split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) add(line);
-      if (rest.length > 1024 * 1024) rest = rest.slice(0, LONGEST_LINE);
-    },
+    write: (piece) => splitter.write(piece),
     end(): Parsed<LogDigest> {
       const value = {
         lines: count,
         ...(firstAt !== undefined && { firstAt }),
         ...(lastAt !== undefined && { lastAt }),
-        entries: [...entries.values()],
-        tail,
+        entries: [...entries.values()].map(({ first, last, count }) => ({ first, last: freed(last), count })),
+        tail: freed(tail),
       };
-      return { value, gaps: rest === "" ? [] : [{ line: count + 1, what: CUT_OFF }] };
+      return { value, gaps: splitter.end() === "" ? [] : [{ line: count + 1, what: CUT_OFF }] };
     },
   };
 }

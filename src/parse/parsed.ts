@@ -15,13 +15,27 @@ export interface Reader<T> {
   end(): Parsed<T>;
 }
 
-/** A reader that gathers the whole text for a parser. */
-export function whole<T>(parse: Parser<T>): Reader<T> {
-  const pieces: string[] = [];
-  return { write: (piece) => void pieces.push(piece), end: () => parse(pieces.join("")) };
-}
-
 export const CUT_OFF = "cut off here";
+
+/** No tool prints so much of one thing; a text that is held whole must have an end. Characters. */
+const LARGEST_TEXT = 256 * 1024 * 1024;
+
+/** A reader that gathers the whole text for a parser. */
+export function whole<T>(parse: Parser<T>, largest = LARGEST_TEXT): Reader<T> {
+  const pieces: string[] = [];
+  let length = 0;
+  return {
+    write(piece) {
+      if (length <= largest) pieces.push(piece);
+      length += piece.length;
+    },
+    end() {
+      if (length <= largest) return parse(pieces.join(""));
+      const { value, gaps } = parse(pieces.join("").slice(0, largest));
+      return { value, gaps: [...gaps, { what: `larger than ${largest} characters: the rest was not read` }] };
+    },
+  };
+}
 
 /**
  * The lines of a text whose tool ends every line with a newline. A last line without one was cut off on its way: what

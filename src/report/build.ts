@@ -8,7 +8,7 @@ import type { Capture } from "../evidence/capture.ts";
 import { catalogue } from "../evidence/catalogue.ts";
 import type { Kind } from "../evidence/kind.ts";
 import type { Blindness } from "../evidence/observed.ts";
-import { isWhole, known } from "../evidence/observed.ts";
+import { isCutOff, isWhole, known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { CAPABILITIES, type Capability, subjectOf } from "../model/capability.ts";
 import type { ClusterModel } from "../model/model.ts";
@@ -21,45 +21,45 @@ const say = texts("report", {
   healthy: { en: "No root cause found", zh: "未发现根因" },
   healthyTested: {
     en: "No root cause found; all {count} {count:test|tests} ended as they should",
-    zh: "未发现根因;{count} 项探测结果均符合预期",
+    zh: "未发现根因；{count} 项探测结果均符合预期",
   },
   healthyUntested: {
     en: "No root cause found. Not tested: the evidence holds no active tests",
-    zh: "未发现根因。未经测试:证据中没有主动探测",
+    zh: "未发现根因。未经测试：证据中没有主动探测",
   },
   oneRoot: { en: "{title}", zh: "{title}" },
-  manyRoots: { en: "{count} root causes. First: {title}", zh: "共 {count} 个根因。首要:{title}" },
+  manyRoots: { en: "{count} root causes. First: {title}", zh: "共 {count} 个根因。首要：{title}" },
   unclearFailures: {
     en: "{count} {count:test fails|tests fail}, and nothing that was seen explains {count:it|them}",
-    zh: "{count} 项探测失败,已有证据无法解释",
+    zh: "{count} 项探测失败，已有证据无法解释",
   },
   unclearBlind: {
     en: "Cannot tell: no root cause found, and {what} could not be seen",
-    zh: "无法判断:未发现根因,但未能观测到{what}",
+    zh: "无法判断：未发现根因，但未能观测到{what}",
   },
-  fails: { en: "{what} fails: {of}", zh: "{what}失败:{of}" },
-  failsSometimes: { en: "{what} fails sometimes: {of}", zh: "{what}时而失败:{of}" },
+  fails: { en: "{what} fails: {of}", zh: "{what}失败：{of}" },
+  failsSometimes: { en: "{what} fails sometimes: {of}", zh: "{what}时而失败：{of}" },
   ratio: {
     en: "{failed} of {total} {total:test|tests} from {from}",
-    zh: "{total} 项探测中 {failed} 项失败(来自 {from})",
+    zh: "{total} 项探测中 {failed} 项失败（来自 {from}）",
   },
   heard: { en: "{count} {count:program complains|programs complain}", zh: "{count} 个程序报错" },
-  onNodes: { en: "{title} (also on {nodes})", zh: "{title}(另有节点 {nodes})" },
-  andMore: { en: "{title}, and {count} more of the kind", zh: "{title},另有 {count} 处同类问题" },
+  onNodes: { en: "{title} (also on {nodes})", zh: "{title}（另有节点 {nodes}）" },
+  andMore: { en: "{title}, and {count} more of the kind", zh: "{title}，另有 {count} 处同类问题" },
   denied: {
     en: "{policies} {count:denies|deny} {calls} observed {calls:call|calls}, as meant",
     zh: "{policies} 按其本意拒绝了 {calls} 次访问",
   },
   notCollected: { en: "it was not collected", zh: "未采集" },
-  failed: { en: "it could not be had: {message}", zh: "采集失败:{message}" },
+  failed: { en: "it could not be had: {message}", zh: "采集失败：{message}" },
   cutOff: { en: "it is cut off", zh: "内容被截断" },
-  unreadable: { en: "it cannot be read: {message}", zh: "无法读取:{message}" },
-  tooLarge: { en: "it is too large: {message}", zh: "体积过大:{message}" },
-  partial: { en: "it is incomplete: {message}", zh: "不完整:{message}" },
+  unreadable: { en: "it cannot be read: {message}", zh: "无法读取：{message}" },
+  tooLarge: { en: "it is too large: {message}", zh: "体积过大：{message}" },
+  partial: { en: "it is incomplete: {message}", zh: "不完整：{message}" },
   ofNodes: { en: "{what} ({nodes})", zh: "{what}({nodes})" },
   contradicted: {
     en: "{title}; yet {count} {count:test shows|tests show} that it works",
-    zh: "{title};但有 {count} 项探测表明其工作正常",
+    zh: "{title}；但有 {count} 项探测表明其工作正常",
   },
   refused: { en: "{path}: {what}", zh: "{path}:{what}" },
   observed: { en: "{what}", zh: "{what}" },
@@ -255,9 +255,8 @@ function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][nu
   const reasons = missing.map(({ kind, place }) => {
     const observed = capture.get(kind, place ?? {});
     if (observed.state === "unknown") return whyBlind(observed.why);
-    return observed.state === "present" && observed.gaps[0]
-      ? say.partial({ message: observed.gaps[0].what })
-      : say.notCollected();
+    if (observed.state === "absent" || observed.gaps.length === 0) return say.notCollected();
+    return isCutOff(observed) ? say.cutOff() : say.partial({ message: observed.gaps[0]!.what });
   });
   const distinctReasons = [...new Map(reasons.map((reason) => [reason.en, reason])).values()].slice(0, 3);
   return {
@@ -289,6 +288,12 @@ export type ReportInput = {
   readonly explanation: Explanation;
   readonly version: string;
 };
+
+/** The first remarks about the evidence; those about all of it come before those about one file. */
+function notesOf({ notes }: Capture): Capture["notes"] {
+  const isGeneral = ({ path }: Capture["notes"][number]) => path === "";
+  return [...notes.filter(isGeneral), ...notes.filter((note) => !isGeneral(note))].slice(0, 20);
+}
 
 export function buildReport({ capture, model, checks, results, explanation, version }: ReportInput): Report {
   const { observations, nodes, time } = model;
@@ -351,7 +356,7 @@ export function buildReport({ capture, model, checks, results, explanation, vers
     })),
     blindSpots,
     checks: mutable(results.runs),
-    notes: capture.notes.slice(0, 20).map(({ path, what }) => say.refused({ path: path || "bundle", what })),
+    notes: notesOf(capture).map(({ path, what }) => say.refused({ path: path || "bundle", what })),
     tests: { made: measured.length, failed: measured.filter(({ outcome }) => outcome === "failed").length },
   };
   return { ...report, summary: summaryOf(report) };

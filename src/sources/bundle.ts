@@ -5,13 +5,16 @@
  * depth and the ratio of compression are limited. What is refused or cut is noted and the rest is still read.
  */
 import { createReadStream } from "node:fs";
-import { lstat, open, opendir } from "node:fs/promises";
+import { open, opendir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { extract } from "tar-stream";
 import { DiagnosisError } from "../errors.ts";
 import { type Capture, createIntake, type Ending, type Intake, type Sink } from "../evidence/capture.ts";
+import { type Text, texts, verbatim } from "../text.ts";
 
 export type BundleLimits = {
   /** Entries of an archive, or files of a directory, of any kind. */
@@ -36,8 +39,45 @@ export const BUNDLE_LIMITS: BundleLimits = {
   depth: 32,
 };
 
+const say = texts("bundle", {
+  nothingThere: { en: "There is no bundle at {path}: {message}.", zh: "{path} 处没有采集包：{message}。" },
+  checkPath: { en: "Check the path.", zh: "请检查路径。" },
+  noEvidence: { en: "{path} holds no evidence that netwhy knows.", zh: "{path} 中没有 netwhy 认识的证据。" },
+  nothingReadable: {
+    en: "{path} holds no evidence that netwhy knows: {note}.",
+    zh: "{path} 中没有 netwhy 认识的证据：{note}。",
+  },
+  whatBundlesAre: {
+    en: "A bundle is a directory with api/, apis/, nodes/, logs/ in it, or a .tar.gz or .tar.zst of one.",
+    zh: "采集包是包含 api/、apis/、nodes/、logs/ 的目录，或该目录的 .tar.gz、.tar.zst。",
+  },
+  tooManyEntries: { en: "it has more than {limit} entries", zh: "条目超过 {limit} 个" },
+  tooManyPieces: { en: "it has more than {limit} files of evidence", zh: "证据文件超过 {limit} 个" },
+  tooLarge: { en: "it holds more than {limit} MiB", zh: "内容超过 {limit} MiB" },
+  expandsTooMuch: { en: "it expands more than {limit}-fold", zh: "解压后膨胀超过 {limit} 倍" },
+  shortOfMemory: {
+    en: "memory ran short; NODE_OPTIONS=--max-old-space-size=MIB gives netwhy more",
+    zh: "内存不足；可用 NODE_OPTIONS=--max-old-space-size=MIB 分配更多内存",
+  },
+  cutShort: { en: "not read to its end: {why}", zh: "未读完：{why}" },
+  notRead: { en: "not read: {why}", zh: "未能读取：{why}" },
+  leadsOut: { en: "refused: a name that leads out of the bundle", zh: "已拒绝：名称指向采集包之外" },
+  tooDeep: { en: "refused: a name that is too long or too deep", zh: "已拒绝：名称过长或层级过深" },
+  noFile: { en: "refused: neither a file nor a directory", zh: "已拒绝：既不是文件也不是目录" },
+  noEvidenceType: { en: "refused: a {type} is no evidence", zh: "已拒绝：{type} 不能作为证据" },
+});
+
 /** Thrown inside this file to stop reading; what was read until then counts. */
-class LimitReached extends Error {}
+class LimitReached extends Error {
+  readonly says: Text;
+  constructor(says: Text) {
+    super(says.en);
+    this.says = says;
+  }
+}
+
+const reasonOf = (error: unknown): Text =>
+  error instanceof LimitReached ? error.says : verbatim(error instanceof Error ? error.message : String(error));
 
 /**
  * Reads a bundle.
@@ -45,39 +85,46 @@ class LimitReached extends Error {}
  * @throws DiagnosisError if there is nothing at `path`, or nothing in it that is evidence
  */
 export async function readBundle(path: string, limits: BundleLimits = BUNDLE_LIMITS): Promise<Capture> {
-  const stat = await lstat(path).catch((cause: Error) => {
-    throw new DiagnosisError(
-      "no-evidence",
-      `There is no bundle at ${path}: ${cause.message}.`,
-      "Check the path.",
-      cause,
-    );
+  const found = await stat(path).catch((cause: Error) => {
+    throw new DiagnosisError("no-evidence", say.nothingThere({ path, message: cause.message }), say.checkPath(), cause);
   });
   const intake = createIntake();
   const reading = readingOf(intake, limits);
-  if (stat.isDirectory()) await readDirectory(path, reading, limits);
+  if (found.isDirectory()) await readDirectory(path, reading, limits);
   else await readArchive(path, reading, limits);
   const capture = intake.capture();
   if (capture.size > 0) return capture;
   const note = capture.notes[0];
-  throw new DiagnosisError(
-    note ? "unreadable-evidence" : "no-evidence",
-    `${path} holds no evidence that netwhy knows${note ? `: ${note.what}` : ""}.`,
-    "A bundle is a directory with api/, apis/, nodes/, logs/ in it, or a .tar.gz or .tar.zst of one.",
-  );
+  throw note
+    ? new DiagnosisError("unreadable-evidence", say.nothingReadable({ path, note: note.what }), say.whatBundlesAre())
+    : new DiagnosisError("no-evidence", say.noEvidence({ path }), say.whatBundlesAre());
+}
+
+/** Whether what was read takes so much of the heap that too little would be left to reason about it. */
+function isShortOfMemory(): boolean {
+  const isFull = () => {
+    const { used_heap_size, heap_size_limit } = getHeapStatistics();
+    return used_heap_size > 0.6 * heap_size_limit;
+  };
+  if (!isFull()) return false;
+  // much of that may be garbage: this is the only way to know
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  return isFull();
 }
 
 type Reading = {
   /** Checks the name and counts the entry. @returns where its content goes; undefined if it need not be read */
   begin(name: string): Sink | undefined;
   count(bytes: number): void;
-  note(path: string, what: string): void;
+  note(path: string, what: Text): void;
 };
 
 function readingOf(intake: Intake, limits: BundleLimits): Reading {
   let entries = 0;
   let pieces = 0;
   let bytesInAll = 0;
+  let nextLook = 0;
   let prefix: string | undefined;
 
   /** Bundles are often packed with the directory around them: `incident/api/v1/pods.json`. */
@@ -99,24 +146,28 @@ function readingOf(intake: Intake, limits: BundleLimits): Reading {
 
   return {
     begin(name) {
-      if (++entries > limits.entries) throw new LimitReached(`it has more than ${limits.entries} entries`);
+      if (++entries > limits.entries) throw new LimitReached(say.tooManyEntries({ limit: limits.entries }));
       const path = name.replace(/^(\.\/)+/, "");
       if (path.startsWith("/") || path.split("/").some((part) => part === ".." || part === "." || part === "")) {
-        intake.note(name.slice(0, 200), "refused: a name that leads out of the bundle");
+        intake.note(name.slice(0, 200), say.leadsOut());
         return undefined;
       }
       if (path.length > 1024 || path.split("/").length > limits.depth) {
-        intake.note(path.slice(0, 200), "refused: a name that is too long or too deep");
+        intake.note(path.slice(0, 200), say.tooDeep());
         return undefined;
       }
       const sink = sinkFor(path);
-      if (sink && ++pieces > limits.pieces)
-        throw new LimitReached(`it has more than ${limits.pieces} files of evidence`);
+      if (sink && ++pieces > limits.pieces) throw new LimitReached(say.tooManyPieces({ limit: limits.pieces }));
       return sink;
     },
     count(bytes) {
       bytesInAll += bytes;
-      if (bytesInAll > limits.bytesInAll) throw new LimitReached(`it holds more than ${limits.bytesInAll / MIB} MiB`);
+      if (bytesInAll > limits.bytesInAll) throw new LimitReached(say.tooLarge({ limit: limits.bytesInAll / MIB }));
+      if (bytesInAll < nextLook) return;
+      nextLook = bytesInAll + 64 * MIB;
+      if (isShortOfMemory()) {
+        throw new LimitReached(say.shortOfMemory());
+      }
     },
     note: (path, what) => intake.note(path, what),
   };
@@ -152,7 +203,7 @@ async function readDirectory(root: string, reading: Reading, limits: BundleLimit
     await readFolder(root, "", reading, limits);
   } catch (error) {
     if (!(error instanceof LimitReached)) throw error;
-    reading.note("", `not read to its end: ${error.message}`);
+    reading.note("", say.cutShort({ why: error.says }));
   }
 }
 
@@ -160,8 +211,9 @@ async function readFolder(root: string, folder: string, reading: Reading, limits
   const names: { name: string; isFolder: boolean }[] = [];
   for await (const entry of await opendir(join(root, folder))) {
     const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    if (names.length > limits.entries) throw new LimitReached(say.tooManyEntries({ limit: limits.entries }));
     if (entry.isDirectory() || entry.isFile()) names.push({ name, isFolder: entry.isDirectory() });
-    else reading.note(name, "refused: neither a file nor a directory");
+    else reading.note(name, say.noFile());
   }
   names.sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const { name, isFolder } of names) {
@@ -179,7 +231,7 @@ async function readFile(path: string, name: string, sink: Sink, reading: Reading
     await pour(createReadStream(path, { highWaterMark: MIB }), sink, reading, limits.bytesPerEntry);
   } catch (error) {
     if (error instanceof LimitReached) throw error;
-    reading.note(name, `not read: ${(error as Error).message}`);
+    reading.note(name, say.notRead({ why: reasonOf(error) }));
   }
 }
 
@@ -208,7 +260,7 @@ async function readArchive(path: string, reading: Reading, limits: BundleLimits)
   source.on("data", (chunk: Uint8Array) => {
     uncompressed += chunk.length;
     if (compressed > 0 && uncompressed > 256 * MIB && uncompressed > compressed * limits.ratio) {
-      source.destroy(new LimitReached(`it expands more than ${limits.ratio}-fold`));
+      source.destroy(new LimitReached(say.expandsTooMuch({ limit: limits.ratio })));
     }
   });
   source.on("error", (error) => tar.destroy(error));
@@ -217,13 +269,13 @@ async function readArchive(path: string, reading: Reading, limits: BundleLimits)
     for await (const entry of tar) {
       const { name, type } = entry.header;
       const isFile = type === "file" || type === "contiguous-file";
-      if (!isFile && type !== "directory") reading.note(name.slice(0, 200), `refused: a ${type} is no evidence`);
+      if (!isFile && type !== "directory") reading.note(name.slice(0, 200), say.noEvidenceType({ type: type ?? "?" }));
       const sink = isFile ? reading.begin(name) : undefined;
       if (sink) await pour(entry as unknown as AsyncIterable<Uint8Array>, sink, reading, limits.bytesPerEntry);
       else entry.resume();
     }
   } catch (error) {
-    reading.note("", `not read to its end: ${(error as Error).message}`);
+    reading.note("", say.cutShort({ why: reasonOf(error) }));
   } finally {
     source.destroy();
   }

@@ -3,8 +3,17 @@
  * afterwards; no traffic leaves them.
  */
 import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 
 let made = 0;
+
+/** Deletes what runs that were killed have left behind. */
+function sweep(): void {
+  const { stdout } = spawnSync("ip", ["netns", "list"], { encoding: "utf8" });
+  for (const [name, pid] of stdout.matchAll(/^nw-kt-(\d+)-\S+/gm)) {
+    if (!existsSync(`/proc/${pid}`)) deleteNamespace(name);
+  }
+}
 
 /** Whether this process may make namespaces and has the tools that a test needs. */
 export function canAsk(...tools: readonly string[]): boolean {
@@ -13,7 +22,8 @@ export function canAsk(...tools: readonly string[]): boolean {
   if (!hasTools) return false;
   const name = `nw-kt-${process.pid}-try`;
   const isAllowed = spawnSync("ip", ["netns", "add", name]).status === 0;
-  if (isAllowed) spawnSync("ip", ["netns", "del", name]);
+  if (isAllowed) deleteNamespace(name);
+  sweep();
   return isAllowed;
 }
 

@@ -19,7 +19,7 @@ import { EMPTY, IPSETS, PORTS, type Random, ruleSet } from "./random-rules.ts";
 import { ADDRESSES, type Family, layOut, type Prober, PYTHON, type Seen, startProber } from "./three-hosts.ts";
 
 const ONLY = process.env.NETWHY_SEED;
-const CASES = process.env.NETWHY_LONG ? 3000 : 40;
+const CASES = process.env.NETWHY_LONG ? 2000 : 40;
 const PACKETS = 24;
 const QUIET_MS = 12;
 /** A disagreement is looked at again, slowly, before it is believed: this machine may be busy. */
@@ -368,8 +368,13 @@ describe.skipIf(!canAsk("iptables-nft-restore", "iptables-legacy-restore", "ipse
         for (const [i, fate] of fates.entries()) count(fate.at, said[i]!);
         const wrong = probes.flatMap((probe, i) => disagreement(probe, fates[i]!, said[i]!));
         const ways = said.flat();
-        // Where there is one way for each packet, every rule must have counted as many as we say.
-        const counts = manner === "certain" && ways.length === probes.length && backends.length === 1;
+        // Where there is one way for each packet, every rule must have counted as many as we say; unless the router refused or
+        // answered itself, for that is counted as well.
+        const talksToItself = probes.some(
+          ({ from }, i) =>
+            from === "router" && said[i]!.some(({ fate }) => fate.at === "refused" || fate.at === "router"),
+        );
+        const counts = manner === "certain" && ways.length === probes.length && backends.length === 1 && !talksToItself;
         if (counts) tally.set("counted", (tally.get("counted") ?? 0) + 1);
         complaint = [...wrong, ...(counts ? miscounts(before, saved(), ways) : [])].join("\n");
         if (complaint === "") return { probes, fates, said };

@@ -13,35 +13,35 @@ type Model = Pick<ClusterModel, "components" | "rbac" | "objects" | "logs">;
 const say = texts("component-access-denied", {
   roleMissing: {
     en: "{component} has lost its permissions: {role} does not exist, so it may not {verbs} {resources}",
-    zh: "{component} 丢失权限:{role} 不存在,因此无权对 {resources} 执行 {verbs}",
+    zh: "{component} 丢失权限：{role} 不存在，因此无权对 {resources} 执行 {verbs}",
   },
   bindingMissing: {
     en: "{component} has lost its permissions: no binding grants them to its ServiceAccount {account}, so it may not {verbs} {resources}",
-    zh: "{component} 丢失权限:没有任何绑定授权给其 ServiceAccount {account},因此无权对 {resources} 执行 {verbs}",
+    zh: "{component} 丢失权限：没有任何绑定授权给其 ServiceAccount {account}，因此无权对 {resources} 执行 {verbs}",
   },
   bothMissing: {
     en: "{component} has lost its permissions: {role} does not exist, nor does a binding for its ServiceAccount {account}, so it may not {verbs} {resources}",
-    zh: "{component} 丢失权限:{role} 不存在,其 ServiceAccount {account} 也没有绑定,因此无权对 {resources} 执行 {verbs}",
+    zh: "{component} 丢失权限：{role} 不存在，其 ServiceAccount {account} 也没有绑定，因此无权对 {resources} 执行 {verbs}",
   },
   subjectWrong: {
     en: "{component} has lost its permissions: {binding} does not name its ServiceAccount {account}, so it may not {verbs} {resources}",
-    zh: "{component} 丢失权限:{binding} 的 subjects 不含其 ServiceAccount {account},因此无权对 {resources} 执行 {verbs}",
+    zh: "{component} 丢失权限：{binding} 的 subjects 不含其 ServiceAccount {account}，因此无权对 {resources} 执行 {verbs}",
   },
   ruleMissing: {
     en: "{component} lacks a permission: no rule of {role} lets it {verbs} {resources}",
-    zh: "{component} 缺少权限:{role} 没有规则允许它对 {resources} 执行 {verbs}",
+    zh: "{component} 缺少权限：{role} 没有规则允许它对 {resources} 执行 {verbs}",
   },
   accountMissing: {
     en: "{component} has no identity: its ServiceAccount {account} does not exist",
-    zh: "{component} 没有身份:其 ServiceAccount {account} 不存在",
+    zh: "{component} 没有身份：其 ServiceAccount {account} 不存在",
   },
   heard: {
     en: "{component} is refused by the API server for want of permission: {object}",
-    zh: "{component} 因缺少权限被 API Server 拒绝:{object}",
+    zh: "{component} 因缺少权限被 API Server 拒绝：{object}",
   },
   wasDenied: {
     en: "{component} had been refused by the API server; it has its permissions again",
-    zh: "{component} 曾被 API Server 拒绝,现已恢复权限",
+    zh: "{component} 曾被 API Server 拒绝，现已恢复权限",
   },
   restoreRole: {
     en: "Restore the role with the rules that {component} needs",
@@ -49,21 +49,24 @@ const say = texts("component-access-denied", {
   },
   restoreBootstrapRole: {
     en: "Restore the role (kube-apiserver also makes it again whenever it starts)",
-    zh: "恢复角色(kube-apiserver 每次启动时也会重建它)",
+    zh: "恢复角色（kube-apiserver 每次启动时也会重建它）",
   },
   restoreBinding: { en: "Bind the role to the ServiceAccount again", zh: "重新把角色绑定到 ServiceAccount" },
   fromRelease: {
     en: "Apply the RBAC objects of the installed version again, from where it was installed: its manifest, or `helm upgrade` with the same version and values",
-    zh: "从安装来源重新应用该版本的 RBAC 对象:安装清单,或以相同版本和参数执行 `helm upgrade`",
+    zh: "从安装来源重新应用该版本的 RBAC 对象：安装清单，或以相同版本和参数执行 `helm upgrade`",
   },
-  restart: { en: "Restart {component}, so that it reads everything anew", zh: "重启 {component},使其重新读取全部数据" },
+  restart: {
+    en: "Restart {component}, so that it reads everything anew",
+    zh: "重启 {component}，使其重新读取全部数据",
+  },
   interrupts: {
     en: "Nothing: what is programmed stays in the kernel while the agent restarts",
-    zh: "无中断:组件重启期间,已写入内核的配置保持不变",
+    zh: "无中断：组件重启期间，已写入内核的配置保持不变",
   },
   preventAdmission: {
     en: "Refuse deletes of these roles by an admission policy; run `kubectl get -l …` before every delete by label",
-    zh: "用准入策略禁止删除这些角色;按标签删除前先执行 `kubectl get -l …` 核对",
+    zh: "用准入策略禁止删除这些角色；按标签删除前先执行 `kubectl get -l …` 核对",
   },
   preventBackup: { en: "Keep a backup of all RBAC objects", zh: "备份全部 RBAC 对象" },
 });

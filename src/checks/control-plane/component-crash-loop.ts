@@ -12,33 +12,33 @@ import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts
 const say = texts("component-crash-loop", {
   crashes: {
     en: "{component} on {node} does not stay up: container {container} ends again and again ({reason})",
-    zh: "节点 {node} 上的 {component} 无法保持运行:容器 {container} 反复退出({reason})",
+    zh: "节点 {node} 上的 {component} 无法保持运行：容器 {container} 反复退出（{reason}）",
   },
   crashesBecause: {
     en: "{component} on {node} does not stay up: container {container} says “{line}”",
-    zh: "节点 {node} 上的 {component} 无法保持运行:容器 {container} 报告“{line}”",
+    zh: "节点 {node} 上的 {component} 无法保持运行：容器 {container} 报告“{line}”",
   },
   doesNotStart: {
     en: "{component} on {node} does not start: container {container} is {reason}",
-    zh: "节点 {node} 上的 {component} 无法启动:容器 {container} 处于 {reason}",
+    zh: "节点 {node} 上的 {component} 无法启动：容器 {container} 处于 {reason}",
   },
   notReady: {
     en: "{component} on {node} runs and is not ready (container {container})",
-    zh: "节点 {node} 上的 {component} 在运行但未就绪(容器 {container})",
+    zh: "节点 {node} 上的 {component} 在运行但未就绪（容器 {container}）",
   },
   exitCode: { en: "exit code {code}", zh: "退出码 {code}" },
-  ended: { en: "{reason}, exit code {code}", zh: "{reason},退出码 {code}" },
+  ended: { en: "{reason}, exit code {code}", zh: "{reason}，退出码 {code}" },
   restarts: { en: "{count} restarts", zh: "已重启 {count} 次" },
   unready: { en: "not ready", zh: "未就绪" },
   justStarted: {
     en: "it has just started again, and has not yet run for longer than before it ended last",
-    zh: "刚刚重新启动,运行时间尚未超过上次退出前的时长",
+    zh: "刚刚重新启动，运行时间尚未超过上次退出前的时长",
   },
   readLog: { en: "Read why the container ended", zh: "查看容器退出的原因" },
   nothing: { en: "Nothing", zh: "无" },
   correct: {
     en: "Correct what its last lines complain of, then let it start anew",
-    zh: "按其最后的报错修正,然后让它重新启动",
+    zh: "按其最后的报错修正，然后让它重新启动",
   },
 });
 

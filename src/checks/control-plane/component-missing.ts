@@ -15,11 +15,11 @@ type Model = Pick<
 const say = texts("component-missing", {
   gone: {
     en: "{component} is gone: {workload} does not exist, while what it was installed with is still there",
-    zh: "{component} 不见了:{workload} 不存在,而其安装时的配置仍在",
+    zh: "{component} 不见了：{workload} 不存在，而其安装时的配置仍在",
   },
   notOnNode: {
     en: "{component} does not run on {node}: {workload} belongs there and has no Pod on it",
-    zh: "节点 {node} 上没有运行 {component}:{workload} 应在该节点上有 Pod,实际没有",
+    zh: "节点 {node} 上没有运行 {component}:{workload} 应在该节点上有 Pod，实际没有",
   },
   notSelected: {
     en: "{component} does not run on {node}, where it used to: {workload} does not select the node",
@@ -27,7 +27,7 @@ const say = texts("component-missing", {
   },
   notStarted: {
     en: "{component} on {node} has not started: its Pod is {phase}",
-    zh: "节点 {node} 上的 {component} 未能启动:其 Pod 处于 {phase}",
+    zh: "节点 {node} 上的 {component} 未能启动：其 Pod 处于 {phase}",
   },
   scaledToZero: {
     en: "{component} is scaled to zero ({workload})",
@@ -35,7 +35,7 @@ const say = texts("component-missing", {
   },
   noReplica: {
     en: "{component} has no Pod, although {workload} asks for {replicas}",
-    zh: "{component} 没有任何 Pod,而 {workload} 期望 {replicas} 个",
+    zh: "{component} 没有任何 Pod，而 {workload} 期望 {replicas} 个",
   },
   changing: { en: "its Pods were being replaced", zh: "其 Pod 正在更替" },
   restoreWorkload: {
@@ -44,7 +44,7 @@ const say = texts("component-missing", {
   },
   select: {
     en: "Let {workload} select the node again: correct its node selector, affinity or tolerations, or the labels of the node",
-    zh: "让 {workload} 重新选中该节点:修正其 nodeSelector、亲和性或容忍,或修正节点标签",
+    zh: "让 {workload} 重新选中该节点：修正其 nodeSelector、亲和性或容忍，或修正节点标签",
   },
   scaleUp: { en: "Scale it up again", zh: "恢复副本数" },
   lookWhy: { en: "See why no Pod is made or started", zh: "查看 Pod 未被创建或启动的原因" },

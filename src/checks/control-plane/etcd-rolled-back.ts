@@ -8,20 +8,20 @@ type Model = Pick<ClusterModel, "sandboxes" | "pods" | "components" | "logs" | "
 const say = texts("etcd-rolled-back", {
   rolledBack: {
     en: "The API server has forgotten what was written last: etcd was restored from an older snapshot under running components ({known} {known:Pod|Pods} that no node runs, {unknown} running {unknown:Pod|Pods} that it does not know)",
-    zh: "API Server 丢失了最近写入的数据:etcd 在其他组件运行时被恢复到较旧的快照(它列出的 {known} 个 Pod 并未在任何节点运行,另有 {unknown} 个正在运行的 Pod 不在其记录中)",
+    zh: "API Server 丢失了最近写入的数据：etcd 在其他组件运行时被恢复到较旧的快照（它列出的 {known} 个 Pod 并未在任何节点运行，另有 {unknown} 个正在运行的 Pod 不在其记录中）",
   },
   relist: {
     en: "Restart kube-apiserver, kube-controller-manager, kube-scheduler and the kubelets, then kube-proxy and the CNI agents, so that all list anew; static Pods: move their manifests out of /etc/kubernetes/manifests and back",
-    zh: "依次重启 kube-apiserver、kube-controller-manager、kube-scheduler 和各节点 kubelet,再重启 kube-proxy 与 CNI 代理,使其全部重新 List;静态 Pod 需将清单移出 /etc/kubernetes/manifests 再移回",
+    zh: "依次重启 kube-apiserver、kube-controller-manager、kube-scheduler 和各节点 kubelet，再重启 kube-proxy 与 CNI 代理，使其全部重新 List；静态 Pod 需将清单移出 /etc/kubernetes/manifests 再移回",
   },
   reapply: { en: "Apply again what was changed after the snapshot", zh: "重新应用快照之后的变更" },
   interrupts: {
     en: "The API for a minute; Pods that the store does not know are ended",
-    zh: "API 中断约一分钟;存储中没有记录的 Pod 会被终止",
+    zh: "API 中断约一分钟；存储中没有记录的 Pod 会被终止",
   },
   prevent: {
     en: "Restore with all API servers stopped, and with `etcdutl snapshot restore --bump-revision … --mark-compacted`, so that every client lists anew",
-    zh: "恢复时先停止全部 API Server,并使用 `etcdutl snapshot restore --bump-revision … --mark-compacted`,迫使所有客户端重新 List",
+    zh: "恢复时先停止全部 API Server，并使用 `etcdutl snapshot restore --bump-revision … --mark-compacted`，迫使所有客户端重新 List",
   },
 });
 

@@ -10,15 +10,23 @@ type Model = Pick<ClusterModel, "dns" | "nodes" | "services" | "pods" | "objects
 const say = texts("cluster-dns-address-mismatch", {
   nodeWrong: {
     en: "The kubelet of node {node} tells its Pods to ask {address}, which is no DNS Service; cluster DNS is at {right}",
-    zh: "节点 {node} 的 kubelet 让 Pod 使用 {address} 作为 DNS,而该地址不是 DNS Service;集群 DNS 的地址是 {right}",
+    zh: "节点 {node} 的 kubelet 让 Pod 使用 {address} 作为 DNS，而该地址不是 DNS Service；集群 DNS 的地址是 {right}",
+  },
+  nodeLost: {
+    en: "The kubelet of node {node} tells its Pods to ask {address}, which is no DNS Service; the cluster has none",
+    zh: "节点 {node} 的 kubelet 让 Pod 使用 {address} 作为 DNS，而该地址不是 DNS Service；集群中没有 DNS Service",
   },
   serviceWrong: {
     en: "All nodes tell their Pods to ask {address}, and no Service has that address; {service} is at {right}",
-    zh: "所有节点都让 Pod 使用 {address} 作为 DNS,而没有任何 Service 使用该地址;{service} 的地址是 {right}",
+    zh: "所有节点都让 Pod 使用 {address} 作为 DNS，而没有任何 Service 使用该地址；{service} 的地址是 {right}",
   },
   serviceMissing: {
     en: "All nodes tell their Pods to ask {address}, and no Service has that address",
-    zh: "所有节点都让 Pod 使用 {address} 作为 DNS,而没有任何 Service 使用该地址",
+    zh: "所有节点都让 Pod 使用 {address} 作为 DNS，而没有任何 Service 使用该地址",
+  },
+  deleteService: {
+    en: "Delete the Service: the address of one that exists cannot be changed",
+    zh: "删除该 Service：已有 Service 的地址不能修改",
   },
   correctKubelet: {
     en: "Set clusterDNS to {right} and restart the kubelet",
@@ -32,8 +40,16 @@ const say = texts("cluster-dns-address-mismatch", {
     en: "Make the Service again with the address that the kubelets give out",
     zh: "用 kubelet 下发的地址重建该 Service",
   },
+  theRight: { en: "the address of the DNS Service", zh: "DNS Service 的地址" },
+  interrupts: { en: "Name resolution for a moment", zh: "域名解析短暂中断" },
   nothing: { en: "Nothing until the Pods are made anew", zh: "重建 Pod 之前无影响" },
 });
+
+/** As every installer makes them (cmd/kubeadm/app/phases/addons/dns/manifests.go). */
+const DNS_PORTS = [
+  { name: "dns", port: 53, protocol: "UDP", targetPort: 53 },
+  { name: "dns-tcp", port: 53, protocol: "TCP", targetPort: 53 },
+];
 
 /** Whether something that answers DNS may be at this address. */
 function isDnsAddress(address: string, { dns, services, pods }: Model): boolean {
@@ -50,16 +66,18 @@ export const clusterDnsAddressMismatch = defineCheck({
   reads: ["dns", "nodes", "services", "pods", "objects"],
 
   *find(model) {
-    const { dns, nodes, services, pods } = model;
+    const { dns, nodes, services, pods, objects } = model;
     const judged: Judged[] = [];
     for (const node of nodes.all) {
       if (!node.sampled) continue;
       const given = dns.clusterDnsOf(node.name);
       const capability = { name: "dns.client", node: node.name } as const;
-      if (!given || !services.whole) {
+      // what the file does not say may be said by the kubelet's flags
+      const isSilent = !given || given.addresses.length === 0;
+      if (isSilent || !services.whole) {
         yield cannotTell(
           capability,
-          given ? [{ kind: "services" }] : [{ kind: "kubeletConfig", place: { node: node.name } }],
+          isSilent ? [{ kind: "kubeletConfig", place: { node: node.name } }] : [{ kind: "services" }],
         );
         continue;
       }
@@ -72,21 +90,28 @@ export const clusterDnsAddressMismatch = defineCheck({
     const first = wrong[0];
     if (!first) return;
     const service = dns.services[0];
-    const right = service?.clusterIps[0] ?? "?";
+    const right = service?.clusterIps[0];
     // if all nodes agree on one address, it is the Service that moved or went away
     const isService =
-      wrong.length === judged.length && judged.length > 1 && wrong.every((one) => one.wrong === first.wrong);
+      wrong.length === judged.length &&
+      (service === undefined || judged.length > 1) &&
+      wrong.every((one) => one.wrong === first.wrong);
     if (isService) {
       const repair = service?.ref ?? ref("Service", "kube-dns", "kube-system");
       const title = service
-        ? say.serviceWrong({ address: first.wrong!, service: refId(repair), right })
+        ? say.serviceWrong({ address: first.wrong!, service: refId(repair), right: right ?? "None" })
         : say.serviceMissing({ address: first.wrong! });
       yield fault({
         repair,
         nodes: wrong.map(({ node }) => node.name),
         breaks: wrong.map(({ node }) => ({ name: "dns.client", node: node.name }) as const),
         title,
-        evidence: wrong.slice(0, 3).map(({ evidence }) => evidence),
+        evidence: [
+          ...wrong.slice(0, 3).map(({ evidence }) => evidence),
+          service
+            ? services.quote(service, `${refId(repair)}: clusterIP ${service.clusterIps.join(", ") || "None"}`)
+            : objects.quoteAbsence("services", `no Service has the address ${first.wrong}`),
+        ],
         strength: "direct",
         facts: { case: "service", address: first.wrong! },
       });
@@ -103,25 +128,45 @@ export const clusterDnsAddressMismatch = defineCheck({
         related: [ref("ConfigMap", "kubelet-config", "kube-system")],
         nodes: [node.name],
         breaks: [{ name: "dns.client", node: node.name }],
-        title: say.nodeWrong({ node: node.name, address: address!, right }),
+        title: right
+          ? say.nodeWrong({ node: node.name, address: address!, right })
+          : say.nodeLost({ node: node.name, address: address! }),
         evidence: [evidence, ...affected.slice(0, 3)],
         strength: "direct",
-        facts: { case: "node", right },
+        facts: { case: "node", ...(right && { right }) },
       });
     }
   },
 
-  remedies({ repair, facts }) {
+  remedies({ repair, facts }, { services }) {
     if (facts.case === "service") {
-      const step = {
+      const { namespace, name } = repair as { namespace: string; name: string };
+      const object = services.get(namespace, name)?.object;
+      const verify = `kubectl get service -n ${namespace} ${name}`;
+      const labels = object?.metadata.labels ?? { "k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS" };
+      const { clusterIPs: _, ...spec } = object?.spec ?? { selector: { "k8s-app": "kube-dns" }, ports: DNS_PORTS };
+      const restore = {
         why: say.restoreService(),
         change: {
-          run: `kubectl get service -n ${repair.namespace} ${repair.name} -o yaml | sed 's/clusterIP:.*/clusterIP: ${facts.address}/' | kubectl replace --force -f -`,
+          do: "apply",
+          object: {
+            apiVersion: "v1",
+            kind: "Service",
+            metadata: { name, namespace, labels },
+            spec: { ...spec, clusterIP: String(facts.address) },
+          },
         },
+        undo: { do: "delete", target: repair },
+        verify,
+      } as const;
+      const remove = {
+        why: say.deleteService(),
+        change: { do: "delete", target: repair },
         undo: say.nothing(),
-        verify: `kubectl get service -n ${repair.namespace} ${repair.name}`,
-      };
-      return [{ id: "restore-service", risk: "medium", interrupts: say.nothing(), steps: [step], prevent: [] }];
+        verify,
+      } as const;
+      const steps = object ? [remove, restore] : [restore];
+      return [{ id: "restore-service", risk: "medium", interrupts: say.interrupts(), steps, prevent: [] }];
     }
     const node = repair.name;
     const verify = "grep -A1 clusterDNS /var/lib/kubelet/config.yaml";
@@ -132,7 +177,7 @@ export const clusterDnsAddressMismatch = defineCheck({
         interrupts: say.nothing(),
         steps: [
           {
-            why: say.correctKubelet({ right: facts.right as string }),
+            why: say.correctKubelet({ right: facts.right ?? say.theRight() } as { right: string }),
             change: { run: "edit /var/lib/kubelet/config.yaml; systemctl restart kubelet", node },
             undo: say.nothing(),
             verify,

@@ -1,36 +1,53 @@
 import { quoteOf } from "../../evidence/origin.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { PodView } from "../../model/pods.ts";
 import { refId } from "../../model/ref.ts";
+import type { ServiceView } from "../../model/services/services.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault, works } from "../check.ts";
 
 const say = texts("cluster-dns-down", {
   notReady: {
     en: "Cluster DNS does not answer: none of the {count} {count:Pod|Pods} of {workload} is ready",
-    zh: "集群 DNS 不可用:{workload} 的 {count} 个 Pod 均未就绪",
+    zh: "集群 DNS 不可用：{workload} 的 {count} 个 Pod 均未就绪",
   },
   noPods: {
     en: "Cluster DNS does not answer: Service {service} selects no Pod",
-    zh: "集群 DNS 不可用:Service {service} 没有选中任何 Pod",
+    zh: "集群 DNS 不可用：Service {service} 没有选中任何 Pod",
   },
-  noService: {
-    en: "Cluster DNS has no Service: Pods of nodes that ask {address} get no answer",
-    zh: "集群 DNS 没有 Service:向 {address} 查询的 Pod 得不到应答",
-  },
-  changing: { en: "its Pods were coming up", zh: "其 Pod 正在启动" },
+  changing: { en: "its Pods were coming up", zh: "其 Pod 正在启动或更替" },
   look: { en: "See why its Pods are not ready", zh: "查看其 Pod 未就绪的原因" },
   nothing: { en: "Nothing", zh: "无" },
 });
 
 const SETTLING = 60_000;
 
+type Model = Pick<ClusterModel, "dns" | "nodes" | "time">;
+
+/** Whether kubelets send their Pods to a Service, as far as is known: a cluster may have another one for it. */
+function isAsked({ clusterIps }: ServiceView, { dns, nodes }: Model): boolean {
+  const given = nodes.all.flatMap(({ name }) => dns.clusterDnsOf(name)?.addresses ?? []);
+  return given.length === 0 || given.some((address) => clusterIps.includes(address) || dns.isNodeLocal(address));
+}
+
+/** Made or deleted a moment ago, by a rollout for one. */
+function isPassing({ object, terminating }: PodView, { time }: Model): boolean {
+  const { creationTimestamp, deletionTimestamp } = object.metadata;
+  return (time.age(terminating ? deletionTimestamp : creationTimestamp) ?? SETTLING) < SETTLING;
+}
+
 /** No replica of cluster DNS is ready to answer. */
 export const clusterDnsDown = defineCheck({
   id: "cluster-dns-down",
-  reads: ["dns", "services", "objects", "pods", "time", "components"],
+  reads: ["dns", "services", "objects", "pods", "time", "components", "nodes"],
 
-  *find({ dns, services, objects, pods, time, components }) {
+  *find(model) {
+    const { dns, services, objects, pods, components } = model;
     const capability = { name: "dns.serve" } as const;
+    if (dns.services.length === 0 && !services.whole) yield cannotTell(capability, [{ kind: "services" }]);
     for (const service of dns.services) {
+      // without selector it leads to servers that are no Pods of the cluster
+      if (!service.selector || !isAsked(service, model)) continue;
       const selected = services.selected(service).filter(({ finished }) => !finished);
       const ready = selected.filter((pod) => pod.ready);
       const server =
@@ -55,10 +72,7 @@ export const clusterDnsDown = defineCheck({
           strength: "direct",
         });
       } else {
-        const age = Math.max(
-          ...selected.map(({ object }) => time.age(object.metadata.creationTimestamp) ?? Number.POSITIVE_INFINITY),
-        );
-        if (age < SETTLING) {
+        if (selected.every((pod) => isPassing(pod, model))) {
           yield cannotTell(capability, [], say.changing());
           continue;
         }

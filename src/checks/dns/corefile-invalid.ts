@@ -2,6 +2,7 @@ import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { DnsServer } from "../../model/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { kubectlName, ref, refId } from "../../model/ref.ts";
+import { timeOf } from "../../model/time.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
 
@@ -10,26 +11,27 @@ type Model = Pick<ClusterModel, "dns" | "objects" | "logs">;
 const say = texts("corefile-invalid", {
   invalid: {
     en: "The Corefile of {config} does not parse (line {line}: {problem} “{word}”): CoreDNS does not start with it",
-    zh: "{config} 中的 Corefile 无法解析(第 {line} 行:{problem}“{word}”):CoreDNS 无法以此启动",
+    zh: "{config} 中的 Corefile 无法解析（第 {line} 行：{problem}“{word}”）：CoreDNS 无法使用它启动",
   },
   invalidLatent: {
     en: "The Corefile of {config} does not parse (line {line}: {problem} “{word}”): CoreDNS runs on with the old one and will not start again",
-    zh: "{config} 中的 Corefile 无法解析(第 {line} 行:{problem}“{word}”):CoreDNS 仍在使用旧配置,重启后将无法启动",
+    zh: "{config} 中的 Corefile 无法解析（第 {line} 行：{problem}“{word}”）：CoreDNS 仍在使用旧配置，重启后将无法启动",
   },
   heard: {
     en: "CoreDNS rejects its Corefile ({config}): {complaint}",
     zh: "CoreDNS 拒绝其 Corefile({config}):{complaint}",
   },
-  syntax: { en: "syntax error at", zh: "语法错误:" },
+  complained: { en: "it rejected a Corefile a moment ago", zh: "它刚刚拒绝过一份 Corefile" },
+  syntax: { en: "syntax error at", zh: "语法错误：" },
   unknownDirective: { en: "unknown directive", zh: "未知指令" },
-  badArguments: { en: "wrong arguments of", zh: "参数错误:" },
-  duplicateZone: { en: "zone served twice:", zh: "重复的域:" },
-  correct: { en: "Correct the line, then let CoreDNS start anew", zh: "修正该行,然后重启 CoreDNS" },
+  badArguments: { en: "wrong arguments of", zh: "参数错误：" },
+  duplicateZone: { en: "zone served twice:", zh: "重复的域：" },
+  correct: { en: "Correct the line, then let CoreDNS start anew", zh: "修正该行，然后重启 CoreDNS" },
   restart: { en: "Restart CoreDNS", zh: "重启 CoreDNS" },
   nothing: { en: "Nothing more than is broken already", zh: "不会比现状更糟" },
   prevent: {
     en: "Try a new Corefile before it is applied: `coredns -conf Corefile` exits at once if it does not parse",
-    zh: "应用前先验证新的 Corefile:无法解析时 `coredns -conf Corefile` 会立即退出",
+    zh: "应用前先验证新的 Corefile：无法解析时 `coredns -conf Corefile` 会立即退出",
   },
 });
 
@@ -44,8 +46,21 @@ const PROBLEMS = {
 const COMPLAINT =
   /Error during parsing|Unknown directive|Corefile parse failed|Corefile changed but reload failed|plugin\/\w+: (unknown property|Wrong argument count)/;
 
+/** What it says when it has taken a new one. */
+const RELOADED = /Reloading complete|plugin\/reload: Running configuration/;
+
 /** Queries are answered by Pods that started before the Corefile was changed. */
 const stillServes = ({ component }: DnsServer) => component.pods.some(({ ready }) => ready);
+
+const isHeard = ({ component }: DnsServer, logs: Model["logs"]) =>
+  component.pods.some((pod) => pod.object.spec.containers.some(({ name }) => logs.lastWords(pod, name)));
+
+function hasReloaded({ component }: DnsServer, since: string | undefined, logs: Model["logs"]): boolean {
+  const times = component.pods
+    .flatMap((pod) => logs.said(pod, RELOADED))
+    .map(({ entry }) => timeOf(entry.last.at) ?? 0);
+  return Math.max(...times, 0) > (timeOf(since) ?? 0);
+}
 
 function* judgeServer(server: DnsServer, { objects, logs }: Model): Iterable<Finding> {
   const { component, corefile, configMap, map } = server;
@@ -84,10 +99,14 @@ function* judgeServer(server: DnsServer, { objects, logs }: Model): Iterable<Fin
         evidence: heard,
         strength: "heard",
       });
-    else
+    else {
       yield works({ name: "dns.config" }, [
         objects.quote("configmaps", map, `${refId(config)}: ${corefile.servers.length} server blocks`),
       ]);
+      // corrected a moment ago, or wrong in a way that we do not know
+      if (last && !hasReloaded(server, last.entry.last.at, logs))
+        yield cannotTell({ name: "component.learn", component: refId(component.ref) }, [], say.complained());
+    }
     return;
   }
   const line = (map.data?.Corefile ?? "").split("\n")[error.line - 1] ?? "";
@@ -97,8 +116,9 @@ function* judgeServer(server: DnsServer, { objects, logs }: Model): Iterable<Fin
     `Corefile line ${error.line}: ${line.trim()}`,
   );
   const title = stillServes(server) ? say.invalidLatent(args) : say.invalid(args);
-  // a directive that we do not know may be a plugin of this build: then CoreDNS runs with it and says nothing
-  const isOwnPlugin = error.what === "unknown-directive" && stillServes(server) && complaints.length === 0;
+  // a directive that we do not know may be a plugin of this build: then CoreDNS takes it, whatever else it lacks
+  const isOwnPlugin =
+    error.what === "unknown-directive" && complaints.length === 0 && (stillServes(server) || isHeard(server, logs));
   if (!isOwnPlugin) yield fault({ ...common, title, evidence: [quote, ...heard], strength: "direct" });
 }
 

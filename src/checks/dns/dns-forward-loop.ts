@@ -11,11 +11,11 @@ type Model = Pick<ClusterModel, "dns" | "services" | "logs" | "nodes" | "objects
 const say = texts("dns-forward-loop", {
   loop: {
     en: "CoreDNS forwards queries to itself: {config} sends “{zone}” to {target}",
-    zh: "CoreDNS 把查询转发给了自己:{config} 将“{zone}”转发到 {target}",
+    zh: "CoreDNS 把查询转发给了自己：{config} 将“{zone}”转发到 {target}",
   },
   nodeLoop: {
     en: "CoreDNS forwards queries to itself: resolv.conf of node {node} names {target}",
-    zh: "CoreDNS 把查询转发给了自己:节点 {node} 的 resolv.conf 指向 {target}",
+    zh: "CoreDNS 把查询转发给了自己：节点 {node} 的 resolv.conf 指向 {target}",
   },
   heard: {
     en: "CoreDNS stops because it found a forwarding loop",
@@ -24,11 +24,11 @@ const say = texts("dns-forward-loop", {
   correctForward: { en: "Forward to a real upstream server", zh: "转发到真正的上游服务器" },
   correctNode: {
     en: "Let the kubelet give its Pods a resolv.conf that names real servers: with systemd-resolved, resolvConf: /run/systemd/resolve/resolv.conf",
-    zh: "让 kubelet 使用指向真正服务器的 resolv.conf:使用 systemd-resolved 时设置 resolvConf: /run/systemd/resolve/resolv.conf",
+    zh: "让 kubelet 使用指向真正服务器的 resolv.conf：使用 systemd-resolved 时设置 resolvConf: /run/systemd/resolve/resolv.conf",
   },
   restart: {
     en: "Restart CoreDNS: it reads resolv.conf at its start only",
-    zh: "重启 CoreDNS:它只在启动时读取 resolv.conf",
+    zh: "重启 CoreDNS：它只在启动时读取 resolv.conf",
   },
   nothing: { en: "Nothing more than is broken already", zh: "不会比现状更糟" },
 });

@@ -1,21 +1,23 @@
 import { quoteOf } from "../../evidence/origin.ts";
+import type { Component } from "../../model/components/components.ts";
 import type { DnsForward } from "../../model/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { kubectlName, ref, refId } from "../../model/ref.ts";
 import { texts } from "../../text.ts";
-import { defineCheck, fault } from "../check.ts";
+import { cannotTell, defineCheck, fault } from "../check.ts";
 
-type Model = Pick<ClusterModel, "dns" | "logs" | "observations" | "objects" | "nodes">;
+type Model = Pick<ClusterModel, "dns" | "logs" | "observations" | "objects">;
 
 const say = texts("dns-upstream-dead", {
   dead: {
     en: "CoreDNS gets no answer from its upstream server {upstream} ({config}): external names fail",
-    zh: "CoreDNS 的上游服务器 {upstream} 没有应答({config}):外部域名解析失败",
+    zh: "CoreDNS 的上游服务器 {upstream} 没有应答（{config}）：外部域名解析失败",
   },
+  unnamed: { en: "(its log does not say which)", zh: "（日志未指明）" },
   correctForward: { en: "Forward to servers that answer", zh: "转发到可用的服务器" },
   correctNode: {
     en: "Name servers that answer in resolv.conf of the node, and restart CoreDNS",
-    zh: "在节点的 resolv.conf 中填写可用的服务器,并重启 CoreDNS",
+    zh: "在节点的 resolv.conf 中填写可用的服务器，并重启 CoreDNS",
   },
   nothing: { en: "Nothing more than is broken already", zh: "不会比现状更糟" },
   prevent: { en: "Name at least two upstream servers", zh: "至少配置两个上游服务器" },
@@ -26,27 +28,45 @@ const NO_ANSWER =
   /plugin\/errors: 2 (\S+) (?!HINFO)[A-Z]*:? ?(?:read|dial|write) (?:udp|tcp) .*?(?:->|tcp )([\d.]+|\[[0-9a-f:]+\]):(\d+): (?:i\/o timeout|connect: connection refused|read: connection refused|no route to host|network is unreachable)/;
 const FORWARD_FAILED = /plugin\/errors: 2 (\S+) .*(no healthy (upstream|proxies))/;
 
-function findForward(upstream: string | undefined, { dns }: Model): DnsForward | undefined {
+function findForward(component: Component, upstream: string | undefined, { dns }: Model): DnsForward | undefined {
+  const own = dns.forwards.filter(({ server }) => server.component === component);
+  const host = (target: string) => target.replace(/^\w+:\/\//, "").replace(/:\d+$/, "");
   return (
-    dns.forwards.find(({ to }) => to.some((target) => target.replace(/:\d+$/, "") === upstream)) ??
-    dns.forwards.find(({ to }) => to.includes("/etc/resolv.conf"))
+    own.find(({ to }) => to.some((target) => host(target) === upstream)) ??
+    own.find(({ to }) => to.includes("/etc/resolv.conf")) ??
+    (upstream === undefined ? own[0] : undefined)
   );
 }
 
 /** The servers that CoreDNS forwards to do not answer. */
 export const dnsUpstreamDead = defineCheck({
   id: "dns-upstream-dead",
-  reads: ["dns", "logs", "observations", "objects", "nodes"],
+  reads: ["dns", "logs", "observations", "objects"],
 
   *find(model) {
     const { dns, logs, observations, objects } = model;
+    // who asks another server than cluster DNS learns nothing of its upstream
     const external = observations.all.filter(
-      ({ target, how }) => how === "measured" && target.is === "name" && target.zone === "external",
+      ({ target, how, probe }) =>
+        how === "measured" &&
+        target.is === "name" &&
+        target.zone === "external" &&
+        (probe?.server === undefined || target.server !== undefined),
     );
     // one external name that was resolved shows that the upstream answers
     if (external.some(({ outcome }) => outcome === "ok")) return;
     const failed = external.filter(({ outcome }) => outcome === "failed");
     for (const { component, configMap } of dns.servers) {
+      const unheard = component.pods.filter(
+        (pod) => !pod.object.spec.containers.some(({ name }) => logs.lastWords(pod, name)),
+      );
+      if (unheard.length > 0 && unheard.length === component.pods.length) {
+        const missing = unheard.map(({ namespace, name, object }) => ({
+          kind: "containerLog" as const,
+          place: { namespace, pod: name, container: object.spec.containers[0]!.name },
+        }));
+        yield cannotTell({ name: "dns.upstream" }, missing);
+      }
       const sayings = component.pods.flatMap((pod) => [
         ...logs.said(pod, NO_ANSWER),
         ...logs.said(pod, FORWARD_FAILED),
@@ -57,7 +77,7 @@ export const dnsUpstreamDead = defineCheck({
       const last = complaints.at(-1);
       if (!last) continue;
       const upstream = NO_ANSWER.exec(last.entry.last.message)?.[2];
-      const forward = findForward(upstream, model);
+      const forward = findForward(component, upstream, model);
       const fromNode = !forward || forward.to.includes("/etc/resolv.conf");
       const config = configMap ?? ref("ConfigMap", "coredns", component.ref.namespace);
       const nodes = [...new Set(component.pods.flatMap((pod) => pod.node ?? []))];
@@ -74,7 +94,7 @@ export const dnsUpstreamDead = defineCheck({
         related: [component.ref, ...(fromNode ? nodes.map((node) => ref("Node", node)) : [])],
         nodes: fromNode ? nodes : [],
         breaks: [{ name: "dns.upstream" }],
-        title: say.dead({ upstream: upstream ?? forward?.to.join(", ") ?? "?", config: refId(config) }),
+        title: say.dead({ upstream: upstream ?? forward?.to.join(", ") ?? say.unnamed(), config: refId(config) }),
         evidence: [last.evidence, ...quote, ...failed.slice(0, 2).map(({ evidence }) => evidence)],
         // that CoreDNS says so and that names fail are two independent witnesses
         strength: failed.length > 0 ? "direct" : "heard",

@@ -5,16 +5,16 @@ import { cannotTell, defineCheck, fault, works } from "../check.ts";
 const say = texts("conntrack-table-full", {
   full: {
     en: "The connection-tracking table of node {node} is full ({count} of {max}): new connections through the node are dropped",
-    zh: "节点 {node} 的连接跟踪表已满({count}/{max}):经过该节点的新连接被丢弃",
+    zh: "节点 {node} 的连接跟踪表已满（{count}/{max}）：经过该节点的新连接被丢弃",
   },
   raise: {
     en: "Raise the limit; kube-proxy sets it again at its start from conntrack.maxPerCore and conntrack.min in its ConfigMap, so change it there too",
-    zh: "提高上限;kube-proxy 启动时会按其 ConfigMap 中的 conntrack.maxPerCore 和 conntrack.min 重新设置,因此也要在那里修改",
+    zh: "提高上限；kube-proxy 启动时会按其 ConfigMap 中的 conntrack.maxPerCore 和 conntrack.min 重新设置，因此也要在那里修改",
   },
   nothing: { en: "Nothing", zh: "无" },
   prevent: {
     en: "Alert at 75 % of nf_conntrack_max; let clients reuse connections; run NodeLocal DNSCache, which keeps DNS out of the table",
-    zh: "在达到 nf_conntrack_max 的 75% 时告警;让客户端复用连接;部署 NodeLocal DNSCache,使 DNS 查询不占用连接跟踪表",
+    zh: "在达到 nf_conntrack_max 的 75% 时告警；让客户端复用连接；部署 NodeLocal DNSCache，使 DNS 查询不占用连接跟踪表",
   },
 });
 

@@ -4,16 +4,16 @@ import { cannotTell, defineCheck, fault, works } from "../check.ts";
 const say = texts("ip-forwarding-off", {
   off: {
     en: "Node {node} forwards no packets: net.ipv4.ip_forward is 0",
-    zh: "节点 {node} 不转发报文:net.ipv4.ip_forward 为 0",
+    zh: "节点 {node} 不转发报文：net.ipv4.ip_forward 为 0",
   },
   turnOn: {
     en: "Turn forwarding on, and write it to /etc/sysctl.d so that it lasts",
-    zh: "打开转发,并写入 /etc/sysctl.d 使其持久生效",
+    zh: "打开转发，并写入 /etc/sysctl.d 使其持久生效",
   },
   nothing: { en: "Nothing", zh: "无" },
   prevent: {
     en: "Keep net.ipv4.ip_forward = 1 in /etc/sysctl.d of every node; `sysctl --system`, cloud-init and network restarts reset what is only set by hand",
-    zh: "在每个节点的 /etc/sysctl.d 中保留 net.ipv4.ip_forward = 1;仅手工设置的值会被 `sysctl --system`、cloud-init 或网络服务重启还原",
+    zh: "在每个节点的 /etc/sysctl.d 中保留 net.ipv4.ip_forward = 1；仅手工设置的值会被 `sysctl --system`、cloud-init 或网络服务重启还原",
   },
 });
 

@@ -5,14 +5,14 @@ import { cannotTell, defineCheck, fault, works } from "../check.ts";
 const say = texts("node-not-ready", {
   silent: {
     en: "Node {node} has stopped reporting: its kubelet, or the node itself, is down or cut off",
-    zh: "节点 {node} 已停止上报状态:kubelet 停止,或节点宕机、失联",
+    zh: "节点 {node} 已停止上报状态：kubelet 停止，或节点宕机、失联",
   },
-  notReady: { en: "Node {node} is not ready: {message}", zh: "节点 {node} 未就绪:{message}" },
+  notReady: { en: "Node {node} is not ready: {message}", zh: "节点 {node} 未就绪：{message}" },
   joining: { en: "it has just joined the cluster", zh: "该节点刚加入集群" },
   notReported: { en: "its kubelet has not reported yet", zh: "其 kubelet 尚未上报状态" },
   look: {
     en: "See whether the node runs, and why its kubelet does not report",
-    zh: "确认节点是否在运行,以及 kubelet 为何不上报",
+    zh: "确认节点是否在运行，以及 kubelet 为何不上报",
   },
   nothing: { en: "Nothing", zh: "无" },
 });

@@ -1,14 +1,17 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import type { Evidence } from "../../evidence/origin.ts";
-import type { Capability } from "../../model/capability.ts";
+import { type Capability, capabilityId } from "../../model/capability.ts";
 import type { Flow, PacketFilter } from "../../model/forwarding/packet-filter.ts";
 import { firstPacket } from "../../model/forwarding/packet-filter.ts";
+import { lookupRoute } from "../../model/forwarding/routing.ts";
 import type { ClusterModel } from "../../model/model.ts";
+import type { Outcome } from "../../model/netfilter/evaluate.ts";
 import type { Hook } from "../../model/netfilter/ruleset.ts";
 import type { Step } from "../../model/netfilter/when.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { PodView } from "../../model/pods.ts";
 import { contains, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
+import type { Link } from "../../parse/ip-addr.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
 
@@ -20,7 +23,11 @@ type Model = Pick<
 const say = texts("packet-filter-drop", {
   forwardPolicy: {
     en: "Node {node} drops packets that it forwards for Pods: the FORWARD chain has policy DROP and nothing accepts them ({flow})",
-    zh: "节点 {node} 丢弃转发的 Pod 报文:FORWARD 链策略为 DROP 且没有规则放行({flow})",
+    zh: "节点 {node} 丢弃转发的 Pod 报文：FORWARD 链策略为 DROP 且没有规则放行（{flow}）",
+  },
+  chainPolicy: {
+    en: "Node {node} drops {flow}: the {chain} chain has policy DROP and nothing accepts them",
+    zh: "节点 {node} 丢弃{flow}:{chain} 链策略为 DROP 且没有规则放行",
   },
   rule: {
     en: "A rule on node {node} drops {flow}: {rule}",
@@ -28,29 +35,33 @@ const say = texts("packet-filter-drop", {
   },
   toPods: { en: "packets of its Pods to Pods of other nodes", zh: "本节点 Pod 发往其他节点 Pod 的报文" },
   fromPods: { en: "packets of other nodes' Pods to its Pods", zh: "其他节点 Pod 发往本节点 Pod 的报文" },
-  tunnelIn: { en: "encapsulated packets from {peer} (UDP {port})", zh: "来自 {peer} 的封装报文(UDP {port})" },
-  tunnelOut: { en: "encapsulated packets to {peer} (UDP {port})", zh: "发往 {peer} 的封装报文(UDP {port})" },
+  tunnelIn: { en: "encapsulated packets from {peer} (UDP {port})", zh: "来自 {peer} 的封装报文（UDP {port}）" },
+  tunnelOut: { en: "encapsulated packets to {peer} (UDP {port})", zh: "发往 {peer} 的封装报文（UDP {port}）" },
   apiFromNode: {
     en: "the node's own packets to the API server ({address}:{port})",
-    zh: "节点自身发往 API Server({address}:{port})的报文",
+    zh: "节点自身发往 API Server（{address}:{port}）的报文",
   },
   apiFromPods: {
     en: "packets of its Pods to the API server ({address}:{port})",
-    zh: "本节点 Pod 发往 API Server({address}:{port})的报文",
+    zh: "本节点 Pod 发往 API Server（{address}:{port}）的报文",
   },
   apiIn: {
     en: "packets of other nodes to the API server on it ({address}:{port})",
-    zh: "其他节点发往本节点 API Server({address}:{port})的报文",
+    zh: "其他节点发往本节点 API Server（{address}:{port}）的报文",
   },
   toOwnPods: {
     en: "the node's own packets to its Pods, kubelet's probes among them",
-    zh: "节点自身发往本节点 Pod 的报文(包括 kubelet 探针)",
+    zh: "节点自身发往本节点 Pod 的报文（包括 kubelet 探针）",
   },
   dnsOut: { en: "DNS queries of its Pods to CoreDNS", zh: "本节点 Pod 发往 CoreDNS 的 DNS 查询" },
-  accept: { en: "Let the chain accept forwarded packets, and make it last", zh: "让该链放行转发报文,并使其持久生效" },
+  accept: { en: "Let the chain accept forwarded packets, and make it last", zh: "让该链放行转发报文，并使其持久生效" },
+  allow: {
+    en: "Accept these packets in the firewall that sets the policy",
+    zh: "在设置该策略的防火墙中放行这类报文",
+  },
   remove: {
     en: "Remove the rule, where it comes from as well (firewall service, script)",
-    zh: "删除该规则,并从其来源(防火墙服务、脚本)中一并去掉",
+    zh: "删除该规则，并从其来源（防火墙服务、脚本）中一并去掉",
   },
   nothing: { en: "Nothing", zh: "无" },
   prevent: {
@@ -71,9 +82,20 @@ type Case = {
 
 type Dropped = { readonly one: Case; readonly by: Step; readonly verdict: "drop" | "reject" };
 
+/** All ends of a flow. What leaves prerouting has yet to be routed: by the device that the flow names. */
+function endsOf({ hooks, flow }: Case, filter: PacketFilter): readonly Outcome[] {
+  const [first, ...rest] = hooks;
+  const packet = firstPacket(flow);
+  if (first !== "prerouting") return filter.through(hooks, packet);
+  const routed = flow.outDevice === undefined ? {} : { outDevice: flow.outDevice };
+  return filter
+    .at(first, packet)
+    .flatMap((end) => (end.verdict.is === "accept" ? filter.through(rest, { ...end.packet, ...routed }) : [end]));
+}
+
 /** What the filter surely does to a flow: dropped by a rule that is no policy's, let through, or not to be told. */
 function judge(one: Case, filter: PacketFilter): Dropped | "passes" | "unknown" {
-  const ends = filter.through(one.hooks, firstPacket(one.flow));
+  const ends = endsOf(one, filter);
   const drops = ends.filter(({ verdict }) => verdict.is === "drop" || verdict.is === "reject");
   if (drops.length === 0) return ends.every(({ verdict }) => verdict.is === "accept") ? "passes" : "unknown";
   const [first] = drops;
@@ -127,35 +149,49 @@ function freePod(node: string, { pods, policies }: Model): PodView | undefined {
     );
 }
 
-/** The device through which Pods of a node are reached: the CNI's bridge. */
-function podDevice(node: NodeView, { forwarding }: Model): string {
-  const range = node.podRanges[0];
-  const links = known(forwarding.of(node.name).links) ?? [];
-  const bridge = links.find(
-    ({ kind, addresses }) =>
-      kind === "bridge" &&
-      range !== undefined &&
-      addresses.some(({ local }) => {
-        const ip = parseIp(local);
-        return ip !== undefined && contains(range, ip);
-      }),
-  );
-  return bridge?.name ?? "cni0";
+/** The device by which a node sends to an address, as its routes say: Calico has one for each Pod. */
+function deviceTo(ip: Ip, node: NodeView, { forwarding }: Model): string | undefined {
+  const lookup = lookupRoute(forwarding.of(node.name), { destination: ip });
+  return lookup.end === "via" ? lookup.hops[0]?.device : undefined;
 }
+
+function linkWith(node: NodeView, { forwarding }: Model, isMeant: (link: Link) => boolean): string | undefined {
+  return known(forwarding.of(node.name).links)?.find(isMeant)?.name;
+}
+
+/** The device through which Pods of a node are reached: the CNI's bridge, or what the route to a Pod names. */
+function podDevice(node: NodeView, pod: Ip | undefined, model: Model): string | undefined {
+  const range = node.podRanges[0];
+  const isBridge = ({ kind, addresses }: Link) =>
+    kind === "bridge" &&
+    range !== undefined &&
+    addresses.some(({ local }) => {
+      const ip = parseIp(local);
+      return ip !== undefined && contains(range, ip);
+    });
+  const named = linkWith(node, model, isBridge) ?? (pod && deviceTo(pod, node, model));
+  return named ?? (model.flannel.peer(node.name) ? "cni0" : undefined);
+}
+
+/** The device by which a node is known to the others. */
+const uplinkOf = (node: NodeView, model: Model): string =>
+  linkWith(node, model, ({ addresses }) => addresses.some(({ local }) => node.addresses.includes(local))) ?? "eth0";
 
 function* casesOf(node: NodeView, model: Model): Iterable<Case> {
   const { name } = node;
   const own = ipOfNode(node);
   const mine = freePod(name, model);
-  const bridge = podDevice(node, model);
+  const myIp = ipOf(mine);
+  const bridge = podDevice(node, myIp, model);
+  const uplink = uplinkOf(node, model);
   const tunnelPort = model.flannel.config?.port ?? 8472;
   const isTunnel = model.flannel.peer(name)?.backend === "vxlan";
-  const overlay = isTunnel ? `flannel.${model.flannel.config?.vni ?? 1}` : "eth0";
-  const myIp = ipOf(mine);
+  const wayTo = (pod: Ip) => (isTunnel ? `flannel.${model.flannel.config?.vni ?? 1}` : deviceTo(pod, node, model));
   for (const peer of peersFor(node, model)) {
     const theirs = ipOf(freePod(peer.name, model));
     const far = ipOfNode(peer);
-    if (myIp && theirs) {
+    const overlay = theirs && wayTo(theirs);
+    if (myIp && theirs && bridge && overlay) {
       const forward = { name: "node.forward", node: name, peer: peer.name } as const;
       yield {
         breaks: forward,
@@ -177,17 +213,17 @@ function* casesOf(node: NodeView, model: Model): Iterable<Case> {
         breaks: tunnel,
         what: say.tunnelIn(args),
         hooks: ["prerouting", "input"],
-        flow: { protocol: "udp", source: far, destination: own, port: tunnelPort, inDevice: "eth0" },
+        flow: { protocol: "udp", source: far, destination: own, port: tunnelPort, inDevice: uplink },
       };
       yield {
         breaks: tunnel,
         what: say.tunnelOut(args),
         hooks: ["output", "postrouting"],
-        flow: { protocol: "udp", source: own, destination: far, port: tunnelPort, outDevice: "eth0" },
+        flow: { protocol: "udp", source: own, destination: far, port: tunnelPort, outDevice: uplink },
       };
     }
   }
-  if (own && myIp) {
+  if (own && myIp && bridge) {
     yield {
       breaks: { name: "pod.ready", node: name },
       what: say.toOwnPods(),
@@ -195,15 +231,17 @@ function* casesOf(node: NodeView, model: Model): Iterable<Case> {
       flow: { protocol: "tcp", source: own, destination: myIp, port: 8080, outDevice: bridge },
     };
   }
-  yield* dnsCases(node, myIp, bridge, overlay, model);
-  yield* apiCases(node, own, myIp, bridge, model);
+  if (myIp && bridge) yield* dnsCases(node, { ip: myIp, device: bridge }, wayTo, model);
+  yield* apiCases(node, own, myIp && bridge !== undefined ? { ip: myIp, device: bridge } : undefined, uplink, model);
 }
+
+/** A Pod of the node, and how its packets come in. */
+type Sender = { readonly ip: Ip; readonly device: string };
 
 function* dnsCases(
   node: NodeView,
-  myIp: Ip | undefined,
-  bridge: string,
-  overlay: string,
+  pod: Sender,
+  wayTo: (pod: Ip) => string | undefined,
   { dns, services, pods }: Model,
 ): Iterable<Case> {
   const port = dns.services
@@ -215,18 +253,19 @@ function* dnsCases(
       .endpoints(port)
       .find((endpoint) => endpoint.ready && endpoint.node !== node.name && pods.byAddress(endpoint.address));
   const target = server && parseIp(server.address);
-  if (!myIp || !target || target.family !== 4) return;
+  const outDevice = target?.family === 4 ? wayTo(target) : undefined;
+  if (!target || !outDevice) return;
   yield {
     breaks: { name: "dns.client", node: node.name },
     what: say.dnsOut(),
     hooks: ["prerouting", "forward", "postrouting"],
     flow: {
       protocol: "udp",
-      source: myIp,
+      source: pod.ip,
       destination: target,
       port: server.port,
-      inDevice: bridge,
-      outDevice: overlay,
+      inDevice: pod.device,
+      outDevice,
     },
   };
 }
@@ -234,8 +273,8 @@ function* dnsCases(
 function* apiCases(
   node: NodeView,
   own: Ip | undefined,
-  myIp: Ip | undefined,
-  bridge: string,
+  pod: Sender | undefined,
+  uplink: string,
   { services, nodes }: Model,
 ): Iterable<Case> {
   const port = services.get("default", "kubernetes")?.ports[0];
@@ -252,7 +291,7 @@ function* apiCases(
           breaks: { name: "api.serve" },
           what: say.apiIn(args),
           hooks: ["prerouting", "input"],
-          flow: { protocol: "tcp", source: from, destination: target, port: endpoint.port, inDevice: "eth0" },
+          flow: { protocol: "tcp", source: from, destination: target, port: endpoint.port, inDevice: uplink },
         };
       continue;
     }
@@ -260,20 +299,20 @@ function* apiCases(
       breaks: { name: "api.reach", node: node.name },
       what: say.apiFromNode(args),
       hooks: ["output", "postrouting"],
-      flow: { protocol: "tcp", source: own, destination: target, port: endpoint.port, outDevice: "eth0" },
+      flow: { protocol: "tcp", source: own, destination: target, port: endpoint.port, outDevice: uplink },
     };
-    if (myIp)
+    if (pod)
       yield {
         breaks: { name: "node.forward", node: node.name },
         what: say.apiFromPods(args),
         hooks: ["prerouting", "forward", "postrouting"],
         flow: {
           protocol: "tcp",
-          source: myIp,
+          source: pod.ip,
           destination: target,
           port: endpoint.port,
-          inDevice: bridge,
-          outDevice: "eth0",
+          inDevice: pod.device,
+          outDevice: uplink,
         },
       };
   }
@@ -304,25 +343,31 @@ function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
     return;
   }
   const dropped: Dropped[] = [];
-  const passed: Case[] = [];
   const judged: Case[] = [];
+  const results: { readonly one: Case; readonly passes: boolean }[] = [];
   for (const one of casesOf(node, model)) {
     const result = judge(one, filter);
+    results.push({ one, passes: result === "passes" });
     if (result === "unknown") continue;
     judged.push(one);
-    if (result === "passes") passed.push(one);
-    else dropped.push(result);
+    if (result !== "passes") dropped.push(result);
   }
-  const isUntouched = (breaks: Capability) =>
-    !dropped.some(({ one }) => one.breaks.name === breaks.name && one.breaks.peer === breaks.peer);
   if (isWhole(iptables) && iptablesLegacy.state !== "unknown") {
-    for (const { breaks } of passed) if (breaks.name === "node.tunnel" && isUntouched(breaks)) yield works(breaks, []);
+    // in and out
+    for (const ways of Map.groupBy(results, ({ one }) => capabilityId(one.breaks)).values()) {
+      const { breaks } = ways[0]!.one;
+      if (breaks.name === "node.tunnel" && ways.every(({ passes }) => passes)) yield works(breaks, []);
+    }
   }
   for (const [, group] of Map.groupBy(dropped, ({ by }) => `${by.table} ${by.chain} ${by.line}`)) {
     const { one, by } = group[0]!;
     const evidence: Evidence[] = [filter.quote(by)];
     const args = { node: node.name, flow: one.what };
-    const title = by.rule ? say.rule({ ...args, rule: evidence[0]!.quote }) : say.forwardPolicy(args);
+    const title = by.rule
+      ? say.rule({ ...args, rule: evidence[0]!.quote })
+      : by.chain === "FORWARD"
+        ? say.forwardPolicy(args)
+        : say.chainPolicy({ ...args, chain: by.chain });
     yield fault({
       repair: node.ref,
       related: model.components.withDuty("cni").map((component) => component.ref),
@@ -335,7 +380,8 @@ function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
         case: by.rule ? "rule" : "policy",
         chain: by.chain,
         table: by.table,
-        rule: evidence[0]!.quote.replace(/^\w+: -A /, ""),
+        rule: evidence[0]!.quote.replace(/^\w+: (\[[\d:]+\] )?-A /, ""),
+        packets: `-p ${one.flow.protocol} --dport ${one.flow.port}`,
       },
     });
   }
@@ -352,21 +398,22 @@ export const packetFilterDrop = defineCheck({
 
   remedies({ nodes, facts }) {
     const node = nodes[0]!;
-    const { table, chain, rule } = facts as { table: string; chain: string; rule: string };
+    const { table, chain, rule, packets } = facts as Record<string, string>;
+    const verify = `iptables-save -t ${table} | grep -e '${chain}'`;
+    const put = (change: string, back: string, why: Text) => ({
+      why,
+      change: { run: `iptables -t ${table} ${change}`, node },
+      undo: { run: `iptables -t ${table} ${back}`, node },
+      verify,
+    });
+    const accept = `${chain} ${packets} -j ACCEPT`;
     const step =
-      facts.case === "policy"
-        ? {
-            why: say.accept(),
-            change: { run: `iptables -P ${chain} ACCEPT`, node },
-            undo: { run: `iptables -P ${chain} DROP`, node },
-            verify: `iptables-save -t ${table} | grep :${chain}`,
-          }
-        : {
-            why: say.remove(),
-            change: { run: `iptables -t ${table} -D ${rule}`, node },
-            undo: { run: `iptables -t ${table} -I ${rule}`, node },
-            verify: `iptables-save -t ${table} | grep -c -- '${chain}'`,
-          };
+      facts.case === "rule"
+        ? put(`-D ${rule}`, `-I ${rule}`, say.remove())
+        : chain === "FORWARD"
+          ? put(`-P ${chain} ACCEPT`, `-P ${chain} DROP`, say.accept())
+          : // INPUT and OUTPUT are shut on purpose, but for what was forgotten
+            put(`-I ${accept}`, `-D ${accept}`, say.allow());
     return [{ id: "let-through", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
   },
 

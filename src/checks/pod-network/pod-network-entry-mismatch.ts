@@ -14,33 +14,33 @@ type Model = Pick<ClusterModel, "nodes" | "flannel" | "components" | "logs" | "f
 const say = texts("pod-network-entry-mismatch", {
   device: {
     en: "Node {node} has no overlay device ({expected}): its Pods and those of other nodes do not reach each other",
-    zh: "节点 {node} 缺少 Overlay 设备({expected}):其 Pod 与其他节点的 Pod 互不可达",
+    zh: "节点 {node} 缺少 Overlay 设备（{expected}）：其 Pod 与其他节点的 Pod 互不可达",
   },
   missing: {
     en: "Node {node} lacks what leads to the Pods of {peer} ({range}): {expected}",
-    zh: "节点 {node} 缺少通往 {peer} 上 Pod({range})的表项:{expected}",
+    zh: "节点 {node} 缺少通往 {peer} 上 Pod（{range}）的表项：{expected}",
   },
   wrong: {
     en: "Node {node} sends packets for the Pods of {peer} ({range}) elsewhere: instead of {expected} it has {found}",
-    zh: "节点 {node} 发往 {peer} 上 Pod({range})的报文走错了路径:应为 {expected},实际为 {found}",
+    zh: "节点 {node} 发往 {peer} 上 Pod（{range}）的报文走错了路径：应为 {expected}，实际为 {found}",
   },
   joining: { en: "nodes were joining the cluster", zh: "有节点正在加入集群" },
   notTold: {
     en: "what {peer} publishes does not tell netwhy how it is reached (backend {backend})",
-    zh: "netwhy 无法根据 {peer} 发布的信息推算如何到达它(后端 {backend})",
+    zh: "netwhy 无法根据 {peer} 发布的信息推算如何到达它（后端 {backend}）",
   },
   removeRoute: {
     en: "Remove the route, where it comes from as well (VPN client, script, DHCP)",
-    zh: "删除该路由,并从其来源(VPN 客户端、脚本、DHCP)中一并去掉",
+    zh: "删除该路由，并从其来源（VPN 客户端、脚本、DHCP）中一并去掉",
   },
   restart: {
     en: "Restart the agent on {node}: at its start it writes every entry anew",
-    zh: "重启 {node} 上的组件:它启动时会重新写入全部表项",
+    zh: "重启 {node} 上的组件：它启动时会重新写入全部表项",
   },
-  interrupts: { en: "Nothing: existing entries stay while it restarts", zh: "无中断:重启期间已有表项保持不变" },
+  interrupts: { en: "Nothing: existing entries stay while it restarts", zh: "无中断：重启期间已有表项保持不变" },
   prevent: {
     en: "Keep NetworkManager, systemd-networkd and scripts away from the overlay's devices and routes: flannel does not put back VXLAN routes that others remove",
-    zh: "避免 NetworkManager、systemd-networkd 或脚本改动 Overlay 设备和路由:被他人删除的 VXLAN 路由,flannel 不会自行恢复",
+    zh: "避免 NetworkManager、systemd-networkd 或脚本改动 Overlay 设备和路由：被他人删除的 VXLAN 路由，flannel 不会自行恢复",
   },
 });
 

@@ -10,11 +10,11 @@ type Model = Pick<ClusterModel, "ranges" | "nodes" | "pods" | "services">;
 const say = texts("pod-range-conflict", {
   nodesOverlap: {
     en: "Nodes {a} and {b} have overlapping Pod ranges ({rangeA}, {rangeB}): packets for one go to the other",
-    zh: "节点 {a} 与 {b} 的 Pod 网段重叠({rangeA}、{rangeB}):发往一方的报文会送到另一方",
+    zh: "节点 {a} 与 {b} 的 Pod 网段重叠（{rangeA}、{rangeB}）：发往一方的报文会送到另一方",
   },
   outsideNetwork: {
     en: "The Pod range {range} of node {node} lies outside the Pod network {network}: two generations of Pod ranges stand side by side",
-    zh: "节点 {node} 的 Pod 网段 {range} 不在 Pod 网络 {network} 之内:两代 Pod 网段并存",
+    zh: "节点 {node} 的 Pod 网段 {range} 不在 Pod 网络 {network} 之内：两代 Pod 网段并存",
   },
   podsServices: {
     en: "The Pod range {range} overlaps the Service range {services}",
@@ -26,16 +26,16 @@ const say = texts("pod-range-conflict", {
   },
   renumber: {
     en: "Drain the node, delete its Node object, clear /var/lib/cni/networks, cni0 and flannel.1, and let its kubelet register again: spec.podCIDR of a Node never changes otherwise",
-    zh: "驱逐节点,删除其 Node 对象,清理 /var/lib/cni/networks、cni0 和 flannel.1,再让 kubelet 重新注册:否则 Node 的 spec.podCIDR 不会改变",
+    zh: "驱逐节点，删除其 Node 对象，清理 /var/lib/cni/networks、cni0 和 flannel.1，再让 kubelet 重新注册：否则 Node 的 spec.podCIDR 不会改变",
   },
   replan: {
     en: "Choose ranges that do not overlap; changing one means a new cluster or a migration of the network",
-    zh: "重新规划互不重叠的网段;更改网段意味着重建集群或迁移网络",
+    zh: "重新规划互不重叠的网段；更改网段意味着重建集群或迁移网络",
   },
   interrupts: { en: "All Pods of the node are made anew", zh: "该节点上的 Pod 会全部重建" },
   prevent: {
     en: "Set --cluster-cidr of kube-controller-manager and the Network of the CNI from one source, before the first node joins, and compare the podCIDRs of the nodes regularly",
-    zh: "在第一个节点加入之前,用同一份配置设定 kube-controller-manager 的 --cluster-cidr 和 CNI 的 Network,并定期核对各节点的 podCIDR",
+    zh: "在第一个节点加入之前，用同一份配置设定 kube-controller-manager 的 --cluster-cidr 和 CNI 的 Network，并定期核对各节点的 podCIDR",
   },
 });
 

@@ -14,15 +14,15 @@ type Model = Pick<ClusterModel, "policies" | "pods" | "services" | "dns" | "sock
 const say = texts("network-policy-defective", {
   noDns: {
     en: "NetworkPolicies {policies} let {pods} send only to what they name and forget DNS: port 53 of cluster DNS is denied",
-    zh: "NetworkPolicy {policies} 只放行 {pods} 访问其列出的目标,却遗漏了 DNS:到集群 DNS 53 端口的流量被拒绝",
+    zh: "NetworkPolicy {policies} 只放行 {pods} 访问其列出的目标，却遗漏了 DNS：到集群 DNS 53 端口的流量被拒绝",
   },
   noSuchPort: {
     en: "NetworkPolicy {policy} allows {allowed} to {pods}, which listen on {listening}: nothing reaches them",
-    zh: "NetworkPolicy {policy} 放行 {pods} 的 {allowed},而它们监听的是 {listening}:没有流量能到达",
+    zh: "NetworkPolicy {policy} 放行 {pods} 的 {allowed}，而它们监听的是 {listening}：没有流量能到达",
   },
   noSuchPeer: {
     en: "NetworkPolicy {policy} allows only peers that do not exist ({peers}): {pods} are cut off",
-    zh: "NetworkPolicy {policy} 只放行不存在的对端({peers}):{pods} 被隔离",
+    zh: "NetworkPolicy {policy} 只放行不存在的对端（{peers}）：{pods} 被隔离",
   },
   deniesAll: {
     en: "NetworkPolicies {policies} deny every caller of Service {service}",
@@ -31,13 +31,13 @@ const say = texts("network-policy-defective", {
   somePods: { en: "{first} and others ({total} Pods)", zh: "{first} 等 {total} 个 Pod" },
   allowDns: {
     en: "Allow the Pods to send to cluster DNS, port 53 by UDP and TCP",
-    zh: "放行这些 Pod 访问集群 DNS 的 53 端口(UDP 和 TCP)",
+    zh: "放行这些 Pod 访问集群 DNS 的 53 端口（UDP 和 TCP）",
   },
   correctPolicy: { en: "Correct the policy", zh: "修正该策略" },
   nothing: { en: "Nothing", zh: "无" },
   preventDns: {
     en: "Give every namespace that isolates egress one policy that allows DNS for all its Pods",
-    zh: "凡限制出站流量的命名空间,都应有一条对其全部 Pod 放行 DNS 的策略",
+    zh: "凡限制出站流量的命名空间，都应有一条对其全部 Pod 放行 DNS 的策略",
   },
 });
 
@@ -237,7 +237,11 @@ export const networkPolicyDefective = defineCheck({
     const { policies, pods, services } = model;
     if (policies.enforcement === "nothing" || (policies.whole && policies.all.length === 0)) return;
     if (policies.enforcement === "unknown" || !policies.whole || !pods.whole) {
-      const missing = !policies.whole ? (["networkpolicies", "namespaces"] as const) : !pods.whole ? (["pods"] as const) : [];
+      const missing = !policies.whole
+        ? (["networkpolicies", "namespaces"] as const)
+        : !pods.whole
+          ? (["pods"] as const)
+          : [];
       yield cannotTell(
         { name: "policy.allow" },
         missing.map((kind) => ({ kind })),

@@ -5,7 +5,7 @@ import { defineCheck, warning } from "../check.ts";
 const say = texts("network-policy-unenforced", {
   unenforced: {
     en: "{count} {count:NetworkPolicy exists|NetworkPolicies exist} and nothing enforces {count:it|them}: flannel alone does not",
-    zh: "存在 {count} 条 NetworkPolicy,但没有任何组件执行它们:仅有 flannel 并不执行策略",
+    zh: "存在 {count} 条 NetworkPolicy，但没有任何组件执行它们：仅有 flannel 并不执行策略",
   },
 });
 

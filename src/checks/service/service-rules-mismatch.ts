@@ -1,35 +1,32 @@
-import type { Evidence } from "../../evidence/origin.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
+import type { NodePlane } from "../../model/forwarding/plane.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
-import type { Programmed, Vantage } from "../../model/proxy.ts";
-import { ref } from "../../model/ref.ts";
+import type { Programmed, ProxyMode, Vantage } from "../../model/proxy.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import { timeOf } from "../../model/time.ts";
 import { type Text, texts } from "../../text.ts";
-import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
+import { cannotTell, defineCheck, type Finding, fault, warning, works } from "../check.ts";
 
-type Model = Pick<
-  ClusterModel,
-  "nodes" | "services" | "proxy" | "pods" | "components" | "logs" | "time" | "forwarding"
->;
+type Model = Pick<ClusterModel, "nodes" | "services" | "proxy" | "components" | "logs" | "time" | "forwarding">;
 
 const say = texts("service-rules-mismatch", {
   nothing: {
     en: "Node {node} has no rules for Services: connections to any ClusterIP leave it untranslated",
-    zh: "节点 {node} 没有任何 Service 规则:访问 ClusterIP 的连接未经转换就离开节点",
+    zh: "节点 {node} 没有任何 Service 规则：访问 ClusterIP 的连接未经转换就离开节点",
   },
   notEntered: {
     en: "On node {node}, packets {from} do not pass the Service rules: the jump to KUBE-SERVICES is missing",
-    zh: "节点 {node} 上{from}的报文不经过 Service 规则:缺少到 KUBE-SERVICES 的跳转",
+    zh: "节点 {node} 上{from}的报文不经过 Service 规则：缺少到 KUBE-SERVICES 的跳转",
   },
   missing: {
     en: "Node {node} has no rule for Service {service}, which has {count} ready back {count:end|ends}",
-    zh: "节点 {node} 没有 Service {service} 的规则,而它有 {count} 个就绪的后端",
+    zh: "节点 {node} 没有 Service {service} 的规则，而它有 {count} 个就绪的后端",
   },
   refused: {
     en: "Node {node} refuses Service {service} as if it had no back end, while it has {count}",
-    zh: "节点 {node} 把 Service {service} 当作没有后端而拒绝,实际有 {count} 个",
+    zh: "节点 {node} 把 Service {service} 当作没有后端而拒绝，实际有 {count} 个",
   },
   foreign: {
     en: "A rule on node {node} refuses Service {service}: {rule}",
@@ -37,31 +34,42 @@ const say = texts("service-rules-mismatch", {
   },
   stale: {
     en: "Node {node} delivers Service {service} to {extra}, which {count:is none|are none} of its back ends ({expected})",
-    zh: "节点 {node} 把 Service {service} 转发到 {extra},而它不是该 Service 的后端(应为 {expected})",
+    zh: "节点 {node} 把 Service {service} 转发到 {extra}，而它不是该 Service 的后端（应为 {expected}）",
   },
   lacking: {
     en: "Node {node} does not deliver Service {service} to all of its back ends: {missing} {count:is|are} missing",
-    zh: "节点 {node} 没有把 Service {service} 转发到全部后端:缺少 {missing}",
+    zh: "节点 {node} 没有把 Service {service} 转发到全部后端：缺少 {missing}",
   },
   fromPods: { en: "of Pods", zh: "来自 Pod " },
   fromNode: { en: "of the node itself", zh: "节点自身" },
   fromOutside: { en: "from outside", zh: "来自外部" },
   changing: { en: "its back ends were changing", zh: "其后端正在变化" },
+  nftables: {
+    en: "netwhy does not read the rules of this mode yet (nftables)",
+    zh: "netwhy 尚不能解析 nftables 模式的规则",
+  },
+  unclear: { en: "rules that could not be understood decide", zh: "取决于无法解析的规则" },
   restart: {
     en: "Restart kube-proxy on {node}: it writes all rules anew",
-    zh: "重启 {node} 上的 kube-proxy:它会重写全部规则",
+    zh: "重启 {node} 上的 kube-proxy：它会重写全部规则",
   },
   removeRule: { en: "Remove the rule", zh: "删除该规则" },
-  interrupts: { en: "Nothing: the rules stay while kube-proxy restarts", zh: "无中断:kube-proxy 重启期间规则保持不变" },
+  interrupts: {
+    en: "Nothing: the rules stay while kube-proxy restarts",
+    zh: "无中断：kube-proxy 重启期间规则保持不变",
+  },
   prevent: {
     en: "Alert on kubeproxy_sync_proxy_rules_last_timestamp_seconds, and probe a NodePort on every node; keep `iptables -F`, iptables-restore and firewall reloads off the nodes",
-    zh: "对 kubeproxy_sync_proxy_rules_last_timestamp_seconds 设置告警,并在每个节点上探测一个 NodePort;避免在节点上执行 `iptables -F`、iptables-restore 或重载防火墙",
+    zh: "对 kubeproxy_sync_proxy_rules_last_timestamp_seconds 设置告警，并在每个节点上探测一个 NodePort；避免在节点上执行 `iptables -F`、iptables-restore 或重载防火墙",
   },
 });
 
 const FROM: Readonly<Record<Vantage, () => Text>> = { pod: say.fromPods, host: say.fromNode, outside: say.fromOutside };
 const VANTAGES = ["pod", "host", "outside"] as const;
 const SETTLING = 60_000;
+
+/** When the EndpointSlice controller saw the change that it wrote last (core/v1, EndpointsLastChangeTriggerTime). */
+const TRIGGERED = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /** Endpoints, Pods and rules are read one after the other: what was changing meanwhile differs without fault. */
 function isSettled(port: ServicePort, { services, time }: Model): boolean {
@@ -70,11 +78,16 @@ function isSettled(port: ServicePort, { services, time }: Model): boolean {
       .slices(port.service)
       .flatMap(({ metadata }) => [
         metadata.creationTimestamp,
+        metadata.annotations?.[TRIGGERED],
         ...(metadata.managedFields ?? []).map((entry) => entry.time),
       ]),
     ...services
       .selected(port.service)
-      .flatMap(({ object }) => [object.metadata.creationTimestamp, object.metadata.deletionTimestamp]),
+      .flatMap(({ object: { metadata, status } }) => [
+        metadata.creationTimestamp,
+        metadata.deletionTimestamp,
+        status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime,
+      ]),
     port.service.object.metadata.creationTimestamp,
   ];
   const youngest = Math.min(...changes.map((at) => time.age(at) ?? Number.POSITIVE_INFINITY));
@@ -87,6 +100,8 @@ type Deviation = {
   readonly vantage: Vantage;
   readonly title: Text;
   readonly evidence: readonly Evidence[];
+  /** The foreign rule, as `table: -A CHAIN …`. */
+  readonly rule?: string;
   /** The back ends that are wrong or missing, where others are right: then only some connections fail. */
   readonly some: readonly string[];
 };
@@ -121,7 +136,7 @@ function judge(port: ServicePort, node: string, programmed: Programmed, model: M
   const foreign = refusedBy.find(({ chain }) => !chain.startsWith("KUBE-"));
   if (foreign && (expected.size > 0 || !isLocal)) {
     const rule = model.forwarding.of(node).filter.quote(foreign).quote;
-    return deviation("foreign", say.foreign({ ...args, rule }));
+    return { ...deviation("foreign", say.foreign({ ...args, rule })), rule };
   }
   if (expected.size === 0) {
     // nothing to deliver: being refused, dropped or left alone comes to the same for the client
@@ -173,34 +188,56 @@ function brokenBy(mine: readonly Deviation[], rules: Capability, { proxy }: Mode
   });
 }
 
+function absence({ port }: Deviation, mode: ProxyMode, { ipvs, iptables }: NodePlane): Evidence {
+  const address = `${port.service.clusterIps[0]}:${port.port}/${port.protocol}`;
+  return quoteOf((mode === "ipvs" ? ipvs : iptables).origin, `nothing translates ${address}`);
+}
+
 function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model): Iterable<Finding> {
   const { name } = node;
   const whole = { name: "service.rules", node: name } as const;
   const proxies = model.components.withDuty("service-proxy").map(({ ref: self }) => self);
   const mode = model.proxy.mode(name);
-  if (mode === undefined) return;
+  const plane = model.forwarding.of(name);
+  if (mode === undefined) {
+    if (plane.iptables.state === "unknown") yield cannotTell(whole, [{ kind: "iptables", place: { node: name } }]);
+    return;
+  }
   if (!model.services.whole || !model.services.endpointsWhole) {
     yield cannotTell(whole, [{ kind: model.services.whole ? "endpointslices" : "services" }]);
     return;
   }
   if (mode === "nftables") {
-    yield cannotTell(whole, [], undefined);
+    yield cannotTell(whole, [], say.nftables());
     return;
   }
   const deviations: Deviation[] = [];
   const judged: ServicePort[] = [];
   const moving: ServicePort[] = [];
+  const unclear: ServicePort[] = [];
+  const warned = new Set<string | undefined>();
   for (const port of ports) {
     if (model.proxy.isRight(port, name)) {
       judged.push(port);
       continue;
     }
     const programmed = model.proxy.programmed(port, name);
-    if (!programmed) continue;
+    if (!programmed) {
+      unclear.push(port);
+      continue;
+    }
     judged.push(port);
     const found = programmed.map((one) => judge(port, name, one, model)).filter((deviation) => deviation !== undefined);
     if (found.length === 0) continue;
-    if (isSettled(port, model)) deviations.push(...found);
+    // who shuts NodePorts to strangers may mean it
+    const shut = found.filter(({ what, vantage }) => what === "foreign" && vantage === "outside");
+    for (const { rule, title, evidence } of shut) {
+      if (!warned.has(rule)) yield warning(node.ref, title, evidence, [port.service.ref]);
+      warned.add(rule);
+    }
+    const harm = found.filter((deviation) => !shut.includes(deviation));
+    if (harm.length === 0) continue;
+    if (isSettled(port, model)) deviations.push(...harm);
     else moving.push(port);
   }
   if (judged.length === 0) {
@@ -208,7 +245,8 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     return;
   }
   for (const port of moving) yield cannotTell({ ...whole, service: port.key }, [], say.changing());
-  if (deviations.length === 0) {
+  for (const port of unclear) yield cannotTell({ ...whole, service: port.key }, [], say.unclear());
+  if (deviations.length + moving.length + unclear.length === 0) {
     yield works(whole, model.proxy.programmed(judged[0]!, name)?.[0]?.evidence ?? []);
     return;
   }
@@ -222,13 +260,14 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   });
   const [first] = cutOff;
   if (first) {
-    const isAll = cutOff.includes("pod") && cutOff.includes("host");
+    // IPVS has one table for all
+    const isAll = mode === "ipvs" || (cutOff.includes("pod") && cutOff.includes("host"));
     yield fault({
       ...common,
       related: proxies,
       breaks: isAll ? [whole] : cutOff.map((from) => ({ ...whole, from })),
       title: isAll ? say.nothing({ node: name }) : say.notEntered({ node: name, from: FROM[first]() }),
-      evidence: lost.flatMap(({ evidence }) => evidence).slice(0, 3),
+      evidence: [...lost.flatMap(({ evidence }) => evidence).slice(0, 3), absence(lost[0]!, mode, plane)],
       lost: lost.every(({ port }) => wasWritten(name, port, model)),
       facts: { case: "all" },
     });
@@ -238,7 +277,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     const mine = deviations.filter((deviation) => deviation.port === port);
     const found = mine[0];
     if (!found) {
-      yield works({ ...whole, service: port.key }, []);
+      if (!moving.includes(port)) yield works({ ...whole, service: port.key }, []);
       continue;
     }
     yield fault({
@@ -248,6 +287,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
       title: found.title,
       evidence: [
         ...found.evidence,
+        ...(found.what === "missing" ? [absence(found, mode, plane)] : []),
         model.services.quote(
           port.service,
           `Service ${port.key}: back ends ${list(
@@ -259,7 +299,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
         ),
       ],
       lost: found.what === "foreign" || wasWritten(name, port, model),
-      facts: { case: found.what },
+      facts: { case: found.what, ...(found.rule && { rule: found.rule }) },
     });
   }
 }
@@ -267,22 +307,27 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
 /** A node's rules do not deliver a Service to the back ends that it has: missing, stale, or foreign rules. */
 export const serviceRulesMismatch = defineCheck({
   id: "service-rules-mismatch",
-  reads: ["nodes", "services", "proxy", "pods", "components", "logs", "time", "forwarding"],
+  reads: ["nodes", "services", "proxy", "components", "logs", "time", "forwarding"],
 
   *find(model) {
-    const ports = model.services.all.filter(({ proxied }) => proxied).flatMap((service) => service.ports);
+    // nobody walks the rules for IPv6 and SCTP yet
+    const ports = model.services.all
+      .filter(({ proxied, clusterIps }) => proxied && clusterIps.some((address) => !address.includes(":")))
+      .flatMap((service) => service.ports)
+      .filter(({ protocol }) => protocol !== "SCTP");
     for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, ports, model);
   },
 
   remedies({ nodes, related, facts }) {
-    const proxy = related.find(({ kind }) => kind === "DaemonSet") ?? ref("DaemonSet", "kube-proxy", "kube-system");
+    const proxy = related.find(({ kind }) => kind === "DaemonSet");
     const verify = "iptables-save -t nat | grep KUBE-SERVICES";
     if (facts.case === "foreign") {
+      const [, table, rule] = /^(\w+): (?:\[[\d:]+\] )?-A (.*)$/.exec(String(facts.rule)) ?? [];
       const steps = nodes.map((node) => ({
         why: say.removeRule(),
-        change: { run: "iptables-save | grep -n -e DROP -e REJECT   # then iptables -t TABLE -D …", node },
-        undo: { run: "iptables -t TABLE -I …", node },
-        verify,
+        change: { run: `iptables -t ${table} -D ${rule}`, node },
+        undo: { run: `iptables -t ${table} -A ${rule}`, node },
+        verify: `iptables-save -t ${table}`,
       }));
       return [{ id: "remove-rule", risk: "low", interrupts: say.interrupts(), steps, prevent: [say.prevent()] }];
     }
@@ -293,7 +338,9 @@ export const serviceRulesMismatch = defineCheck({
         interrupts: say.interrupts(),
         steps: nodes.map((node) => ({
           why: say.restart({ node }),
-          change: { do: "restart", component: proxy, node } as const,
+          change: proxy
+            ? ({ do: "restart", component: proxy, node } as const)
+            : { run: "systemctl restart k3s-agent || systemctl restart k3s", node },
           undo: say.interrupts(),
           verify,
         })),

@@ -5,7 +5,8 @@ import type { Objects } from "../../model/objects.ts";
 import type { PodView } from "../../model/pods.ts";
 import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
 import type { ServiceView } from "../../model/services/services.ts";
-import { texts } from "../../text.ts";
+import { canonicalIp } from "../../net/ip.ts";
+import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, warning } from "../check.ts";
 
 type Model = Pick<ClusterModel, "services" | "pods" | "objects" | "observations" | "dns" | "time" | "components">;
@@ -13,42 +14,58 @@ type Model = Pick<ClusterModel, "services" | "pods" | "objects" | "observations"
 const say = texts("service-without-endpoints", {
   noMatch: {
     en: "Service {service} selects no Pod: none in its namespace carries {selector}",
-    zh: "Service {service} 没有选中任何 Pod:其命名空间内没有 Pod 带有标签 {selector}",
+    zh: "Service {service} 没有选中任何 Pod：其命名空间内没有 Pod 带有标签 {selector}",
   },
   noMatchMeant: {
     en: "Service {service} selects no Pod: none carries {selector}, while the Pods of {workload} carry {labels}",
-    zh: "Service {service} 没有选中任何 Pod:没有 Pod 带有标签 {selector},而 {workload} 的 Pod 带有 {labels}",
+    zh: "Service {service} 没有选中任何 Pod：没有 Pod 带有标签 {selector}，而 {workload} 的 Pod 带有 {labels}",
   },
   notReady: {
     en: "Service {service} has no ready back end: none of its {count} {count:Pod|Pods} is ready ({workload}: {reason})",
-    zh: "Service {service} 没有就绪的后端:其 {count} 个 Pod 均未就绪({workload}:{reason})",
+    zh: "Service {service} 没有就绪的后端：其 {count} 个 Pod 均未就绪（{workload}:{reason}）",
   },
   scaledToZero: {
     en: "Service {service} has no back end: {workload} is scaled to zero",
-    zh: "Service {service} 没有后端:{workload} 的副本数为 0",
+    zh: "Service {service} 没有后端：{workload} 的副本数为 0",
+  },
+  noPods: {
+    en: "Service {service} has no back end: {workload} asks for {count} {count:Pod|Pods} and has none",
+    zh: "Service {service} 没有后端：{workload} 期望 {count} 个 Pod，实际一个都没有",
   },
   notWritten: {
     en: "Service {service} has {count} ready {count:Pod|Pods} that its EndpointSlices do not name",
     zh: "Service {service} 有 {count} 个就绪的 Pod 未写入其 EndpointSlice",
   },
   changing: { en: "its Pods were coming or going", zh: "其 Pod 正在变化" },
+  probeFails: { en: "readiness probe fails", zh: "就绪探针失败" },
+  gateFails: { en: "readiness gate {gate} is not met", zh: "就绪门控 {gate} 未满足" },
+  ended: { en: "terminated", zh: "已退出" },
+  deleting: { en: "being deleted", zh: "正在删除" },
+  unready: { en: "not ready", zh: "未就绪" },
   correctSelector: { en: "Let the selector select the Pods again", zh: "让选择器重新选中 Pod" },
   scaleUp: { en: "Scale the workload up again", zh: "恢复工作负载的副本数" },
   lookAtPods: { en: "See why the Pods are not ready", zh: "查看 Pod 未就绪的原因" },
+  lookAtWorkload: { en: "See why no Pod is made", zh: "查看 Pod 未被创建的原因" },
   restartController: {
     en: "See whether kube-controller-manager works: it writes EndpointSlices",
-    zh: "检查 kube-controller-manager 是否正常:EndpointSlice 由它写入",
+    zh: "检查 kube-controller-manager 是否正常：EndpointSlice 由它写入",
   },
   nothing: { en: "Nothing", zh: "无" },
   attaches: {
     en: "The Service gets other back ends: check first which Pods the new selector selects",
-    zh: "Service 的后端会改变:先核对新选择器会选中哪些 Pod",
+    zh: "Service 的后端会改变：先核对新选择器会选中哪些 Pod",
   },
 });
 
 const SETTLING = 60_000;
 
-type WorkloadView = { readonly ref: Ref; readonly replicas: number; readonly template: Labels };
+type WorkloadView = {
+  readonly ref: Ref;
+  readonly replicas: number;
+  readonly template: Labels;
+  readonly since: string | null | undefined;
+  readonly evidence: Evidence;
+};
 
 function workloadsIn(namespace: string, objects: Objects): WorkloadView[] {
   const kinds = [
@@ -60,33 +77,49 @@ function workloadsIn(namespace: string, objects: Objects): WorkloadView[] {
     objects
       .all(list)
       .filter(({ metadata }) => metadata.namespace === namespace)
-      .map(({ metadata, spec, status }) => ({
-        ref: ref(kind, metadata.name, namespace),
-        replicas: kind === "DaemonSet" ? (status?.desiredNumberScheduled ?? 1) : (spec.replicas ?? 1),
-        template: spec.template.metadata?.labels ?? {},
-      })),
+      .map((object): WorkloadView => {
+        const { metadata, spec, status } = object;
+        const self = ref(kind, metadata.name, namespace);
+        const replicas = kind === "DaemonSet" ? (status?.desiredNumberScheduled ?? 1) : (spec.replicas ?? 1);
+        return {
+          ref: self,
+          replicas,
+          template: spec.template.metadata?.labels ?? {},
+          since: metadata.creationTimestamp,
+          evidence: objects.quote(list, object, `${refId(self)}: ${replicas} replicas wanted, 0 Pods`),
+        };
+      }),
   );
 }
+
+/** Whether some label that a Service asks for has another, similar value in a workload: app=backnd against app=backend. */
+const resembles =
+  (service: ServiceView, isSimilar: (a: string, b: string) => boolean) =>
+  ({ template }: WorkloadView): boolean =>
+    Object.entries(service.selector ?? {}).some(
+      ([key, value]) => template[key] !== undefined && isSimilar(template[key], value),
+    );
 
 /** The workload that a Service bears the name of, or whose Pods do: probably the one that it is meant for. */
 function namesake(service: ServiceView, workloads: readonly WorkloadView[]): WorkloadView | undefined {
   return (
     workloads.find(({ ref: self }) => self.name === service.name) ??
     workloads.find(({ template }) => Object.values(template).includes(service.name)) ??
-    // one key of the selector has another value there: app=backend-v2 against app=backend
-    workloads.find(({ template }) =>
-      Object.entries(service.selector ?? {}).some(
-        ([key, value]) => template[key] !== undefined && isNear(template[key], value),
-      ),
-    )
+    workloads.find(resembles(service, isTypo))
   );
 }
 
-/** One is the other with something added or mistyped. */
-function isNear(a: string, b: string): boolean {
+/** One is the other with something added: as likely another variant of it, a canary that is not there now. */
+function isVariant(a: string, b: string): boolean {
   const [short, long] = a.length < b.length ? [a, b] : [b, a];
-  if (short.length >= 3 && long.startsWith(`${short}-`)) return true;
-  return a !== b && long.length - short.length <= 1 && distance(a, b) <= 2 && short.length >= 4;
+  return short.length >= 3 && long.startsWith(`${short}-`);
+}
+
+/** One is the other mistyped; what differs in numbers only (web1, web2) is not. */
+function isTypo(a: string, b: string): boolean {
+  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  const letters = (text: string) => text.replace(/\d+/g, "");
+  return letters(a) !== letters(b) && long.length - short.length <= 1 && distance(a, b) <= 2 && short.length >= 4;
 }
 
 function distance(a: string, b: string): number {
@@ -113,25 +146,31 @@ function demand(service: ServiceView, { observations }: Model): Evidence[] {
     .map(({ evidence }) => evidence);
 }
 
-function reasonOf(pods: readonly PodView[]): { reason: string; crashes: boolean } {
-  for (const { object } of pods) {
+type Reason = { readonly reason: Text | string; readonly crashes: boolean };
+
+function reasonOf(pods: readonly PodView[]): Reason {
+  for (const { object, terminating } of pods) {
+    if (terminating) return { reason: say.deleting(), crashes: false };
     for (const { state, ready } of object.status?.containerStatuses ?? []) {
       const waiting = state?.waiting?.reason;
       if (waiting) return { reason: waiting, crashes: true };
-      if (state?.terminated) return { reason: state.terminated.reason ?? "terminated", crashes: true };
-      if (!ready && state?.running) return { reason: "readiness probe fails", crashes: false };
+      if (state?.terminated) return { reason: state.terminated.reason ?? say.ended(), crashes: true };
+      if (!ready && state?.running) return { reason: say.probeFails(), crashes: false };
     }
     const gate = object.spec.readinessGates?.find(
       ({ conditionType }) => object.status?.conditions?.find(({ type }) => type === conditionType)?.status !== "True",
     );
-    if (gate) return { reason: `readiness gate ${gate.conditionType}`, crashes: false };
+    if (gate) return { reason: say.gateFails({ gate: gate.conditionType }), crashes: false };
   }
-  return { reason: pods[0]?.object.status?.phase ?? "not ready", crashes: false };
+  return { reason: pods[0]?.object.status?.phase ?? say.unready(), crashes: false };
 }
 
+const inEnglish = (words: Text | string): string => (typeof words === "string" ? words : words.en);
+
 function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Finding> {
+  const capability = { name: "service.select", service: keyOf(service) } as const;
   if (!model.pods.whole) {
-    yield cannotTell({ name: "service.select", service: keyOf(service) }, [{ kind: "pods" }]);
+    yield cannotTell(capability, [{ kind: "pods" }]);
     return;
   }
   const workloads = workloadsIn(service.namespace, model.objects);
@@ -140,14 +179,26 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
   const selector = formatSelector({ matchLabels: { ...service.selector } });
   const quote = model.services.quote(service, `Service ${keyOf(service)}: selector ${selector}`);
   const common = {
-    breaks: [{ name: "service.select", service: keyOf(service) } as const],
+    breaks: [capability],
     strength: "direct" as const,
   };
 
   if (selected.length > 0) {
-    // its workload exists: with no replicas it is off, on purpose unless somebody calls it in vain
+    const starved = selected.find(({ replicas }) => replicas > 0);
+    if (starved && (model.time.age(starved.since) ?? SETTLING) >= SETTLING) {
+      const title = say.noPods({ service: keyOf(service), workload: refId(starved.ref), count: starved.replicas });
+      yield fault({
+        ...common,
+        repair: starved.ref,
+        related: [service.ref],
+        title,
+        evidence: [quote, starved.evidence, ...wanted],
+        facts: { case: "no-pods" },
+      });
+    } else if (starved) yield cannotTell(capability, [], say.changing());
+    // with no replicas it is off, on purpose unless somebody calls it in vain
     const off = selected.find(({ replicas }) => replicas === 0);
-    if (off && wanted.length > 0) {
+    if (!starved && off && wanted.length > 0) {
       const title = say.scaledToZero({ service: keyOf(service), workload: refId(off.ref) });
       yield fault({
         ...common,
@@ -160,7 +211,8 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
     }
     return;
   }
-  const meant = namesake(service, workloads);
+  const meant =
+    namesake(service, workloads) ?? (wanted.length > 0 ? workloads.find(resembles(service, isVariant)) : undefined);
   const isWanted =
     wanted.length > 0 || (meant !== undefined && hadEndpoints(service, model)) || meant?.ref.name === service.name;
   if (!isWanted) return;
@@ -188,10 +240,15 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
 
 function* judgeUnready(service: ServiceView, pods: readonly PodView[], model: Model): Iterable<Finding> {
   const capability = { name: "pod.ready", service: keyOf(service) } as const;
-  const newest = Math.min(
-    ...pods.map(({ object }) => model.time.age(object.metadata.creationTimestamp) ?? Number.POSITIVE_INFINITY),
-  );
-  if (newest < SETTLING || pods.every(({ terminating }) => terminating)) {
+  if (!model.pods.whole) {
+    yield cannotTell(capability, [{ kind: "pods" }]);
+    return;
+  }
+  const isRecent = (at: string | null | undefined) => (model.time.age(at) ?? SETTLING) < SETTLING;
+  const isComing = pods.some(({ object }) => isRecent(object.metadata.creationTimestamp));
+  // on a node that is gone, Pods are being deleted for ever
+  const isGoing = pods.every(({ terminating, object }) => terminating && isRecent(object.metadata.deletionTimestamp));
+  if (isComing || isGoing) {
     yield cannotTell(capability, [], say.changing());
     return;
   }
@@ -201,7 +258,9 @@ function* judgeUnready(service: ServiceView, pods: readonly PodView[], model: Mo
   const evidence = [
     ...pods
       .slice(0, 3)
-      .map((pod) => model.objects.quote("pods", pod.object, `${pod.key}: not ready: ${reasonOf([pod]).reason}`)),
+      .map((pod) =>
+        model.objects.quote("pods", pod.object, `${pod.key}: not ready: ${inEnglish(reasonOf([pod]).reason)}`),
+      ),
     ...wanted,
   ];
   const title = say.notReady({ service: keyOf(service), count: pods.length, workload: refId(owner), reason });
@@ -230,34 +289,39 @@ function* judgeUnwritten(service: ServiceView, ready: readonly PodView[], model:
     yield cannotTell(capability, [{ kind: "endpointslices" }]);
     return;
   }
-  const since = ready.map(
-    ({ object }) => object.status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime,
+  // the controller needs a moment for a Pod that has become ready
+  const isSettled = ({ object }: PodView) => {
+    const since = object.status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime;
+    return (model.time.age(since) ?? 0) > SETTLING;
+  };
+  const named = new Set(
+    model.services
+      .slices(service)
+      .flatMap(({ endpoints }) => (endpoints ?? []).flatMap(({ addresses }) => addresses ?? []))
+      .map((address) => canonicalIp(address) ?? address),
   );
-  const settled = since.some((at) => (model.time.age(at) ?? 0) > SETTLING);
-  if (!settled) return;
-  const named = new Set(service.ports.flatMap((port) => model.services.endpoints(port).map(({ address }) => address)));
   const forgotten = ready.filter(
-    ({ addresses }) => addresses.length > 0 && !addresses.some((address) => named.has(address)),
+    (pod) => isSettled(pod) && pod.addresses.length > 0 && !pod.addresses.some((address) => named.has(address)),
   );
   if (forgotten.length === 0) return;
-  const hasTarget =
-    service.ports.length === 0 ||
-    named.size > 0 ||
-    model.services.slices(service).every(({ ports }) => (ports ?? []).length > 0);
-  if (!hasTarget) return;
+  const [first, ...others] = model.components.byId("kube-controller-manager").map(({ ref: self }) => self);
   yield fault({
-    repair: ref("Pod", "kube-controller-manager", "kube-system"),
-    related: [service.ref, ...model.components.byId("kube-controller-manager").map(({ ref: self }) => self)],
+    repair: first ?? ref("Pod", "kube-controller-manager", "kube-system"),
+    related: [service.ref, ...others],
     breaks: [{ name: "service.endpoints", service: keyOf(service) }],
     title: say.notWritten({ service: keyOf(service), count: forgotten.length }),
-    evidence: forgotten
-      .slice(0, 3)
-      .map((pod) => model.objects.quote("pods", pod.object, `${pod.key}: Ready, ${pod.addresses.join(", ")}`)),
+    evidence: [
+      ...forgotten
+        .slice(0, 3)
+        .map((pod) => model.objects.quote("pods", pod.object, `${pod.key}: Ready, ${pod.addresses.join(", ")}`)),
+      model.objects.quoteAbsence("endpointslices", `EndpointSlices of ${keyOf(service)}: ${list([...named])}`),
+    ],
     strength: "differing",
     facts: { case: "not-written" },
   });
 }
 
+const list = (addresses: readonly string[]) => (addresses.length > 0 ? addresses.slice(0, 5).join(", ") : "none");
 const keyOf = ({ namespace, name }: ServiceView) => `${namespace}/${name}`;
 const nodesOf = (pods: readonly PodView[]) => [
   ...new Set(pods.flatMap(({ node }) => (node === undefined ? [] : [node]))),
@@ -270,6 +334,7 @@ export const serviceWithoutEndpoints = defineCheck({
 
   *find(model) {
     const { services, dns } = model;
+    if (!services.whole) yield cannotTell({ name: "service.select" }, [{ kind: "services" }]);
     for (const service of services.all) {
       // without selector somebody else writes its back ends; of cluster DNS its own check speaks
       if (!service.selector || service.kind === "ExternalName" || dns.services.includes(service)) continue;
@@ -314,11 +379,13 @@ export const serviceWithoutEndpoints = defineCheck({
         },
       ];
     }
-    const run =
+    const describe = `kubectl describe ${kubectlName(repair)}`;
+    const { run, why } =
       facts.case === "not-ready"
-        ? `kubectl describe ${kubectlName(repair)}`
-        : "kubectl get lease -n kube-system kube-controller-manager";
-    const why = facts.case === "not-ready" ? say.lookAtPods() : say.restartController();
+        ? { run: describe, why: say.lookAtPods() }
+        : facts.case === "no-pods"
+          ? { run: describe, why: say.lookAtWorkload() }
+          : { run: "kubectl get lease -n kube-system kube-controller-manager", why: say.restartController() };
     return [
       {
         id: "find-out",
@@ -333,12 +400,12 @@ export const serviceWithoutEndpoints = defineCheck({
   manual: {
     title: { en: "A Service has no back end", zh: "Service 没有后端" },
     page: {
-      en: `Nobody answers a Service, because it has no ready back end. Three cases look alike from outside and are told apart: its selector matches no Pod; Pods match and none is ready; the workload that it selects is scaled to zero.
+      en: `Nobody answers a Service, because it has no ready back end. Cases look alike from outside and are told apart: its selector matches no Pod; Pods match and none is ready; the workload that it selects is scaled to zero, or gets no Pods; ready Pods are missing in its EndpointSlices.
 
 **How it looks.** With kube-proxy in iptables mode, connections are refused at once (the REJECT rule "has no endpoints"), on every node alike; with IPVS, the kernel finds no destination.
 
 **When this is not the cause.** Services without a selector, ExternalName Services, and Services whose workload was switched off and that nobody calls are meant to be empty. If only one node refuses, its rules are stale: see service-rules-mismatch.`,
-      zh: `没有人应答该 Service,因为它没有就绪的后端。三种情况外表相同,需加以区分:选择器没有匹配任何 Pod;有匹配的 Pod 但都未就绪;被选中的工作负载副本数为 0。
+      zh: `没有人应答该 Service,因为它没有就绪的后端。以下情况外表相同,需加以区分:选择器没有匹配任何 Pod;有匹配的 Pod 但都未就绪;被选中的工作负载副本数为 0,或无法创建 Pod;就绪的 Pod 未写入 EndpointSlice。
 
 **现象。** kube-proxy 为 iptables 模式时,连接立即被拒绝(“has no endpoints” 的 REJECT 规则),各节点一致;IPVS 模式下内核找不到目的地。
 

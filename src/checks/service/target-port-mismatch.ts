@@ -1,3 +1,4 @@
+import { known } from "../../evidence/observed.ts";
 import { quoteOf } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
@@ -6,26 +7,31 @@ import { kubectlName, refId } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import type { ListeningSocket } from "../../parse/ss.ts";
 import { texts } from "../../text.ts";
-import { cannotTell, defineCheck, type Finding, fault, warning, works } from "../check.ts";
+import { cannotTell, defineCheck, type Facts, type Finding, fault, warning, works } from "../check.ts";
 
-type Model = Pick<ClusterModel, "services" | "pods" | "objects" | "observations" | "sockets" | "time">;
+type Model = Pick<ClusterModel, "services" | "objects" | "observations" | "sockets" | "time">;
 
 const say = texts("target-port-mismatch", {
   wrongNumber: {
     en: "Service {service} sends to port {target}, on which its Pods do not listen; they listen on {listening}",
-    zh: "Service {service} 转发到端口 {target},而其 Pod 并未监听该端口;实际监听 {listening}",
+    zh: "Service {service} 转发到端口 {target}，而其 Pod 并未监听该端口；实际监听 {listening}",
   },
   wrongName: {
     en: "Service {service} sends to the port named “{target}”, and no container of its Pods has a port of that name ({names})",
-    zh: "Service {service} 转发到名为“{target}”的端口,而其 Pod 的容器没有这个名称的端口(现有:{names})",
+    zh: "Service {service} 转发到名为“{target}”的端口，而其 Pod 的容器没有这个名称的端口（现有：{names}）",
   },
   notListening: {
     en: "The Pods of {workload} do not listen on port {target}, to which Service {service} rightly sends; they listen on {listening}",
-    zh: "{workload} 的 Pod 没有监听端口 {target}(Service {service} 的目标端口正确);实际监听 {listening}",
+    zh: "{workload} 的 Pod 没有监听端口 {target}（Service {service} 的目标端口正确）；实际监听 {listening}",
   },
   onlyLoopback: {
     en: "The Pods of {workload} listen on port {target} for themselves only ({address}): Service {service} cannot reach them",
     zh: "{workload} 的 Pod 只在 {address} 上监听端口 {target}:Service {service} 无法访问",
+  },
+  changing: { en: "its Pods have just started", zh: "其 Pod 刚刚启动" },
+  noSockets: {
+    en: "some of its Pods show no socket at all, as those of sandboxed runtimes do",
+    zh: "其部分 Pod 中看不到任何套接字（沙箱类运行时即如此）",
   },
   nothing: { en: "nothing", zh: "无" },
   noNames: { en: "none has a name", zh: "均无名称" },
@@ -36,6 +42,7 @@ const say = texts("target-port-mismatch", {
 
 type Listening = { readonly pod: PodView; readonly sockets: readonly ListeningSocket[] };
 
+const STARTING = 60_000;
 const LOOPBACK = /^(127\.|::1$)/;
 
 /** Whether a socket answers packets to one of the Pod's addresses. */
@@ -59,7 +66,8 @@ function declares(pod: PodView, number: number, protocol: string): boolean {
 }
 
 /** Whether a readiness probe by network asks this port: a Pod that is ready answers it. */
-function isProbed(pod: PodView, number: number | undefined): boolean {
+function isProbed(pod: PodView, number: number | undefined, protocol: string): boolean {
+  if (protocol !== "TCP") return false;
   return pod.object.spec.containers.some(({ readinessProbe, ports }) => {
     const asked = readinessProbe?.httpGet?.port ?? readinessProbe?.tcpSocket?.port ?? readinessProbe?.grpc?.port;
     const named = typeof asked === "string" ? (ports ?? []).find(({ name }) => name === asked)?.containerPort : asked;
@@ -67,13 +75,8 @@ function isProbed(pod: PodView, number: number | undefined): boolean {
   });
 }
 
-/** Whether a Service as a whole fails for it, or only one port of several that nobody misses. */
-function isHarmful(port: ServicePort, { observations }: Model): boolean {
-  return (
-    port.service.ports.length === 1 ||
-    observations.failedOn(port.service).some(({ target }) => "port" in target && target.port === port)
-  );
-}
+const isCalled = (port: ServicePort, { observations }: Model): boolean =>
+  observations.failedOn(port.service).some(({ target }) => "port" in target && target.port === port);
 
 function* judgeName(port: ServicePort, name: string, pods: readonly PodView[], model: Model): Iterable<Finding> {
   const lacking = pods.filter((pod) => namedPorts(pod, name, port.protocol).length === 0);
@@ -91,30 +94,42 @@ function* judgeName(port: ServicePort, name: string, pods: readonly PodView[], m
     model.services.quote(port.service, `Service ${port.key}: targetPort ${name}`),
     model.objects.quote("pods", pods[0]!.object, `${pods[0]!.key}: ports ${names.join(", ") || "none"}`),
   ];
-  yield* report(
-    port,
-    { repair: port.service.ref, related: [owner], title, evidence, facts: factsOf(port, pods) },
-    model,
-  );
+  yield fault({
+    ...unheardOn(port),
+    repair: port.service.ref,
+    related: [owner],
+    title,
+    evidence,
+    facts: factsOf(port, pods, model),
+  });
 }
 
-type Said = Pick<Parameters<typeof fault>[0], "repair" | "title" | "evidence"> & {
-  related: readonly Parameters<typeof warning>[0][];
-  facts: Record<string, string | number>;
-};
+const unheardOn = (port: ServicePort) =>
+  ({ breaks: [{ name: "pod.listen", service: port.key }], strength: "direct" }) as const;
 
-function* report(port: ServicePort, said: Said, model: Model): Iterable<Finding> {
-  const breaks = [{ name: "pod.listen", service: port.key } as const];
-  if (isHarmful(port, model)) yield fault({ ...said, breaks, strength: "direct" });
-  else yield warning(said.repair, said.title, said.evidence, said.related);
-}
-
-function factsOf(port: ServicePort, pods: readonly PodView[]): Record<string, string | number> {
+/** The port that is meant, if there is only one that can be: open, and better if declared; by its name if it has one. */
+function targetFor(
+  { protocol }: ServicePort,
+  pods: readonly PodView[],
+  { sockets }: Model,
+): string | number | undefined {
   const declared = pods[0]!.object.spec.containers
     .flatMap(({ ports }) => ports ?? [])
-    .filter(({ protocol }) => (protocol ?? "TCP") === port.protocol);
-  const only = declared.length === 1 ? declared[0] : undefined;
-  return { port: port.port, ...(only && { target: only.name ?? only.containerPort }) };
+    .filter((port) => (port.protocol ?? "TCP") === protocol);
+  const open = pods.flatMap((pod) =>
+    socketsFor(known(sockets.of(pod)) ?? [], protocol)
+      .filter((socket) => isReachable(socket, pod))
+      .map(({ port }) => port),
+  );
+  const likely = open.length === 0 ? declared : declared.filter(({ containerPort }) => open.includes(containerPort));
+  if (likely.length > 1) return undefined;
+  if (likely[0]) return likely[0].name ?? likely[0].containerPort;
+  return new Set(open).size === 1 ? open[0] : undefined;
+}
+
+function factsOf(port: ServicePort, pods: readonly PodView[], model: Model): Facts {
+  const target = targetFor(port, pods, model);
+  return { index: port.service.ports.indexOf(port), ...(target !== undefined && { target }) };
 }
 
 function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): Iterable<Finding> {
@@ -124,26 +139,27 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
   }
   const numberIn = (pod: PodView) =>
     typeof port.targetPort === "number" ? port.targetPort : namedPorts(pod, port.targetPort, port.protocol)[0];
+  // `ss -lntup` does not list SCTP
+  if (port.protocol === "SCTP") return;
+  const capability = { name: "pod.listen", service: port.key } as const;
   const seen: Listening[] = [];
   const unseen: PodView[] = [];
   for (const pod of pods) {
     const sockets = model.sockets.of(pod);
     const open = sockets.state === "present" ? socketsFor(sockets.value, port.protocol) : [];
     if (open.some((socket) => socket.port === numberIn(pod) && isReachable(socket, pod))) {
-      yield works({ name: "pod.listen", service: port.key }, [
-        quoteSocket(pod, open.find((socket) => socket.port === numberIn(pod))!, model),
-      ]);
+      yield works(capability, [quoteSocket(pod, open.find((socket) => socket.port === numberIn(pod))!, model)]);
       return;
     }
     // a readiness probe that succeeds is kubelet's connection to the port
-    if (isProbed(pod, numberIn(pod))) {
-      yield works({ name: "pod.listen", service: port.key }, [
+    if (isProbed(pod, numberIn(pod), port.protocol)) {
+      yield works(capability, [
         model.objects.quote("pods", pod.object, `${pod.key}: Ready, its readiness probe asks port ${numberIn(pod)}`),
       ]);
       return;
     }
-    // what is listed in part proves no absence; a Pod that has just started may not listen yet
-    if (sockets.state !== "present" || sockets.gaps.length > 0 || sockets.value.length === 0) unseen.push(pod);
+    // what is listed in part proves no absence
+    if (sockets.state !== "present" || sockets.gaps.length > 0) unseen.push(pod);
     else seen.push({ pod, sockets: open });
   }
   const first = seen[0];
@@ -152,7 +168,15 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
       (pod) =>
         ({ kind: "podSockets", place: { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name } }) as const,
     );
-    yield cannotTell({ name: "pod.listen", service: port.key }, missing);
+    yield cannotTell(capability, missing);
+    return;
+  }
+  if (pods.some((pod) => known(model.sockets.of(pod))?.length === 0)) {
+    yield cannotTell(capability, [], say.noSockets());
+    return;
+  }
+  if (pods.some((pod) => hasJustStarted(pod, model))) {
+    yield cannotTell(capability, [], say.changing());
     return;
   }
   const { pod, sockets } = first;
@@ -162,38 +186,29 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
   const listening = formatPorts(sockets);
   const evidence = [
     model.services.quote(port.service, `Service ${port.key}: targetPort ${port.targetPort}`),
-    ...sockets.slice(0, 3).map((socket) => quoteSocket(pod, socket, model)),
+    ...(sockets.length > 0
+      ? sockets.slice(0, 3).map((socket) => quoteSocket(pod, socket, model))
+      : [quoteOf(model.sockets.of(pod).origin, `${pod.key}: no ${port.protocol} socket`)]),
   ];
-  const facts = factsOf(port, pods);
+  const facts = factsOf(port, pods, model);
+  const common = { ...unheardOn(port), evidence };
+  const byApp = { ...common, repair: owner, related: [port.service.ref], facts: { ...facts, case: "app" } };
+  const args = { workload: refId(owner), target: number, service: port.key };
   if (loopback) {
-    const title = say.onlyLoopback({
-      workload: refId(owner),
-      target: number,
-      address: loopback.address,
-      service: port.key,
-    });
-    yield* report(
-      port,
-      {
-        repair: owner,
-        related: [port.service.ref],
-        title,
-        evidence: [quoteSocket(pod, loopback, model), ...evidence],
-        facts: { ...facts, case: "app" },
-      },
-      model,
-    );
+    const title = say.onlyLoopback({ ...args, address: loopback.address });
+    yield fault({ ...byApp, title, evidence: [quoteSocket(pod, loopback, model), ...evidence] });
   } else if (declares(pod, number, port.protocol) && !declares(pod, sockets[0]?.port ?? -1, port.protocol)) {
-    const title = say.notListening({ workload: refId(owner), target: number, service: port.key, listening });
-    yield* report(
-      port,
-      { repair: owner, related: [port.service.ref], title, evidence, facts: { ...facts, case: "app" } },
-      model,
-    );
+    yield fault({ ...byApp, title: say.notListening({ ...args, listening }) });
   } else {
     const title = say.wrongNumber({ service: port.key, target: number, listening });
-    yield* report(port, { repair: port.service.ref, related: [owner], title, evidence, facts }, model);
+    yield fault({ ...common, repair: port.service.ref, related: [owner], title, facts });
   }
+}
+
+/** Ready without a readiness probe is as much as started: programs take a while to listen. */
+function hasJustStarted({ object }: PodView, { time }: Model): boolean {
+  const since = object.status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime;
+  return (time.age(since) ?? STARTING) < STARTING;
 }
 
 function quoteSocket(pod: PodView, socket: ListeningSocket, { sockets }: Model) {
@@ -207,7 +222,7 @@ function quoteSocket(pod: PodView, socket: ListeningSocket, { sockets }: Model) 
 /** A Service sends to a port on which nothing listens in its Pods, by number or by name. */
 export const targetPortMismatch = defineCheck({
   id: "target-port-mismatch",
-  reads: ["services", "pods", "objects", "observations", "sockets", "time"],
+  reads: ["services", "objects", "observations", "sockets", "time"],
 
   *find(model) {
     for (const service of model.services.all) {
@@ -215,30 +230,40 @@ export const targetPortMismatch = defineCheck({
       const ready = model.services.selected(service).filter((pod) => pod.ready);
       if (ready.length === 0) continue;
       // a port that is not proxied matters to nobody: headless Services name Pods, not ports
-      for (const port of service.ports) if (service.kind === "ClusterIP") yield* judgePort(port, ready, model);
+      if (service.kind !== "ClusterIP") continue;
+      const judged = service.ports.map((port) => ({ port, findings: [...judgePort(port, ready, model)] }));
+      const isDeaf = judged.every(({ findings }) => findings.some(({ outcome }) => outcome === "fault"));
+      for (const { port, findings } of judged) {
+        // one port of several that nobody misses may be there for later
+        for (const one of findings) {
+          const isIdle = one.outcome === "fault" && !isDeaf && !isCalled(port, model);
+          yield isIdle ? warning(one.repair, one.title, one.evidence, one.related) : one;
+        }
+      }
     }
   },
 
-  remedies({ repair, facts }) {
+  remedies({ repair, facts }, { services }) {
     const verify = `kubectl get ${kubectlName(repair)} -o yaml`;
+    const edit = { run: `kubectl edit ${kubectlName(repair)}` };
     if (facts.case === "app") {
-      const step = {
-        why: say.changeApp(),
-        change: { run: `kubectl edit ${kubectlName(repair)}` },
-        undo: say.uninterrupted(),
-        verify,
-      };
+      const step = { why: say.changeApp(), change: edit, undo: say.uninterrupted(), verify };
       return [
         { id: "change-application", risk: "medium", interrupts: say.uninterrupted(), steps: [step], prevent: [] },
       ];
     }
-    const patch = `kubectl patch ${kubectlName(repair)} --type=json -p '[{"op":"replace","path":"/spec/ports/0/targetPort","value":${JSON.stringify(facts.target ?? "<port>")}}]'`;
-    const step = {
-      why: say.setTarget(),
-      change: { run: patch },
-      undo: { run: `kubectl edit ${kubectlName(repair)}` },
-      verify,
-    };
+    const { index, target } = facts as { index: number; target?: string | number };
+    const ports = services.get(repair.namespace ?? "", repair.name)?.object.spec.ports ?? [];
+    const withTarget = (targetPort: string | number | null | undefined) =>
+      ({
+        do: "patch",
+        target: repair,
+        patch: { spec: { ports: ports.map((port, at) => (at === index ? { ...port, targetPort } : port)) } },
+      }) as const;
+    const step =
+      target === undefined
+        ? { why: say.setTarget(), change: edit, undo: edit, verify }
+        : { why: say.setTarget(), change: withTarget(target), undo: withTarget(ports[index]?.targetPort), verify };
     return [{ id: "correct-target-port", risk: "low", interrupts: say.uninterrupted(), steps: [step], prevent: [] }];
   },
 

@@ -78,11 +78,11 @@ const CILIUM = "cilium.io";
 
 const FREEZES: Template = {
   en: "rules for Services freeze as they are, and after a restart none are written",
-  zh: "Service 规则停留在原样;重启后不再写入任何规则",
+  zh: "Service 规则停留在原样；重启后不再写入任何规则",
 };
 const BLIND_TO_NODES: Template = {
   en: "nodes that join or change are not learned: no routes to their Pods",
-  zh: "感知不到新加入或变更的节点,没有通往其 Pod 的路由",
+  zh: "感知不到新加入或变更的节点，没有通往其 Pod 的路由",
 };
 const POLICY_STALE: Template = {
   en: "policies stay as they were learned last",
@@ -136,7 +136,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
         wants: wants("patch", "", "nodes/status"),
         without: {
           en: "it cannot publish its own address: the other nodes do not learn how to reach it",
-          zh: "无法发布本节点的地址,其他节点不知道如何到达该节点",
+          zh: "无法发布本节点的地址，其他节点不知道如何到达该节点",
         },
       },
       {
@@ -211,7 +211,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
         wants: wants("list,watch", "", "pods,namespaces"),
         without: {
           en: "new Pods keep the identity reserved:init, and all their traffic is dropped",
-          zh: "新建 Pod 停留在 reserved:init 身份,其全部流量被丢弃",
+          zh: "新建 Pod 停留在 reserved:init 身份，其全部流量被丢弃",
         },
       },
       { wants: wants("list,watch", "", "services"), without: FREEZES },
@@ -299,7 +299,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
         ),
         without: {
           en: "names of Services are answered as they were learned last, and after a restart with SERVFAIL",
-          zh: "Service 名称仍按最后一次获知的状态应答;重启后返回 SERVFAIL",
+          zh: "Service 名称仍按最后一次获知的状态应答；重启后返回 SERVFAIL",
         },
       },
     ],
@@ -335,7 +335,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
         ),
         without: {
           en: "EndpointSlices freeze: the back ends of Services are no longer followed",
-          zh: "EndpointSlice 停止更新,Service 后端的变化不再被跟踪",
+          zh: "EndpointSlice 停止更新，Service 后端的变化不再被跟踪",
         },
       },
     ],

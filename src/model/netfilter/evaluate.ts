@@ -29,7 +29,7 @@ import { also, assumed, either, type Fork, type Question, refuted, type Step, st
 export type { Insufficiency, Outcome, Verdict } from "./outcome.ts";
 
 /** How often ways may fork, how many steps and endings there may be, how deep calls go: far beyond real rule sets. */
-const LIMITS = { forks: 100_000, steps: 20_000_000, endings: 20_000, states: 256, depth: 512 };
+const LIMITS = { forks: 100_000, steps: 300_000, endings: 20_000, states: 256, depth: 512 };
 
 /** One evaluation: its limits, and its packets, of which equal ones are one object. */
 export type Run = {
@@ -186,11 +186,12 @@ function meets(run: Run, chain: RulesetChain, rule: Rule, state: State): "yes" |
     if (answer !== "yes") doubts.push({ condition, doubt: answer });
   }
   if (doubts.length === 0) return "yes";
-  if (doubts.some(({ doubt }) => doubt === "unknown")) run.steps += state.when?.length ?? 0;
   const open: typeof doubts = [];
   const questions: Question[] = [];
   for (const one of doubts) {
     const question = one.doubt === "unknown" ? questionOf(one.condition, state.packet) : undefined;
+    // Looking back is work as well, if less than a rule is.
+    if (question) run.steps += (state.when?.length ?? 0) / 8;
     const answer = question && assumed(state.when, question.key);
     if (question && answer !== undefined) {
       if (answer !== question.wanted) return "no";

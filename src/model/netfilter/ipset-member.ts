@@ -49,7 +49,9 @@ function makeIndex(set: Ipset): Index {
   const kinds = set.type.slice(set.type.indexOf(":") + 1).split(",");
   const dimensions = kinds.filter((kind): kind is Dimension => DIMENSIONS.has(kind));
   const groups = new Map<string, Group>();
-  let isPartial = dimensions.length !== kinds.length;
+  // hash:ip,mac and the like: we never know.
+  if (dimensions.length !== kinds.length) return { dimensions, groups: [], isPartial: true };
+  let isPartial = false;
   for (const { value, nomatch } of set.entries) {
     const words = value.split(",");
     const lengths: number[] = [];

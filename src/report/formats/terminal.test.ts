@@ -132,16 +132,16 @@ describe("a report on a terminal", () => {
         └─ 节点 w2 没有通往其他节点 Pod 的路由
            │  > 0.0.0.0/0 via 192.168.50.1 dev eth0
            │      nodes/w2/ip-route.json
-           ├─ 访问 Service g失败：2/2
+           ├─ 访问 Service g 失败：2/2
            │     > pod tools/client on w2: http g: timeout
            │         probes.jsonl:7
-           ├─ 访问 Service f失败：6/9
+           ├─ 访问 Service f 失败：6/9
            │     > pod tools/client on w2: http f: timeout
            │         probes.jsonl:6
-           ├─ 访问 Service e失败：5/9
+           ├─ 访问 Service e 失败：5/9
            │     > pod tools/client on w2: http e: timeout
            │         probes.jsonl:5
-           ├─ 访问 Service d失败：4/9
+           ├─ 访问 Service d 失败：4/9
            │     > pod tools/client on w2: http d: timeout
            │         probes.jsonl:4
            └─ 另有 3 项：访问 Service c（3/9）、访问 Service b

@@ -1,0 +1,112 @@
+import { testCheck } from "../../../testing/check-stories.ts";
+import { type Cluster, cluster } from "../../../testing/cluster.ts";
+import {
+  addObjects,
+  ago,
+  crashing,
+  created,
+  type Edit,
+  editObjects,
+  editPods,
+  edits,
+  unready,
+} from "../../../testing/cluster-edits.ts";
+import { service } from "../../../testing/cluster-objects.ts";
+import { ref } from "../../model/ref.ts";
+import type { Pod } from "../../parse/objects.ts";
+import { clusterDnsDown } from "./cluster-dns-down.ts";
+
+const COREDNS = ref("Deployment", "coredns", "kube-system");
+const healthy = () => cluster();
+const kubeDns = (spec: object): Edit =>
+  editObjects("services", "kube-dns", (one) => ({ ...one, spec: { ...one.spec, ...spec } }));
+const deleted = (at: string) => (pod: Pod) => ({ ...pod, metadata: { ...pod.metadata, deletionTimestamp: at } });
+/** Kubelets send Pods to another Service of DNS; what was kube-dns is left without Pods. */
+const migrated = (built: Cluster): Cluster =>
+  built.edit((draft) => {
+    addObjects(
+      "services",
+      service("dns-next", "kube-system", {
+        clusterIP: "10.96.0.53",
+        selector: { "k8s-app": "kube-dns" },
+        ports: [{ port: 53, protocol: "UDP" }],
+      }),
+    )(draft);
+    kubeDns({ selector: { "k8s-app": "kube-dns-legacy" } })(draft);
+    for (const { metadata } of draft.list("nodes"))
+      draft.set("kubeletConfig", { node: metadata.name }, { clusterDNS: ["10.96.0.53"] });
+  });
+
+testCheck(clusterDnsDown, {
+  finds: [
+    {
+      story: "both replicas of CoreDNS crash-loop",
+      given: cluster().edit(editPods("coredns", crashing())),
+      repair: "Deployment/kube-system/coredns",
+      says: ["Cluster DNS does not answer: none of the 2 Pods of Deployment/kube-system/coredns is ready"],
+      breaks: ["dns.serve"],
+      strength: "direct",
+      healedBy: healthy,
+    },
+    {
+      story: "they run and wait for the API server",
+      given: cluster({ flavour: "k3s" }).edit(editPods("coredns", unready())),
+      repair: "Deployment/kube-system/coredns",
+      healedBy: () => cluster({ flavour: "k3s" }),
+    },
+    {
+      story: "CoreDNS was scaled to zero",
+      given: cluster().with({ do: "scale", target: COREDNS, replicas: 0 }),
+      repair: "Deployment/kube-system/coredns",
+      says: ["Cluster DNS does not answer: Service kube-system/kube-dns selects no Pod"],
+      healedBy: healthy,
+    },
+    {
+      story: "somebody deleted CoreDNS, and its Service is still asked",
+      given: cluster().with({ do: "delete", target: COREDNS }),
+      repair: "Deployment/kube-system/coredns",
+      says: ["selects no Pod"],
+      healedBy: healthy,
+    },
+    {
+      story: "its last Pods are stuck in being deleted, on nodes that are gone",
+      given: cluster().edit(editPods("coredns", deleted(ago(900)))),
+      repair: "Deployment/kube-system/coredns",
+      healedBy: healthy,
+    },
+  ],
+  clears: [
+    { story: "a healthy cluster", given: cluster() },
+    { story: "a managed cluster", given: cluster({ flavour: "managed" }) },
+    { story: "one replica of two is ready", given: cluster().edit(editPods("coredns", crashing(), "w1")) },
+    {
+      story: "DNS is answered by machines outside: its Service has no selector",
+      given: cluster().edit(
+        edits(
+          kubeDns({ selector: null }),
+          editPods("coredns", () => undefined),
+        ),
+      ),
+    },
+    { story: "Pods are sent to another Service of DNS by now", given: migrated(cluster()) },
+  ],
+  cannotTell: [
+    { story: "we may not read Pods", given: cluster().without("pods"), capability: "dns.serve" },
+    { story: "we may not read Services", given: cluster().without("services"), capability: "dns.serve" },
+    {
+      story: "CoreDNS has just been installed",
+      given: cluster().edit(editPods("coredns", (pod) => created(ago(20))(unready()(pod)))),
+      capability: "dns.serve",
+    },
+    {
+      story: "the only replica is being replaced",
+      given: cluster().edit(
+        edits(
+          editPods("coredns", deleted(ago(5)), "w1"),
+          editPods("coredns", (pod) => created(ago(5))(unready()(pod)), "w2"),
+        ),
+      ),
+      capability: "dns.serve",
+    },
+  ],
+});
