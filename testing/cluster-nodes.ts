@@ -2,7 +2,7 @@
 
 import { emptyIptables } from "../src/model/agents/iptables.ts";
 import type { Draft } from "../src/model/changes.ts";
-import { writeFlannel, writeProxy } from "../src/model/changes.ts";
+import { writeFlannel, writeProxies } from "../src/model/changes.ts";
 import { modelOf } from "../src/model/model.ts";
 import { formatIp, formatPrefix, nthAddress, parsePrefix } from "../src/net/ip.ts";
 import type { Route } from "../src/parse/ip-route.ts";
@@ -160,10 +160,9 @@ export function lookIntoPods(draft: Draft): void {
 export function otherAgents(draft: Draft, flavour: Flavour): void {
   if (flavour === "kubeadm") return;
   const model = modelOf(draft.capture());
-  for (const { name } of model.nodes.all) {
-    writeProxy(draft, model, name);
-    if (flavour === "k3s") writeFlannel(draft, model, name);
-  }
+  const names = model.nodes.all.map(({ name }) => name);
+  writeProxies(draft, model, names);
+  if (flavour === "k3s") for (const name of names) writeFlannel(draft, model, name);
 }
 
 /** A log with these messages, said at one time. */

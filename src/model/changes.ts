@@ -16,13 +16,13 @@ import type { Pod, Workload } from "../parse/objects.ts";
 import { endpointSlices } from "./agents/endpoint-slices.ts";
 import { flannelState } from "./agents/flannel.ts";
 import { emptyIptables, replaceChains } from "./agents/iptables.ts";
-import { kubeProxyRules } from "./agents/kube-proxy.ts";
-import { podsOfWorkload, restarted } from "./agents/workloads.ts";
+import { areAlike, type KubeProxyRules, kubeProxyRules } from "./agents/kube-proxy.ts";
+import { podsOfWorkload, restarted, usedAddresses } from "./agents/workloads.ts";
 import type { Change } from "./change.ts";
 import type { Component } from "./components/components.ts";
 import type { ModelParts } from "./model.ts";
 import { listOfKind } from "./objects.ts";
-import { type Ref, sameRef } from "./ref.ts";
+import { type Ref, ref, refId, sameRef } from "./ref.ts";
 
 type Item = { readonly metadata: { readonly name: string; readonly namespace?: string | null | undefined } };
 
@@ -150,11 +150,16 @@ export function captureWith(
   modelOf: (capture: Capture) => ModelParts,
 ): Capture {
   const draft = draftOf(capture);
+  let pending: Change[] = [];
   for (const change of changes) {
     applyOne(draft, change);
-    if (change.do === "scale" || change.do === "patch" || change.do === "apply")
-      settleWorkloads(draft, change, modelOf);
+    if (change.do === "scale" || change.do === "patch" || change.do === "apply") pending.push(change);
+    else {
+      settleWorkloads(draft, pending, modelOf);
+      pending = [];
+    }
   }
+  settleWorkloads(draft, pending, modelOf);
   let moved = settleEndpoints(draft, modelOf(draft.capture()));
   const restarts = changes.filter((change) => change.do === "restart");
   for (const { component, node } of restarts) restart(draft, component, node, modelOf);
@@ -164,26 +169,34 @@ export function captureWith(
   return draft.capture();
 }
 
-function settleWorkloads(draft: Draft, change: Change, modelOf: (capture: Capture) => ModelParts): void {
+/** Workloads that were changed get the Pods that they ask for. */
+function settleWorkloads(draft: Draft, changes: readonly Change[], modelOf: (capture: Capture) => ModelParts): void {
+  const workloads = changes.map(workloadOf).filter((found) => found !== undefined);
+  if (workloads.length === 0) return;
+  const model = modelOf(draft.capture());
+  const used = usedAddresses(model);
+  const gone = new Set<Pod>();
+  const fresh: Pod[] = [];
+  for (const { target, list } of new Map(workloads.map((found) => [refId(found.target), found])).values()) {
+    const workload = (draft.list(list) as readonly Workload[]).find(isNamed(target));
+    if (!workload) continue;
+    const { add, remove } = podsOfWorkload({ ...target, namespace: target.namespace ?? "" }, workload, model, used);
+    for (const pod of remove) gone.add(pod);
+    fresh.push(...add);
+  }
+  draft.setList("pods", [...draft.list("pods").filter((pod) => !gone.has(pod)), ...fresh]);
+}
+
+function workloadOf(change: Change) {
   const target =
     change.do === "apply"
-      ? {
-          kind: change.object.kind,
-          name: change.object.metadata.name,
-          namespace: change.object.metadata.namespace ?? "",
-        }
+      ? ref(change.object.kind, change.object.metadata.name, change.object.metadata.namespace)
       : "target" in change
         ? change.target
         : undefined;
-  const kind = target && listOfKind(target.kind);
-  if (!target || (kind !== "deployments" && kind !== "statefulsets" && kind !== "daemonsets")) return;
-  const workload = (draft.list(kind) as readonly Workload[]).find(isNamed(target));
-  if (!workload) return;
-  const model = modelOf(draft.capture());
-  const owner = { ...target, namespace: target.namespace ?? "" };
-  const { add, remove } = podsOfWorkload(owner, workload, model);
-  const gone = new Set(remove);
-  draft.setList("pods", [...draft.list("pods").filter((pod) => !gone.has(pod)), ...add]);
+  const list = target && listOfKind(target.kind);
+  if (!target || (list !== "deployments" && list !== "statefulsets" && list !== "daemonsets")) return undefined;
+  return { target, list } as const;
 }
 
 /**
@@ -256,24 +269,36 @@ function settleAgents(
 ): void {
   const wasRestarted = (component: Component, node: string) =>
     restarts.some((one) => sameRef(one.component, component.ref) && (one.node === undefined || one.node === node));
-  for (const { name } of model.nodes.all) {
-    for (const component of model.components.all) {
-      const pod = component.pods.find((candidate) => candidate.node === name && !candidate.terminating);
-      if (!pod?.ready || !mayWork(component, model)) continue;
-      const fresh = wasRestarted(component, name);
-      if (component.definition.id === "kube-proxy" && (fresh || changed)) writeProxy(draft, model, name);
+  const proxied: string[] = [];
+  for (const component of model.components.all) {
+    const { id } = component.definition;
+    if ((id !== "kube-proxy" && id !== "flannel") || !mayWork(component, model)) continue;
+    const running = Map.groupBy(
+      component.pods.filter(({ terminating }) => !terminating),
+      (pod) => pod.node ?? "",
+    );
+    for (const { name } of model.nodes.all) {
+      if (!running.get(name)?.[0]?.ready) continue;
+      const isFresh = wasRestarted(component, name);
+      if (id === "kube-proxy" && (isFresh || changed)) proxied.push(name);
       // flannel writes entries when a peer changes or when it starts; what others removed stays away
-      if (component.definition.id === "flannel" && fresh) writeFlannel(draft, model, name);
+      if (id === "flannel" && isFresh) writeFlannel(draft, model, name);
     }
   }
+  writeProxies(draft, model, proxied);
 }
 
-export function writeProxy(draft: Draft, model: ModelParts, node: string): void {
-  const rules = kubeProxyRules(model.services, node, model.proxy.clusterRange);
-  const current = draft.get("iptables", { node }) ?? emptyIptables();
+/** What kube-proxy makes of the Services, on each of these nodes. */
+export function writeProxies(draft: Draft, { services, proxy }: ModelParts, nodes: readonly string[]): void {
   const owns = (chain: string) =>
     chain.startsWith("KUBE-") && !chain.startsWith("KUBE-KUBELET") && chain !== "KUBE-IPTABLES-HINT";
-  draft.set("iptables", { node }, replaceChains(current, rules, owns, true));
+  const isShared = areAlike(services);
+  let rules: KubeProxyRules | undefined;
+  for (const node of nodes) {
+    if (!rules || !isShared) rules = kubeProxyRules(services, node, proxy.clusterRange);
+    const current = draft.get("iptables", { node }) ?? emptyIptables();
+    draft.set("iptables", { node }, replaceChains(current, rules, owns, true));
+  }
 }
 
 export function writeFlannel(draft: Draft, model: ModelParts, node: string): void {

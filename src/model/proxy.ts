@@ -10,7 +10,7 @@ import { formatIp, type Ip, nthAddress, parseIp } from "../net/ip.ts";
 import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
 import type { Component, Components } from "./components/components.ts";
 import { type UsualRules, usualRules } from "./forwarding/kube-services.ts";
-import { firstPacket } from "./forwarding/packet-filter.ts";
+import { firstPacket, type PacketFilter } from "./forwarding/packet-filter.ts";
 import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
 import type { Outcome } from "./netfilter/evaluate.ts";
 import type { Packet } from "./netfilter/packet.ts";
@@ -69,13 +69,20 @@ function configOf(component: Component, objects: Objects) {
 
 export function proxyOf({ objects, nodes, services, components, forwarding }: Parts): ServiceProxy {
   const proxies = components.byId("kube-proxy");
+  const configs = new Map(proxies.map((component) => [component, configOf(component, objects)]));
   const modeOfConfig = (component: Component): ProxyMode | undefined => {
-    const config = configOf(component, objects);
+    const config = configs.get(component);
     if (!config) return undefined;
     return config.mode === "ipvs" || config.mode === "nftables" ? config.mode : "iptables";
   };
 
+  const modes = new Map<string, ProxyMode | undefined>();
   function mode(name: string): ProxyMode | undefined {
+    if (!modes.has(name)) modes.set(name, modeOf(name));
+    return modes.get(name);
+  }
+
+  function modeOf(name: string): ProxyMode | undefined {
     const plane = forwarding.of(name);
     const device = knownOf(plane.links)?.find((link) => link.name === "kube-ipvs0");
     if (device && device.addresses.length > 0) return "ipvs";
@@ -96,12 +103,13 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     return range && nthAddress(range, 2 ** (32 - range.length) - 2);
   }
 
-  const usual = new Map<string, { readonly rules: UsualRules; readonly tried?: ServicePort }>();
+  const usual = new WeakMap<PacketFilter, { readonly rules: UsualRules; readonly tried?: ServicePort }>();
   /** A node's usual rules, and a port on which walking them came to the same. */
   function usualOf(name: string) {
-    const known = usual.get(name);
+    const { filter } = forwarding.of(name);
+    const known = usual.get(filter);
     if (known) return known;
-    const rules = usualRules(forwarding.of(name).filter.rulesets);
+    const rules = usualRules(filter.rulesets);
     const candidates = services.all.filter(({ proxied }) => proxied).flatMap(({ ports }) => ports);
     const tried = candidates.find((port) => {
       const quick = port.protocol === "TCP" && !port.service.policy.external ? rules.delivery(port) : undefined;
@@ -113,7 +121,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
       ({ delivered, refusedBy, untouched }) => refusedBy.length === 0 && !untouched && sameSet(delivered, quick!),
     );
     const made = tried && isSame ? { rules, tried } : { rules };
-    usual.set(name, made);
+    usual.set(filter, made);
     return made;
   }
 
@@ -148,8 +156,8 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     },
     configuredMode: modeOfConfig,
     mode,
-    clusterRange: proxies
-      .map((component) => configOf(component, objects)?.clusterCIDR)
+    clusterRange: [...configs.values()]
+      .map((config) => config?.clusterCIDR)
       .find((range) => range)
       ?.split(",")[0],
     programmed,

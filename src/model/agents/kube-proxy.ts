@@ -221,6 +221,18 @@ function writeExternal(
   if (hasLocal) sink.nat.push(`-A ${chain} -j KUBE-SVL-${hash}`);
 }
 
+/** Whether kube-proxy writes the same rules on every node: no Service has back ends of one node only, or hints. */
+export function areAlike(services: Services): boolean {
+  return services.all.every(
+    (service) =>
+      !service.policy.internalLocal &&
+      !service.policy.externalLocal &&
+      service.ports.every((port) =>
+        services.endpoints(port).every(({ zoneHints, nodeHints }) => zoneHints.length + nodeHints.length === 0),
+      ),
+  );
+}
+
 /**
  * @param clusterRange the range of Pod addresses (clusterCIDR); without it nothing is masqueraded as coming from outside
  */

@@ -19,6 +19,8 @@ type Owner = Ref & { readonly namespace: string };
 
 const START = "2026-11-21T02:00:00Z";
 
+const MANY = 10;
+
 /** Where Pods of a workload go: every node that a DaemonSet selects, else nodes without NoSchedule taints in turn. */
 function placesFor(owner: Owner, workload: Workload, nodes: readonly NodeView[]): string[] {
   const usable = nodes.filter(({ object }) => object !== undefined);
@@ -31,14 +33,27 @@ function placesFor(owner: Owner, workload: Workload, nodes: readonly NodeView[])
     ({ object }) => !(object!.spec?.taints ?? []).some(({ effect }) => effect === "NoSchedule"),
   );
   const targets = open.length > 0 ? open : usable;
+  // in a large cluster workloads do not all begin at the same node
+  const first = [...owner.name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 0) % targets.length;
+  const offset = targets.length > MANY ? first : 0;
   return Array.from(
     { length: targets.length === 0 ? 0 : (workload.spec.replicas ?? 1) },
-    (_, i) => targets[i % targets.length]!.name,
+    (_, i) => targets[(offset + i) % targets.length]!.name,
   );
 }
 
+/** The addresses of Pods; podsOfWorkload adds those that it gives away. */
+export function usedAddresses({ pods }: ModelParts): Set<string> {
+  return new Set(pods.all.flatMap(({ addresses }) => addresses));
+}
+
 /** The pods that a workload has too few or too many of. */
-export function podsOfWorkload(owner: Owner, workload: Workload, model: ModelParts): { add: Pod[]; remove: Pod[] } {
+export function podsOfWorkload(
+  owner: Owner,
+  workload: Workload,
+  model: ModelParts,
+  used: Set<string>,
+): { add: Pod[]; remove: Pod[] } {
   const current = model.pods.ownedBy(owner).filter(({ finished }) => !finished);
   const template = workload.spec.template;
   const places = placesFor(owner, workload, model.nodes.all);
@@ -52,7 +67,6 @@ export function podsOfWorkload(owner: Owner, workload: Workload, model: ModelPar
     open.splice(at, 1);
     keep.push(pod);
   }
-  const used = new Set(model.pods.all.flatMap(({ addresses }) => addresses));
   const add = open.map((node, index) => podOf(owner, workload, node, keep.length + index, model, used));
   return { add, remove: current.filter((pod) => !keep.includes(pod)).map(({ object }) => object) };
 }

@@ -58,13 +58,17 @@ export function forwardingOf(capture: Capture): Forwarding {
 
 function planeOf(capture: Capture, node: string): NodePlane {
   const links = capture.get("links", { node });
-  let filter: PacketFilter | undefined;
+  // large, made fast, and asked for node by node: it may go when memory is short
+  let made: WeakRef<PacketFilter> | undefined;
   const sysctls = capture.get("sysctls", { node });
   const plane: NodePlane = {
     node,
     links,
     get filter() {
-      filter ??= packetFilterOf(plane);
+      const known = made?.deref();
+      if (known) return known;
+      const filter = packetFilterOf(plane);
+      made = new WeakRef(filter);
       return filter;
     },
     routes: capture.get("routes", { node }),
