@@ -7,11 +7,16 @@ import { keyOf } from "./path.ts";
 
 export type Replacement = { readonly kind: KindId; readonly place: Place; readonly observed: Observed<unknown> };
 
-export function overlay(capture: Capture, replacements: Iterable<Replacement>): Capture {
-  const byKey = new Map<string, Replacement>();
+/** What an overlay is made of: one that is laid over another keeps nothing of it but what still shows. */
+const made = new WeakMap<Capture, { readonly base: Capture; readonly byKey: ReadonlyMap<string, Replacement> }>();
+
+export function overlay(over: Capture, replacements: Iterable<Replacement>): Capture {
+  const below = made.get(over);
+  const capture = below?.base ?? over;
+  const byKey = new Map(below?.byKey);
   for (const replacement of replacements) byKey.set(keyOf(replacement.kind, replacement.place), replacement);
   let byKind: Map<KindId, Replacement[]> | undefined;
-  return {
+  const result: Capture = {
     get<K extends KindId>(kind: K, place: Place = {}) {
       const replaced = byKey.get(keyOf(kind, place));
       return replaced ? (replaced.observed as Observed<ValueOf<K>>) : capture.get(kind, place);
@@ -25,4 +30,6 @@ export function overlay(capture: Capture, replacements: Iterable<Replacement>): 
     size: capture.size,
     notes: capture.notes,
   };
+  made.set(result, { base: capture, byKey });
+  return result;
 }

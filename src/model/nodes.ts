@@ -1,7 +1,7 @@
 /** The nodes, from the API and from what was gathered on them. */
 import type { Capture } from "../evidence/capture.ts";
 import { catalogue, type KindId } from "../evidence/catalogue.ts";
-import { canonicalIp, type Prefix, parsePrefix } from "../net/ip.ts";
+import { canonicalIp, type Ip, type Prefix, parseIp, parsePrefix } from "../net/ip.ts";
 import type { Node } from "../parse/objects.ts";
 import { type Labels, meets } from "./labels.ts";
 import type { Objects } from "./objects.ts";
@@ -15,6 +15,8 @@ export type NodeView = {
   readonly labels: Labels;
   /** InternalIPs first, canonical. */
   readonly addresses: readonly string[];
+  /** The first of them that is IPv4. */
+  readonly ipv4?: Ip;
   readonly podRanges: readonly Prefix[];
   /** The condition Ready; undefined if unknown to us. */
   readonly ready: "True" | "False" | "Unknown" | undefined;
@@ -66,12 +68,15 @@ export function nodesOf(capture: Capture, objects: Objects): Nodes {
   const names = [...new Set([...byName.keys(), ...sampled])].sort();
   const all = names.map((name): NodeView => {
     const object = byName.get(name);
+    const addresses = addressesOf(object);
+    const ipv4 = addresses.map(parseIp).find((ip) => ip?.family === 4);
     return {
       name,
       ref: ref("Node", name),
       ...(object && { object }),
       labels: object?.metadata.labels ?? {},
-      addresses: addressesOf(object),
+      addresses,
+      ...(ipv4 && { ipv4 }),
       podRanges: podRangesOf(object),
       ready: readiness(object),
       sampled: sampled.has(name),

@@ -169,10 +169,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     if (nodeMode === "ipvs") return ipvsProgrammed(port, plane);
     if (nodeMode !== "iptables" || plane.filter.state !== "whole") return undefined;
     const address = port.service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
-    const own = nodes
-      .get(name)
-      ?.addresses.map(parseIp)
-      .find((ip) => ip?.family === 4);
+    const own = nodes.get(name)?.ipv4;
     if (!address || port.protocol === "SCTP") return undefined;
     const protocol = port.protocol === "UDP" ? "udp" : "tcp";
     const found: (Programmed | undefined)[] = [];

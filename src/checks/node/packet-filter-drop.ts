@@ -106,30 +106,28 @@ function judge(one: Case, filter: PacketFilter): Dropped | "passes" | "unknown" 
 }
 
 const ipOf = (pod: PodView | undefined): Ip | undefined => pod?.addresses.map(parseIp).find((ip) => ip?.family === 4);
-const ipOfNode = (node: NodeView): Ip | undefined => node.addresses.map(parseIp).find((ip) => ip?.family === 4);
 
 /** Prefixes that rules which drop name: only peers in them can fare differently from the others. */
 function namedByDrops(node: string, { forwarding }: Model): Prefix[] {
-  const tables = known(forwarding.of(node).iptables)?.tables ?? [];
-  const rules = tables.flatMap(({ chains }) =>
-    chains.filter(({ name }) => !POLICY_CHAINS.test(name)).flatMap((chain) => chain.rules),
-  );
-  return rules
-    .filter(({ target }) => target.does === "drop" || target.does === "reject")
-    .flatMap(({ conditions }) =>
-      conditions.flatMap((condition) =>
-        condition.is === "source" || condition.is === "destination" ? [condition.prefix] : [],
-      ),
-    );
+  const named: Prefix[] = [];
+  for (const { chains } of known(forwarding.of(node).iptables)?.tables ?? []) {
+    for (const { name, rules } of chains) {
+      for (const { target, conditions } of rules) {
+        if ((target.does !== "drop" && target.does !== "reject") || POLICY_CHAINS.test(name)) continue;
+        for (const one of conditions) if (one.is === "source" || one.is === "destination") named.push(one.prefix);
+      }
+    }
+  }
+  return named;
 }
 
 /** Other nodes that stand for all: a few, and each that a dropping rule names. */
 function peersFor(node: NodeView, model: Model): NodeView[] {
-  const others = model.nodes.all.filter((other) => other !== node && ipOfNode(other));
+  const others = model.nodes.all.filter((other) => other !== node && other.ipv4);
   if (others.length <= 8) return others;
   const named = namedByDrops(node.name, model).filter(({ length }) => length > 0);
   const isNamed = (other: NodeView) => {
-    const own = ipOfNode(other)!;
+    const own = other.ipv4!;
     return named.some((prefix) => contains(prefix, own) || other.podRanges.some((range) => contains(prefix, range.ip)));
   };
   return [...new Set([...others.slice(0, 3), ...others.filter(isNamed).slice(0, 50)])];
@@ -179,7 +177,7 @@ const uplinkOf = (node: NodeView, model: Model): string =>
 
 function* casesOf(node: NodeView, model: Model): Iterable<Case> {
   const { name } = node;
-  const own = ipOfNode(node);
+  const own = node.ipv4;
   const mine = freePod(name, model);
   const myIp = ipOf(mine);
   const bridge = podDevice(node, myIp, model);
@@ -189,7 +187,7 @@ function* casesOf(node: NodeView, model: Model): Iterable<Case> {
   const wayTo = (pod: Ip) => (isTunnel ? `flannel.${model.flannel.config?.vni ?? 1}` : deviceTo(pod, node, model));
   for (const peer of peersFor(node, model)) {
     const theirs = ipOf(freePod(peer.name, model));
-    const far = ipOfNode(peer);
+    const far = peer.ipv4;
     const overlay = theirs && wayTo(theirs);
     if (myIp && theirs && bridge && overlay) {
       const forward = { name: "node.forward", node: name, peer: peer.name } as const;
@@ -284,8 +282,8 @@ function* apiCases(
     if (!own || target?.family !== 4) continue;
     const args = { address: endpoint.address, port: endpoint.port };
     if (host === node) {
-      const other = nodes.all.find((candidate) => candidate !== node && ipOfNode(candidate));
-      const from = other && ipOfNode(other);
+      const other = nodes.all.find((candidate) => candidate !== node && candidate.ipv4);
+      const from = other?.ipv4;
       if (from)
         yield {
           breaks: { name: "api.serve" },

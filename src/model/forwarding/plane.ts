@@ -43,33 +43,39 @@ export interface Forwarding {
   of(node: string): NodePlane;
 }
 
+/** A packet filter is large, made fast, and asked for node by node: so many are kept at once. */
+const FILTERS_KEPT = 16;
+
 export function forwardingOf(capture: Capture): Forwarding {
   const planes = new Map<string, NodePlane>();
+  const filters = new Map<NodePlane, PacketFilter>();
+  const filterOf = (plane: NodePlane): PacketFilter => {
+    const filter = filters.get(plane) ?? packetFilterOf(plane);
+    // the last in a map is the one that was put in last
+    filters.delete(plane);
+    filters.set(plane, filter);
+    if (filters.size > FILTERS_KEPT) filters.delete(filters.keys().next().value!);
+    return filter;
+  };
   return {
     of(node) {
       const known = planes.get(node);
       if (known) return known;
-      const plane = planeOf(capture, node);
+      const plane = planeOf(capture, node, filterOf);
       planes.set(node, plane);
       return plane;
     },
   };
 }
 
-function planeOf(capture: Capture, node: string): NodePlane {
+function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) => PacketFilter): NodePlane {
   const links = capture.get("links", { node });
-  // large, made fast, and asked for node by node: it may go when memory is short
-  let made: WeakRef<PacketFilter> | undefined;
   const sysctls = capture.get("sysctls", { node });
   const plane: NodePlane = {
     node,
     links,
     get filter() {
-      const known = made?.deref();
-      if (known) return known;
-      const filter = packetFilterOf(plane);
-      made = new WeakRef(filter);
-      return filter;
+      return filterOf(plane);
     },
     routes: capture.get("routes", { node }),
     routingRules: capture.get("routingRules", { node }),
