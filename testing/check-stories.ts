@@ -3,12 +3,14 @@
  *
  * The author writes data; the harness brings the rigour. From each story of `finds` it makes these tests:
  *   - the fault is found, at the object that a person would repair, and said in both languages;
- *   - once repaired (by the check's own remedy where that is made of changes, else by `healedBy`) it is clear;
+ *   - once repaired (by the check's own remedy where that is made of changes, else by `healedBy`) it is clear, and
+ *     nothing new is found;
  *   - for each piece of evidence that it cites: without it, the check never says that all is well;
  *   - the order in which objects are listed does not matter;
  * from the first story of `clears`, that evidence which was not had, or only in part, makes no fault of what is well;
  * and over all stories, that the check reads what it declares, and nothing that it does not.
  */
+import { appendFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { capabilitySet } from "../src/cause/effect.ts";
 import type { Check, Fault, Finding } from "../src/checks/check.ts";
@@ -29,7 +31,6 @@ import type { Text } from "../src/text.ts";
 import type { Cluster } from "./cluster.ts";
 
 export type FindsStory = {
-  readonly story: string;
   readonly given: Cluster;
   /** refId of the object to repair. */
   readonly repair: string;
@@ -44,16 +45,17 @@ export type FindsStory = {
   readonly otherWitness?: readonly KindId[];
 };
 
+/** Each named for an incident. */
+type Told<T> = Readonly<Record<string, T>>;
+
 export type Stories = {
-  readonly finds: readonly FindsStory[];
-  readonly warns?: readonly {
-    readonly story: string;
-    readonly given: Cluster;
-    readonly repair: string;
-    readonly says?: readonly string[];
-  }[];
-  readonly clears?: readonly { readonly story: string; readonly given: Cluster }[];
-  readonly cannotTell?: readonly { readonly story: string; readonly given: Cluster; readonly capability: string }[];
+  readonly finds: Told<FindsStory>;
+  readonly warns?: Told<Pick<FindsStory, "given" | "repair" | "says">>;
+  readonly clears?: Told<Cluster>;
+  /** By the name of the capability. */
+  readonly cannotTell?: Readonly<Record<string, Told<Cluster>>>;
+  /** Trouble that is over. */
+  readonly remembers?: Told<Cluster>;
 };
 
 /** One thing that the harness holds a check to. */
@@ -137,17 +139,18 @@ function expectWellSaid(title: Text, evidence: readonly Evidence[]): void {
 
 /** All that stories hold a check to, in the order in which it is to be run. */
 export function storyTests<R extends ModelPart>(check: Check<R>, stories: Stories): StoryTest[] {
-  const { finds, warns = [], clears = [], cannotTell = [] } = stories;
+  const { finds, warns = {}, clears = {}, cannotTell = {}, remembers = {} } = stories;
   const seen = new Set<ModelPart>();
   const told = new WeakMap<Cluster, readonly Finding[]>();
   function findings(cluster: Cluster): readonly Finding[] {
     const known = told.get(cluster) ?? [...check.find(watched(check, cluster.model(), seen))];
     told.set(cluster, known);
+    appendFileSync("/tmp/said.txt", `${JSON.stringify(known).match(/"id":"[a-z-]+.[a-z-]+"/g)?.join(" ") ?? ""} `);
     return known;
   }
   const findingsIn = (capture: Capture): Finding[] => [...check.find(narrowed(modelOf(capture), check.reads))];
   const remediesOf = (found: Finding, cluster: Cluster) =>
-    check.remedies({ ...found, check: check.id } as Fault, watched(check, cluster.model(), seen));
+    ((r) => { appendFileSync("/tmp/said.txt", `${JSON.stringify(r).match(/"id":"[a-z-]+.[a-z-]+"/g)?.join(" ") ?? ""} `); return r; })(check.remedies({ ...found, check: check.id } as Fault, watched(check, cluster.model(), seen)));
 
   /** The changes of a remedy, if it is made of nothing else. */
   function changesOf(found: Finding, cluster: Cluster): readonly Change[] | undefined {
@@ -157,8 +160,8 @@ export function storyTests<R extends ModelPart>(check: Check<R>, stories: Storie
     return changes.length > 0 && changes.length === steps.length ? (changes as readonly Change[]) : undefined;
   }
 
-  function ofFinds({ story, given, repair, says = [], breaks = [], strength, ...more }: FindsStory): StoryTest[] {
-    const { healedBy, otherWitness = [] } = more;
+  function ofFinds([story, told]: readonly [string, FindsStory]): StoryTest[] {
+    const { given, repair, says = [], breaks = [], strength, healedBy, otherWitness = [] } = told;
     const foundIn = (cluster: Cluster) => faultsOf(findings(cluster)).filter((one) => refId(one.repair) === repair);
     const test = (claim: string, run: () => void): StoryTest => ({ story, claim, run });
     return [
@@ -178,6 +181,7 @@ export function storyTests<R extends ModelPart>(check: Check<R>, stories: Storie
         if (!healedBy && changes.length === 0) throw new Error("its remedy cannot be simulated: needs `healedBy`");
         const healed = healedBy ? healedBy(given) : given.with(...changes);
         expect(idsOf(findings(healed))).not.toContain(repair);
+        expect(idsOf(findings(healed)).filter((id) => !idsOf(findings(given)).includes(id))).toEqual([]);
       }),
       test("has a remedy that reads well", () => {
         for (const found of foundIn(given)) {
@@ -205,7 +209,7 @@ export function storyTests<R extends ModelPart>(check: Check<R>, stories: Storie
     ];
   }
 
-  function ofBlinding({ story, given }: { readonly story: string; readonly given: Cluster }): StoryTest[] {
+  function ofBlinding([story, given]: readonly [string, Cluster]): StoryTest[] {
     const kindsSeen = () => {
       const { capture, looks } = watchedCapture(given.capture);
       findingsIn(capture);
@@ -230,9 +234,12 @@ export function storyTests<R extends ModelPart>(check: Check<R>, stories: Storie
     ];
   }
 
+  const blinded = Object.entries(cannotTell).flatMap(([capability, told]) =>
+    Object.entries(told).map(([story, given]) => [story, given, capability] as const),
+  );
   const tests = [
-    ...finds.flatMap(ofFinds),
-    ...warns.map(({ story, given, repair, says = [] }) => ({
+    ...Object.entries(finds).flatMap(ofFinds),
+    ...Object.entries(warns).map(([story, { given, repair, says = [] }]) => ({
       story,
       claim: "is warned of",
       run() {
@@ -244,7 +251,7 @@ export function storyTests<R extends ModelPart>(check: Check<R>, stories: Storie
         for (const { title, evidence } of warnings) expectWellSaid(title, evidence);
       },
     })),
-    ...clears.map(({ story, given }) => ({
+    ...Object.entries(clears).map(([story, given]) => ({
       story,
       claim: "is clear",
       run() {
@@ -253,8 +260,18 @@ export function storyTests<R extends ModelPart>(check: Check<R>, stories: Storie
         expect(found.filter(({ outcome }) => outcome === "warning")).toEqual([]);
       },
     })),
-    ...clears.slice(0, 1).flatMap(ofBlinding),
-    ...cannotTell.map(({ story, given, capability }) => ({
+    ...Object.entries(clears).slice(0, 1).flatMap(ofBlinding),
+    ...Object.entries(remembers).map(([story, given]) => ({
+      story,
+      claim: "is remembered",
+      run() {
+        const past = findings(given).flatMap((one) => (one.outcome === "past" ? [one] : []));
+        expect(idsOf(findings(given))).toEqual([]);
+        expect(past.length).toBeGreaterThan(0);
+        for (const { title, evidence } of past) expectWellSaid(title, evidence);
+      },
+    })),
+    ...blinded.map(([story, given, capability]) => ({
       story,
       claim: "cannot be told",
       run() {

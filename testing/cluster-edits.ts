@@ -5,15 +5,18 @@
  *   cluster().edit(editPods("coredns", crashing()), said("coredns", ["plugin/loop: Loop …"]))
  */
 import type { ListId, ObjectOf } from "../src/evidence/catalogue.ts";
+import type { ManifestObject } from "../src/model/change.ts";
 import type { Draft } from "../src/model/changes.ts";
 import { modelOf } from "../src/model/model.ts";
+import type { Route } from "../src/parse/ip-route.ts";
 import { printIptablesSave } from "../src/parse/iptables-print.ts";
 import { type IptablesSave, parseIptablesSave } from "../src/parse/iptables-save.ts";
 import type { VirtualServer } from "../src/parse/ipvsadm.ts";
-import type { Pod } from "../src/parse/objects.ts";
+import type { Pod, Workload } from "../src/parse/objects.ts";
 import type { Probe } from "../src/parse/probes.ts";
 import { editNode } from "./cluster.ts";
-import { CREATED, logOf, NOW } from "./cluster-nodes.ts";
+import { logOf, NOW } from "./cluster-nodes.ts";
+import { workload } from "./cluster-objects.ts";
 
 export type Edit = (draft: Draft) => void;
 
@@ -22,9 +25,6 @@ export const edits =
   (draft) => {
     for (const edit of all) edit(draft);
   };
-
-/** A time before the capture. */
-export const ago = (seconds: number): string => new Date(Date.parse(NOW) - seconds * 1000).toISOString();
 
 type Named = { readonly metadata: { readonly name: string } };
 
@@ -50,60 +50,73 @@ export function addObjects<K extends ListId>(list: K, ...objects: readonly Objec
 }
 
 /** The Pods of a workload, on one node or on all. */
-const isOf =
-  (workload: string, node?: string) =>
-  ({ metadata, spec }: Pod): boolean =>
-    metadata.name.startsWith(`${workload}-`) && (node === undefined || spec.nodeName === node);
+function podsOf(draft: Draft, owner: string, node?: string): readonly Pod[] {
+  const pods = draft
+    .list("pods")
+    .filter(({ metadata, spec }) => metadata.name.startsWith(`${owner}-`) && (!node || spec.nodeName === node));
+  if (pods.length === 0) throw new Error(`the built cluster has no Pods of ${owner} on ${node ?? "any node"}`);
+  return pods;
+}
 
 /** Changes the Pods of a workload, on one node or on all; `undefined` removes them. */
-export function editPods(workload: string, change: (pod: Pod) => Pod | undefined, node?: string): Edit {
+export function editPods(owner: string, change: (pod: Pod) => Pod | undefined, node?: string): Edit {
   return (draft) => {
-    const isMeant = isOf(workload, node);
-    const pods = draft.list("pods");
-    if (!pods.some(isMeant)) throw new Error(`the built cluster has no Pods of ${workload} on ${node ?? "any node"}`);
+    const meant = new Set(podsOf(draft, owner, node));
     draft.setList(
       "pods",
-      pods.flatMap((pod) => (isMeant(pod) ? (change(pod) ?? []) : pod)),
+      draft.list("pods").flatMap((pod) => (meant.has(pod) ? (change(pod) ?? []) : pod)),
     );
   };
 }
 
-type Status = NonNullable<NonNullable<Pod["status"]>["containerStatuses"]>[number];
+/** Changes one file of a ConfigMap. */
+export const editConfig = (map: string, file: string, change: (text: string) => string): Edit =>
+  editObjects("configmaps", map, (object) => ({
+    ...object,
+    data: { ...object.data, [file]: change(object.data?.[file] ?? "") },
+  }));
 
-/** A Pod that is not ready, with what its containers are doing. */
-export function unready(state: Partial<Status> = {}, phase = "Running", since = CREATED): (pod: Pod) => Pod {
-  return (pod) => ({
-    ...pod,
-    status: {
-      ...pod.status,
-      phase,
-      conditions: [{ type: "Ready", status: "False", lastTransitionTime: since }],
-      containerStatuses: (pod.status?.containerStatuses ?? []).map((status) => ({ ...status, ready: false, ...state })),
-    },
-  });
+/** The change by which a workload is installed. */
+export const installed = (kind: "DaemonSet" | "Deployment", made: Workload) =>
+  ({ do: "apply", object: { apiVersion: "apps/v1", kind, ...made } as ManifestObject }) as const;
+
+/** An agent that runs on every node, on its network. */
+export const agent = (name: string, image: string): Workload =>
+  workload(
+    name,
+    "kube-system",
+    { "k8s-app": name },
+    { hostNetwork: true, tolerations: [{ operator: "Exists" }], containers: [{ name, image }] },
+  );
+
+/** The change by which a NetworkPolicy of the shop is made. */
+export const networkPolicy = (name: string, spec: object) =>
+  ({
+    do: "apply",
+    object: { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name, namespace: "shop" }, spec },
+  }) as const;
+
+/** The Pods of a workload listen on these TCP sockets, and no others. */
+export function listening(
+  owner: string,
+  sockets: readonly (readonly [address: string, port: number])[],
+  node?: string,
+): Edit {
+  const processes = [{ name: "app", pid: 1 }];
+  const listed = sockets.map(([address, port], index) => ({ address, port, processes, line: index + 1 }));
+  return (draft) => {
+    for (const { metadata, spec } of podsOf(draft, owner, node)) {
+      const place = { node: spec.nodeName!, namespace: metadata.namespace!, pod: metadata.name };
+      const value = listed.map((socket) => ({ protocol: "tcp" as const, ...socket }));
+      draft.set("podSockets", place, value);
+    }
+  };
 }
 
-/** What the kubelet waits for before it starts a container. */
-export const waiting = (reason: string, phase = "Pending") => unready({ state: { waiting: { reason } } }, phase);
-
-export const crashing = (exitCode = 1) =>
-  unready({
-    restartCount: 6,
-    state: { waiting: { reason: "CrashLoopBackOff" } },
-    lastState: { terminated: { exitCode, reason: "Error", startedAt: ago(64), finishedAt: ago(63) } },
-  });
-
-export const created =
-  (at: string) =>
-  <T extends { readonly metadata: object }>(object: T): T => ({
-    ...object,
-    metadata: { ...object.metadata, creationTimestamp: at },
-  });
-
 /** What the containers of a workload's Pods said. */
-export function said(workload: string, messages: readonly string[], at = NOW, node?: string): Edit {
+export function said(owner: string, messages: readonly string[], at = NOW, node?: string): Edit {
   return (draft) => {
-    for (const { metadata, spec } of draft.list("pods").filter(isOf(workload, node))) {
+    for (const { metadata, spec } of podsOf(draft, owner, node)) {
       const place = { namespace: metadata.namespace!, pod: metadata.name, container: spec.containers[0]!.name };
       draft.set("containerLog", place, logOf(messages, at));
     }
@@ -111,15 +124,11 @@ export function said(workload: string, messages: readonly string[], at = NOW, no
 }
 
 /** Active tests: what a Pod (the first of a workload) got for an answer. */
-export function probed(workload: string, test: Probe["test"], target: string, result: string): Edit {
+export function probed(owner: string, test: Probe["test"], target: string, result: string): Edit {
   return (draft) => {
-    const client = draft.list("pods").find(isOf(workload))!;
+    const { metadata, spec } = podsOf(draft, owner)[0]!;
     const earlier = draft.get("probes", {}) ?? [];
-    const from = {
-      node: client.spec.nodeName!,
-      network: "pod" as const,
-      pod: `${client.metadata.namespace}/${client.metadata.name}`,
-    };
+    const from = { node: spec.nodeName!, network: "pod", pod: `${metadata.namespace}/${metadata.name}` } as const;
     draft.set("probes", {}, [...earlier, { line: earlier.length + 1, at: NOW, from, test, target, result }]);
   };
 }
@@ -152,6 +161,34 @@ export function ipvsMode(node: string): Edit {
         };
       });
     draft.set("ipvs", { node }, servers);
+  };
+}
+
+/** Calico on a node, as it shows in routes and rules: a device for each Pod, from and to which its chains accept. */
+export function calico(node: string): Edit {
+  const rules = addRules(
+    node,
+    "filter",
+    "-A FORWARD -j cali-FORWARD",
+    "-A FORWARD -m mark --mark 0x10000/0x10000 -j ACCEPT",
+    "-A cali-FORWARD -i cali+ -j cali-tw",
+    "-A cali-FORWARD -o cali+ -j cali-tw",
+    "-A cali-tw -j MARK --set-xmark 0x10000/0x10000",
+  );
+  return (draft) => {
+    const pods = draft.list("pods").filter(({ spec }) => spec.nodeName === node && !spec.hostNetwork);
+    const routeTo = ({ status }: Pod, index: number): Route => ({
+      type: "unicast",
+      family: "inet",
+      destination: `${status!.podIP}/32`,
+      table: "main",
+      nextHops: [{ device: `cali0000000000${index}`, flags: [] }],
+      flags: [],
+    });
+    const viaBridge = ({ nextHops }: Route) => nextHops.some(({ device }) => device === "cni0");
+    editNode(draft, "routes", node, (routes) => [...routes.filter((one) => !viaBridge(one)), ...pods.map(routeTo)]);
+    editNode(draft, "links", node, (links) => links.filter(({ name }) => name !== "cni0"));
+    rules(draft);
   };
 }
 

@@ -32,7 +32,7 @@ export interface Cluster {
   /** The cluster after these changes, carried through to Pods, slices and nodes. */
   with(...changes: readonly Change[]): Cluster;
   /** The cluster with evidence edited by hand: what no agent and no change would do. */
-  edit(change: (draft: Draft) => void): Cluster;
+  edit(...changes: readonly ((draft: Draft) => void)[]): Cluster;
   /** The cluster as seen by somebody who lacks this evidence; without a place, all evidence of the kind. */
   without(kind: KindId, place?: Place): Cluster;
   readonly capture: Capture;
@@ -44,9 +44,9 @@ function wrap(capture: Capture): Cluster {
   return {
     capture,
     with: (...changes) => wrap(captureWith(capture, changes, modelOf)).edit(lookIntoPods),
-    edit(change) {
+    edit(...edits) {
       const draft = draftOf(capture);
-      change(draft);
+      for (const change of edits) change(draft);
       return wrap(draft.capture());
     },
     without(kind, place) {

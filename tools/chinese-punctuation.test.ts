@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { punctuated } from "./chinese-punctuation.ts";
+import { inTypeScript, punctuated } from "./chinese-punctuation.ts";
 
 it.each([
   ["节点异常,报文丢失;见下:原因?", "节点异常\uff0c报文丢失\uff1b见下\uff1a原因\uff1f"],
@@ -14,4 +14,9 @@ it.each([
 ])("%s", (text, better) => {
   expect(punctuated(text)).toBe(better);
   expect(punctuated(better)).toBe(better);
+});
+
+it("finds Chinese texts in TypeScript, and leaves code in them alone", () => {
+  const source = (mark: string) => `{ en: "a, b", zh: \`先看 \\\`ip a,b\\\`${mark}再看 \\\`x:y\\\`${mark}然后\` }`;
+  expect(inTypeScript(source(","))).toBe(source("\uff0c"));
 });

@@ -20,12 +20,12 @@ const FULL: Readonly<Record<string, string>> = {
   "!": "\uff01",
 };
 
-/** What is not prose: placeholders and code. `\`` is how a template literal writes a backtick. */
-const OPAQUE = /\{[A-Za-z][^{}]*\}|\\`[^`]*\\`|`[^`]*`|https?:\/\/[^\s)]+/g;
+/** What is not prose: placeholders, code, links. `\`` is how a template literal writes a backtick. */
+const OPAQUE = /\{[A-Za-z][^{}]*\}|\\`[^`]*\\`|`[^`]*`|\]\([^)\s]+\)|<!--.*?-->|https?:\/\/[^\s)]+/g;
 
 const BRACKETS = /\(([^()]+)\)/g;
 const MARK = new RegExp(
-  `(?<=[${HAN}\\u0000\\u201d\\u2019\\uff09])[,;:?!](?=[${HAN}\\u0000\\u201c]|$) ?|(?<=[${HAN}])[,;:?!] ?|[,;:] ?(?=[${HAN}])`,
+  `(?<=[${HAN}\\u0000\\u201d\\u2019\\uff09*])[,;:?!](?=[${HAN}\\u0000\\u201c]|$) ?|(?<=[${HAN}])[,;:?!] ?|[,;:] ?(?=[${HAN}])`,
   "g",
 );
 const hasHan = new RegExp(`[${HAN}]`);
@@ -56,8 +56,11 @@ export function punctuated(text: string): string {
 
 const ZH_TEXT = /(\bzh:\s*)("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[\s\S])*`)/g;
 
-function inTypeScript(source: string): string {
-  return source.replace(ZH_TEXT, (_, key: string, literal: string) => key + punctuated(literal));
+export function inTypeScript(source: string): string {
+  return source.replace(
+    ZH_TEXT,
+    (_, key: string, literal: string) => key + literal[0] + punctuated(literal.slice(1, -1)) + literal[0],
+  );
 }
 
 function inMarkdown(source: string): string {

@@ -54,7 +54,7 @@ const NO_TARGET: Target = { does: "nothing", name: "" };
 const NO_CONDITIONS: readonly Condition[] = [];
 
 /** A copy that does not keep the longer text alive which it was cut from (V8's slices do). */
-const copy = (text: string): string => ` ${text}`.slice(1);
+export const copy = (text: string): string => ` ${text}`.slice(1);
 
 /** Whether `length` characters are the same at two places. From the end, where names that are alike differ. */
 export function sameAt(text: string, a: number, b: number, length: number): boolean {
@@ -178,11 +178,11 @@ export function ruleReader(shared?: RuleCache): RuleReader {
       lastStart = start;
       lastLength = stop - start;
       let comment = text.slice(start, stop);
-      if (isQuoted && comment.includes("\\")) {
-        stop = quoteEnd(text, at, end);
-        if (stop < 0) return -1;
-        comment = text.slice(start, stop).replace(/\\(.)/g, "$1");
+      if (comment.includes("\\")) {
         lastStart = -1;
+        if (isQuoted) stop = quoteEnd(text, at, end);
+        if (stop < 0) return -1;
+        if (isQuoted) comment = text.slice(start, stop).replace(/\\(.)/g, "$1");
       }
       lastComment = { is: "comment", comment };
     }

@@ -1,36 +1,36 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
+import { editPods, said } from "../../../testing/cluster-edits.ts";
+import { ago, ready } from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
 import { componentAccessDenied } from "./component-access-denied.ts";
 
 const role = (name: string) => ({ do: "delete", target: ref("ClusterRole", name) }) as const;
 const binding = (name: string) => ({ do: "delete", target: ref("ClusterRoleBinding", name) }) as const;
+const REFUSED =
+  'E failed to list: nodes is forbidden: User "system:serviceaccount:kube-flannel:flannel" cannot list resource "nodes" in API group ""';
 const flannel = ref("DaemonSet", "kube-flannel-ds", "kube-flannel");
 
 testCheck(componentAccessDenied, {
-  finds: [
-    {
-      story: "a clean-up by label took flannel's role and its binding, and flannel was restarted on one node",
+  finds: {
+    "a clean-up by label took flannel's role and its binding, and flannel was restarted on one node": {
       given: cluster().with(role("flannel"), binding("flannel"), { do: "restart", component: flannel, node: "w2" }),
       repair: "ClusterRole/flannel",
       says: ["flannel has lost its permissions", "ClusterRole/flannel does not exist"],
       breaks: ["component.permit"],
       strength: "direct",
     },
-    {
-      story: "kube-proxy's role is gone and its binding left dangling",
+    "kube-proxy's role is gone and its binding left dangling": {
       given: cluster().with(role("system:node-proxier")),
       repair: "ClusterRole/system:node-proxier",
       says: ["may not list/watch services, endpointslices"],
     },
-    {
-      story: "kubeadm's binding for kube-proxy is gone, the role is there",
+    "kubeadm's binding for kube-proxy is gone, the role is there": {
       given: cluster().with(binding("kubeadm:node-proxier")),
       repair: "ClusterRoleBinding/kubeadm:node-proxier",
       says: ["no binding grants them"],
     },
-    {
-      story: "the binding names another ServiceAccount",
+    "the binding names another ServiceAccount": {
       given: cluster().with({
         do: "patch",
         target: ref("ClusterRoleBinding", "flannel"),
@@ -39,8 +39,7 @@ testCheck(componentAccessDenied, {
       repair: "ClusterRoleBinding/flannel",
       says: ["does not name its ServiceAccount kube-flannel/flannel"],
     },
-    {
-      story: "one rule of CoreDNS' role was lost in an upgrade",
+    "one rule of CoreDNS' role was lost in an upgrade": {
       given: cluster().with({
         do: "patch",
         target: ref("ClusterRole", "system:coredns"),
@@ -51,36 +50,38 @@ testCheck(componentAccessDenied, {
       repair: "ClusterRole/system:coredns",
       says: ["CoreDNS lacks a permission", "endpointslices"],
     },
-    {
-      story: "the EndpointSlice controller lost its role",
+    "the EndpointSlice controller lost its role": {
       given: cluster().with(role("system:controller:endpointslice-controller")),
       repair: "ClusterRole/system:controller:endpointslice-controller",
       healedBy: () => cluster(),
     },
-    {
-      story: "flannel's ServiceAccount was deleted",
+    "flannel's ServiceAccount was deleted": {
       given: cluster().with({ do: "delete", target: ref("ServiceAccount", "flannel", "kube-flannel") }),
       repair: "ServiceAccount/kube-flannel/flannel",
       healedBy: () => cluster(),
     },
-    {
-      story: "we may not read ClusterRoles ourselves, but flannel says what it was refused",
+    "we may not read ClusterRoles ourselves, but flannel says what it was refused": {
       given: cluster().with(role("flannel"), { do: "restart", component: flannel, node: "w2" }).without("clusterroles"),
       repair: "ClusterRole/flannel",
       strength: "heard",
       healedBy: () => cluster(),
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    { story: "k3s, where agents have no accounts", given: cluster({ flavour: "k3s" }) },
-  ],
-  cannotTell: [
-    {
-      story: "we may not read ClusterRoles ourselves",
-      given: cluster().without("clusterroles"),
-      capability: "component.permit",
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    "k3s, where agents have no accounts": cluster({ flavour: "k3s" }),
+  },
+  remembers: {
+    "flannel was refused this morning, and may again": cluster().edit(said("kube-flannel-ds", [REFUSED], ago(20_000))),
+    "all were refused while the API server started": cluster().edit(
+      editPods("kube-apiserver", ready(ago(60), { state: { running: { startedAt: ago(60) } } })),
+      said("kube-flannel-ds", [REFUSED], ago(50)),
+    ),
+  },
+  cannotTell: {
+    "component.permit": {
+      "we may not read ClusterRoles ourselves": cluster().without("clusterroles"),
+      "nor bindings": cluster().without("clusterrolebindings"),
     },
-    { story: "nor bindings", given: cluster().without("clusterrolebindings"), capability: "component.permit" },
-  ],
+  },
 });

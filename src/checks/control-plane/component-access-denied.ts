@@ -358,13 +358,13 @@ export const componentAccessDenied = defineCheck({
 **How it comes about.** A clean-up by label (\`kubectl delete clusterrole,clusterrolebinding -l …\`), an uninstalled release, a restore of an older etcd snapshot, an upgrade that needs a new permission.
 
 **When this is not the cause.** \`Unauthorized\` (401) is about the token, not about RBAC. \`i/o timeout\` or \`connection refused\` towards the API server is about the network. Remarks about "forbidden" from the minute in which the API server started are normal.`,
-      zh: `网络组件(kube-proxy、CNI 代理、CoreDNS、EndpointSlice 控制器)不再拥有工作所需的权限:角色或绑定被删除、绑定指向了别的账号,或者缺少某条规则。
+      zh: `网络组件（kube-proxy、CNI 代理、CoreDNS、EndpointSlice 控制器）不再拥有工作所需的权限：角色或绑定被删除、绑定指向了别的账号，或者缺少某条规则。
 
-**现象。** 起初几乎看不出异常:Pod 凭已获知的数据保持 Running 和 Ready。缺的是之后的变化:新 Service 没有规则、后端陈旧、没有通往新节点的路由。重启后组件从零开始:flannel 反复崩溃,kube-proxy 一条规则也不写,CoreDNS 返回 SERVFAIL。日志中出现 \`is forbidden: User "system:serviceaccount:…" cannot list …\`;带有后缀 \`RBAC: clusterrole … not found\` 时,说明绑定还在而角色已不存在。
+**现象。** 起初几乎看不出异常：Pod 凭已获知的数据保持 Running 和 Ready。缺的是之后的变化：新 Service 没有规则、后端陈旧、没有通往新节点的路由。重启后组件从零开始：flannel 反复崩溃，kube-proxy 一条规则也不写，CoreDNS 返回 SERVFAIL。日志中出现 \`is forbidden: User "system:serviceaccount:…" cannot list …\`；带有后缀 \`RBAC: clusterrole … not found\` 时，说明绑定还在而角色已不存在。
 
-**成因。** 按标签清理(\`kubectl delete clusterrole,clusterrolebinding -l …\`)、卸载 Release、恢复较旧的 etcd 快照、升级后需要新的权限。
+**成因。** 按标签清理（\`kubectl delete clusterrole,clusterrolebinding -l …\`）、卸载 Release、恢复较旧的 etcd 快照、升级后需要新的权限。
 
-**何时不是它。** \`Unauthorized\`(401)是令牌问题,与 RBAC 无关;访问 API Server 时的 \`i/o timeout\` 或 \`connection refused\` 是网络问题;API Server 启动那一分钟内的 forbidden 属于正常现象。`,
+**何时不是它。** \`Unauthorized\`（401）是令牌问题，与 RBAC 无关；访问 API Server 时的 \`i/o timeout\` 或 \`connection refused\` 是网络问题；API Server 启动那一分钟内的 forbidden 属于正常现象。`,
     },
   },
 });

@@ -193,11 +193,11 @@ export const componentCrashLoop = defineCheck({
 **How it looks.** \`CrashLoopBackOff\`, \`Init:CrashLoopBackOff\`, \`ImagePullBackOff\`, or \`0/1 Running\`. What the agent had written into the kernel stays and works on, until something changes or the node restarts. Its last lines usually name the reason, and netwhy quotes the one that does.
 
 **When this is not the cause.** Often it is a link of the chain: an agent without permission, without the API server, or with a broken configuration crash-loops as well. If netwhy finds such a cause, it stands above this one.`,
-      zh: `网络组件(CNI 代理、kube-proxy、CoreDNS、控制面)的 Pod 反复退出、init 容器失败、镜像无法拉取,或在运行却始终未就绪。
+      zh: `网络组件（CNI 代理、kube-proxy、CoreDNS、控制面）的 Pod 反复退出、init 容器失败、镜像无法拉取，或在运行却始终未就绪。
 
-**现象。** \`CrashLoopBackOff\`、\`Init:CrashLoopBackOff\`、\`ImagePullBackOff\` 或 \`0/1 Running\`。组件此前写入内核的配置仍然有效,直到发生变更或节点重启。日志最后几行通常说明了原因,netwhy 会引用那一行。
+**现象。** \`CrashLoopBackOff\`、\`Init:CrashLoopBackOff\`、\`ImagePullBackOff\` 或 \`0/1 Running\`。组件此前写入内核的配置仍然有效，直到发生变更或节点重启。日志最后几行通常说明了原因，netwhy 会引用那一行。
 
-**何时不是它。** 它常常只是链条中的一环:没有权限、连不上 API Server 或配置错误都会让组件崩溃。若 netwhy 找到了这样的原因,它会列在本项之上。`,
+**何时不是它。** 它常常只是链条中的一环：没有权限、连不上 API Server 或配置错误都会让组件崩溃。若 netwhy 找到了这样的原因，它会列在本项之上。`,
     },
   },
 });

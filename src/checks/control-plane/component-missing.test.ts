@@ -1,16 +1,8 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import {
-  addObjects,
-  ago,
-  crashing,
-  created,
-  editObjects,
-  editPods,
-  edits,
-  waiting,
-} from "../../../testing/cluster-edits.ts";
+import { addObjects, agent, editObjects, editPods, installed } from "../../../testing/cluster-edits.ts";
 import { workload } from "../../../testing/cluster-objects.ts";
+import { ago, crashing, created, gone, waiting } from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
 import { componentMissing } from "./component-missing.ts";
 
@@ -18,41 +10,22 @@ const KUBE_PROXY = ref("DaemonSet", "kube-proxy", "kube-system");
 const FLANNEL = ref("DaemonSet", "kube-flannel-ds", "kube-flannel");
 const COREDNS = ref("Deployment", "coredns", "kube-system");
 const healthy = () => cluster();
-const gone = () => undefined;
 /** The DaemonSet runs only on nodes with a label that no node, or only cp1, carries. */
 const selecting = (built: Cluster, target: typeof FLANNEL, key: string, value: string) =>
   built.with({ do: "patch", target, patch: { spec: { template: { spec: { nodeSelector: { [key]: value } } } } } });
-const cilium = workload(
-  "cilium",
-  "kube-system",
-  { "k8s-app": "cilium" },
-  {
-    serviceAccountName: "cilium",
-    hostNetwork: true,
-    containers: [{ name: "cilium-agent", image: "quay.io/cilium/cilium:v1.17.0" }],
-    tolerations: [{ operator: "Exists" }],
-  },
-);
+const ciliumConfig = {
+  metadata: { name: "cilium-config", namespace: "kube-system" },
+  data: { "kube-proxy-replacement": "true" },
+};
 const withCilium = cluster()
-  .edit(
-    addObjects("configmaps", {
-      metadata: { name: "cilium-config", namespace: "kube-system" },
-      data: { "kube-proxy-replacement": "true" },
-    }),
-  )
-  .with({ do: "apply", object: { apiVersion: "apps/v1", kind: "DaemonSet", ...cilium } as never });
-const otherDns = workload(
-  "dns-next",
-  "kube-system",
-  { "k8s-app": "kube-dns" },
-  { containers: [{ name: "dns", image: "example.com/unbound:1" }] },
-  2,
-);
+  .edit(addObjects("configmaps", ciliumConfig))
+  .with(installed("DaemonSet", agent("cilium", "quay.io/cilium/cilium:v1.17.0")));
+const unbound = { containers: [{ name: "unbound", image: "example.com/unbound:1" }] };
+const otherDns = installed("Deployment", workload("dns", "kube-system", { "k8s-app": "kube-dns" }, unbound, 2));
 
 testCheck(componentMissing, {
-  finds: [
-    {
-      story: "somebody deleted the DaemonSet of kube-proxy, its ConfigMap is still there",
+  finds: {
+    "somebody deleted the DaemonSet of kube-proxy, its ConfigMap is still there": {
       given: cluster().with({ do: "delete", target: KUBE_PROXY }),
       repair: "DaemonSet/kube-system/kube-proxy",
       says: ["kube-proxy is gone: DaemonSet/kube-system/kube-proxy does not exist"],
@@ -60,94 +33,79 @@ testCheck(componentMissing, {
       strength: "direct",
       healedBy: healthy,
     },
-    {
-      story: "no controller makes flannel's Pod on w2 again",
+    "no controller makes flannel's Pod on w2 again": {
       given: cluster().edit(editPods("kube-flannel-ds", gone, "w2")),
       repair: "DaemonSet/kube-flannel/kube-flannel-ds",
       says: ["flannel does not run on w2", "belongs there and has no Pod on it"],
       breaks: ["component.run"],
       healedBy: healthy,
     },
-    {
-      story: "a node selector was added to kube-proxy that the workers do not meet",
+    "a node selector was added to kube-proxy that the workers do not meet": {
       given: selecting(cluster(), KUBE_PROXY, "kubernetes.io/hostname", "cp1"),
       repair: "DaemonSet/kube-system/kube-proxy",
       says: ["kube-proxy does not run on w1, where it used to"],
       healedBy: healthy,
     },
-    {
-      story: "flannel was told to leave the nodes that it has routes on",
+    "flannel was told to leave the nodes that it has routes on": {
       given: selecting(cluster(), FLANNEL, "network", "flannel"),
       repair: "DaemonSet/kube-flannel/kube-flannel-ds",
       says: ["flannel does not run on w2, where it used to"],
       healedBy: healthy,
     },
-    {
-      story: "a volume of kube-proxy on w1 cannot be mounted",
+    "a volume of kube-proxy on w1 cannot be mounted": {
       given: cluster().edit(editPods("kube-proxy", waiting("ContainerCreating"), "w1")),
       repair: "DaemonSet/kube-system/kube-proxy",
       says: ["kube-proxy on w1 has not started: its Pod is Pending"],
       healedBy: healthy,
     },
-    {
-      story: "CoreDNS was scaled to zero",
+    "CoreDNS was scaled to zero": {
       given: cluster().with({ do: "scale", target: COREDNS, replicas: 0 }),
       repair: "Deployment/kube-system/coredns",
       says: ["CoreDNS is scaled to zero"],
     },
-    {
-      story: "a webhook refuses every new Pod of CoreDNS",
+    "a webhook refuses every new Pod of CoreDNS": {
       given: cluster({ flavour: "k3s" }).edit(editPods("coredns", gone)),
       repair: "Deployment/kube-system/coredns",
       says: ["CoreDNS has no Pod, although Deployment/kube-system/coredns asks for 2"],
       healedBy: () => cluster({ flavour: "k3s" }),
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    { story: "k3s, where one process is everything", given: cluster({ flavour: "k3s" }) },
-    { story: "a managed cluster, where the cloud is", given: cluster({ flavour: "managed" }) },
-    {
-      story: "Cilium replaced kube-proxy, of which the ConfigMap and old rules are left",
-      given: withCilium.with({ do: "delete", target: KUBE_PROXY }),
-    },
-    {
-      story: "Cilium replaced kube-proxy, which was told to select no node",
-      given: selecting(withCilium, KUBE_PROXY, "kube-proxy", "never"),
-    },
-    {
-      story: "an agent crash-loops, which another check tells with the reason",
-      given: cluster().edit(editPods("kube-flannel-ds", crashing(), "w2")),
-    },
-    {
-      story: "CoreDNS was scaled to zero after another DNS server had taken its place",
-      given: cluster()
-        .with({ do: "apply", object: { apiVersion: "apps/v1", kind: "Deployment", ...otherDns } as never })
-        .with({ do: "scale", target: COREDNS, replicas: 0 }),
-    },
-  ],
-  cannotTell: [
-    {
-      story: "kube-proxy on w1 is just being replaced",
-      given: cluster().edit(editPods("kube-proxy", (pod) => created(ago(8))(waiting("ContainerCreating")(pod)), "w1")),
-      capability: "component.run",
-    },
-    {
-      story: "w2 joined a moment ago and has no agents yet",
-      given: cluster().edit(
-        edits(
-          editObjects("nodes", "w2", created(ago(3))),
-          editPods("kube-proxy", gone, "w2"),
-          editPods("kube-flannel-ds", gone, "w2"),
-        ),
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    "k3s, where one process is everything": cluster({ flavour: "k3s" }),
+    "a managed cluster, where the cloud is": cluster({ flavour: "managed" }),
+    "Cilium replaced kube-proxy, of which the ConfigMap and old rules are left": withCilium.with({
+      do: "delete",
+      target: KUBE_PROXY,
+    }),
+    "Cilium replaced kube-proxy, which was told to select no node": selecting(
+      withCilium,
+      KUBE_PROXY,
+      "kube-proxy",
+      "never",
+    ),
+    "an agent crash-loops, which another check tells with the reason": cluster().edit(
+      editPods("kube-flannel-ds", crashing(), "w2"),
+    ),
+    "CoreDNS was scaled to zero after another DNS server had taken its place": cluster()
+      .with(otherDns)
+      .with({ do: "scale", target: COREDNS, replicas: 0 }),
+  },
+  cannotTell: {
+    "component.run": {
+      "kube-proxy on w1 is just being replaced": cluster().edit(
+        editPods("kube-proxy", (pod) => created(ago(8))(waiting("ContainerCreating")(pod)), "w1"),
       ),
-      capability: "component.run",
+      "w2 joined a moment ago and has no agents yet": cluster().edit(
+        editObjects("nodes", "w2", created(ago(3))),
+        editPods("kube-proxy", gone, "w2"),
+        editPods("kube-flannel-ds", gone, "w2"),
+      ),
+      "CoreDNS is being installed": cluster().edit(
+        editObjects("deployments", "coredns", created(ago(2))),
+        editPods("coredns", gone),
+      ),
+      "we may not read Pods": cluster().without("pods"),
     },
-    {
-      story: "CoreDNS is being installed",
-      given: cluster().edit(edits(editObjects("deployments", "coredns", created(ago(2))), editPods("coredns", gone))),
-      capability: "component.run",
-    },
-    { story: "we may not read Pods", given: cluster().without("pods"), capability: "component.run" },
-  ],
+  },
 });

@@ -274,11 +274,11 @@ export const componentMissing = defineCheck({
 **How it looks.** Nothing crashes and nothing complains. Rules and routes stay as the component left them and go stale with every change; a node that restarts comes back without them.
 
 **When this is not the cause.** k3s, RKE2 and managed clusters do the same work in other ways (inside one process, in the cloud's control plane): netwhy stays silent where nothing says that the component belongs. A cluster in which Cilium replaces kube-proxy needs no kube-proxy.`,
-      zh: `集群网络所需的组件没有运行在应当运行的地方:DaemonSet 选中了节点却没有 Pod、不再选中留有其规则的节点、本身已被删除而 ConfigMap 仍在,或集群 DNS 被缩容为 0。
+      zh: `集群网络所需的组件没有运行在应当运行的地方：DaemonSet 选中了节点却没有 Pod、不再选中留有其规则的节点、本身已被删除而 ConfigMap 仍在，或集群 DNS 被缩容为 0。
 
-**现象。** 没有崩溃,也没有报错。规则和路由停留在组件离开时的状态,随每次变更逐渐陈旧;节点重启后则全部消失。
+**现象。** 没有崩溃，也没有报错。规则和路由停留在组件离开时的状态，随每次变更逐渐陈旧；节点重启后则全部消失。
 
-**何时不是它。** k3s、RKE2 和托管集群以其他方式完成同样的工作(合并在一个进程里,或在云端控制面);没有任何迹象表明组件应当存在时,netwhy 不会报告。由 Cilium 取代 kube-proxy 的集群不需要 kube-proxy。`,
+**何时不是它。** k3s、RKE2 和托管集群以其他方式完成同样的工作（合并在一个进程里，或在云端控制面）；没有任何迹象表明组件应当存在时，netwhy 不会报告。由 Cilium 取代 kube-proxy 的集群不需要 kube-proxy。`,
     },
   },
 });

@@ -1,6 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import { ago, created, type Edit, editPods, edits, said } from "../../../testing/cluster-edits.ts";
+import { type Edit, editPods, said } from "../../../testing/cluster-edits.ts";
+import { ago, created } from "../../../testing/object-states.ts";
 import type { Pod } from "../../parse/objects.ts";
 import { etcdRolledBack } from "./etcd-rolled-back.ts";
 
@@ -13,11 +14,9 @@ const otherwise = (workload: string, generation: string): Edit =>
   }));
 const forgetting = (built: Cluster, ...more: readonly Edit[]) =>
   built.edit(
-    edits(
-      otherwise("backend", "55c4d9f7bb"),
-      editPods("frontend", () => undefined, "w2"),
-      ...more,
-    ),
+    otherwise("backend", "55c4d9f7bb"),
+    editPods("frontend", () => undefined, "w2"),
+    ...more,
   );
 const restored = said("etcd", [
   '{"level":"info","msg":"recovered v2 store from snapshot","snapshot-index":1,"snapshot-size":"6.5 kB"}',
@@ -32,9 +31,8 @@ const ahead = said("client", ["reflector: Too large resource version: 2400, curr
 const rollout = otherwise("backend", "55c4d9f7bb");
 
 testCheck(etcdRolledBack, {
-  finds: [
-    {
-      story: "etcd was restored from this morning's snapshot while everything ran on",
+  finds: {
+    "etcd was restored from this morning's snapshot while everything ran on": {
       given: forgetting(cluster(), restored),
       repair: "Pod/kube-system/etcd-cp1",
       says: ["3 Pods that no node runs, 4 running Pods that it does not know"],
@@ -42,39 +40,34 @@ testCheck(etcdRolledBack, {
       strength: "direct",
       healedBy: healthy,
     },
-    {
-      story: "an external etcd was restored: nobody has its log",
+    "an external etcd was restored: nobody has its log": {
       given: forgetting(cluster({ flavour: "managed" })),
       repair: "Pod/kube-system/etcd",
       says: ["The API server has forgotten what was written last"],
       healedBy: () => cluster({ flavour: "managed" }),
     },
-    {
-      story: "it lost one rollout, and clients are ahead of it",
-      given: cluster().edit(edits(rollout, restarted, ahead)),
+    "it lost one rollout, and clients are ahead of it": {
+      given: cluster().edit(rollout, restarted, ahead),
       repair: "Pod/kube-system/etcd-cp1",
       healedBy: healthy,
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    { story: "k3s", given: cluster({ flavour: "k3s" }) },
-    {
-      story: "a rollout goes on while evidence is taken, and etcd had been restarted",
-      given: cluster().edit(edits(rollout, restarted)),
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    k3s: cluster({ flavour: "k3s" }),
+    "a rollout goes on while evidence is taken, and etcd had been restarted": cluster().edit(rollout, restarted),
+    "etcd was restored as it should be": cluster().edit(restored),
+    "Pods that were made a minute ago do not run yet": forgetting(cluster()).edit(
+      editPods("backend", created(ago(60))),
+    ),
+    "a Pod that is being deleted has no sandbox any more": forgetting(cluster()).edit(
+      editPods("backend", (pod) => ({ ...pod, metadata: { ...pod.metadata, deletionTimestamp: ago(20) } })),
+    ),
+    "nobody looked into Pods": forgetting(cluster()).without("podLinks"),
+  },
+  cannotTell: {
+    "api.remember": {
+      "we may not read Pods": cluster().without("pods"),
     },
-    { story: "etcd was restored as it should be", given: cluster().edit(restored) },
-    {
-      story: "Pods that were made a minute ago do not run yet",
-      given: forgetting(cluster()).edit(editPods("backend", created(ago(60)))),
-    },
-    {
-      story: "a Pod that is being deleted has no sandbox any more",
-      given: forgetting(cluster()).edit(
-        editPods("backend", (pod) => ({ ...pod, metadata: { ...pod.metadata, deletionTimestamp: ago(20) } })),
-      ),
-    },
-    { story: "nobody looked into Pods", given: forgetting(cluster()).without("podLinks") },
-  ],
-  cannotTell: [{ story: "we may not read Pods", given: cluster().without("pods"), capability: "api.remember" }],
+  },
 });

@@ -14,19 +14,16 @@ const kubeDnsAt = (clusterIP: string): Edit =>
   editObjects("services", "kube-dns", (one) => ({ ...one, spec: { ...one.spec, clusterIP } }));
 const noKubeDns = { do: "delete", target: ref("Service", "kube-dns", "kube-system") } as const;
 testCheck(clusterDnsAddressMismatch, {
-  finds: [
-    {
-      story: "w2 was set up from another cluster's template",
-      given: cluster().edit(
-        edits(kubelet("w2", "10.43.0.10"), (draft) => {
-          const pod = draft.list("pods").find(({ metadata }) => metadata.name === "client-w2")!;
-          draft.set(
-            "podResolvConf",
-            { node: "w2", namespace: "tools", pod: pod.metadata.name },
-            { nameservers: ["10.43.0.10"], search: [], options: new Map() },
-          );
-        }),
-      ),
+  finds: {
+    "w2 was set up from another cluster's template": {
+      given: cluster().edit(kubelet("w2", "10.43.0.10"), (draft) => {
+        const pod = draft.list("pods").find(({ metadata }) => metadata.name === "client-w2")!;
+        draft.set(
+          "podResolvConf",
+          { node: "w2", namespace: "tools", pod: pod.metadata.name },
+          { nameservers: ["10.43.0.10"], search: [], options: new Map() },
+        );
+      }),
       repair: "Node/w2",
       says: [
         "The kubelet of node w2 tells its Pods to ask 10.43.0.10, which is no DNS Service; cluster DNS is at 10.96.0.10",
@@ -35,8 +32,7 @@ testCheck(clusterDnsAddressMismatch, {
       strength: "direct",
       healedBy: healthy,
     },
-    {
-      story: "kube-dns was made anew and got an address from the pool",
+    "kube-dns was made anew and got an address from the pool": {
       given: cluster().edit(kubeDnsAt("10.96.77.3")),
       repair: "Service/kube-system/kube-dns",
       says: [
@@ -44,55 +40,39 @@ testCheck(clusterDnsAddressMismatch, {
       ],
       breaks: ["dns.client"],
     },
-    {
-      story: "somebody deleted the Service kube-dns",
+    "somebody deleted the Service kube-dns": {
       given: cluster({ flavour: "managed" }).with(noKubeDns),
       repair: "Service/kube-system/kube-dns",
       says: ["All nodes tell their Pods to ask 10.96.0.10, and no Service has that address"],
     },
-    {
-      story: "it was deleted, and one node had another address anyway",
+    "it was deleted, and one node had another address anyway": {
       given: cluster().with(noKubeDns).edit(kubelet("w2", "10.43.0.10")),
       repair: "Node/w2",
       says: ["ask 10.43.0.10, which is no DNS Service; the cluster has none"],
       healedBy: healthy,
     },
-    {
-      story: "a cluster of one node has a wrong address",
+    "a cluster of one node has a wrong address": {
       given: cluster({ nodes: 1 }).edit(kubelet("cp1", "10.43.0.10")),
       repair: "Node/cp1",
       says: ["The kubelet of node cp1"],
       healedBy: () => cluster({ nodes: 1 }),
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    { story: "k3s", given: cluster({ flavour: "k3s" }) },
-    { story: "NodeLocal DNSCache at its link-local address", given: cluster().edit(everywhere("169.254.20.10")) },
-    {
-      story: "a cache on a device of the node",
-      given: cluster().edit(edits(addDevice("w1", "nodelocaldns", "10.99.0.10"), kubelet("w1", "10.99.0.10"))),
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    k3s: cluster({ flavour: "k3s" }),
+    "NodeLocal DNSCache at its link-local address": cluster().edit(everywhere("169.254.20.10")),
+    "a cache on a device of the node": cluster().edit(
+      addDevice("w1", "nodelocaldns", "10.99.0.10"),
+      kubelet("w1", "10.99.0.10"),
+    ),
+    "a server of old stands beside the right one": cluster().edit(kubelet("w2", "10.96.0.10", "10.43.0.10")),
+  },
+  cannotTell: {
+    "dns.client": {
+      "the kubelet's configuration was not collected": cluster().without("kubeletConfig", { node: "w1" }),
+      "it names no server, which a flag may do": cluster().edit(kubelet("w1")),
+      "we may not read Services": cluster().edit(kubelet("w2", "10.43.0.10")).without("services"),
     },
-    {
-      story: "a server of old stands beside the right one",
-      given: cluster().edit(kubelet("w2", "10.96.0.10", "10.43.0.10")),
-    },
-  ],
-  cannotTell: [
-    {
-      story: "the kubelet's configuration was not collected",
-      given: cluster().without("kubeletConfig", { node: "w1" }),
-      capability: "dns.client",
-    },
-    {
-      story: "it names no server, which a flag may do",
-      given: cluster().edit(kubelet("w1")),
-      capability: "dns.client",
-    },
-    {
-      story: "we may not read Services",
-      given: cluster().edit(kubelet("w2", "10.43.0.10")).without("services"),
-      capability: "dns.client",
-    },
-  ],
+  },
 });

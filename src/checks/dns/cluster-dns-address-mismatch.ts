@@ -202,11 +202,11 @@ export const clusterDnsAddressMismatch = defineCheck({
 **How it looks.** Pods of the node resolve nothing ("no servers could be reached"), while asking the real address works (\`nslookup name 10.96.0.10\`). A Pod keeps the resolv.conf with which it was made: older ones may work while new ones fail, or the other way round after a correction.
 
 **When this is not the cause.** Link-local addresses such as 169.254.20.10 are NodeLocal DNSCache and belong to no Service.`,
-      zh: `kubelet 把 \`clusterDNS\` 中的地址写入它创建的每个 Pod 的 resolv.conf。在某个节点(或所有节点)上,这个地址不属于任何 DNS Service。
+      zh: `kubelet 把 \`clusterDNS\` 中的地址写入它创建的每个 Pod 的 resolv.conf。在某个节点（或所有节点）上，这个地址不属于任何 DNS Service。
 
-**现象。** 该节点的 Pod 什么都解析不了(“no servers could be reached”),而直接向真正的地址查询则成功(\`nslookup name 10.96.0.10\`)。Pod 会一直使用创建时的 resolv.conf:因此旧 Pod 可能正常而新 Pod 失败,修正之后则相反。
+**现象。** 该节点的 Pod 什么都解析不了（“no servers could be reached”），而直接向真正的地址查询则成功（\`nslookup name 10.96.0.10\`）。Pod 会一直使用创建时的 resolv.conf：因此旧 Pod 可能正常而新 Pod 失败，修正之后则相反。
 
-**何时不是它。** 169.254.20.10 之类的链路本地地址属于 NodeLocal DNSCache,本来就不对应任何 Service。`,
+**何时不是它。** 169.254.20.10 之类的链路本地地址属于 NodeLocal DNSCache，本来就不对应任何 Service。`,
     },
   },
 });

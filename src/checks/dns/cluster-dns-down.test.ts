@@ -1,17 +1,8 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import {
-  addObjects,
-  ago,
-  crashing,
-  created,
-  type Edit,
-  editObjects,
-  editPods,
-  edits,
-  unready,
-} from "../../../testing/cluster-edits.ts";
+import { addObjects, type Edit, editObjects, editPods } from "../../../testing/cluster-edits.ts";
 import { service } from "../../../testing/cluster-objects.ts";
+import { ago, crashing, created, unready } from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
 import type { Pod } from "../../parse/objects.ts";
 import { clusterDnsDown } from "./cluster-dns-down.ts";
@@ -38,9 +29,8 @@ const migrated = (built: Cluster): Cluster =>
   });
 
 testCheck(clusterDnsDown, {
-  finds: [
-    {
-      story: "both replicas of CoreDNS crash-loop",
+  finds: {
+    "both replicas of CoreDNS crash-loop": {
       given: cluster().edit(editPods("coredns", crashing())),
       repair: "Deployment/kube-system/coredns",
       says: ["Cluster DNS does not answer: none of the 2 Pods of Deployment/kube-system/coredns is ready"],
@@ -48,65 +38,48 @@ testCheck(clusterDnsDown, {
       strength: "direct",
       healedBy: healthy,
     },
-    {
-      story: "they run and wait for the API server",
+    "they run and wait for the API server": {
       given: cluster({ flavour: "k3s" }).edit(editPods("coredns", unready())),
       repair: "Deployment/kube-system/coredns",
       healedBy: () => cluster({ flavour: "k3s" }),
     },
-    {
-      story: "CoreDNS was scaled to zero",
+    "CoreDNS was scaled to zero": {
       given: cluster().with({ do: "scale", target: COREDNS, replicas: 0 }),
       repair: "Deployment/kube-system/coredns",
       says: ["Cluster DNS does not answer: Service kube-system/kube-dns selects no Pod"],
       healedBy: healthy,
     },
-    {
-      story: "somebody deleted CoreDNS, and its Service is still asked",
+    "somebody deleted CoreDNS, and its Service is still asked": {
       given: cluster().with({ do: "delete", target: COREDNS }),
       repair: "Deployment/kube-system/coredns",
       says: ["selects no Pod"],
       healedBy: healthy,
     },
-    {
-      story: "its last Pods are stuck in being deleted, on nodes that are gone",
+    "its last Pods are stuck in being deleted, on nodes that are gone": {
       given: cluster().edit(editPods("coredns", deleted(ago(900)))),
       repair: "Deployment/kube-system/coredns",
       healedBy: healthy,
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    { story: "a managed cluster", given: cluster({ flavour: "managed" }) },
-    { story: "one replica of two is ready", given: cluster().edit(editPods("coredns", crashing(), "w1")) },
-    {
-      story: "DNS is answered by machines outside: its Service has no selector",
-      given: cluster().edit(
-        edits(
-          kubeDns({ selector: null }),
-          editPods("coredns", () => undefined),
-        ),
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    "a managed cluster": cluster({ flavour: "managed" }),
+    "one replica of two is ready": cluster().edit(editPods("coredns", crashing(), "w1")),
+    "DNS is answered by machines outside: its Service has no selector": cluster().edit(
+      kubeDns({ selector: null }),
+      editPods("coredns", () => undefined),
+    ),
+    "Pods are sent to another Service of DNS by now": migrated(cluster()),
+  },
+  cannotTell: {
+    "dns.serve": {
+      "we may not read Pods": cluster().without("pods"),
+      "we may not read Services": cluster().without("services"),
+      "CoreDNS has just been installed": cluster().edit(editPods("coredns", (pod) => created(ago(20))(unready()(pod)))),
+      "the only replica is being replaced": cluster().edit(
+        editPods("coredns", deleted(ago(5)), "w1"),
+        editPods("coredns", (pod) => created(ago(5))(unready()(pod)), "w2"),
       ),
     },
-    { story: "Pods are sent to another Service of DNS by now", given: migrated(cluster()) },
-  ],
-  cannotTell: [
-    { story: "we may not read Pods", given: cluster().without("pods"), capability: "dns.serve" },
-    { story: "we may not read Services", given: cluster().without("services"), capability: "dns.serve" },
-    {
-      story: "CoreDNS has just been installed",
-      given: cluster().edit(editPods("coredns", (pod) => created(ago(20))(unready()(pod)))),
-      capability: "dns.serve",
-    },
-    {
-      story: "the only replica is being replaced",
-      given: cluster().edit(
-        edits(
-          editPods("coredns", deleted(ago(5)), "w1"),
-          editPods("coredns", (pod) => created(ago(5))(unready()(pod)), "w2"),
-        ),
-      ),
-      capability: "dns.serve",
-    },
-  ],
+  },
 });

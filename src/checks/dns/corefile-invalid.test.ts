@@ -1,15 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import {
-  ago,
-  crashing,
-  type Edit,
-  editObjects,
-  editPods,
-  edits,
-  said,
-  unready,
-} from "../../../testing/cluster-edits.ts";
+import { type Edit, editObjects, editPods, said } from "../../../testing/cluster-edits.ts";
+import { ago, crashing, unready } from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
 import { corefileInvalid } from "./corefile-invalid.ts";
 
@@ -27,9 +19,8 @@ const reloadFails = said("coredns", [`[ERROR] Corefile changed but reload failed
 const reloads = said("coredns", ["[INFO] Reloading complete"], ago(20), "w2");
 
 testCheck(corefileInvalid, {
-  finds: [
-    {
-      story: "a directive was mistyped, and CoreDNS was restarted",
+  finds: {
+    "a directive was mistyped, and CoreDNS was restarted": {
       given: started(cluster(), "forward .", "forwrd ."),
       repair: "ConfigMap/kube-system/coredns",
       says: ["does not parse (line 13: unknown directive “forwrd”): CoreDNS does not start with it"],
@@ -37,35 +28,29 @@ testCheck(corefileInvalid, {
       strength: "direct",
       healedBy: healthy,
     },
-    {
-      story: "it was mistyped an hour ago, and CoreDNS runs on with the old one",
+    "it was mistyped an hour ago, and CoreDNS runs on with the old one": {
       given: cluster().edit(
-        edits(
-          corefile("forward .", "forwrd ."),
-          said("coredns", ["[ERROR] Corefile changed but reload failed: Unknown directive 'forwrd'"]),
-        ),
+        corefile("forward .", "forwrd ."),
+        said("coredns", ["[ERROR] Corefile changed but reload failed: Unknown directive 'forwrd'"]),
       ),
       repair: "ConfigMap/kube-system/coredns",
       says: ["CoreDNS runs on with the old one and will not start again"],
       breaks: ["component.learn"],
       healedBy: healthy,
     },
-    {
-      story: "somebody took `prefetch 10 10%` from a runbook",
+    "somebody took `prefetch 10 10%` from a runbook": {
       given: cluster({ flavour: "k3s" }).edit(corefile("cache 30", "cache 30 {\n        prefetch 10 10%\n    }")),
       repair: "ConfigMap/kube-system/coredns",
       says: ["wrong arguments of"],
       healedBy: () => cluster({ flavour: "k3s" }),
     },
-    {
-      story: "the last brace was lost in copying",
+    "the last brace was lost in copying": {
       given: started(cluster(), "loadbalance\n}", "loadbalance"),
       repair: "ConfigMap/kube-system/coredns",
       says: ["syntax error at"],
       healedBy: healthy,
     },
-    {
-      story: "a zone of the company was added twice",
+    "a zone of the company was added twice": {
       given: started(
         cluster(),
         ".:53 {",
@@ -75,59 +60,46 @@ testCheck(corefileInvalid, {
       says: ["zone served twice:"],
       healedBy: healthy,
     },
-    {
-      story: "CoreDNS refuses at its start what we hold for right",
+    "CoreDNS refuses at its start what we hold for right": {
       given: cluster().edit(
-        edits(editPods("coredns", crashing()), said("coredns", ["plugin/cache: unknown property 'max_age'"], ago(30))),
+        editPods("coredns", crashing()),
+        said("coredns", ["plugin/cache: unknown property 'max_age'"], ago(30)),
       ),
       repair: "ConfigMap/kube-system/coredns",
       says: ["CoreDNS rejects its Corefile (ConfigMap/kube-system/coredns): plugin/cache: unknown property 'max_age'"],
       strength: "heard",
       healedBy: healthy,
     },
-    {
-      story: "we may not read ConfigMaps, and it says so",
+    "we may not read ConfigMaps, and it says so": {
       given: cluster().edit(reloadFails).without("configmaps"),
       repair: "ConfigMap/kube-system/coredns",
       says: ["reload failed"],
       strength: "heard",
       healedBy: healthy,
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    { story: "a managed cluster", given: cluster({ flavour: "managed" }) },
-    {
-      story: "a build of CoreDNS with plugins of its own",
-      given: cluster().edit(corefile("cache 30", "kubernetai cluster.local\n    cache 30")),
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    "a managed cluster": cluster({ flavour: "managed" }),
+    "a build of CoreDNS with plugins of its own": cluster().edit(
+      corefile("cache 30", "kubernetai cluster.local\n    cache 30"),
+    ),
+    "such a build does not get ready, and has not a word about its Corefile": cluster().edit(
+      corefile("cache 30", "kubernetai cluster.local"),
+      editPods("coredns", unready()),
+      said("coredns", ["plugin/kubernetes: waiting for Kubernetes API"]),
+    ),
+    "an error of yesterday was corrected": cluster().edit(
+      said("coredns", ["Corefile changed but reload failed: Unknown directive 'forwrd'"], ago(86_400)),
+    ),
+    "it was corrected a minute ago, and CoreDNS has taken it": cluster().edit(reloadFails, reloads),
+  },
+  cannotTell: {
+    "dns.config": {
+      "we may not read ConfigMaps": cluster().without("configmaps"),
     },
-    {
-      story: "such a build does not get ready, and has not a word about its Corefile",
-      given: cluster().edit(
-        edits(
-          corefile("cache 30", "kubernetai cluster.local"),
-          editPods("coredns", unready()),
-          said("coredns", ["plugin/kubernetes: waiting for Kubernetes API"]),
-        ),
-      ),
+    "component.learn": {
+      "CoreDNS complained a moment ago, and the Corefile is right by now": cluster().edit(reloadFails),
     },
-    {
-      story: "an error of yesterday was corrected",
-      given: cluster().edit(
-        said("coredns", ["Corefile changed but reload failed: Unknown directive 'forwrd'"], ago(86_400)),
-      ),
-    },
-    {
-      story: "it was corrected a minute ago, and CoreDNS has taken it",
-      given: cluster().edit(edits(reloadFails, reloads)),
-    },
-  ],
-  cannotTell: [
-    { story: "we may not read ConfigMaps", given: cluster().without("configmaps"), capability: "dns.config" },
-    {
-      story: "CoreDNS complained a moment ago, and the Corefile is right by now",
-      given: cluster().edit(reloadFails),
-      capability: "component.learn",
-    },
-  ],
+  },
 });

@@ -162,11 +162,11 @@ export const corefileInvalid = defineCheck({
 **How it looks.** CoreDNS with the \`reload\` plugin keeps the old configuration and logs \`Corefile changed but reload failed\`; nothing is broken until its Pods start anew, and then they crash-loop with \`Error during parsing\` and all names fail. That is why a restart, a drained node or an upgrade seems to break DNS.
 
 **When this is not the cause.** Builds of CoreDNS with further plugins know more directives than netwhy does: an unknown one is reported only if CoreDNS itself complains or does not run. A snippet that circulates in runbooks, \`prefetch 10 10%\`, is invalid: it must be \`prefetch 10 1m 10%\`.`,
-      zh: `CoreDNS 的配置有误:未知或拼错的指令、参数错误、括号未闭合、同一个域重复定义。
+      zh: `CoreDNS 的配置有误：未知或拼错的指令、参数错误、括号未闭合、同一个域重复定义。
 
-**现象。** 启用 \`reload\` 插件时,CoreDNS 保留旧配置并记录 \`Corefile changed but reload failed\`,在 Pod 重启之前一切正常;一旦重启就会因 \`Error during parsing\` 反复崩溃,所有解析失败。所以看起来像是重启、驱逐节点或升级弄坏了 DNS。
+**现象。** 启用 \`reload\` 插件时，CoreDNS 保留旧配置并记录 \`Corefile changed but reload failed\`，在 Pod 重启之前一切正常；一旦重启就会因 \`Error during parsing\` 反复崩溃，所有解析失败。所以看起来像是重启、驱逐节点或升级弄坏了 DNS。
 
-**何时不是它。** 带有额外插件的 CoreDNS 认识更多指令:只有 CoreDNS 自身报错或无法运行时,netwhy 才报告未知指令。一些手册里流传的 \`prefetch 10 10%\` 是无效的,应写作 \`prefetch 10 1m 10%\`。`,
+**何时不是它。** 带有额外插件的 CoreDNS 认识更多指令：只有 CoreDNS 自身报错或无法运行时，netwhy 才报告未知指令。一些手册里流传的 \`prefetch 10 10%\` 是无效的，应写作 \`prefetch 10 1m 10%\`。`,
     },
   },
 });

@@ -1,6 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import { ago, crashing, type Edit, editObjects, editPods, edits, said } from "../../../testing/cluster-edits.ts";
+import { type Edit, editObjects, editPods, edits, said } from "../../../testing/cluster-edits.ts";
+import { ago, crashing } from "../../../testing/object-states.ts";
 import { dnsForwardLoop } from "./dns-forward-loop.ts";
 
 const healthy = () => cluster();
@@ -30,9 +31,8 @@ const second = (built: Cluster): Cluster =>
   });
 
 testCheck(dnsForwardLoop, {
-  finds: [
-    {
-      story: "an administrator made the address of cluster DNS its own upstream",
+  finds: {
+    "an administrator made the address of cluster DNS its own upstream": {
       given: cluster().edit(forwardTo("10.96.0.10")),
       repair: "ConfigMap/kube-system/coredns",
       says: ["ConfigMap/kube-system/coredns sends “.” to 10.96.0.10"],
@@ -40,61 +40,57 @@ testCheck(dnsForwardLoop, {
       strength: "direct",
       healedBy: healthy,
     },
-    {
-      story: "CoreDNS forwards to its own loopback, and stops for it",
+    "CoreDNS forwards to its own loopback, and stops for it": {
       given: cluster({ flavour: "managed" }).edit(
-        edits(forwardTo("dns://127.0.0.1:53"), editPods("coredns", crashing()), said("coredns", [LOOP])),
+        forwardTo("dns://127.0.0.1:53"),
+        editPods("coredns", crashing()),
+        said("coredns", [LOOP]),
       ),
       repair: "ConfigMap/kube-system/coredns",
       says: ["sends “.” to dns://127.0.0.1:53"],
       breaks: ["dns.config"],
       healedBy: healthy,
     },
-    {
-      story: "the image of w1 was changed to one with systemd-resolved",
-      given: cluster().edit(edits(stub("127.0.0.53"), stopped)),
+    "the image of w1 was changed to one with systemd-resolved": {
+      given: cluster().edit(stub("127.0.0.53"), stopped),
       repair: "Node/w1",
       says: ["resolv.conf of node w1 names 127.0.0.53"],
       breaks: ["dns.config"],
       healedBy: healthy,
     },
-    {
-      story: "w1 itself asks cluster DNS",
-      given: cluster({ flavour: "k3s" }).edit(edits(stub("10.96.0.10"), stopped)),
+    "w1 itself asks cluster DNS": {
+      given: cluster({ flavour: "k3s" }).edit(stub("10.96.0.10"), stopped),
       repair: "Node/w1",
       says: ["resolv.conf of node w1 names 10.96.0.10"],
       healedBy: () => cluster({ flavour: "k3s" }),
     },
-    {
-      story: "a loop is found, and nothing that was collected shows where it leads",
+    "a loop is found, and nothing that was collected shows where it leads": {
       given: cluster().edit(stopped),
       repair: "ConfigMap/kube-system/coredns",
       says: ["CoreDNS stops because it found a forwarding loop"],
       strength: "heard",
       healedBy: healthy,
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    { story: "k3s", given: cluster({ flavour: "k3s" }) },
-    {
-      story: "a local stub on the node, of which the kubelet knows to hand out the other file",
-      given: cluster().edit(stub("127.0.0.53")),
-    },
-    { story: "a sidecar of CoreDNS resolves over TLS", given: cluster().edit(forwardTo("127.0.0.1:5301")) },
-    {
-      story: "a zone of the company is rewritten and asked for once more",
-      given: cluster().edit(
-        corefile(
-          (text) =>
-            `corp.example:53 {\n    rewrite name suffix .corp.example .svc.cluster.local\n    forward . 127.0.0.1\n}\n${text}`,
-        ),
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    k3s: cluster({ flavour: "k3s" }),
+    "a local stub on the node, of which the kubelet knows to hand out the other file": cluster().edit(
+      stub("127.0.0.53"),
+    ),
+    "a sidecar of CoreDNS resolves over TLS": cluster().edit(forwardTo("127.0.0.1:5301")),
+    "a zone of the company is rewritten and asked for once more": cluster().edit(
+      corefile(
+        (text) =>
+          `corp.example:53 {\n    rewrite name suffix .corp.example .svc.cluster.local\n    forward . 127.0.0.1\n}\n${text}`,
       ),
+    ),
+    "another CoreDNS asks cluster DNS": second(cluster()),
+    "a loop of last week is still in the log": cluster().edit(said("coredns", [LOOP], ago(600_000))),
+  },
+  cannotTell: {
+    "dns.config": {
+      "we may not read ConfigMaps": cluster().without("configmaps"),
     },
-    { story: "another CoreDNS asks cluster DNS", given: second(cluster()) },
-    { story: "a loop of last week is still in the log", given: cluster().edit(said("coredns", [LOOP], ago(600_000))) },
-  ],
-  cannotTell: [
-    { story: "we may not read ConfigMaps", given: cluster().without("configmaps"), capability: "dns.config" },
-  ],
+  },
 });

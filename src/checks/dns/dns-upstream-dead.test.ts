@@ -1,6 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { ago, type Edit, editObjects, edits, probed, said } from "../../../testing/cluster-edits.ts";
+import { type Edit, editObjects, probed, said } from "../../../testing/cluster-edits.ts";
+import { ago } from "../../../testing/object-states.ts";
 import { dnsUpstreamDead } from "./dns-upstream-dead.ts";
 
 const healthy = () => cluster();
@@ -16,38 +17,32 @@ const fails = probed("client", "dns", "example.org", "servfail");
 const works = probed("client", "dns", "example.org", "ok");
 
 testCheck(dnsUpstreamDead, {
-  finds: [
-    {
-      story: "the name server of the nodes is down, CoreDNS says so and external names fail",
-      given: cluster().edit(edits(complains, fails)),
+  finds: {
+    "the name server of the nodes is down, CoreDNS says so and external names fail": {
+      given: cluster().edit(complains, fails),
       repair: "ConfigMap/kube-system/coredns",
       says: ["CoreDNS gets no answer from its upstream server 172.16.255.254 (ConfigMap/kube-system/coredns)"],
       breaks: ["dns.upstream"],
       strength: "direct",
       healedBy: healthy,
     },
-    {
-      story: "a Corefile names a server that was switched off, and nobody tested",
-      given: cluster({ flavour: "managed" }).edit(edits(forwardTo("10.1.1.1"), said("coredns", [timeout("10.1.1.1")]))),
+    "a Corefile names a server that was switched off, and nobody tested": {
+      given: cluster({ flavour: "managed" }).edit(forwardTo("10.1.1.1"), said("coredns", [timeout("10.1.1.1")])),
       repair: "ConfigMap/kube-system/coredns",
       says: ["from its upstream server 10.1.1.1"],
       strength: "heard",
       healedBy: () => cluster({ flavour: "managed" }),
     },
-    {
-      story: "CoreDNS holds all of its upstream servers for dead",
+    "CoreDNS holds all of its upstream servers for dead": {
       given: cluster().edit(
-        edits(
-          forwardTo("10.1.1.1 10.1.1.2"),
-          said("coredns", ["[ERROR] plugin/errors: 2 example.org. AAAA: no healthy proxies"]),
-        ),
+        forwardTo("10.1.1.1 10.1.1.2"),
+        said("coredns", ["[ERROR] plugin/errors: 2 example.org. AAAA: no healthy proxies"]),
       ),
       repair: "ConfigMap/kube-system/coredns",
       says: ["from its upstream server 10.1.1.1, 10.1.1.2"],
       healedBy: healthy,
     },
-    {
-      story: "it does, and we may not read which they are",
+    "it does, and we may not read which they are": {
       given: cluster()
         .edit(said("coredns", ["[ERROR] plugin/errors: 2 example.org. AAAA: no healthy proxies"]))
         .without("configmaps"),
@@ -55,54 +50,39 @@ testCheck(dnsUpstreamDead, {
       says: ["from its upstream server (its log does not say which)"],
       healedBy: healthy,
     },
-    {
-      story: "whoever asks a public server directly gets an answer, which says nothing of CoreDNS",
-      given: cluster().edit(
-        edits(complains, (draft) =>
-          draft.set("probes", {}, [
-            {
-              line: 1,
-              from: { node: "w1", network: "pod" },
-              test: "dns",
-              target: "example.org",
-              server: "9.9.9.9",
-              result: "ok",
-            },
-          ]),
-        ),
+    "whoever asks a public server directly gets an answer, which says nothing of CoreDNS": {
+      given: cluster().edit(complains, (draft) =>
+        draft.set("probes", {}, [
+          {
+            line: 1,
+            from: { node: "w1", network: "pod" },
+            test: "dns",
+            target: "example.org",
+            server: "9.9.9.9",
+            result: "ok",
+          },
+        ]),
       ),
       repair: "ConfigMap/kube-system/coredns",
       strength: "heard",
       healedBy: healthy,
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    { story: "a query got lost, and external names resolve", given: cluster().edit(edits(complains, works)) },
-    {
-      story: "the name server was down yesterday",
-      given: cluster().edit(said("coredns", [timeout("172.16.255.254")], ago(86_400))),
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    "a query got lost, and external names resolve": cluster().edit(complains, works),
+    "the name server was down yesterday": cluster().edit(said("coredns", [timeout("172.16.255.254")], ago(86_400))),
+    "the question of the loop plugin got lost": cluster().edit(
+      said("coredns", [timeout("172.16.255.254", "4547991504243258144.3688648895315093531.", "HINFO")]),
+    ),
+    "a name of the cluster failed": cluster().edit(
+      said("coredns", [timeout("172.16.255.254", "db.data.svc.cluster.local.")]),
+    ),
+    "an external name does not exist": cluster().edit(probed("client", "dns", "nowhere.example.org", "nxdomain")),
+  },
+  cannotTell: {
+    "dns.upstream": {
+      "the logs of CoreDNS were not collected": cluster().without("containerLog"),
     },
-    {
-      story: "the question of the loop plugin got lost",
-      given: cluster().edit(
-        said("coredns", [timeout("172.16.255.254", "4547991504243258144.3688648895315093531.", "HINFO")]),
-      ),
-    },
-    {
-      story: "a name of the cluster failed",
-      given: cluster().edit(said("coredns", [timeout("172.16.255.254", "db.data.svc.cluster.local.")])),
-    },
-    {
-      story: "an external name does not exist",
-      given: cluster().edit(probed("client", "dns", "nowhere.example.org", "nxdomain")),
-    },
-  ],
-  cannotTell: [
-    {
-      story: "the logs of CoreDNS were not collected",
-      given: cluster().without("containerLog"),
-      capability: "dns.upstream",
-    },
-  ],
+  },
 });

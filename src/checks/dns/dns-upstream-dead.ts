@@ -134,11 +134,11 @@ export const dnsUpstreamDead = defineCheck({
 **How it looks.** External names fail with SERVFAIL after two to six seconds; names of the cluster resolve at once. CoreDNS logs \`plugin/errors: 2 … i/o timeout\` with the address of the upstream.
 
 **When this is not the cause.** If cluster names fail as well, look at CoreDNS and at the way to it. If CoreDNS' Pods reach nothing outside at all, the cause is the node's forwarding, masquerading or the network outside. In clusters without way to the outside, external names are not meant to resolve.`,
-      zh: `集群内的域名由 CoreDNS 自己回答,其余域名转发给上游服务器(写在 Corefile 或其所在节点的 resolv.conf 中)。现在上游没有应答。
+      zh: `集群内的域名由 CoreDNS 自己回答，其余域名转发给上游服务器（写在 Corefile 或其所在节点的 resolv.conf 中）。现在上游没有应答。
 
-**现象。** 外部域名在 2 到 6 秒后以 SERVFAIL 失败,集群内域名立即解析成功。CoreDNS 日志出现 \`plugin/errors: 2 … i/o timeout\`,其中带有上游地址。
+**现象。** 外部域名在 2 到 6 秒后以 SERVFAIL 失败，集群内域名立即解析成功。CoreDNS 日志出现 \`plugin/errors: 2 … i/o timeout\`，其中带有上游地址。
 
-**何时不是它。** 若集群内域名也失败,应检查 CoreDNS 本身以及通往它的路径。若 CoreDNS 的 Pod 完全访问不了外部,原因在节点的转发、源地址转换或外部网络。不通外网的集群本来就解析不了外部域名。`,
+**何时不是它。** 若集群内域名也失败，应检查 CoreDNS 本身以及通往它的路径。若 CoreDNS 的 Pod 完全访问不了外部，原因在节点的转发、源地址转换或外部网络。不通外网的集群本来就解析不了外部域名。`,
     },
   },
 });

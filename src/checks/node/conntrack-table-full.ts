@@ -78,11 +78,11 @@ export const conntrackTableFull = defineCheck({
 **How it looks.** Timeouts that come and go with load, on one node, for everything at once: Services, DNS, Pods, the outside, even the node's own programs. The kernel log says \`nf_conntrack: table full, dropping packet\`.
 
 **When this is not the cause.** The kernel log may be old. The counters of \`conntrack -S\` count since boot: only their growth tells. TIME_WAIT entries are not governed by tcp_fin_timeout or tcp_tw_reuse, which are about sockets.`,
-      zh: `内核把经过节点的每条连接记录在一张容量有限的表里。表满后,新连接的首个报文被丢弃,已有连接不受影响。
+      zh: `内核把经过节点的每条连接记录在一张容量有限的表里。表满后，新连接的首个报文被丢弃，已有连接不受影响。
 
-**现象。** 单个节点上随负载时有时无的超时,且波及一切:Service、DNS、Pod、外网,乃至节点自身的程序。内核日志中有 \`nf_conntrack: table full, dropping packet\`。
+**现象。** 单个节点上随负载时有时无的超时，且波及一切：Service、DNS、Pod、外网，乃至节点自身的程序。内核日志中有 \`nf_conntrack: table full, dropping packet\`。
 
-**何时不是它。** 内核日志可能是旧的;\`conntrack -S\` 的计数自开机累计,只有增量才说明问题。TIME_WAIT 条目不受 tcp_fin_timeout 或 tcp_tw_reuse 影响,后两者只针对套接字。`,
+**何时不是它。** 内核日志可能是旧的；\`conntrack -S\` 的计数自开机累计，只有增量才说明问题。TIME_WAIT 条目不受 tcp_fin_timeout 或 tcp_tw_reuse 影响，后两者只针对套接字。`,
     },
   },
 });

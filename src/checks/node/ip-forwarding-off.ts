@@ -70,13 +70,13 @@ export const ipForwardingOff = defineCheck({
 **How it comes about.** \`sysctl --system\`, a restart of the network service, cloud-init or a hardening role sets the distribution's default again.
 
 **When this is not the cause.** If only some destinations fail, look at routes and packet filters.`,
-      zh: `节点上 \`net.ipv4.ip_forward\` 为 0:凡不是发自或发往节点自身的报文,内核一律丢弃。
+      zh: `节点上 \`net.ipv4.ip_forward\` 为 0：凡不是发自或发往节点自身的报文，内核一律丢弃。
 
-**现象。** 该节点的 Pod 出不了节点:访问不了其他节点的 Pod、后端在别处的 Service、DNS 和 API Server;从其他节点访问它的 Pod 会超时。同一网桥上的 Pod 仍能互通,节点上的进程也正常,\`kubectl get nodes\` 显示 Ready。
+**现象。** 该节点的 Pod 出不了节点：访问不了其他节点的 Pod、后端在别处的 Service、DNS 和 API Server；从其他节点访问它的 Pod 会超时。同一网桥上的 Pod 仍能互通，节点上的进程也正常，\`kubectl get nodes\` 显示 Ready。
 
 **成因。** \`sysctl --system\`、网络服务重启、cloud-init 或安全加固脚本恢复了发行版默认值。
 
-**何时不是它。** 若只有部分目标不通,应检查路由和包过滤规则。`,
+**何时不是它。** 若只有部分目标不通，应检查路由和包过滤规则。`,
     },
   },
 });

@@ -1,6 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import { ago, created, editObjects } from "../../../testing/cluster-edits.ts";
+import { editObjects } from "../../../testing/cluster-edits.ts";
+import { ago, created } from "../../../testing/object-states.ts";
 import { nodeNotReady } from "./node-not-ready.ts";
 
 type Condition = { readonly status: string; readonly reason: string; readonly message: string };
@@ -29,9 +30,8 @@ const NO_CNI = {
 const healthy = () => cluster();
 
 testCheck(nodeNotReady, {
-  finds: [
-    {
-      story: "w2 lost power ten minutes ago",
+  finds: {
+    "w2 lost power ten minutes ago": {
       given: silent(cluster()).edit(
         editObjects("leases", "w2", (lease) => ({ ...lease, spec: { ...lease.spec, renewTime: ago(640) } })),
       ),
@@ -41,57 +41,49 @@ testCheck(nodeNotReady, {
       strength: "direct",
       healedBy: healthy,
     },
-    {
-      story: "the kubelet of w2 reports that containerd is down",
+    "the kubelet of w2 reports that containerd is down": {
       given: is(cluster(), { status: "False", reason: "KubeletNotReady", message: "container runtime is down" }),
       repair: "Node/w2",
       says: ["Node w2 is not ready: container runtime is down"],
       breaks: ["node.up"],
       healedBy: healthy,
     },
-    {
-      story: "the CNI configuration of w2 was deleted: the node works, its Pods are not connected",
+    "the CNI configuration of w2 was deleted: the node works, its Pods are not connected": {
       given: is(cluster(), NO_CNI),
       repair: "Node/w2",
       says: ["cni plugin not initialized"],
       breaks: ["pod.attach"],
       healedBy: healthy,
     },
-    {
-      story: "a node of a managed cluster is gone, and its lease with it",
+    "a node of a managed cluster is gone, and its lease with it": {
       given: silent(cluster({ flavour: "managed" })).edit(editObjects("leases", "w2", () => undefined)),
       repair: "Node/w2",
       says: ["has stopped reporting"],
       healedBy: () => cluster({ flavour: "managed" }),
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    {
-      story: "a node is cordoned and drained for its upgrade",
-      given: cluster().edit(
-        editObjects("nodes", "w2", (node) => ({
-          ...node,
-          spec: {
-            ...node.spec,
-            unschedulable: true,
-            taints: [{ key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" }],
-          },
-        })),
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    "a node is cordoned and drained for its upgrade": cluster().edit(
+      editObjects("nodes", "w2", (node) => ({
+        ...node,
+        spec: {
+          ...node.spec,
+          unschedulable: true,
+          taints: [{ key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" }],
+        },
+      })),
+    ),
+  },
+  cannotTell: {
+    "node.up": {
+      "w2 joined half a minute ago and waits for its CNI agent": is(cluster(), NO_CNI, ago(30)).edit(
+        editObjects("nodes", "w2", created(ago(30))),
       ),
+      "a Node object that the kubelet has not written to yet": cluster().edit(
+        editObjects("nodes", "w2", ({ status: _, ...node }) => node),
+      ),
+      "we may not read Nodes": cluster().without("nodes"),
     },
-  ],
-  cannotTell: [
-    {
-      story: "w2 joined half a minute ago and waits for its CNI agent",
-      given: is(cluster(), NO_CNI, ago(30)).edit(editObjects("nodes", "w2", created(ago(30)))),
-      capability: "node.up",
-    },
-    {
-      story: "a Node object that the kubelet has not written to yet",
-      given: cluster().edit(editObjects("nodes", "w2", ({ status: _, ...node }) => node)),
-      capability: "node.up",
-    },
-    { story: "we may not read Nodes", given: cluster().without("nodes"), capability: "node.up" },
-  ],
+  },
 });

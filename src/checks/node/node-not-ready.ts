@@ -99,11 +99,11 @@ export const nodeNotReady = defineCheck({
 **How it looks.** The Pods of the node are taken out of EndpointSlices after about a minute and evicted after five. If only the kubelet is down, the node's Pods and rules go on working and growing stale; if the node is down, everything on it is gone.
 
 **When this is not the cause.** A node that is not ready because \`cni plugin not initialized\` waits for its CNI agent: that is where to look.`,
-      zh: `节点的 Ready 条件为 False,或因 kubelet 停止续租而变为 Unknown。
+      zh: `节点的 Ready 条件为 False，或因 kubelet 停止续租而变为 Unknown。
 
-**现象。** 约一分钟后该节点的 Pod 被移出 EndpointSlice,五分钟后被驱逐。若只是 kubelet 停止,节点上的 Pod 和规则仍然工作但逐渐陈旧;若节点宕机,其上的一切都不可用。
+**现象。** 约一分钟后该节点的 Pod 被移出 EndpointSlice，五分钟后被驱逐。若只是 kubelet 停止，节点上的 Pod 和规则仍然工作但逐渐陈旧；若节点宕机，其上的一切都不可用。
 
-**何时不是它。** 因 \`cni plugin not initialized\` 而未就绪的节点是在等待 CNI 代理,应从 CNI 查起。`,
+**何时不是它。** 因 \`cni plugin not initialized\` 而未就绪的节点是在等待 CNI 代理，应从 CNI 查起。`,
     },
   },
 });

@@ -425,13 +425,13 @@ export const packetFilterDrop = defineCheck({
 **How it comes about.** Docker sets FORWARD to DROP when it turns forwarding on itself; firewalld, ufw, a hardening role or an administrator adds rules; an iptables-restore at boot brings back an old snapshot.
 
 **When this is not the cause.** What chains of a policy enforcer (Calico, kube-router) drop is policy, and judged as such. A policy DROP is harmless where the CNI's rules accept the Pods' packets first.`,
-      zh: `节点上的 iptables 丢弃或拒绝了集群网络所需的报文:转发的 Pod 报文(FORWARD 链策略为 DROP 且无规则放行,或某条规则)、节点间的封装报文(UDP 8472 或 4789)、发往 API Server 的报文,或节点自身发往本节点 Pod 的报文。
+      zh: `节点上的 iptables 丢弃或拒绝了集群网络所需的报文：转发的 Pod 报文（FORWARD 链策略为 DROP 且无规则放行，或某条规则）、节点间的封装报文（UDP 8472 或 4789）、发往 API Server 的报文，或节点自身发往本节点 Pod 的报文。
 
-**现象。** 凡经过该节点的流量都超时(DROP)或被拒绝(REJECT),而节点上的进程正常。带标记的报文(NodePort、集群外客户端)仍能通过 KUBE-FORWARD,因此看起来毫无规律。
+**现象。** 凡经过该节点的流量都超时（DROP）或被拒绝（REJECT），而节点上的进程正常。带标记的报文（NodePort、集群外客户端）仍能通过 KUBE-FORWARD，因此看起来毫无规律。
 
-**成因。** Docker 自行开启转发时会把 FORWARD 设为 DROP;firewalld、ufw、安全加固脚本或管理员添加了规则;开机时 iptables-restore 恢复了旧快照。
+**成因。** Docker 自行开启转发时会把 FORWARD 设为 DROP;firewalld、ufw、安全加固脚本或管理员添加了规则；开机时 iptables-restore 恢复了旧快照。
 
-**何时不是它。** 策略组件(Calico、kube-router)的链丢弃的流量属于策略,另行判断。若 CNI 的规则先行放行了 Pod 报文,策略为 DROP 并无害处。`,
+**何时不是它。** 策略组件（Calico、kube-router）的链丢弃的流量属于策略，另行判断。若 CNI 的规则先行放行了 Pod 报文，策略为 DROP 并无害处。`,
     },
   },
 });

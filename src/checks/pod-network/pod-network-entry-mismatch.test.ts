@@ -1,6 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
-import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
-import { ago, created, type Edit, editObjects } from "../../../testing/cluster-edits.ts";
+import { cluster, editNode } from "../../../testing/cluster.ts";
+import { type Edit, editObjects, edits } from "../../../testing/cluster-edits.ts";
+import { ago, annotated, created } from "../../../testing/object-states.ts";
 import type { Route } from "../../parse/ip-route.ts";
 import { podNetworkEntryMismatch } from "./pod-network-entry-mismatch.ts";
 
@@ -26,37 +27,22 @@ const flush =
           !nextHops.some(({ device }) => device === "flannel.1") || (range !== undefined && destination !== range),
       ),
     );
-const annotated = (node: string, change: (all: Record<string, string>) => Record<string, string>): Edit =>
-  editObjects("nodes", node, (object) => ({
-    ...object,
-    metadata: {
-      ...object.metadata,
-      annotations: change((object.metadata.annotations ?? {}) as Record<string, string>),
-    },
-  }));
 const FLANNEL = "flannel.alpha.coreos.com";
-const moved = annotated("w1", (all) => ({ ...all, [`${FLANNEL}/public-ip`]: "172.16.77.2" }));
+const publishes = (node: string, what: string, value: string): Edit =>
+  editObjects("nodes", node, annotated({ [`${FLANNEL}/${what}`]: value }));
 const k3s = () => cluster({ flavour: "k3s" });
+const NODES = ["cp1", "w1", "w2"];
+const backend = (type: string): Edit => edits(...NODES.map((node) => publishes(node, "backend-type", type)));
 /** Nodes that are on one network route to each other's Pods directly. */
-const hostGw = (): Cluster =>
-  cluster().edit((draft) => {
-    for (const { metadata } of draft.list("nodes")) {
-      annotated(metadata.name, (all) => ({
-        ...all,
-        [`${FLANNEL}/backend-type`]: "host-gw",
-        [`${FLANNEL}/backend-data`]: "null",
-      }))(draft);
-      flush(metadata.name)(draft);
-      for (const [index, other] of ["cp1", "w1", "w2"].entries())
-        if (other !== metadata.name)
-          addRoute(metadata.name, route(`10.128.${index}.0/24`, `172.16.0.${index + 1}`))(draft);
-    }
-  });
+const direct = (node: string): Edit[] =>
+  NODES.flatMap((other, index) =>
+    other === node ? [] : addRoute(node, route(`10.128.${index}.0/24`, `172.16.0.${index + 1}`)),
+  );
+const hostGw = () => cluster().edit(backend("host-gw"), ...NODES.map((node) => flush(node)), ...NODES.flatMap(direct));
 
 testCheck(podNetworkEntryMismatch, {
-  finds: [
-    {
-      story: "a network script flushed the routes of flannel.1 on w2, which flannel does not put back",
+  finds: {
+    "a network script flushed the routes of flannel.1 on w2, which flannel does not put back": {
       given: cluster().edit(flush("w2")),
       repair: "Node/w2",
       says: [
@@ -65,8 +51,7 @@ testCheck(podNetworkEntryMismatch, {
       breaks: ["pod-network.entries"],
       strength: "differing",
     },
-    {
-      story: "systemd-networkd removed flannel.1 from w2",
+    "systemd-networkd removed flannel.1 from w2": {
       given: cluster().edit((draft) => {
         editNode(draft, "links", "w2", (links) => links.filter(({ name }) => name !== "flannel.1"));
         for (const kind of ["neighbours", "fdb"] as const) editNode(draft, kind, "w2", () => [] as never);
@@ -75,24 +60,19 @@ testCheck(podNetworkEntryMismatch, {
       repair: "Node/w2",
       says: ["Node w2 has no overlay device (flannel.1: VXLAN device)"],
     },
-    {
-      story: "w1 came back with another MAC, and w2 missed it",
-      given: cluster().edit(
-        annotated("w1", (all) => ({ ...all, [`${FLANNEL}/backend-data`]: '{"VNI":1,"VtepMAC":"02:66:00:00:00:01"}' })),
-      ),
+    "w1 came back with another MAC, and w2 missed it": {
+      given: cluster().edit(publishes("w1", "backend-data", '{"VNI":1,"VtepMAC":"02:66:00:00:00:01"}')),
       repair: "Node/w2",
       says: [
         "Node w2 sends packets for the Pods of w1 (10.128.1.0/24) elsewhere: instead of 10.128.1.0 dev flannel.1 lladdr 02:66:00:00:00:01",
       ],
     },
-    {
-      story: "w1 got another address by DHCP, and w2 missed it",
-      given: cluster().edit(moved),
+    "w1 got another address by DHCP, and w2 missed it": {
+      given: cluster().edit(publishes("w1", "public-ip", "172.16.77.2")),
       repair: "Node/w2",
       says: ["dst 172.16.77.2 self permanent it has"],
     },
-    {
-      story: "a VPN client on w1 routes a part of the Pod network into its tunnel",
+    "a VPN client on w1 routes a part of the Pod network into its tunnel": {
       given: cluster().edit(addRoute("w1", route("10.128.2.0/25", "172.16.9.9"))),
       repair: "Node/w1",
       says: [
@@ -100,15 +80,13 @@ testCheck(podNetworkEntryMismatch, {
       ],
       healedBy: () => cluster(),
     },
-    {
-      story: "a k3s node lost one neighbour entry: there is no DaemonSet to restart",
+    "a k3s node lost one neighbour entry: there is no DaemonSet to restart": {
       given: k3s().edit((draft) => editNode(draft, "neighbours", "w3", (all) => all.slice(1))),
       repair: "Node/w3",
       says: ["Node w3 lacks what leads to the Pods of w1"],
       healedBy: k3s,
     },
-    {
-      story: "with host-gw, a black hole was left in place of a route",
+    "with host-gw, a black hole was left in place of a route": {
       given: hostGw().edit((draft) => {
         editNode(draft, "routes", "w2", (all) => all.filter(({ destination }) => destination !== "10.128.1.0/24"));
         addRoute("w2", route("10.128.1.0/24"))(draft);
@@ -117,38 +95,25 @@ testCheck(podNetworkEntryMismatch, {
       says: ["instead of 10.128.1.0/24 via 172.16.0.2 it has blackhole 10.128.1.0/24"],
       healedBy: hostGw,
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    { story: "k3s, which has flannel inside", given: k3s() },
-    { story: "host-gw, which needs no tunnel", given: hostGw() },
-    { story: "a managed cluster, whose routes are the cloud's", given: cluster({ flavour: "managed" }) },
-    {
-      story: "routes to the office's networks",
-      given: cluster().edit(addRoute("w1", route("10.20.0.0/16", "172.16.9.9"))),
-    },
-  ],
-  cannotTell: [
-    ...(["links", "routes", "neighbours", "fdb"] as const).map((kind) => ({
-      story: `${kind} of w1 were not collected`,
-      given: cluster().without(kind, { node: "w1" }),
-      capability: "pod-network.entries",
-    })),
-    {
-      story: "w1 joined a moment ago: its neighbours have not yet heard of it",
-      given: cluster().edit((draft) => {
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    "k3s, which has flannel inside": k3s(),
+    "host-gw, which needs no tunnel": hostGw(),
+    "a managed cluster, whose routes are the cloud's": cluster({ flavour: "managed" }),
+    "routes to the office's networks": cluster().edit(addRoute("w1", route("10.20.0.0/16", "172.16.9.9"))),
+  },
+  cannotTell: {
+    "pod-network.entries": {
+      "w1's devices were not collected": cluster().without("links", { node: "w1" }),
+      "its routes were not": cluster().without("routes", { node: "w1" }),
+      "its neighbours were not": cluster().without("neighbours", { node: "w1" }),
+      "its FDB was not": cluster().without("fdb", { node: "w1" }),
+      "w1 joined a moment ago, and its neighbours have not yet heard of it": cluster().edit((draft) => {
         editObjects("nodes", "w1", created(ago(4)))(draft);
         for (const node of ["cp1", "w2"]) flush(node, "10.128.1.0/24")(draft);
       }),
-      capability: "pod-network.entries",
+      "WireGuard, of which we do not know what flannel writes": cluster().edit(backend("wireguard")),
     },
-    {
-      story: "WireGuard, of which we do not know what flannel writes",
-      given: cluster().edit((draft) => {
-        for (const node of ["cp1", "w1", "w2"])
-          annotated(node, (all) => ({ ...all, [`${FLANNEL}/backend-type`]: "wireguard" }))(draft);
-      }),
-      capability: "pod-network.entries",
-    },
-  ],
+  },
 });

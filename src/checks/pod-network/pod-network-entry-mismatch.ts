@@ -196,13 +196,13 @@ export const podNetworkEntryMismatch = defineCheck({
 **How to read it.** All three missing: the agent never learned of the node. Only the route missing: somebody removed it, and flannel does not put VXLAN routes back. Wrong MAC or destination: the other node changed and this one missed it.
 
 **When this is not the cause.** If the entries are right on both ends and packets still get lost, look at forwarding, packet filters and the network between the nodes.`,
-      zh: `对每个其他节点,Overlay 在内核中维护三样东西:到其 Pod 网段的路由、带有其隧道设备 MAC 的邻居表项、说明该 MAC 的帧应发往哪个节点的 FDB 表项(host-gw 只有路由)。netwhy 根据各节点发布的信息推算应有的表项并与实际比较。
+      zh: `对每个其他节点，Overlay 在内核中维护三样东西：到其 Pod 网段的路由、带有其隧道设备 MAC 的邻居表项、说明该 MAC 的帧应发往哪个节点的 FDB 表项（host-gw 只有路由）。netwhy 根据各节点发布的信息推算应有的表项并与实际比较。
 
-**现象。** 某节点的 Pod 访问不了另一节点的 Pod(单向或双向),节点内部以及与其他节点之间正常。访问 ClusterIP 时好时坏:选中的后端在另一侧时失败。
+**现象。** 某节点的 Pod 访问不了另一节点的 Pod（单向或双向），节点内部以及与其他节点之间正常。访问 ClusterIP 时好时坏：选中的后端在另一侧时失败。
 
-**如何解读。** 三样都缺:组件从未获知该节点。只缺路由:被他人删除,flannel 不会补回 VXLAN 路由。MAC 或目的地址错误:对端变更而本节点没有跟上。
+**如何解读。** 三样都缺：组件从未获知该节点。只缺路由：被他人删除，flannel 不会补回 VXLAN 路由。MAC 或目的地址错误：对端变更而本节点没有跟上。
 
-**何时不是它。** 若两端表项都正确而报文仍丢失,应检查转发、包过滤以及节点之间的网络。`,
+**何时不是它。** 若两端表项都正确而报文仍丢失，应检查转发、包过滤以及节点之间的网络。`,
     },
   },
 });

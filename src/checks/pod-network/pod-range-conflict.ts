@@ -169,13 +169,13 @@ export const podRangeConflict = defineCheck({
 **When this is not the cause.** Networks that merely overlap work where nobody has an address that two may claim: the longer prefix is routed to. That is a warning. Calico and Cilium may give Pods addresses of pools of their own; then spec.podCIDR means nothing.
 
 **What does not help.** Deleting cni0 and restarting flannel: spec.podCIDR of a Node object never changes; the object must be made anew.`,
-      zh: `集群的地址范围互相冲突:两个节点分到了重叠的 Pod 网段;某节点的网段不在 CNI 所配置的网络内(部分节点加入后更改过网段);或 Pod、Service、节点的地址重叠。
+      zh: `集群的地址范围互相冲突：两个节点分到了重叠的 Pod 网段；某节点的网段不在 CNI 所配置的网络内（部分节点加入后更改过网段）；或 Pod、Service、节点的地址重叠。
 
-**现象。** 两代网段并存时,新旧节点的 Pod 之间单向或完全不通:路由只有一代的,而源地址转换和转发规则只覆盖另一代,旧节点上的 flannel 下次重启会失败(\`specified in the flannel net config doesn't contain … PodCIDR\`)。网段重叠时,报文会到达错误的 Pod 或出不了节点。
+**现象。** 两代网段并存时，新旧节点的 Pod 之间单向或完全不通：路由只有一代的，而源地址转换和转发规则只覆盖另一代，旧节点上的 flannel 下次重启会失败（\`specified in the flannel net config doesn't contain … PodCIDR\`）。网段重叠时，报文会到达错误的 Pod 或出不了节点。
 
-**何时不是它。** 网段仅仅重叠、而没有地址被双方占用时仍可工作:路由按最长前缀匹配,这只是警告。Calico 和 Cilium 可能使用自己的地址池,此时 spec.podCIDR 没有意义。
+**何时不是它。** 网段仅仅重叠、而没有地址被双方占用时仍可工作：路由按最长前缀匹配，这只是警告。Calico 和 Cilium 可能使用自己的地址池，此时 spec.podCIDR 没有意义。
 
-**无效的做法。** 删除 cni0 并重启 flannel:Node 对象的 spec.podCIDR 不会改变,必须重建该对象。`,
+**无效的做法。** 删除 cni0 并重启 flannel:Node 对象的 spec.podCIDR 不会改变，必须重建该对象。`,
     },
   },
 });

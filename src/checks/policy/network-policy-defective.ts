@@ -1,15 +1,19 @@
 import { known } from "../../evidence/observed.ts";
-import type { Evidence } from "../../evidence/origin.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import { selects } from "../../model/labels.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
 import { namedPorts, type PolicyRuleView, type PolicyView } from "../../model/policies.ts";
-import { kubectlName, refId } from "../../model/ref.ts";
+import { kubectlName, refId, sameRef } from "../../model/ref.ts";
 import type { ServiceView } from "../../model/services/services.ts";
-import type { PolicyPort } from "../../parse/objects.ts";
+import type { PolicyPeer, PolicyPort } from "../../parse/objects.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
 
-type Model = Pick<ClusterModel, "policies" | "pods" | "services" | "dns" | "sockets" | "observations" | "components">;
+type Model = Pick<
+  ClusterModel,
+  "policies" | "pods" | "services" | "dns" | "sockets" | "observations" | "components" | "objects"
+>;
 
 const say = texts("network-policy-defective", {
   noDns: {
@@ -36,8 +40,12 @@ const say = texts("network-policy-defective", {
   correctPolicy: { en: "Correct the policy", zh: "修正该策略" },
   nothing: { en: "Nothing", zh: "无" },
   preventDns: {
-    en: "Give every namespace that isolates egress one policy that allows DNS for all its Pods",
-    zh: "凡限制出站流量的命名空间，都应有一条对其全部 Pod 放行 DNS 的策略",
+    en: "Where a policy denies a namespace all egress by default, let the same policy allow DNS",
+    zh: "若某条策略默认拒绝整个命名空间的出站流量，应在同一条策略中放行 DNS",
+  },
+  unknownEnforcer: {
+    en: "nothing shows whether anything enforces NetworkPolicies here",
+    zh: "无法确定此集群是否有组件执行 NetworkPolicy",
   },
 });
 
@@ -49,7 +57,8 @@ function names(pods: readonly PodView[]): Text | string {
 
 const quoteSpec = (policy: PolicyView, { policies }: Model): Evidence =>
   policies.quote(policy, `NetworkPolicy ${policy.namespace}/${policy.name}: ${JSON.stringify(policy.object.spec)}`);
-const refsOf = (views: readonly PolicyView[]) => views.map(({ ref }) => refId(ref)).join(", ");
+const nameOf = ({ namespace, name }: PolicyView) => `${namespace}/${name}`;
+const refsOf = (views: readonly PolicyView[]) => views.map(nameOf).join(", ");
 const breaksOf = (views: readonly PolicyView[]) =>
   views.map(({ ref }) => ({ name: "policy.allow", policy: refId(ref) }) as const);
 
@@ -74,21 +83,41 @@ function groupsBy(
   return [...groups.values()];
 }
 
+/** The DNS servers' Pods, each with the ports on which it is asked: rules are about the Pod's port, not the Service's. */
+function dnsServers({ dns, services }: Model): { readonly pod: PodView; readonly port: number }[] {
+  return dns.services.flatMap((service) =>
+    services
+      .selected(service)
+      .filter(({ finished }) => !finished)
+      .flatMap((pod) =>
+        service.ports
+          .filter(({ port }) => port === 53)
+          .flatMap(({ targetPort, protocol }) =>
+            typeof targetPort === "number" ? targetPort : namedPorts(pod, targetPort, protocol),
+          )
+          .map((port) => ({ pod, port })),
+      ),
+  );
+}
+
 function* judgeDns(model: Model): Iterable<Finding> {
-  const { policies, pods, dns, services, observations } = model;
-  const servers = dns.services.flatMap((service) => services.selected(service)).filter(({ finished }) => !finished);
+  const { policies, pods, observations, components } = model;
+  const servers = dnsServers(model);
   if (servers.length === 0) return;
+  // a cache on the Pod's own node is asked, to which policies always let it
+  const cached = new Set(components.withDuty("node-dns").flatMap(({ pods: caches }) => caches.map(({ node }) => node)));
   const isolated = policies.all.some(({ directions }) => directions.includes("egress")) ? pods.all : [];
   for (const group of groupsBy(
-    isolated.filter((pod) => !pod.finished && usesClusterDns(pod)),
+    isolated.filter((pod) => !pod.finished && usesClusterDns(pod) && !cached.has(pod.node)),
     (pod) => policies.isolating(pod, "egress"),
   )) {
     const pod = group.pods[0]!;
     const reaches = servers.some(
       (server) =>
-        server.key === pod.key ||
+        server.pod.key === pod.key ||
         ["UDP", "TCP"].some(
-          (protocol) => policies.verdict({ pod }, { pod: server }, { protocol, port: 53 }).state !== "denied",
+          (protocol) =>
+            policies.verdict({ pod }, { pod: server.pod }, { protocol, port: server.port }).state !== "denied",
         ),
     );
     if (reaches) continue;
@@ -111,7 +140,7 @@ function* judgeDns(model: Model): Iterable<Finding> {
         ...complains.slice(0, 2).map(({ evidence }) => evidence),
       ],
       strength: "direct",
-      facts: { case: "dns", namespace: pod.namespace },
+      facts: { case: "dns" },
     });
   }
 }
@@ -124,7 +153,7 @@ function openPorts(pod: PodView, { sockets }: Model): { protocol: string; port: 
   const seen = known(sockets.of(pod));
   if (seen && seen.length > 0)
     return seen
-      .filter(({ address }) => !address.startsWith("127."))
+      .filter(({ address }) => !address.startsWith("127.") && address !== "::1")
       .map(({ protocol, port }) => ({ protocol: protocol.toUpperCase(), port }));
   return pod.object.spec.containers.flatMap(({ ports }) =>
     (ports ?? []).map(({ containerPort, protocol }) => ({ protocol: protocol ?? "TCP", port: containerPort })),
@@ -142,30 +171,83 @@ function isOpen(wanted: PolicyPort, pod: PodView, model: Model): boolean {
   return open.some((port) => port >= Number(wanted.port) && port <= (wanted.endPort ?? Number(wanted.port)));
 }
 
+/** Whether a policy lets anything in to a port on which the Pod listens. */
+function letsIn({ rules }: PolicyView, pod: PodView, model: Model): boolean {
+  return rules.some(
+    ({ direction, ports }) =>
+      direction === "ingress" && (ports.length === 0 || ports.some((port) => isOpen(port, pod, model))),
+  );
+}
+
 function* judgePorts(policy: PolicyView, pods: readonly PodView[], model: Model): Iterable<Finding> {
-  const rules = policy.rules.filter(({ direction }) => direction === "ingress");
-  const ports = rules.flatMap((rule) => rule.ports);
-  if (rules.length === 0 || rules.some((rule) => rule.ports.length === 0)) return;
-  const open = pods.flatMap((pod) => openPorts(pod, model));
-  if (open.length === 0 || ports.some((port) => pods.some((pod) => isOpen(port, pod, model)))) return;
+  const ports = policy.rules.filter(({ direction }) => direction === "ingress").flatMap((rule) => rule.ports);
+  if (ports.length === 0 || pods.some((pod) => letsIn(policy, pod, model))) return;
+  // policies add up: another may let in what this one is not about
+  const deaf = pods.filter(
+    (pod) =>
+      openPorts(pod, model).length > 0 &&
+      !model.policies.isolating(pod, "ingress").some((other) => letsIn(other, pod, model)),
+  );
+  const [first] = deaf;
+  if (!first) return;
+  // what a container declares is no proof of what its program does
+  const unseen = deaf.filter((pod) => !known(model.sockets.of(pod))?.length);
+  if (unseen.length > 0) {
+    yield cannotTell(
+      breaksOf([policy])[0]!,
+      unseen.map(({ node, namespace, name }) => ({
+        kind: "podSockets",
+        place: { node: node ?? "", namespace, pod: name },
+      })),
+    );
+    return;
+  }
+  const listening = [
+    ...new Set(deaf.flatMap((pod) => openPorts(pod, model).map(({ port, protocol }) => `${port}/${protocol}`))),
+  ];
   yield fault({
     repair: policy.ref,
-    related: pods[0]!.owner ? [pods[0]!.owner] : [],
+    related: first.owner ? [first.owner] : [],
     breaks: breaksOf([policy]),
     title: say.noSuchPort({
-      policy: refId(policy.ref),
+      policy: nameOf(policy),
       allowed: ports.map(formatPort).join(", "),
-      pods: names(pods),
-      listening: [...new Set(open.map(({ port, protocol }) => `${port}/${protocol}`))].join(", "),
+      pods: names(deaf),
+      listening: listening.join(", "),
     }),
-    evidence: [quoteSpec(policy, model)],
+    evidence: [
+      quoteSpec(policy, model),
+      quoteOf(model.sockets.of(first).origin, `${first.key} listens on ${listening.join(", ")}`),
+    ],
     strength: "direct",
     facts: { case: "ports" },
   });
 }
 
-function matchesNothing(policy: PolicyView, rule: PolicyRuleView, { policies }: Model): boolean {
-  return rule.peers.length > 0 && rule.peers.every((peer) => policies.peerPods(policy, peer)?.length === 0);
+/** Whether a peer means a workload that has no Pods now: one that is switched off, or not scheduled yet. */
+function meansWorkload(policy: PolicyView, peer: PolicyPeer, { objects }: Model): boolean {
+  const labelsOf = (name: string) => ({
+    "kubernetes.io/metadata.name": name,
+    ...objects.all("namespaces").find(({ metadata }) => metadata.name === name)?.metadata.labels,
+  });
+  return (["deployments", "statefulsets", "daemonsets"] as const)
+    .flatMap((list) => objects.all(list))
+    .some(({ metadata, spec }) => {
+      const namespace = metadata.namespace ?? "";
+      const isThere = peer.namespaceSelector
+        ? selects(peer.namespaceSelector, labelsOf(namespace))
+        : namespace === policy.namespace;
+      return isThere && (!peer.podSelector || selects(peer.podSelector, spec.template.metadata?.labels));
+    });
+}
+
+function matchesNothing(policy: PolicyView, rule: PolicyRuleView, model: Model): boolean {
+  return (
+    rule.peers.length > 0 &&
+    rule.peers.every(
+      (peer) => model.policies.peerPods(policy, peer)?.length === 0 && !meansWorkload(policy, peer, model),
+    )
+  );
 }
 
 function* judgePeers(policy: PolicyView, pods: readonly PodView[], model: Model): Iterable<Finding> {
@@ -185,7 +267,7 @@ function* judgePeers(policy: PolicyView, pods: readonly PodView[], model: Model)
       repair: policy.ref,
       related: pods[0]!.owner ? [pods[0]!.owner] : [],
       breaks: breaksOf([policy]),
-      title: say.noSuchPeer({ policy: refId(policy.ref), peers, pods: names(pods) }),
+      title: say.noSuchPeer({ policy: nameOf(policy), peers, pods: names(pods) }),
       evidence: [quoteSpec(policy, model)],
       strength: "direct",
       facts: { case: "peers" },
@@ -231,7 +313,7 @@ function* judgeCallers(service: ServiceView, model: Model): Iterable<Finding> {
 /** A NetworkPolicy denies what it can only have meant to allow. */
 export const networkPolicyDefective = defineCheck({
   id: "network-policy-defective",
-  reads: ["policies", "pods", "services", "dns", "sockets", "observations", "components"],
+  reads: ["policies", "pods", "services", "dns", "sockets", "observations", "components", "objects"],
 
   *find(model) {
     const { policies, pods, services } = model;
@@ -245,6 +327,7 @@ export const networkPolicyDefective = defineCheck({
       yield cannotTell(
         { name: "policy.allow" },
         missing.map((kind) => ({ kind })),
+        missing.length === 0 ? say.unknownEnforcer() : undefined,
       );
       return;
     }
@@ -258,7 +341,7 @@ export const networkPolicyDefective = defineCheck({
     for (const service of services.all) if (service.selector) yield* judgeCallers(service, model);
   },
 
-  remedies({ repair, facts }) {
+  remedies({ repair, facts }, model) {
     const undo = { run: `kubectl edit ${kubectlName(repair)}` };
     const verify = `kubectl describe ${kubectlName(repair)}`;
     if (facts.case !== "dns") {
@@ -272,19 +355,25 @@ export const networkPolicyDefective = defineCheck({
         },
       ];
     }
-    const namespace = String(facts.namespace);
-    const ports = ["UDP", "TCP"].map((protocol) => ({ protocol, port: 53 }));
+    const { policies, dns } = model;
+    const { namespace, name } = repair as { namespace: string; name: string };
+    const [service] = dns.services;
+    const numbers = [...new Set(dnsServers(model).map(({ port }) => port))];
+    const ports = numbers.flatMap((port) => ["UDP", "TCP"].map((protocol) => ({ protocol, port })));
     const to = [
       {
-        namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
-        podSelector: { matchLabels: { "k8s-app": "kube-dns" } },
+        namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": service?.namespace ?? "kube-system" } },
+        podSelector: { matchLabels: service?.selector ?? { "k8s-app": "kube-dns" } },
       },
     ];
+    // for the Pods that are isolated already, and no others: a policy also isolates whom it selects
+    const podSelector = policies.all.find((policy) => sameRef(policy.ref, repair))?.object.spec.podSelector ?? {};
+    const target = { kind: "NetworkPolicy", namespace, name: `${name}-allow-dns` };
     const object = {
       apiVersion: "networking.k8s.io/v1",
       kind: "NetworkPolicy",
-      metadata: { name: "allow-dns", namespace },
-      spec: { podSelector: {}, policyTypes: ["Egress"], egress: [{ to, ports }] },
+      metadata: { name: target.name, namespace },
+      spec: { podSelector, policyTypes: ["Egress"], egress: [{ to, ports }] },
     };
     return [
       {
@@ -295,7 +384,7 @@ export const networkPolicyDefective = defineCheck({
           {
             why: say.allowDns(),
             change: { do: "apply", object },
-            undo: { do: "delete", target: { kind: "NetworkPolicy", namespace, name: "allow-dns" } },
+            undo: { do: "delete", target },
             verify,
           },
         ],
@@ -312,11 +401,11 @@ export const networkPolicyDefective = defineCheck({
 **How it looks.** Timeouts (Calico, Cilium) or refusals (kube-router) for the isolated Pods only. With DNS forgotten, everything by name fails ("Temporary failure in name resolution") while connections by address work.
 
 **When this is not the cause.** A connection that a policy denies and that nobody needs is isolation, not a fault: netwhy lists it under "denied on purpose". Pods that may send nothing at all are taken to be locked in on purpose. Where nothing enforces policies, they deny nothing.`,
-      zh: `NetworkPolicy 隔离了 Pod,但放行的少于其本意:按标签放行了出站目标却遗漏 DNS、放行的端口并非 Pod 监听的端口、对端并不存在,或者有人调用的 Service 背后的 Pod 不接受任何来源。
+      zh: `NetworkPolicy 隔离了 Pod，但放行的少于其本意：按标签放行了出站目标却遗漏 DNS、放行的端口并非 Pod 监听的端口、对端并不存在，或者有人调用的 Service 背后的 Pod 不接受任何来源。
 
-**现象。** 仅被隔离的 Pod 出现超时(Calico、Cilium)或被拒绝(kube-router)。遗漏 DNS 时,凡用域名的访问都失败(“Temporary failure in name resolution”),直接用地址则正常。
+**现象。** 仅被隔离的 Pod 出现超时（Calico、Cilium）或被拒绝（kube-router）。遗漏 DNS 时，凡用域名的访问都失败（“Temporary failure in name resolution”），直接用地址则正常。
 
-**何时不是它。** 策略拒绝、且没有人需要的连接是隔离而非故障,netwhy 将其列在“有意拒绝”中。完全不允许出站的 Pod 视为有意封闭。没有组件执行策略时,策略不拒绝任何流量。`,
+**何时不是它。** 策略拒绝、且没有人需要的连接是隔离而非故障，netwhy 将其列在“有意拒绝”中。完全不允许出站的 Pod 视为有意封闭。没有组件执行策略时，策略不拒绝任何流量。`,
     },
   },
 });

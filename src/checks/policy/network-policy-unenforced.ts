@@ -40,13 +40,13 @@ export const networkPolicyUnenforced = defineCheck({
 **What to do.** Add an enforcer (Calico's policy-only mode, kube-router, Cilium), and test what it will deny before it does: policies that were never enforced have never been tried.
 
 **When this does not apply.** Clouds and distributions bring enforcers of their own; netwhy says this only where flannel is the one network and no enforcer is found.`,
-      zh: `任何集群的 API Server 都接受 NetworkPolicy,但是否生效取决于网络插件。flannel 不执行策略。
+      zh: `任何集群的 API Server 都接受 NetworkPolicy，但是否生效取决于网络插件。flannel 不执行策略。
 
-**现象。** 一切正常,连策略看似禁止的流量也能通过。这是隐患而非故障:现有的东西都没有坏。
+**现象。** 一切正常，连策略看似禁止的流量也能通过。这是隐患而非故障：现有的东西都没有坏。
 
-**怎么办。** 增加策略执行组件(Calico 仅策略模式、kube-router、Cilium),并在启用前先测试会拒绝哪些流量:从未执行过的策略也从未被验证过。
+**怎么办。** 增加策略执行组件（Calico 仅策略模式、kube-router、Cilium），并在启用前先测试会拒绝哪些流量：从未执行过的策略也从未被验证过。
 
-**何时不适用。** 云厂商和发行版有自己的执行组件;只有当 flannel 是唯一的网络且未发现执行组件时,netwhy 才这样报告。`,
+**何时不适用。** 云厂商和发行版有自己的执行组件；只有当 flannel 是唯一的网络且未发现执行组件时，netwhy 才这样报告。`,
     },
   },
 });

@@ -360,13 +360,13 @@ export const serviceRulesMismatch = defineCheck({
 **How it comes about.** kube-proxy on the node does not learn (permissions, API server), was removed or is stuck; something flushed or restored rules; an administrator added one. A rule for a ClusterIP in the filter table usually never matches, because the address is translated before.
 
 **When this is not the cause.** If all nodes refuse, the Service has no back end. With externalTrafficPolicy Local, a node without local back end drops on purpose.`,
-      zh: `对每个节点和 Service,netwhy 让一条连接的首个报文走一遍该节点的规则(iptables)或转发表(IPVS),并将结果与 Service 的就绪后端比较:分别从 Pod、节点自身和外部出发。
+      zh: `对每个节点和 Service,netwhy 让一条连接的首个报文走一遍该节点的规则（iptables）或转发表（IPVS），并将结果与 Service 的就绪后端比较：分别从 Pod、节点自身和外部出发。
 
-**现象。** Service 在某个节点上失败而在其他节点正常。*缺失*:报文未经转换离开节点,最终超时。*当作没有后端而拒绝*:“has no endpoints” 规则比后端还旧。*陈旧*:连接超时,或到达已属于别人的 Pod。*外来*:有人添加的规则将其拒绝。
+**现象。** Service 在某个节点上失败而在其他节点正常。*缺失*：报文未经转换离开节点，最终超时。*当作没有后端而拒绝*：“has no endpoints” 规则比后端还旧。*陈旧*：连接超时，或到达已属于别人的 Pod。*外来*：有人添加的规则将其拒绝。
 
-**成因。** 节点上的 kube-proxy 获取不到变化(权限、API Server)、已被移除或卡住;规则被清空或被旧快照覆盖;管理员手工添加规则。filter 表中针对 ClusterIP 的规则通常不会命中,因为地址在此之前已被转换。
+**成因。** 节点上的 kube-proxy 获取不到变化（权限、API Server）、已被移除或卡住；规则被清空或被旧快照覆盖；管理员手工添加规则。filter 表中针对 ClusterIP 的规则通常不会命中，因为地址在此之前已被转换。
 
-**何时不是它。** 若所有节点都拒绝,是 Service 没有后端。externalTrafficPolicy 为 Local 时,没有本地后端的节点会按设计丢弃。`,
+**何时不是它。** 若所有节点都拒绝，是 Service 没有后端。externalTrafficPolicy 为 Local 时，没有本地后端的节点会按设计丢弃。`,
     },
   },
 });

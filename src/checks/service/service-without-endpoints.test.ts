@@ -1,43 +1,38 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
+import { addObjects, type Edit, editObjects, editPods, edits, probed } from "../../../testing/cluster-edits.ts";
+import { service } from "../../../testing/cluster-objects.ts";
 import {
-  addObjects,
   ago,
   crashing,
   created,
-  type Edit,
-  editObjects,
-  editPods,
-  edits,
-  probed,
+  deleted,
+  gone,
+  ready,
   unready,
   waiting,
-} from "../../../testing/cluster-edits.ts";
-import { service } from "../../../testing/cluster-objects.ts";
+  withSpec,
+} from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
 import type { Pod } from "../../parse/objects.ts";
 import { serviceWithoutEndpoints } from "./service-without-endpoints.ts";
 
-const BACKEND = ref("Deployment", "backend", "shop");
 const healthy = () => cluster();
-const select = (name: string, selector: Record<string, string>) =>
-  ({
-    do: "patch",
-    target: ref("Service", name, "shop"),
-    patch: { spec: { selector: { app: null, ...selector } } },
-  }) as const;
+const off = { do: "scale", target: ref("Deployment", "backend", "shop"), replicas: 0 } as const;
+const newSelector = {
+  do: "patch",
+  target: ref("Service", "backend", "shop"),
+  patch: { spec: { selector: { app: "backend-v2" } } },
+} as const;
 const calledInVain = probed("client", "tcp", "10.96.10.1:8080", "refused");
-const off = { do: "scale", target: BACKEND, replicas: 0 } as const;
-const gone = () => undefined;
-const deleted = (at: string) => (pod: Pod) => ({ ...pod, metadata: { ...pod.metadata, deletionTimestamp: at } });
-/** A Service of this selector, which had back ends once. */
+const backends = (state: (pod: Pod) => Pod | undefined) => cluster().edit(editPods("backend", state));
+const BACKEND = { repair: "Deployment/shop/backend", healedBy: healthy };
+/** A Service that selects so, and had back ends once. */
 const once = (name: string, selector: Record<string, string>): Edit =>
   edits(
     addObjects("services", service(name, "shop", { clusterIP: "10.96.20.1", selector, ports: [{ port: 80 }] })),
     addObjects("endpointslices", {
-      metadata: { name: `${name}-x`, namespace: "shop", generation: 4, labels: { "kubernetes.io/service-name": name } },
-      endpoints: null,
-      ports: null,
+      metadata: { name, namespace: "shop", generation: 4, labels: { "kubernetes.io/service-name": name } },
     }),
   );
 /** Its EndpointSlice lacks the back ends that are on w1. */
@@ -45,169 +40,98 @@ const forgets: Edit = editObjects("endpointslices", "backend-00000", (slice) => 
   ...slice,
   endpoints: (slice.endpoints ?? []).filter(({ nodeName }) => nodeName !== "w1"),
 }));
-const readySince =
-  (at: string) =>
-  (pod: Pod): Pod => ({
-    ...pod,
-    status: { ...pod.status, conditions: [{ type: "Ready", status: "True", lastTransitionTime: at }] },
-  });
-const MANAGER = "Pod/kube-system/kube-controller-manager-cp1";
+const byHand = service("by-hand", "shop", { clusterIP: "10.96.20.2", ports: [{ port: 80 }] });
+const partner = service("partner", "shop", { type: "ExternalName", externalName: "api.example.org" });
+const early = editObjects("services", "db", withSpec({ publishNotReadyAddresses: true }));
+const gate = (pod: Pod) =>
+  withSpec({ readinessGates: [{ conditionType: "elb/target" }] })(unready({ ready: true })(pod));
 
 testCheck(serviceWithoutEndpoints, {
-  finds: [
-    {
-      story: "the selector was changed for a version that was never rolled out",
-      given: cluster().with(select("backend", { app: "backend-v2" })),
+  finds: {
+    "the selector was changed for a version that was never rolled out": {
+      given: cluster().with(newSelector),
       repair: "Service/shop/backend",
       says: ["none carries app=backend-v2, while the Pods of Deployment/shop/backend carry app=backend"],
       breaks: ["service.select"],
       strength: "direct",
     },
-    {
-      story: "the selector of a Service with another name was mistyped",
+    "the selector of a Service with another name was mistyped": {
       given: cluster().edit(once("api", { app: "bakend" })),
       repair: "Service/shop/api",
       says: ["none carries app=bakend, while the Pods of Deployment/shop/backend"],
     },
-    {
-      story: "a Service is called that selects what nobody knows",
-      given: cluster().edit(
-        edits(once("checkout", { app: "checkout" }), probed("client", "tcp", "10.96.20.1:80", "refused")),
-      ),
+    "a Service is called that selects what nobody knows": {
+      given: cluster().edit(once("checkout", { app: "checkout" }), probed("client", "tcp", "10.96.20.1:80", "refused")),
       repair: "Service/shop/checkout",
       says: ["Service shop/checkout selects no Pod: none in its namespace carries app=checkout"],
       healedBy: healthy,
     },
-    {
-      story: "all back ends fail their readiness probe",
-      given: cluster().edit(editPods("backend", unready({ state: { running: { startedAt: ago(900) } } }))),
-      repair: "Deployment/shop/backend",
+    "all back ends fail their readiness probe": {
+      given: backends(unready({ state: { running: { startedAt: ago(900) } } })),
       says: ["none of its 3 Pods is ready (Deployment/shop/backend: readiness probe fails)"],
       breaks: ["pod.ready"],
-      healedBy: healthy,
+      ...BACKEND,
     },
-    {
-      story: "they crash, and somebody calls them in vain",
-      given: cluster().edit(edits(editPods("backend", crashing()), calledInVain)),
-      repair: "Deployment/shop/backend",
+    "they crash, and somebody calls them in vain": {
+      given: backends(crashing()).edit(calledInVain),
       says: ["CrashLoopBackOff"],
-      healedBy: healthy,
+      ...BACKEND,
     },
-    {
-      story: "a readiness gate of the load balancer is never met",
-      given: cluster({ flavour: "managed" }).edit(
-        editPods("frontend", (pod) => ({
-          ...unready({ ready: true }, "Running")(pod),
-          spec: { ...pod.spec, readinessGates: [{ conditionType: "elb/target" }] },
-        })),
-      ),
+    "a readiness gate of the load balancer is never met": {
+      given: cluster({ flavour: "managed" }).edit(editPods("frontend", gate)),
       repair: "Deployment/shop/frontend",
       says: ["readiness gate elb/target is not met"],
       healedBy: () => cluster({ flavour: "managed" }),
     },
-    {
-      story: "the only database Pods are stuck on nodes that are gone",
+    "the only database Pods are stuck on nodes that are gone": {
       given: cluster().edit(editPods("db", deleted(ago(1200)))),
       repair: "StatefulSet/data/db",
       says: ["being deleted"],
       healedBy: healthy,
     },
-    {
-      story: "a workload was switched off that is still called",
+    "a workload was switched off that is still called": {
       given: cluster().with(off).edit(calledInVain),
       repair: "Deployment/shop/backend",
       says: ["Service shop/backend has no back end: Deployment/shop/backend is scaled to zero"],
     },
-    {
-      story: "a quota lets no Pod of the backend be made",
-      given: cluster({ flavour: "k3s" }).edit(editPods("backend", gone)),
-      repair: "Deployment/shop/backend",
+    "a quota lets no Pod of the backend be made": {
+      given: backends(gone),
       says: ["Deployment/shop/backend asks for 3 Pods and has none"],
-      healedBy: () => cluster({ flavour: "k3s" }),
+      ...BACKEND,
     },
-    {
-      story: "the EndpointSlice controller stands still since Pods moved to w1",
+    "the EndpointSlice controller stands still since Pods moved to w1": {
       given: cluster().edit(forgets),
-      repair: MANAGER,
+      repair: "Pod/kube-system/kube-controller-manager-cp1",
       says: ["Service shop/backend has 2 ready Pods that its EndpointSlices do not name"],
       breaks: ["service.endpoints"],
       strength: "differing",
       healedBy: healthy,
     },
-  ],
-  warns: [
-    {
-      story: "an application crashes that nobody calls",
-      given: cluster().edit(editPods("backend", crashing())),
-      repair: "Deployment/shop/backend",
-      says: ["CrashLoopBackOff"],
+  },
+  warns: {
+    "an application crashes that nobody calls": { given: backends(crashing()), repair: "Deployment/shop/backend" },
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    "a workload is switched off, and nobody calls it": cluster().with(off),
+    "Services whose back ends somebody else writes": cluster().edit(addObjects("services", byHand, partner)),
+    "a canary was taken away after its trial": cluster().edit(once("backend-canary", { app: "backend-canary" })),
+    "the other slot of two is not deployed now": cluster().edit(once("standby", { app: "frontend", slot: "green" })),
+    "a database has no replicas, and a Service for them": cluster().edit(once("db-ro", { app: "db", role: "replica" })),
+    "peers are to find each other before they are ready": cluster().edit(editPods("db", unready()), early),
+    "a headless Service without ports": cluster().edit(editObjects("services", "db", withSpec({ ports: null }))),
+    "a replica became ready a moment ago": cluster().edit(forgets, editPods("backend", ready(ago(2)), "w1")),
+  },
+  cannotTell: {
+    "pod.ready": {
+      "a new version is being rolled out": backends((pod) => created(ago(20))(waiting("ContainerCreating")(pod))),
+      "it is being taken away": backends(deleted(ago(3))),
     },
-  ],
-  clears: [
-    { story: "a healthy cluster", given: cluster() },
-    { story: "a workload is switched off, and nobody calls it", given: cluster().with(off) },
-    {
-      story: "Services whose back ends somebody else writes",
-      given: cluster().edit(
-        addObjects(
-          "services",
-          service("by-hand", "shop", { clusterIP: "10.96.20.2", ports: [{ port: 80 }] }),
-          service("partner", "shop", { type: "ExternalName", externalName: "api.example.org" }),
-        ),
-      ),
+    "service.select": {
+      "it is being installed": backends(gone).edit(editObjects("deployments", "backend", created(ago(2)))),
+      "we may not read Pods": cluster().without("pods"),
+      "we may not read Services": cluster().without("services"),
     },
-    {
-      story: "a canary was taken away after its trial",
-      given: cluster().edit(once("backend-canary", { app: "backend-canary" })),
-    },
-    {
-      story: "the other slot of two is not deployed now",
-      given: cluster().edit(once("standby", { app: "frontend", slot: "green" })),
-    },
-    {
-      story: "a database without replicas has a Service for them",
-      given: cluster().edit(once("db-replica", { app: "db", role: "replica" })),
-    },
-    {
-      story: "peers are to find each other before they are ready",
-      given: cluster().edit(
-        edits(
-          editPods("db", unready()),
-          editObjects("services", "db", (one) => ({ ...one, spec: { ...one.spec, publishNotReadyAddresses: true } })),
-        ),
-      ),
-    },
-    {
-      story: "a headless Service without ports",
-      given: cluster().edit(editObjects("services", "db", (one) => ({ ...one, spec: { ...one.spec, ports: null } }))),
-    },
-    {
-      story: "a replica became ready a moment ago",
-      given: cluster().edit(edits(forgets, editPods("backend", readySince(ago(2)), "w1"))),
-    },
-  ],
-  cannotTell: [
-    {
-      story: "a new version is being rolled out",
-      given: cluster().edit(editPods("backend", (pod) => created(ago(20))(waiting("ContainerCreating")(pod)))),
-      capability: "pod.ready",
-    },
-    {
-      story: "it is being taken away",
-      given: cluster().edit(editPods("backend", deleted(ago(3)))),
-      capability: "pod.ready",
-    },
-    {
-      story: "it is being installed",
-      given: cluster().edit(edits(editObjects("deployments", "backend", created(ago(2))), editPods("backend", gone))),
-      capability: "service.select",
-    },
-    { story: "we may not read Pods", given: cluster().without("pods"), capability: "service.select" },
-    { story: "we may not read Services", given: cluster().without("services"), capability: "service.select" },
-    {
-      story: "we may not read EndpointSlices",
-      given: cluster().without("endpointslices"),
-      capability: "service.follow",
-    },
-  ],
+    "service.follow": { "we may not read EndpointSlices": cluster().without("endpointslices") },
+  },
 });

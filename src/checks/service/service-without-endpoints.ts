@@ -405,11 +405,11 @@ export const serviceWithoutEndpoints = defineCheck({
 **How it looks.** With kube-proxy in iptables mode, connections are refused at once (the REJECT rule "has no endpoints"), on every node alike; with IPVS, the kernel finds no destination.
 
 **When this is not the cause.** Services without a selector, ExternalName Services, and Services whose workload was switched off and that nobody calls are meant to be empty. If only one node refuses, its rules are stale: see service-rules-mismatch.`,
-      zh: `没有人应答该 Service,因为它没有就绪的后端。以下情况外表相同,需加以区分:选择器没有匹配任何 Pod;有匹配的 Pod 但都未就绪;被选中的工作负载副本数为 0,或无法创建 Pod;就绪的 Pod 未写入 EndpointSlice。
+      zh: `没有人应答该 Service，因为它没有就绪的后端。以下情况外表相同，需加以区分：选择器没有匹配任何 Pod；有匹配的 Pod 但都未就绪；被选中的工作负载副本数为 0，或无法创建 Pod；就绪的 Pod 未写入 EndpointSlice。
 
-**现象。** kube-proxy 为 iptables 模式时,连接立即被拒绝(“has no endpoints” 的 REJECT 规则),各节点一致;IPVS 模式下内核找不到目的地。
+**现象。** kube-proxy 为 iptables 模式时，连接立即被拒绝（“has no endpoints” 的 REJECT 规则），各节点一致；IPVS 模式下内核找不到目的地。
 
-**何时不是它。** 没有选择器的 Service、ExternalName 类型,以及工作负载已关闭且无人访问的 Service,本来就应为空。若只有一个节点拒绝,是该节点规则陈旧,见 service-rules-mismatch。`,
+**何时不是它。** 没有选择器的 Service、ExternalName 类型，以及工作负载已关闭且无人访问的 Service，本来就应为空。若只有一个节点拒绝，是该节点规则陈旧，见 service-rules-mismatch。`,
     },
   },
 });

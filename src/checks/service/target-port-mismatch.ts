@@ -277,13 +277,13 @@ export const targetPortMismatch = defineCheck({
 **How it is told.** By the sockets inside the Pods. \`containerPort\` is documentation: a port that is not declared may well be open, and a declared one closed.
 
 **When this is not the cause.** If only some nodes or clients are refused, look at rules and policies. A port of several that nothing listens on and nobody calls is only a warning.`,
-      zh: `Service 的 Pod 已就绪,但没有一个在监听 Service 转发到的端口:端口号写错、没有容器声明该名称的端口,或程序监听在别的端口,或只监听 127.0.0.1。
+      zh: `Service 的 Pod 已就绪，但没有一个在监听 Service 转发到的端口：端口号写错、没有容器声明该名称的端口，或程序监听在别的端口，或只监听 127.0.0.1。
 
-**现象。** 从任何地方访问都会立即被 Pod 自身拒绝,而 Pod 真正的端口可以应答。若使用了不存在的端口名,EndpointSlice 中没有该端口,由节点拒绝。
+**现象。** 从任何地方访问都会立即被 Pod 自身拒绝，而 Pod 真正的端口可以应答。若使用了不存在的端口名，EndpointSlice 中没有该端口，由节点拒绝。
 
-**如何判定。** 依据 Pod 内的套接字。\`containerPort\` 只是说明:未声明的端口可能开着,已声明的也可能没有监听。
+**如何判定。** 依据 Pod 内的套接字。\`containerPort\` 只是说明：未声明的端口可能开着，已声明的也可能没有监听。
 
-**何时不是它。** 若只有部分节点或客户端被拒绝,应检查规则和策略。多端口 Service 中某个无人监听也无人访问的端口,只作为警告。`,
+**何时不是它。** 若只有部分节点或客户端被拒绝，应检查规则和策略。多端口 Service 中某个无人监听也无人访问的端口，只作为警告。`,
     },
   },
 });

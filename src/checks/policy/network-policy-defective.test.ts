@@ -1,0 +1,157 @@
+import { expect, it } from "vitest";
+import { testCheck } from "../../../testing/check-stories.ts";
+import { cluster } from "../../../testing/cluster.ts";
+import {
+  agent,
+  editObjects,
+  editPods,
+  edits,
+  installed,
+  networkPolicy,
+  probed,
+  said,
+} from "../../../testing/cluster-edits.ts";
+import { withContainers } from "../../../testing/object-states.ts";
+import type { Change } from "../../model/change.ts";
+import { ref } from "../../model/ref.ts";
+import type { Fault } from "../check.ts";
+import { networkPolicyDefective } from "./network-policy-defective.ts";
+
+const enforced = () => cluster({ enforcer: true });
+const labels = (app: string) => ({ podSelector: { matchLabels: { app } } });
+const inNamespace = (name: string) => ({ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": name } } });
+const tcp = (...ports: readonly (number | string)[]) => ports.map((port) => ({ port, protocol: "TCP" }));
+/** The Pods of an app may send only so, or be sent to only so. */
+const egress = (app: string, ...rules: readonly object[]) =>
+  networkPolicy(`${app}-egress`, { ...labels(app), policyTypes: ["Egress"], egress: rules });
+const ingress = (app: string, ...rules: readonly object[]) =>
+  networkPolicy(`${app}-ingress`, { ...labels(app), policyTypes: ["Ingress"], ingress: rules });
+const toBackend = { to: [labels("backend")] };
+const dns = (port = 53) => ({
+  to: [inNamespace("kube-system")],
+  ports: ["UDP", "TCP"].map((protocol) => ({ protocol, port })),
+});
+const forgetsDns = egress("frontend", toBackend);
+const wrongPort = ingress("backend", { from: [labels("frontend")], ports: tcp(8081) });
+const forNobody = ingress("backend", { from: [{ ...labels("frontend"), ...inNamespace("shopp") }] });
+const noIngress = networkPolicy("default-deny", { podSelector: {}, policyTypes: ["Ingress"] });
+/** CoreDNS listens on another port than its Service, as OpenShift's does. */
+const dnsOn5353 = edits(
+  editObjects("services", "kube-dns", ({ spec, ...one }) => ({
+    ...one,
+    spec: { ...spec, ports: (spec.ports ?? []).map((port) => ({ ...port, targetPort: port.name! })) },
+  })),
+  editPods(
+    "coredns",
+    withContainers((one) => ({ ...one, ports: (one.ports ?? []).map((port) => ({ ...port, containerPort: 5353 })) })),
+  ),
+);
+const cache = installed("DaemonSet", agent("node-local-dns", "registry.k8s.io/dns/k8s-dns-node-cache:1.26"));
+const called = probed("client", "tcp", "10.96.10.1:8080", "timeout");
+const complaint = said("frontend", ["curl: (6) Could not resolve host: backend"]);
+const asleep = { do: "scale", target: ref("Deployment", "frontend", "shop"), replicas: 0 } as const;
+const BACKEND = { repair: "NetworkPolicy/shop/backend-ingress", healedBy: enforced };
+
+testCheck(networkPolicyDefective, {
+  finds: {
+    "egress of the frontend is limited to the backend, and DNS is forgotten": {
+      given: enforced().with(
+        networkPolicy("deny-all-egress", { ...labels("frontend"), policyTypes: ["Egress"] }),
+        forgetsDns,
+      ),
+      repair: "NetworkPolicy/shop/frontend-egress",
+      says: [
+        "NetworkPolicies shop/deny-all-egress, shop/frontend-egress let Deployment/shop/frontend send only to what they name and forget DNS",
+      ],
+      breaks: ["policy.allow"],
+      strength: "direct",
+    },
+    "a whole namespace may talk within itself only": {
+      given: enforced().with(
+        networkPolicy("within", { podSelector: {}, policyTypes: ["Egress"], egress: [{ to: [{ podSelector: {} }] }] }),
+      ),
+      repair: "NetworkPolicy/shop/within",
+      says: ["let Deployment/shop/backend and others (5 Pods) send only"],
+    },
+    "port 53 is allowed, and CoreDNS listens on 5353": {
+      given: enforced()
+        .edit(dnsOn5353)
+        .with(egress("frontend", toBackend, dns(53))),
+      repair: "NetworkPolicy/shop/frontend-egress",
+      says: ["forget DNS"],
+    },
+    "Pods that may send nothing complain that they cannot resolve": {
+      given: enforced().with(egress("frontend")).edit(complaint),
+      repair: "NetworkPolicy/shop/frontend-egress",
+      says: ["forget DNS"],
+    },
+    "a policy allows the Service's old port": {
+      given: enforced().with(wrongPort),
+      says: [
+        "shop/backend-ingress allows 8081/TCP to Deployment/shop/backend, which listen on 8080/TCP: nothing reaches them",
+      ],
+      ...BACKEND,
+    },
+    "it allows a port by a name that no container has": {
+      given: enforced().with(ingress("backend", { ports: tcp("web") })),
+      says: ["allows web/TCP"],
+      ...BACKEND,
+    },
+    "the namespace of the callers is mistyped": {
+      given: enforced().with(forNobody),
+      says: ["shop/backend-ingress allows only peers that do not exist", "Deployment/shop/backend are cut off"],
+      ...BACKEND,
+    },
+    "a default policy denies all, and what allows was forgotten for a Service that is called": {
+      given: enforced().with(noIngress).edit(called),
+      repair: "NetworkPolicy/shop/default-deny",
+      says: ["NetworkPolicies shop/default-deny deny every caller of Service shop/backend"],
+      healedBy: enforced,
+    },
+  },
+  clears: {
+    "a healthy cluster that enforces policies": enforced(),
+    "policies as they should be": enforced().with(
+      noIngress,
+      egress("frontend", toBackend, dns()),
+      ingress("backend", { from: [labels("frontend"), inNamespace("tools")], ports: tcp("http") }),
+    ),
+    "flannel alone, which enforces nothing": cluster().with(forgetsDns, wrongPort, forNobody),
+    "DNS is allowed by a policy of its own": enforced().with(
+      forgetsDns,
+      networkPolicy("dns", { podSelector: {}, policyTypes: ["Egress"], egress: [dns()] }),
+    ),
+    "every node has a DNS cache, to which policies always let its Pods": enforced().with(cache, forgetsDns),
+    "Pods are locked in on purpose": enforced().with(egress("frontend")),
+    "Pods are locked in but for a network of the company, where they use addresses": enforced().with(
+      egress("frontend", { to: [{ ipBlock: { cidr: "10.1.0.0/16" } }] }),
+    ),
+    "one policy lets in callers, another a monitoring that is not set up": enforced().with(
+      ingress("backend", { from: [labels("frontend")], ports: tcp(8080) }),
+      networkPolicy("metrics", { ...labels("backend"), ingress: [{ ports: tcp(9090) }] }),
+    ),
+    "the callers are switched off for the night": enforced().with(
+      ingress("backend", { from: [labels("frontend")] }),
+      asleep,
+    ),
+    "a Service is shut, and nobody calls it": enforced().with(noIngress),
+  },
+  cannotTell: {
+    "policy.allow": {
+      "we may not read NetworkPolicies": enforced().without("networkpolicies"),
+      "we may not read Namespaces, by whose labels a policy selects": enforced().with(forNobody).without("namespaces"),
+      "we may not read Pods": enforced().with(forgetsDns).without("pods"),
+      "a port is not declared, and nobody looked whether it is open": enforced().with(wrongPort).without("podSockets"),
+      "a managed cluster, which enforces policies or not": cluster({ flavour: "managed" }).with(forgetsDns),
+    },
+  },
+});
+
+it("mends DNS for the Pods that are isolated already, and isolates no others", () => {
+  const model = enforced().with(forgetsDns).model();
+  const [found] = networkPolicyDefective.find(model);
+  const [remedy] = networkPolicyDefective.remedies({ ...found, check: networkPolicyDefective.id } as Fault, model);
+  const { policies, pods } = model.with(remedy!.steps.map(({ change }) => change as Change));
+  const isolated = pods.all.filter((pod) => policies.isolating(pod, "egress").length > 0);
+  expect([...new Set(isolated.map(({ labels: { app } }) => app))]).toEqual(["frontend"]);
+});
