@@ -25,7 +25,12 @@ import {
 import { inferredFaults } from "./eliminate.ts";
 import { type Root, rootsOf, strengthRank } from "./roots.ts";
 
-export type Owned = { readonly observation: Observation; readonly effect: Exclude<Effect, "none"> };
+export type Owned = {
+  readonly observation: Observation;
+  readonly effect: Exclude<Effect, "none">;
+  /** Of the root's faults and their consequences, the furthest from the root that it follows from. */
+  readonly from: Fault;
+};
 
 export type ExplainedRoot = Root & {
   readonly owned: readonly Owned[];
@@ -142,8 +147,9 @@ const isContradicted = ({ faults, owned, refutedBy }: ExplainedRoot): boolean =>
 const mustFail = (roots: readonly ExplainedRoot[], failure: Observation) =>
   roots.some(({ owned }) => owned.some(({ observation, effect }) => observation === failure && effect === "must"));
 
-const breaksOf = (root: Root): CapabilitySet =>
-  capabilitySet([...root.faults, ...root.consequences].flatMap(({ breaks }) => breaks));
+const faultsOf = ({ faults, consequences }: Root): Fault[] => [...faults, ...consequences.map(({ fault }) => fault)];
+
+const breaksOf = (root: Root): CapabilitySet => capabilitySet(faultsOf(root).flatMap(({ breaks }) => breaks));
 
 function predicts(root: Root, { need }: Observation, reasoner: Reasoner): boolean {
   return reasoner.effect(need, breaksOf(root)) !== "none";
@@ -174,15 +180,19 @@ function explainRoot(
   { needs, time }: Parts,
 ): ExplainedRoot {
   const broken = breaksOf(root);
+  const all = faultsOf(root);
+  const alone = all.map((fault) => [fault, capabilitySet(fault.breaks)] as const).reverse();
   const owned = failures.flatMap((observation): Owned[] => {
     const effect = reasoner.effect(observation.need, broken);
-    return effect === "none" ? [] : [{ observation, effect }];
+    if (effect === "none") return [];
+    const [from] = alone.find(([, breaks]) => reasoner.effect(observation.need, breaks) !== "none") ?? [all[0]!];
+    return [{ observation, effect, from }];
   });
   const plain = reasonerOf(needs, capabilitySet([]));
   const refutedBy = successes.filter(({ need }) => plain.effect(need, broken) === "must");
-  const isMeasured = owned.some(({ observation }) => observation.how === "measured");
-  const all = [...root.faults, ...root.consequences];
-  const latent = !isMeasured && all.every(({ breaks }) => breaks.every(({ name }) => ONLY_FOLLOWS.has(name)));
+  // where tests were made, complaints in logs about what the tests show to work are of another time
+  const isFelt = owned.some(({ observation }) => observation.how === "measured" || successes.length === 0);
+  const latent = !isFelt && all.every(({ breaks }) => breaks.every(({ name }) => ONLY_FOLLOWS.has(name)));
   const unseenBelow = cannotTell.filter(({ capability }) =>
     root.faults.some((fault) =>
       fault.breaks.some((part) => reasoner.effect(needs.of(part), capabilitySet([capability])) !== "none"),
@@ -197,7 +207,14 @@ function explainRoot(
     tested: successes.length + failures.length > 0,
     time,
   });
-  return { ...root, owned, refutedBy, latent, ...confidence, ...(since !== undefined && { since }) };
+  return {
+    ...root,
+    owned: latent ? [] : owned,
+    refutedBy,
+    latent,
+    ...confidence,
+    ...(since !== undefined && { since }),
+  };
 }
 
 function earliest(times: readonly (string | undefined)[]): string | undefined {

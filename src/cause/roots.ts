@@ -12,8 +12,11 @@ export type Root = {
   readonly id: string;
   readonly faults: readonly Fault[];
   /** What follows from it: other faults, causes before effects. */
-  readonly consequences: readonly Fault[];
+  readonly consequences: readonly Consequence[];
 };
+
+/** A fault that follows from another: of all that it follows from, the one that is furthest from the root. */
+export type Consequence = { readonly fault: Fault; readonly from: Fault };
 
 const STRENGTHS: readonly Strength[] = ["direct", "differing", "heard", "inferred"];
 export const strengthRank = (strength: Strength): number => STRENGTHS.indexOf(strength);
@@ -122,21 +125,35 @@ export function rootsOf(
     faults.filter((fault) => causes.get(fault)!.size === 0),
     idOf,
   );
-  const roots = [...byId].map(([id, same]) => ({ id, faults: same, consequences: consequencesOf(same, effects) }));
+  const roots = [...byId].map(([id, same]) => ({
+    id,
+    faults: same,
+    consequences: consequencesOf(same, causes, effects),
+  }));
   return acrossNodes(roots, nodes);
 }
 
-function consequencesOf(start: readonly Fault[], effects: ReadonlyMap<Fault, readonly Fault[]>): Fault[] {
+function consequencesOf(
+  start: readonly Fault[],
+  causes: Causes,
+  effects: ReadonlyMap<Fault, readonly Fault[]>,
+): Consequence[] {
   const reached = new Set<Fault>(start);
-  const queue = [...start];
-  for (let at = 0; at < queue.length; at++) {
-    for (const effect of effects.get(queue[at]!) ?? []) {
-      if (reached.has(effect)) continue;
-      reached.add(effect);
-      queue.push(effect);
-    }
-  }
-  return queue.slice(start.length);
+  for (const fault of reached) for (const effect of effects.get(fault) ?? []) reached.add(effect);
+  // causes have no circles any more: a fault is as deep as the longest way that leads to it
+  const depths = new Map<Fault, number>(start.map((fault) => [fault, 0]));
+  const within = (fault: Fault) => [...causes.get(fault)!].filter((cause) => reached.has(cause));
+  const depthOf = (fault: Fault): number => {
+    const known = depths.get(fault);
+    if (known !== undefined) return known;
+    const depth = 1 + Math.max(...within(fault).map(depthOf));
+    depths.set(fault, depth);
+    return depth;
+  };
+  return [...reached]
+    .slice(start.length)
+    .sort((a, b) => depthOf(a) - depthOf(b))
+    .map((fault) => ({ fault, from: within(fault).reduce((a, b) => (depthOf(b) > depthOf(a) ? b : a)) }));
 }
 
 /** The same fault on all nodes is one root with a list of nodes. */
@@ -150,7 +167,11 @@ function acrossNodes(roots: readonly Root[], nodes: readonly string[]): readonly
     const one = {
       id: first.id,
       faults: group.flatMap(({ faults }) => faults),
-      consequences: [...new Set(group.flatMap(({ consequences }) => consequences))],
+      consequences: [
+        ...new Map(
+          group.flatMap(({ consequences }) => consequences).map((consequence) => [consequence.fault, consequence]),
+        ).values(),
+      ],
     };
     for (const root of group) merged.set(root, one);
   }

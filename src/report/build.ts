@@ -85,22 +85,20 @@ function distinct(evidence: readonly Evidence[]): Evidence[] {
 
 const MOST_QUOTES = 6;
 
+/** What users would call the same symptom. */
+const symptomOf = ({ capability }: Observation): string =>
+  [capability.name, capability.service ?? capability.zone ?? ""].join("|");
+
 /** One node of the tree for observations that show the same: k of n tests. */
 function effectsOf(owned: readonly Observation[], all: readonly Observation[]): Effect[] {
-  const keyOf = ({ capability }: Observation) =>
-    [capability.name, capability.service ?? capability.zone ?? ""].join("|");
-  const groups = new Map<string, Observation[]>();
-  for (const observation of owned) {
-    const group = groups.get(keyOf(observation));
-    if (group) group.push(observation);
-    else groups.set(keyOf(observation), [observation]);
-  }
+  const groups = Map.groupBy(owned, symptomOf);
   return [...groups.values()].map((group): Effect => {
     const { capability } = group[0]!;
     const measured = group.filter(({ how }) => how === "measured");
     const from = [...new Set(group.map(({ client }) => client.node))].sort();
     const made = all.filter(
-      (other) => other.how === "measured" && keyOf(other) === keyOf(group[0]!) && from.includes(other.client.node),
+      (other) =>
+        other.how === "measured" && symptomOf(other) === symptomOf(group[0]!) && from.includes(other.client.node),
     );
     const failed = measured.length;
     const heard = group.length - failed;
@@ -135,34 +133,55 @@ function nameOf({ name, service, zone }: Capability): Text {
   return phrase(CAPABILITIES[name]);
 }
 
-/** The chain under a root: faults that follow from it, each under the one that it follows from most closely. */
-function chainOf(root: ExplainedRoot, observations: readonly Observation[]): Effect[] {
-  const groups = new Map<string, Fault[]>();
-  for (const fault of root.consequences) {
-    const key = `${fault.check}|${refId(fault.repair)}|${fault.breaks[0]?.name}`;
-    const group = groups.get(key);
-    if (group) group.push(fault);
-    else groups.set(key, [fault]);
+/**
+ * The tree under a root: faults that follow from it, each under the one that it follows from most closely, and at their
+ * ends what users see. Faults of one kind under one fault are one branch.
+ */
+function treeOf(root: ExplainedRoot, observations: readonly Observation[]): Effect[] {
+  const branchOf = new Map<Fault, string>(root.faults.map((fault) => [fault, ""]));
+  const branches = new Map<string, Fault[]>();
+  for (const { fault, from } of root.consequences) {
+    const key = `${branchOf.get(from) ?? ""}/${fault.check} ${fault.breaks[0]?.name}`;
+    branchOf.set(fault, key);
+    const branch = branches.get(key);
+    if (branch) branch.push(fault);
+    else branches.set(key, [fault]);
   }
-  const faults = [...groups.values()].map((group): Effect => {
-    const [first] = group as [Fault, ...Fault[]];
-    const capability = first.breaks[0]!;
-    return {
-      capability: capability.name,
-      subject: subjectOf(capability),
-      state: "broken",
-      says: group.length === 1 ? first.title : say.andMore({ title: first.title, count: group.length - 1 }),
-      evidence: distinct(group.flatMap(({ evidence }) => evidence)).slice(0, 3),
-      causes: [],
-    };
-  });
-  const shown = effectsOf(
-    root.owned.map(({ observation }) => observation),
-    observations,
+  const symptoms = Map.groupBy(groupsOf(root.owned), (group) =>
+    mostCommon(group.map(({ from }) => branchOf.get(from)!)),
   );
-  // a chain reads top down: each link causes the next, and the last one what users see
-  const nested = faults.reduceRight<Effect[]>((below, link) => [{ ...link, causes: below }], shown);
-  return nested;
+  const under = (parent: string): Effect[] => [
+    ...[...branches]
+      .filter(([key]) => key.slice(0, key.lastIndexOf("/")) === parent)
+      .map(([key, faults]): Effect => {
+        const [first] = faults as [Fault, ...Fault[]];
+        return {
+          capability: first.breaks[0]!.name,
+          subject: subjectOf(first.breaks[0]!),
+          state: "broken",
+          says: faults.length === 1 ? first.title : say.andMore({ title: first.title, count: faults.length - 1 }),
+          evidence: distinct(faults.flatMap(({ evidence }) => evidence)).slice(0, 3),
+          causes: under(key),
+        };
+      }),
+    ...(symptoms.get(parent) ?? []).flatMap((group) =>
+      effectsOf(
+        group.map(({ observation }) => observation),
+        observations,
+      ),
+    ),
+  ];
+  return under("");
+}
+
+/** Observations of the same, wherever in the tree they were made. */
+function groupsOf<O extends { readonly observation: Observation }>(owned: readonly O[]): readonly O[][] {
+  return [...Map.groupBy(owned, ({ observation }) => symptomOf(observation)).values()];
+}
+
+function mostCommon(keys: readonly string[]): string {
+  const counts = Map.groupBy(keys, (key) => key);
+  return keys.reduce((a, b) => (counts.get(b)!.length > counts.get(a)!.length ? b : a));
 }
 
 function causeOf(
@@ -188,7 +207,7 @@ function causeOf(
     because: root.because,
     latent: root.latent,
     ...(root.since !== undefined && { since: root.since }),
-    explains: chainOf(root, model.observations.all),
+    explains: treeOf(root, model.observations.all),
     evidence: distinct(root.faults.flatMap(({ evidence }) => evidence)).slice(0, MOST_QUOTES),
     ruledOut: explanation.ruledOut.map(({ fault, by }) => ({ what: fault.title, by: by.evidence })),
     alternatives: [],
