@@ -10,7 +10,6 @@
  * from the first story of `clears`, that evidence which was not had, or only in part, makes no fault of what is well;
  * and over all stories, that the check reads what it declares, and nothing that it does not.
  */
-import { appendFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { capabilitySet } from "../src/cause/effect.ts";
 import type { Check, Fault, Finding } from "../src/checks/check.ts";
@@ -145,12 +144,11 @@ export function storyTests<R extends ModelPart>(check: Check<R>, stories: Storie
   function findings(cluster: Cluster): readonly Finding[] {
     const known = told.get(cluster) ?? [...check.find(watched(check, cluster.model(), seen))];
     told.set(cluster, known);
-    appendFileSync("/tmp/said.txt", `${JSON.stringify(known).match(/"id":"[a-z-]+.[a-z-]+"/g)?.join(" ") ?? ""} `);
     return known;
   }
   const findingsIn = (capture: Capture): Finding[] => [...check.find(narrowed(modelOf(capture), check.reads))];
   const remediesOf = (found: Finding, cluster: Cluster) =>
-    ((r) => { appendFileSync("/tmp/said.txt", `${JSON.stringify(r).match(/"id":"[a-z-]+.[a-z-]+"/g)?.join(" ") ?? ""} `); return r; })(check.remedies({ ...found, check: check.id } as Fault, watched(check, cluster.model(), seen)));
+    check.remedies({ ...found, check: check.id } as Fault, watched(check, cluster.model(), seen));
 
   /** The changes of a remedy, if it is made of nothing else. */
   function changesOf(found: Finding, cluster: Cluster): readonly Change[] | undefined {

@@ -42,13 +42,13 @@ const camel = (id: string) => id.replace(/-(\w)/g, (_, letter: string) => letter
 
 function registry(): string {
   const checks = Object.keys(LAYERS).flatMap((layer) => checksOf(layer).map((id) => ({ layer, id })));
-  const imports = checks
-    .map(({ layer, id }) => `import { ${camel(id)} } from "./${layer}/${id}.ts";`)
-    .sort((a, b) => (a.split("from ")[1]! < b.split("from ")[1]! ? -1 : 1));
+  const imports = [
+    ...checks.map(({ layer, id }) => `import { ${camel(id)} } from "./${layer}/${id}.ts";`),
+    'import type { RegisteredCheck } from "./run.ts";',
+  ].sort((a, b) => (a.split("from ")[1]! < b.split("from ")[1]! ? -1 : 1));
   return [
     "// Made by tools/generate.ts from the folders: never edited.",
     ...imports,
-    'import type { RegisteredCheck } from "./run.ts";',
     "",
     "export const CHECKS: readonly RegisteredCheck[] = [",
     ...checks.map(({ layer, id }) => `  { layer: "${layer}", check: ${camel(id)} },`),

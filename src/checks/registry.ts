@@ -16,10 +16,10 @@ import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatc
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
 import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
 import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
+import type { RegisteredCheck } from "./run.ts";
 import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
 import { serviceWithoutEndpoints } from "./service/service-without-endpoints.ts";
 import { targetPortMismatch } from "./service/target-port-mismatch.ts";
-import type { RegisteredCheck } from "./run.ts";
 
 export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: componentAccessDenied },

@@ -10,7 +10,6 @@ import type { Evidence, Origin } from "../evidence/origin.ts";
 import { quoteOf } from "../evidence/origin.ts";
 import type { ApiList } from "../parse/api-list.ts";
 import type { Metadata } from "../parse/objects.ts";
-import { type Ref, ref } from "./ref.ts";
 
 type Item = { readonly metadata: Metadata };
 
@@ -57,10 +56,6 @@ const LIST_OF_KIND = new Map<string, ListId>(Object.entries(KIND_NAMES).map(([li
 /** The list in which objects of a kind stand; undefined for kinds that netwhy does not read. */
 export function listOfKind(kind: string): ListId | undefined {
   return LIST_OF_KIND.get(kind);
-}
-
-export function refOf(list: ListId, { metadata }: Item): Ref {
-  return ref(KIND_NAMES[list], metadata.name, metadata.namespace);
 }
 
 type Index = {

@@ -107,7 +107,10 @@ function targetOf(probe: Probe, { nodes, pods, services, dns }: Parts): ProbeTar
   const node = nodes.byAddress(address);
   if (node) {
     const nodePort = port === undefined ? undefined : services.byNodePort(port, protocol);
-    return nodePort ? { is: "node-port", node: node.name, port: nodePort } : { is: "node", node: node.name };
+    if (nodePort) return { is: "node-port", node: node.name, port: nodePort };
+    // a node that refuses was reached; and without all Services, any port may be one of theirs
+    const isAboutPort = port !== undefined && (probe.result === "refused" || !services.whole);
+    return isAboutPort && outcomeOf(probe) === "failed" ? undefined : { is: "node", node: node.name };
   }
   const ip = parseIp(address);
   const owner = ip && nodes.all.find(({ podRanges }) => podRanges.some((range) => contains(range, ip)));

@@ -149,10 +149,6 @@ export function overlaps(a: Prefix, b: Prefix): boolean {
   return covers(a, b) || covers(b, a);
 }
 
-export function samePrefix(a: Prefix, b: Prefix): boolean {
-  return a.length === b.length && a.ip.family === b.ip.family && a.ip.value === b.ip.value;
-}
-
 /** The nth address of a prefix (0 is the network address), as kubeadm's GetDNSIP takes the 10th of the Service range. */
 export function nthAddress(prefix: Prefix, n: number): Ip {
   return prefix.ip.family === 4

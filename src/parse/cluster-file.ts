@@ -19,10 +19,8 @@ const clusterFile = z.object({
     .record(z.string(), z.object({ clockOffsetMs: z.number().optional(), bootedAt: z.string().optional() }))
     .optional(),
 });
-export type ClusterFile = z.infer<typeof clusterFile>;
 
 const versionFile = z.object({ gitVersion: z.string().optional(), platform: z.string().optional() });
-export type VersionFile = z.infer<typeof versionFile>;
 
 function jsonFile<T>(schema: z.ZodType<T>, empty: T) {
   return (text: string): Parsed<T> => {

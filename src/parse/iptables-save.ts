@@ -187,8 +187,6 @@ export type IptablesSave = {
   readonly warnings?: readonly string[];
 };
 
-export type ParseIptablesSave = (text: string) => Parsed<IptablesSave>;
-
 const SPACE = 32;
 const HASH = 35;
 const STAR = 42;

@@ -59,7 +59,7 @@ function variants(): Variant[] {
   // lists of the API decide most: half of the sample is of them
   const isList = ({ path }: Variant) => path.startsWith("api");
   const pick = (from: Variant[], count: number) =>
-    Array.from({ length: count }, () => from[Math.floor(draw() * from.length)]!);
+    Array.from({ length: count }, () => from.splice(Math.floor(draw() * from.length), 1)[0]!);
   return [
     ...pick(all.filter(isList), 75),
     ...pick(

@@ -20,11 +20,11 @@ const say = texts("component-crash-loop", {
   },
   doesNotStart: {
     en: "{component} on {node} does not start: container {container} is {reason}",
-    zh: "节点 {node} 上的 {component} 无法启动：容器 {container} 处于 {reason}",
+    zh: "节点 {node} 上的 {component} 无法启动：容器 {container} 处于 {reason} 状态",
   },
   notReady: {
     en: "{component} on {node} runs and is not ready (container {container})",
-    zh: "节点 {node} 上的 {component} 在运行但未就绪（容器 {container}）",
+    zh: "节点 {node} 上的 {component} 正在运行但未就绪（容器 {container}）",
   },
   exitCode: { en: "exit code {code}", zh: "退出码 {code}" },
   ended: { en: "{reason}, exit code {code}", zh: "{reason}，退出码 {code}" },
@@ -193,7 +193,7 @@ export const componentCrashLoop = defineCheck({
 **How it looks.** \`CrashLoopBackOff\`, \`Init:CrashLoopBackOff\`, \`ImagePullBackOff\`, or \`0/1 Running\`. What the agent had written into the kernel stays and works on, until something changes or the node restarts. Its last lines usually name the reason, and netwhy quotes the one that does.
 
 **When this is not the cause.** Often it is a link of the chain: an agent without permission, without the API server, or with a broken configuration crash-loops as well. If netwhy finds such a cause, it stands above this one.`,
-      zh: `网络组件（CNI 代理、kube-proxy、CoreDNS、控制面）的 Pod 反复退出、init 容器失败、镜像无法拉取，或在运行却始终未就绪。
+      zh: `网络组件（CNI 代理、kube-proxy、CoreDNS、控制面）的 Pod 反复退出、init 容器失败、镜像无法拉取，或虽在运行却始终未就绪。
 
 **现象。** \`CrashLoopBackOff\`、\`Init:CrashLoopBackOff\`、\`ImagePullBackOff\` 或 \`0/1 Running\`。组件此前写入内核的配置仍然有效，直到发生变更或节点重启。日志最后几行通常说明了原因，netwhy 会引用那一行。
 

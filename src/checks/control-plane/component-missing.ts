@@ -15,23 +15,23 @@ type Model = Pick<
 const say = texts("component-missing", {
   gone: {
     en: "{component} is gone: {workload} does not exist, while what it was installed with is still there",
-    zh: "{component} 不见了：{workload} 不存在，而其安装时的配置仍在",
+    zh: "{component} 缺失：{workload} 不存在，而其安装时的配置仍在",
   },
   notOnNode: {
     en: "{component} does not run on {node}: {workload} belongs there and has no Pod on it",
-    zh: "节点 {node} 上没有运行 {component}:{workload} 应在该节点上有 Pod，实际没有",
+    zh: "节点 {node} 上没有运行 {component}：{workload} 应在该节点上有 Pod，实际没有",
   },
   notSelected: {
     en: "{component} does not run on {node}, where it used to: {workload} does not select the node",
-    zh: "节点 {node} 上不再运行 {component}:{workload} 没有选中该节点",
+    zh: "节点 {node} 上不再运行 {component}：{workload} 没有选中该节点",
   },
   notStarted: {
     en: "{component} on {node} has not started: its Pod is {phase}",
-    zh: "节点 {node} 上的 {component} 未能启动：其 Pod 处于 {phase}",
+    zh: "节点 {node} 上的 {component} 未能启动：其 Pod 处于 {phase} 状态",
   },
   scaledToZero: {
     en: "{component} is scaled to zero ({workload})",
-    zh: "{component} 被缩容为 0({workload})",
+    zh: "{component} 被缩容为 0（{workload}）",
   },
   noReplica: {
     en: "{component} has no Pod, although {workload} asks for {replicas}",
@@ -267,7 +267,7 @@ export const componentMissing = defineCheck({
   },
 
   manual: {
-    title: { en: "A network component is absent where it belongs", zh: "网络组件在应有之处缺失" },
+    title: { en: "A network component is absent where it belongs", zh: "应运行的网络组件缺失" },
     page: {
       en: `A component that the cluster's network needs does not run where something says that it belongs: its DaemonSet has no Pod on a node that it selects, no longer selects a node on which it has left its rules, is gone while its ConfigMap is still there, or cluster DNS is scaled to zero.
 

@@ -135,7 +135,7 @@ export const etcdRolledBack = defineCheck({
 **When this is not the cause.** Pods that come and go while the evidence is taken are missing on one side as well: a Deployment that is being rolled out is not blamed. etcd says \`recovered v3 backend from snapshot\` at every restart; only a raft log that begins anew (\`"snapshot-index":1\`) shows a restore.
 
 **What does not help.** Deleting static Pods through the API (only their mirror goes), \`kubeadm init phase etcd\` (it destroys the store), deleting all Pods.`,
-      zh: `etcd 被恢复到较旧的快照，而 kube-apiserver、控制器、kubelet 和各组件仍在运行。它们记得的版本号比存储中的更新，于是一直等待不会到来的变更，或依据已不存在的对象行事。
+      zh: `etcd 被恢复到较旧的快照，而 kube-apiserver、控制器、kubelet 和各组件仍在运行。它们缓存的 resourceVersion 比存储中的更新，于是一直等待不会到来的变更，或依据已不存在的对象行事。
 
 **现象。** 节点上运行着 \`kubectl get pods\` 看不到的 Pod，而它列出的 Pod 却没有在任何节点运行。EndpointSlice 中的地址无人使用；重新 List 过的 kube-proxy 遵循旧数据，其余节点仍转发到新的后端。日志中可能出现 \`Too large resource version\`、\`required revision is a future revision\`，冲突不断。
 

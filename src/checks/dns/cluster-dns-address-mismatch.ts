@@ -34,7 +34,7 @@ const say = texts("cluster-dns-address-mismatch", {
   },
   recreatePods: {
     en: "Make the Pods of the node anew: they keep the resolv.conf with which they were made",
-    zh: "重建该节点上的 Pod:Pod 会一直使用创建时生成的 resolv.conf",
+    zh: "重建该节点上的 Pod：Pod 会一直使用创建时生成的 resolv.conf",
   },
   restoreService: {
     en: "Make the Service again with the address that the kubelets give out",
@@ -195,7 +195,7 @@ export const clusterDnsAddressMismatch = defineCheck({
   },
 
   manual: {
-    title: { en: "Pods are told a DNS server that is none", zh: "Pod 得到的 DNS 地址不是 DNS 服务" },
+    title: { en: "Pods are told a DNS server that is none", zh: "下发给 Pod 的 DNS 地址有误" },
     page: {
       en: `The kubelet writes the addresses of its \`clusterDNS\` into the resolv.conf of every Pod that it makes. On a node, or on all, this address belongs to no DNS Service.
 

@@ -125,7 +125,7 @@ export const clusterDnsDown = defineCheck({
 **How it looks.** Every name fails everywhere, cluster names and external ones. In iptables mode the query is refused at once ("no servers could be reached", \`connection refused\`); applications report "Temporary failure in name resolution" or "bad address". Connections by address work.
 
 **When this is not the cause.** It is usually a link of the chain: behind it stand a Corefile that does not parse, a forwarding loop, lost permissions, or a network that keeps CoreDNS from the API server. If CoreDNS is ready and names fail on some nodes only, look at the rules and routes of those nodes.`,
-      zh: `集群 DNS 的 Service 没有就绪的后端：CoreDNS 不存在、反复崩溃，或在运行却未就绪。
+      zh: `集群 DNS 的 Service 没有就绪的后端：CoreDNS 不存在、反复崩溃，或虽在运行却未就绪。
 
 **现象。** 任何地方的任何域名都解析失败，包括集群内和外部域名。iptables 模式下查询立即被拒绝（“no servers could be reached”“connection refused”）；应用报告 “Temporary failure in name resolution” 或 “bad address”。直接使用地址则正常。
 

@@ -19,7 +19,7 @@ const say = texts("corefile-invalid", {
   },
   heard: {
     en: "CoreDNS rejects its Corefile ({config}): {complaint}",
-    zh: "CoreDNS 拒绝其 Corefile({config}):{complaint}",
+    zh: "CoreDNS 拒绝其 Corefile（{config}）：{complaint}",
   },
   complained: { en: "it rejected a Corefile a moment ago", zh: "它刚刚拒绝过一份 Corefile" },
   syntax: { en: "syntax error at", zh: "语法错误：" },

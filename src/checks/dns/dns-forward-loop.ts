@@ -174,7 +174,7 @@ export const dnsForwardLoop = defineCheck({
 **How it looks.** With the \`loop\` plugin CoreDNS exits with \`Loop … detected for zone "."\` and crash-loops, so all names fail. Without it, external names are slow, memory grows, and cluster names go on working.
 
 **When this is not the cause.** \`forward\` to 127.0.0.1 with another port asks a sidecar, and a block that rewrites names may send them through CoreDNS once more. A local stub in /etc/resolv.conf is harmless where the kubelet hands out another file (resolvConf): netwhy blames it only if CoreDNS found the loop.`,
-      zh: `CoreDNS 自己无法回答的查询会转给上游，而上游又指回 CoreDNS:\`forward\` 写的是 127.0.0.1 或集群 DNS 地址，或者 CoreDNS 读取的节点 resolv.conf 指向本地存根（systemd-resolved 的 127.0.0.53、dnsmasq）或集群 DNS。
+      zh: `CoreDNS 自己无法回答的查询会转给上游，而上游又指回 CoreDNS：\`forward\` 写的是 127.0.0.1 或集群 DNS 地址，或者 CoreDNS 读取的节点 resolv.conf 指向本地存根（systemd-resolved 的 127.0.0.53、dnsmasq）或集群 DNS。
 
 **现象。** 启用 \`loop\` 插件时，CoreDNS 以 \`Loop … detected for zone "."\` 退出并反复崩溃，所有解析失败；未启用时，外部域名解析缓慢、内存增长，集群内域名仍正常。
 

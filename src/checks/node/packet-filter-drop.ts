@@ -27,11 +27,11 @@ const say = texts("packet-filter-drop", {
   },
   chainPolicy: {
     en: "Node {node} drops {flow}: the {chain} chain has policy DROP and nothing accepts them",
-    zh: "节点 {node} 丢弃{flow}:{chain} 链策略为 DROP 且没有规则放行",
+    zh: "节点 {node} 丢弃{flow}：{chain} 链策略为 DROP 且没有规则放行",
   },
   rule: {
     en: "A rule on node {node} drops {flow}: {rule}",
-    zh: "节点 {node} 上的一条规则丢弃{flow}:{rule}",
+    zh: "节点 {node} 上的一条规则丢弃{flow}：{rule}",
   },
   toPods: { en: "packets of its Pods to Pods of other nodes", zh: "本节点 Pod 发往其他节点 Pod 的报文" },
   fromPods: { en: "packets of other nodes' Pods to its Pods", zh: "其他节点 Pod 发往本节点 Pod 的报文" },
@@ -66,7 +66,7 @@ const say = texts("packet-filter-drop", {
   nothing: { en: "Nothing", zh: "无" },
   prevent: {
     en: 'Docker sets policy DROP when it turns forwarding on itself: run containerd, or set "iptables": false; firewalld and ufw need the Pod ranges and the tunnel port allowed',
-    zh: 'Docker 自行开启转发时会把策略设为 DROP:改用 containerd,或设置 "iptables": false;使用 firewalld 或 ufw 时需放行 Pod 网段和隧道端口',
+    zh: 'Docker 自行开启转发时会把策略设为 DROP：改用 containerd，或设置 "iptables": false；使用 firewalld 或 ufw 时需放行 Pod 网段和隧道端口',
   },
 });
 

@@ -14,7 +14,7 @@ const say = texts("pod-range-conflict", {
   },
   outsideNetwork: {
     en: "The Pod range {range} of node {node} lies outside the Pod network {network}: two generations of Pod ranges stand side by side",
-    zh: "节点 {node} 的 Pod 网段 {range} 不在 Pod 网络 {network} 之内：两代 Pod 网段并存",
+    zh: "节点 {node} 的 Pod 网段 {range} 不在 Pod 网络 {network} 之内：新旧两套 Pod 网段并存",
   },
   podsServices: {
     en: "The Pod range {range} overlaps the Service range {services}",

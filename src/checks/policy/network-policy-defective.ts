@@ -22,7 +22,7 @@ const say = texts("network-policy-defective", {
   },
   noSuchPort: {
     en: "NetworkPolicy {policy} allows {allowed} to {pods}, which listen on {listening}: nothing reaches them",
-    zh: "NetworkPolicy {policy} 放行 {pods} 的 {allowed}，而它们监听的是 {listening}：没有流量能到达",
+    zh: "NetworkPolicy {policy} 放行到 {pods} 的 {allowed}，而它们监听的是 {listening}：流量无法到达",
   },
   noSuchPeer: {
     en: "NetworkPolicy {policy} allows only peers that do not exist ({peers}): {pods} are cut off",

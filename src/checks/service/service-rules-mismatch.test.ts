@@ -115,9 +115,11 @@ testCheck(serviceRulesMismatch, {
     "other people's rules": added("filter", "-A INPUT -p tcp -m tcp --dport 22 -j DROP", "-A FORWARD -p tcp -j LOG"),
   },
   cannotTell: {
-    "service.rules": {
+    "component.learn": {
       "a back end became ready meanwhile": cluster().edit(elsewhere, editPods("backend", ready(ago(3)))),
       "a back end was deleted meanwhile": cluster().edit(elsewhere, ...slices),
+    },
+    "service.rules": {
       "a rule asks a set that was not collected": setUnseen(
         added("mangle", `-A PREROUTING ${fromSet}`, `-A OUTPUT ${fromSet}`),
       ),

@@ -4,6 +4,7 @@ import type { NodePlane } from "../../model/forwarding/plane.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { Programmed, ProxyMode, Vantage } from "../../model/proxy.ts";
+import { refId } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import { timeOf } from "../../model/time.ts";
 import { type Text, texts } from "../../text.ts";
@@ -26,15 +27,15 @@ const say = texts("service-rules-mismatch", {
   },
   refused: {
     en: "Node {node} refuses Service {service} as if it had no back end, while it has {count}",
-    zh: "节点 {node} 把 Service {service} 当作没有后端而拒绝，实际有 {count} 个",
+    zh: "节点 {node} 将 Service {service} 视为没有后端而拒绝，实际有 {count} 个后端",
   },
   foreign: {
     en: "A rule on node {node} refuses Service {service}: {rule}",
-    zh: "节点 {node} 上有一条规则拒绝 Service {service}:{rule}",
+    zh: "节点 {node} 上有一条规则拒绝 Service {service}：{rule}",
   },
   stale: {
     en: "Node {node} delivers Service {service} to {extra}, which {count:is none|are none} of its back ends ({expected})",
-    zh: "节点 {node} 把 Service {service} 转发到 {extra}，而它不是该 Service 的后端（应为 {expected}）",
+    zh: "节点 {node} 把 Service {service} 转发到 {extra}，而其不在该 Service 的后端之列（应为 {expected}）",
   },
   lacking: {
     en: "Node {node} does not deliver Service {service} to all of its back ends: {missing} {count:is|are} missing",
@@ -43,12 +44,15 @@ const say = texts("service-rules-mismatch", {
   fromPods: { en: "of Pods", zh: "来自 Pod " },
   fromNode: { en: "of the node itself", zh: "节点自身" },
   fromOutside: { en: "from outside", zh: "来自外部" },
-  changing: { en: "its back ends were changing", zh: "其后端正在变化" },
+  changing: {
+    en: "back ends were changing ({services})",
+    zh: "有后端正在变化（{services}）",
+  },
   nftables: {
     en: "netwhy does not read the rules of this mode yet (nftables)",
     zh: "netwhy 尚不能解析 nftables 模式的规则",
   },
-  unclear: { en: "rules that could not be understood decide", zh: "取决于无法解析的规则" },
+  unclear: { en: "rules that could not be understood decide", zh: "结果取决于无法解析的规则" },
   restart: {
     en: "Restart kube-proxy on {node}: it writes all rules anew",
     zh: "重启 {node} 上的 kube-proxy：它会重写全部规则",
@@ -244,7 +248,13 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     yield cannotTell(whole, [{ kind: mode === "ipvs" ? "ipvs" : "iptables", place: { node: name } }]);
     return;
   }
-  for (const port of moving) yield cannotTell({ ...whole, service: port.key }, [], say.changing());
+  // rules are as they were or as they will be: whether they follow is what cannot be told
+  if (moving.length > 0) {
+    const [proxy] = proxies;
+    const follows = { name: "component.learn", node: name, ...(proxy && { component: refId(proxy) }) } as const;
+    const services = [...new Set(moving.map(({ key }) => key))];
+    yield cannotTell(follows, [], say.changing({ services: list(services) }));
+  }
   for (const port of unclear) yield cannotTell({ ...whole, service: port.key }, [], say.unclear());
   if (deviations.length + moving.length + unclear.length === 0) {
     yield works(whole, model.proxy.programmed(judged[0]!, name)?.[0]?.evidence ?? []);
@@ -360,7 +370,7 @@ export const serviceRulesMismatch = defineCheck({
 **How it comes about.** kube-proxy on the node does not learn (permissions, API server), was removed or is stuck; something flushed or restored rules; an administrator added one. A rule for a ClusterIP in the filter table usually never matches, because the address is translated before.
 
 **When this is not the cause.** If all nodes refuse, the Service has no back end. With externalTrafficPolicy Local, a node without local back end drops on purpose.`,
-      zh: `对每个节点和 Service,netwhy 让一条连接的首个报文走一遍该节点的规则（iptables）或转发表（IPVS），并将结果与 Service 的就绪后端比较：分别从 Pod、节点自身和外部出发。
+      zh: `对每个节点和 Service，netwhy 让一条连接的首个报文走一遍该节点的规则（iptables）或转发表（IPVS），并将结果与 Service 的就绪后端比较：分别从 Pod、节点自身和外部出发。
 
 **现象。** Service 在某个节点上失败而在其他节点正常。*缺失*：报文未经转换离开节点，最终超时。*当作没有后端而拒绝*：“has no endpoints” 规则比后端还旧。*陈旧*：连接超时，或到达已属于别人的 Pod。*外来*：有人添加的规则将其拒绝。
 

@@ -22,7 +22,7 @@ const say = texts("service-without-endpoints", {
   },
   notReady: {
     en: "Service {service} has no ready back end: none of its {count} {count:Pod|Pods} is ready ({workload}: {reason})",
-    zh: "Service {service} 没有就绪的后端：其 {count} 个 Pod 均未就绪（{workload}:{reason}）",
+    zh: "Service {service} 没有就绪的后端：其 {count} 个 Pod 均未就绪（{workload}：{reason}）",
   },
   scaledToZero: {
     en: "Service {service} has no back end: {workload} is scaled to zero",

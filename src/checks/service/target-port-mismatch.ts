@@ -26,7 +26,7 @@ const say = texts("target-port-mismatch", {
   },
   onlyLoopback: {
     en: "The Pods of {workload} listen on port {target} for themselves only ({address}): Service {service} cannot reach them",
-    zh: "{workload} 的 Pod 只在 {address} 上监听端口 {target}:Service {service} 无法访问",
+    zh: "{workload} 的 Pod 只在 {address} 上监听端口 {target}，通过 Service {service} 无法访问",
   },
   changing: { en: "its Pods have just started", zh: "其 Pod 刚刚启动" },
   noSockets: {

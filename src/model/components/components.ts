@@ -43,12 +43,6 @@ export interface Components {
   readonly whole: boolean;
 }
 
-export function definitionOf(id: string): ComponentDefinition {
-  const definition = COMPONENTS.find((candidate) => candidate.id === id);
-  if (!definition) throw new Error(`there is no component ${id}`);
-  return definition;
-}
-
 function definitionFor(spec: PodSpec): { definition: ComponentDefinition; image: string } | undefined {
   for (const { image } of spec.containers) {
     if (!image) continue;

@@ -26,7 +26,7 @@ import type { RuleIndex, Ruleset, RulesetChain } from "./ruleset.ts";
 import { readTranslation } from "./translation.ts";
 import { also, assumed, either, type Fork, type Question, refuted, type Step, stepOf } from "./when.ts";
 
-export type { Insufficiency, Outcome, Verdict } from "./outcome.ts";
+export type { Outcome } from "./outcome.ts";
 
 /** How often ways may fork, how many steps and endings there may be, how deep calls go: far beyond real rule sets. */
 const LIMITS = { forks: 100_000, steps: 300_000, endings: 20_000, states: 256, depth: 512 };

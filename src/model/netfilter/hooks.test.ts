@@ -95,6 +95,13 @@ describe("the order of the tables", () => {
       ends: ["accept mark 0x1", "accept"],
     },
     {
+      name: "nor need we, if there is nothing that translates",
+      hook: "postrouting",
+      rules: [],
+      more: { ctState: "unknown" },
+      ends: ["accept"],
+    },
+    {
       name: "no way out is known in prerouting",
       hook: "prerouting",
       rules: ["filter FORWARD -j DROP", "mangle PREROUTING ! -o eth0 -j DROP"],
@@ -297,6 +304,15 @@ describe("two back ends on one node", () => {
     ]);
     const [one] = hook([nft("nat PREROUTING -j ACCEPT"), legacy(dnat("10.0.0.9"))], "prerouting", TO_VIP, NODE);
     expect(flow(one!.packet)).toBe("10.244.0.5:1024 > 10.0.0.9:443");
+  });
+
+  it("of three rule sets all orders are followed", () => {
+    const [a, b, c] = ["ACCEPT", "DROP", "REJECT"].map((target, i) =>
+      named(rules(`filter FORWARD -j ${target}`), `${i}`),
+    );
+    expect(ends(forward(a!, b!, c!))).toEqual(["drop", "reject icmp-port-unreachable"]);
+    const marks = [1, 2, 3].map((n) => named(rules(`filter FORWARD -j MARK --set-xmark ${n}/0xffffffff`), `${n}`));
+    expect(ends(forward(...marks)).toSorted()).toEqual(["accept mark 0x1", "accept mark 0x2", "accept mark 0x3"]);
   });
 
   it("their tables are called by priority, not one rule set after the other", () => {

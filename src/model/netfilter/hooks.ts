@@ -15,7 +15,7 @@ import { distinct, type Ending, type Outcome, outcomesOf, type State, startOf } 
 import { type End, hasConnection, type Maybe, type Packet } from "./packet.ts";
 import type { Base, Hook, Ruleset, RulesetChain } from "./ruleset.ts";
 import type { Translation } from "./translation.ts";
-import { also, type Fork } from "./when.ts";
+import { also, type Fork, type When } from "./when.ts";
 
 const CONNTRACK = -200;
 const NAT_DESTINATION = -100;
@@ -126,23 +126,45 @@ function inSequence(run: Run, chains: readonly Called[], states: readonly State[
 
 function filterStage(chains: readonly Called[]): Stage {
   return (run, states) => {
-    const endings = inEitherOrder(run, chains, states);
+    const endings = inAnyOrder(run, chains, states);
     return { on: endings.filter(isAccepted).map(goOn), ends: endings.filter((ending) => !isAccepted(ending)) };
   };
 }
 
 /**
- * Chains of equal priority are called in the order in which they were registered. Of two rule sets we do not know it, so
- * both orders are followed; if they come to the same, it does not matter.
+ * Chains of equal priority are called in the order in which they were registered. Of several rule sets we do not know it,
+ * so all orders are followed; if they come to the same, it does not matter.
  */
-function inEitherOrder(run: Run, chains: readonly Called[], states: readonly State[]): readonly Ending[] {
-  const [first, second] = new Set(chains.map(({ ruleset }) => ruleset.name));
-  if (first === undefined || second === undefined) return inSequence(run, chains, states);
-  const fork: Fork = { questions: [], assume: (holds) => ({ about: "order", first, second, holds }) };
-  const assuming = (holds: boolean): State[] =>
-    states.map((state) => ({ ...state, when: also(state.when, fork, holds) }));
-  const orders = [inSequence(run, chains, assuming(true)), inSequence(run, chains.toReversed(), assuming(false))];
-  return distinct(orders.flat());
+function inAnyOrder(run: Run, chains: readonly Called[], states: readonly State[]): readonly Ending[] {
+  const names = [...new Set(chains.map(({ ruleset }) => ruleset.name))];
+  if (names.length < 2) return inSequence(run, chains, states);
+  const pairs = names.flatMap((first, i) =>
+    names.slice(i + 1).map((second) => {
+      const fork: Fork = { questions: [], assume: (holds) => ({ about: "order", first, second, holds }) };
+      return { first, second, fork };
+    }),
+  );
+  const endings = orders(names).flatMap((order) => {
+    const assuming = (when: When): When =>
+      pairs.reduce<When>(
+        (all, { first, second, fork }) => also(all, fork, order.indexOf(first) < order.indexOf(second)),
+        when,
+      );
+    const ordered = order.flatMap((name) => chains.filter(({ ruleset }) => ruleset.name === name));
+    return inSequence(
+      run,
+      ordered,
+      states.map((state) => ({ ...state, when: assuming(state.when) })),
+    );
+  });
+  return distinct(endings);
+}
+
+/** All orders; of more rule sets than a node ever has only two. */
+function orders(names: readonly string[]): readonly (readonly string[])[] {
+  if (names.length < 2) return [names];
+  if (names.length > 4) return [names, names.toReversed()];
+  return names.flatMap((first) => orders(names.filter((name) => name !== first)).map((rest) => [first, ...rest]));
 }
 
 /**
@@ -156,7 +178,7 @@ function natStage(chains: readonly Called[], side: "destination" | "source", hoo
     const ends: Ending[] = [];
     const put = (state: State, packet: Packet): void => void on.push({ ...state, packet: intern(run, packet) });
     const asks = (state: State): void => {
-      for (const ending of inEitherOrder(run, byPriority, [state])) {
+      for (const ending of inAnyOrder(run, byPriority, [state])) {
         const { verdict, packet } = ending;
         if (verdict.is === "translate") put(goOn(ending), translated(packet, verdict.to, side, hook, run.context));
         else if (verdict.is === "accept")
@@ -187,8 +209,8 @@ function asksNat({ ctState, protocol, natDone }: Packet, side: "destination" | "
 
 /** What conntrack does to a packet of a connection that was decided before. */
 function asDecided(packet: Packet, side: "destination" | "source"): Packet {
-  const end: End = hasConnection(packet) === false ? {} : (packet.translation?.[side] ?? {});
-  return withEnd(packet, side, end);
+  if (hasConnection(packet) === false) return packet;
+  return { ...withEnd(packet, side, packet.translation?.[side] ?? {}), natDone: { ...packet.natDone, [side]: true } };
 }
 
 function withEnd(packet: Packet, side: "destination" | "source", { address, port }: End): Packet {
