@@ -176,11 +176,13 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     const pod = podAddress(name);
     if (pod) {
       const packet = firstPacket({ protocol, source: pod, destination: address, port: port.port, inDevice: "cni0" });
-      found.push(programmedBy("pod", entering(packet, address, "forward", plane), address, plane));
+      const ends = entering(packet, address, "forward", plane);
+      found.push(programmedBy("pod", ends, address, plane, refusedAsService(ends, plane)));
     }
     if (own) {
       const packet = firstPacket({ protocol, source: own, destination: address, port: port.port });
-      found.push(programmedBy("host", plane.filter.at("output", packet), address, plane));
+      const ends = plane.filter.at("output", packet);
+      found.push(programmedBy("host", ends, address, plane, ends.filter(isRefusedAsService)));
     }
     if (own && port.nodePort !== undefined) {
       const packet = firstPacket({
@@ -210,6 +212,29 @@ function entering(packet: Packet, target: Ip, next: "forward" | "input", { filte
     );
 }
 
+/**
+ * Whether a rule refuses a translated packet for the Service that it was sent to (conntrack's original destination): that
+ * is about the Service, whatever its back end.
+ */
+function isRefusedAsService({ verdict, rules }: Outcome): boolean {
+  const conditions = rules.at(-1)?.rule?.conditions ?? [];
+  return (
+    (verdict.is === "drop" || verdict.is === "reject") &&
+    conditions.some(
+      (one) => (one.is === "original-address" || one.is === "original-port") && one.side === "destination",
+    )
+  );
+}
+
+/** Where Pods' packets are so refused on their way to back ends. Through which device they leave decides nothing of it. */
+function refusedAsService(ends: readonly Outcome[], { filter }: NodePlane): readonly Outcome[] {
+  if (!filter.asksOriginal) return [];
+  return ends
+    .filter(({ verdict, packet }) => verdict.is === "accept" && packet.dnatted === true)
+    .flatMap(({ packet }) => filter.at("forward", { ...packet, outDevice: "unknown" }))
+    .filter((end) => isRefusedAsService(end) && !isGuess(end));
+}
+
 const sameIp = (a: Ip | "unknown", b: Ip) => a !== "unknown" && a.family === b.family && a.value === b.value;
 
 /** An end that rests on something that was not seen; that packets are spread over back ends is no such thing. */
@@ -221,10 +246,11 @@ function programmedBy(
   ends: readonly Outcome[],
   target: Ip,
   plane: NodePlane,
+  refused: readonly Outcome[] = [],
 ): Programmed | undefined {
   if (ends.some(isGuess)) return undefined;
   const delivered = new Set<string>();
-  const refusedBy: Step[] = [];
+  const refusedBy: Step[] = refused.flatMap(({ rules }) => rules.slice(-1));
   const steps: Step[] = [];
   let untouched = false;
   for (const { verdict, packet, rules } of ends) {

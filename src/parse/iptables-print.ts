@@ -4,7 +4,7 @@
  * The order and form of options are those of the extensions' save functions (iptables, extensions/libxt_*.c). Values
  * that were not read from a file print as well; a condition then has a match of its own, which means the same.
  */
-import { formatPrefix } from "../net/ip.ts";
+import { formatIp, formatPrefix, type Prefix } from "../net/ip.ts";
 import type { Condition, IptablesSave, PortRange, Rule, Target } from "./iptables-save.ts";
 
 /** A word as xtables_save_string prints it: quoted unless it is made of plain letters, digits, - and _. */
@@ -15,6 +15,10 @@ function quoted(text: string): string {
 const hex = (value: number): string => `0x${value.toString(16)}`;
 const masked = (value: number, mask: number): string =>
   mask === 0xffffffff ? hex(value) : `${hex(value)}/${hex(mask)}`;
+const SIDES = { source: "src", destination: "dst" } as const;
+/** conntrack prints a single address without its length (libxt_conntrack.c, conntrack_dump_addr). */
+const addressOrPrefix = (prefix: Prefix): string =>
+  prefix.length === (prefix.ip.family === 4 ? 32 : 128) ? formatIp(prefix.ip) : formatPrefix(prefix);
 const range = ({ from, to }: PortRange): string => (from === to ? `${from}` : `${from}:${to}`);
 
 /** The match that knows the ports or types of a protocol. */
@@ -74,6 +78,10 @@ function printedCondition(condition: Condition, protocol: string): readonly [mat
       return condition.via === "state"
         ? ["state", `${bang}--state ${condition.states.join(",")}`]
         : ["conntrack", `${bang}--ctstate ${condition.states.join(",")}`];
+    case "original-address":
+      return ["conntrack", `${bang}--ctorig${SIDES[condition.side]} ${addressOrPrefix(condition.prefix)}`];
+    case "original-port":
+      return ["conntrack", `${bang}--ctorig${SIDES[condition.side]}port ${condition.ports.map(range).join(",")}`];
     case "mark":
     case "connmark":
       return [condition.is, `${bang}--mark ${masked(condition.value, condition.mask)}`];

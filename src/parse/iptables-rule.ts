@@ -525,6 +525,16 @@ const mark = (is: "mark" | "connmark"): OneOption =>
     const read = parseMark(word);
     return read && negated({ is, value: read.value, mask: read.mask ?? 0xffffffff }, not);
   });
+const originalAddress = (side: "source" | "destination"): OneOption =>
+  one((word, not) => {
+    const prefix = parsePrefix(word) ?? parseMaskedPrefix(word);
+    return prefix && negated({ is: "original-address", side, prefix }, not);
+  });
+const originalPort = (side: "source" | "destination"): OneOption =>
+  one((word, not) => {
+    const ranges = word.includes(",") ? undefined : parsePorts(word);
+    return ranges && negated({ is: "original-port", side, ports: ranges }, not);
+  });
 const owner: OneOption = ({ name, args, not }) => negated({ is: "owner", options: [name, ...args].join(" ") }, not);
 
 const addressTypes: WholeMatch = (options) => {
@@ -659,7 +669,13 @@ const MATCHES: ReadonlyMap<string, WholeMatch> = new Map(
     comment: each({
       "--comment": one((comment, not) => (not ? undefined : { is: "comment", comment: unquoted(comment) })),
     }),
-    conntrack: each({ "--ctstate": ctState() }),
+    conntrack: each({
+      "--ctstate": ctState(),
+      "--ctorigsrc": originalAddress("source"),
+      "--ctorigdst": originalAddress("destination"),
+      "--ctorigsrcport": originalPort("source"),
+      "--ctorigdstport": originalPort("destination"),
+    }),
     state: each({ "--state": ctState("state") }),
     mark: each({ "--mark": mark("mark") }),
     connmark: each({ "--mark": mark("connmark") }),

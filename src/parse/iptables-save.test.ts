@@ -225,6 +225,13 @@ describe("conditions", () => {
     ["-m comment --comment plain", [{ is: "comment", comment: "plain" }]],
     ['-m comment --comment "a \\"b\\" \\\\ -j DROP"', [{ is: "comment", comment: 'a "b" \\ -j DROP' }]],
     ['-m comment --comment ""', [{ is: "comment", comment: "" }]],
+    [
+      "-m conntrack --ctorigdst 10.96.0.10 --ctorigdstport 53",
+      [
+        { is: "original-address", side: "destination", prefix: parsePrefix("10.96.0.10/32")! },
+        { is: "original-port", side: "destination", ports: [{ from: 53, to: 53 }], sameMatch: true },
+      ],
+    ],
     ["-m conntrack ! --ctstate INVALID", [{ is: "conntrack-state", states: ["INVALID"], not: true }]],
     [
       "-m conntrack --ctstate NEW --ctproto 6",

@@ -43,6 +43,19 @@ export type Condition = Written &
     | { readonly is: "icmp-type"; readonly type: string; readonly not?: true }
     /** NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED, SNAT, DNAT */
     | { readonly is: "conntrack-state"; readonly states: readonly string[]; readonly not?: true }
+    /** An end of the connection as its first packet had it, before any translation. */
+    | {
+        readonly is: "original-address";
+        readonly side: "source" | "destination";
+        readonly prefix: Prefix;
+        readonly not?: true;
+      }
+    | {
+        readonly is: "original-port";
+        readonly side: "source" | "destination";
+        readonly ports: readonly PortRange[];
+        readonly not?: true;
+      }
     | { readonly is: "mark" | "connmark"; readonly value: number; readonly mask: number; readonly not?: true }
     | {
         readonly is: "address-type";

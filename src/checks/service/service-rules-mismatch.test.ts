@@ -86,6 +86,10 @@ testCheck(serviceRulesMismatch, {
       added("mangle", `-A PREROUTING -d ${BACKEND} -j DROP`),
       "A rule on node w1 refuses Service shop/backend:http: mangle: -A PREROUTING -d 10.96.10.1/32 -j DROP",
     ),
+    "somebody refuses a Service wherever its packets are sent on to": healed(
+      added("filter", `-A OUTPUT -p tcp -m conntrack --ctorigdst ${BACKEND} --ctorigdstport 8080 -j REJECT`),
+      "A rule on node w1 refuses Service shop/backend:http: filter: -A OUTPUT -p tcp -m conntrack --ctorigdst",
+    ),
     "IPVS: the real servers of a Service were deleted by hand": healed(
       ipvs((server) => [{ ...server, realServers: [] }]),
       "Service shop/backend:http",

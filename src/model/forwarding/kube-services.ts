@@ -21,6 +21,14 @@ export interface UsualRules {
 }
 
 const OWN = /^KUBE-/;
+/** Conditions by which rules can tell one Service from another. */
+const SPECIAL: ReadonlySet<Condition["is"]> = new Set([
+  "destination",
+  "destination-port",
+  "any-port",
+  "original-address",
+  "original-port",
+]);
 const addressOf = ({ service }: ServicePort): Ip | undefined =>
   service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
 
@@ -88,19 +96,14 @@ export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
       [...table.values()]
         .filter(({ name }) => !OWN.test(name))
         .flatMap(({ rules }) =>
-          rules.flatMap(({ conditions }) =>
-            conditions.filter(
-              (condition) =>
-                condition.is === "destination" || condition.is === "destination-port" || condition.is === "any-port",
-            ),
-          ),
+          rules.flatMap(({ conditions }) => conditions.filter((condition) => SPECIAL.has(condition.is))),
         ),
     ),
   );
   const special = [
     ...new Map(
       specials.map((condition) => [
-        condition.is === "destination"
+        "prefix" in condition
           ? formatPrefix(condition.prefix)
           : JSON.stringify("ports" in condition ? condition.ports : ""),
         condition,
@@ -109,7 +112,7 @@ export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
   ];
   const meets = (condition: Condition, port: ServicePort): boolean => {
     const address = addressOf(port);
-    if (condition.is === "destination") return address !== undefined && contains(condition.prefix, address);
+    if ("prefix" in condition) return address !== undefined && contains(condition.prefix, address);
     return "ports" in condition && condition.ports.some(({ from, to }) => port.port >= from && port.port <= to);
   };
 

@@ -19,6 +19,8 @@ export interface PacketFilter {
   readonly state: "whole" | "partial" | "unknown";
   /** Those of both back ends that hold any rule. */
   readonly rulesets: readonly Ruleset[];
+  /** Whether any rule asks where a translated packet was sent at first. */
+  readonly asksOriginal: boolean;
   at(name: Hook, packet: Packet): readonly Outcome[];
   /** Takes a packet through several hooks, each with what the one before made of it; all ends. */
   through(names: readonly Hook[], packet: Packet): readonly Outcome[];
@@ -80,6 +82,15 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
   return {
     state: iptables.state !== "present" ? "unknown" : iptables.gaps.length > 0 ? "partial" : "whole",
     rulesets: inUse,
+    get asksOriginal() {
+      return inUse.some(({ chains }) =>
+        [...chains.values()].some((table) =>
+          [...table.values()].some(({ rules }) =>
+            rules.some(({ conditions }) => conditions.some(({ is }) => is.startsWith("original-"))),
+          ),
+        ),
+      );
+    },
     at,
     through(names, packet) {
       const [first, ...rest] = names;

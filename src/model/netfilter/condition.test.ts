@@ -19,6 +19,14 @@ const answer = (words: string, one: Packet, context: Context = BLIND): Answer =>
 const TCP = packet("tcp 10.0.0.1:1024 > 10.0.0.2:80");
 const UDP = packet("udp 10.0.0.1:1024 > 10.0.0.2:53");
 const ICMP = packet("icmp 10.0.0.1 > 10.0.0.2", { icmpType: 3, icmpCode: 4 });
+/** As it is after the DNAT of a Service. */
+const VIA_SERVICE: Packet = {
+  ...packet("udp 10.244.0.2:40000 > 10.244.1.7:5353", { dnatted: true }),
+  original: {
+    source: { address: parseIp("10.244.0.2")!, port: 40000 },
+    destination: { address: parseIp("10.96.0.10")!, port: 53 },
+  },
+};
 const VAGUE = packet("? ?:? > ?:?", {
   inDevice: "unknown",
   outDevice: "unknown",
@@ -109,6 +117,14 @@ describe("connections", () => {
     ["-m connmark --mark 0x1/0x1", { ...TCP, ctState: "established", connmark: 3 }, "yes"],
     // connmark_mt: without a connection the match fails, even if it is negated.
     ["-m connmark ! --mark 0x1/0x1", { ...TCP, ctState: "untracked" }, "no"],
+    ["-m conntrack --ctorigdst 10.96.0.10 --ctorigdstport 53", VIA_SERVICE, "yes"],
+    ["-m conntrack --ctorigdst 10.96.0.0/16", VIA_SERVICE, "yes"],
+    ["-m conntrack ! --ctorigdst 10.96.0.10", VIA_SERVICE, "no"],
+    ["-m conntrack --ctorigdstport 50:52", VIA_SERVICE, "no"],
+    ["-m conntrack --ctorigsrc 10.244.0.2 --ctorigsrcport 40000", VIA_SERVICE, "yes"],
+    ["-m conntrack --ctorigdst 10.0.0.2", UDP, "yes"],
+    ["-m conntrack ! --ctorigdst 10.96.0.10", { ...VIA_SERVICE, ctState: "untracked" }, "no"],
+    ["-m conntrack --ctorigdst 10.96.0.10", { ...UDP, ctState: "established" }, "unknown"],
     ["-m conntrack --ctproto 6", TCP, "unknown"],
   ])("%s", (words, one, expected) => expect(answer(words, one)).toBe(expected));
 });

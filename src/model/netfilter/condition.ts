@@ -4,11 +4,11 @@
  * Each case follows the kernel's match function (net/netfilter/xt_*.c); where a match gives up on a packet it is `no`
  * even if it is negated.
  */
-import { contains, type Ip } from "../../net/ip.ts";
+import { contains, type Ip, type Prefix } from "../../net/ip.ts";
 import type { Condition, PortRange } from "../../parse/iptables-save.ts";
 import { type Addresses, isOfType } from "./addresses.ts";
 import { type Ipsets, isMember } from "./ipset-member.ts";
-import { type Bits, connmarkOf, hasConnection, type Maybe, markOf, type Packet } from "./packet.ts";
+import { type Bits, connmarkOf, hasConnection, type Maybe, markOf, originalOf, type Packet } from "./packet.ts";
 import { portOf, protocolNumber, sameProtocol } from "./protocol.ts";
 
 /**
@@ -40,11 +40,8 @@ function decide(condition: Condition, packet: Packet, context: Context): Answer 
   const unlessNot = (answer: Answer): Answer => ("not" in condition && condition.not ? flip(answer) : answer);
   switch (condition.is) {
     case "source":
-    case "destination": {
-      const address = packet[condition.is];
-      if (condition.prefix.length === 0) return unlessNot("yes");
-      return unlessNot(address === "unknown" ? "unknown" : contains(condition.prefix, address) ? "yes" : "no");
-    }
+    case "destination":
+      return unlessNot(isWithin(packet[condition.is], condition.prefix));
     case "protocol":
       return unlessNot(
         packet.protocol === "unknown" ? "unknown" : toAnswer(sameProtocol(packet.protocol, condition.protocol)),
@@ -72,6 +69,18 @@ function decide(condition: Condition, packet: Packet, context: Context): Answer 
       return packet.fragment ? "no" : unlessNot(isIcmpType(condition.type, packet));
     case "conntrack-state":
       return unlessNot(isInState(condition.states, packet));
+    case "original-address":
+    case "original-port": {
+      // conntrack_mt: of a packet without connection nothing is known, and nothing holds
+      const connection = hasConnection(packet);
+      if (connection === false) return "no";
+      const end = originalOf(packet)?.[condition.side];
+      const answer =
+        condition.is === "original-port"
+          ? isInRanges(end?.port ?? "unknown", condition.ports)
+          : isWithin(end?.address ?? "unknown", condition.prefix);
+      return connection === "unknown" ? "unknown" : unlessNot(answer);
+    }
     case "mark":
       return unlessNot(toAnswer(hasBits(markOf(packet), condition)));
     case "connmark": {
@@ -113,6 +122,11 @@ function decide(condition: Condition, packet: Packet, context: Context): Answer 
     case "unknown":
       return "unknown";
   }
+}
+
+function isWithin(address: Maybe<Ip>, prefix: Prefix): Answer {
+  if (prefix.length === 0) return "yes";
+  return address === "unknown" ? "unknown" : contains(prefix, address) ? "yes" : "no";
 }
 
 /** ifname_compare: `eth+` means every name that begins with eth; a packet without device has the empty name. */

@@ -21,7 +21,7 @@ import {
   type Trail,
   type Verdict,
 } from "./outcome.ts";
-import { connmarkOf, flowKey, markOf, type Packet, packetKey } from "./packet.ts";
+import { connmarkOf, flowKey, markOf, originalOf, type Packet, packetKey } from "./packet.ts";
 import type { RuleIndex, Ruleset, RulesetChain } from "./ruleset.ts";
 import { readTranslation } from "./translation.ts";
 import { also, assumed, either, type Fork, type Question, refuted, type Step, stepOf } from "./when.ts";
@@ -213,17 +213,27 @@ function meets(run: Run, chain: RulesetChain, rule: Rule, state: State): "yes" |
 function questionOf(condition: Condition, packet: Packet): Question {
   const { sameMatch, via, ...rest } = condition;
   const { not, ...asked } = rest as typeof rest & { readonly not?: true };
-  const text = JSON.stringify(asked, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
-  const { ctState, dnatted, snatted } = packet;
-  const about =
-    condition.is === "mark"
-      ? JSON.stringify(markOf(packet))
-      : condition.is === "connmark"
-        ? JSON.stringify(connmarkOf(packet))
-        : condition.is === "conntrack-state"
-          ? `${ctState} ${dnatted} ${snatted}`
-          : flowKey(packet);
-  return { key: `${text} ${about}`, wanted: !not };
+  return { key: `${textOf(asked)} ${lookedAt(condition, packet)}`, wanted: !not };
+}
+
+/** JSON has no big integers, as IPv6 addresses are. */
+const textOf = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part));
+
+function lookedAt({ is }: Condition, packet: Packet): string {
+  switch (is) {
+    case "mark":
+      return textOf(markOf(packet));
+    case "connmark":
+      return textOf(connmarkOf(packet));
+    case "conntrack-state":
+      return `${packet.ctState} ${packet.dnatted} ${packet.snatted}`;
+    case "original-address":
+    case "original-port":
+      return textOf(originalOf(packet) ?? "?");
+    default:
+      return flowKey(packet);
+  }
 }
 
 /** The way may end here, we cannot tell how; or the packet goes on. */

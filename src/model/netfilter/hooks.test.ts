@@ -181,6 +181,14 @@ describe("translation", () => {
     expect(ends(hook(ruleset, "output", TO_VIP, NODE))).toEqual(["drop"]);
   });
 
+  it("and still know the one that the packet was sent to", () => {
+    const ruleset = rules(
+      "nat OUTPUT -j DNAT --to-destination 10.0.0.9:8443",
+      "filter OUTPUT -p tcp -m conntrack --ctorigdst 10.96.0.1 --ctorigdstport 443 -j DROP",
+    );
+    expect(ends(hook(ruleset, "output", TO_VIP, NODE))).toEqual(["drop"]);
+  });
+
   it.each([
     ["-j SNAT --to-source 192.168.0.2", "192.168.0.2:1024 > 10.96.0.1:443"],
     ["-j SNAT --to-source 192.168.0.2 --random-fully", "192.168.0.2:? > 10.96.0.1:443"],

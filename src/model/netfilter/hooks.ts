@@ -12,7 +12,7 @@ import { formatIp, type Ip } from "../../net/ip.ts";
 import type { Context } from "./condition.ts";
 import { callChain, intern, type Run, startRun } from "./evaluate.ts";
 import { distinct, type Ending, type Outcome, outcomesOf, type State, startOf } from "./outcome.ts";
-import { type End, hasConnection, type Maybe, type Packet } from "./packet.ts";
+import { type End, hasConnection, type Maybe, originalOf, type Packet } from "./packet.ts";
 import type { Base, Hook, Ruleset, RulesetChain } from "./ruleset.ts";
 import type { Translation } from "./translation.ts";
 import { also, type Fork, type When } from "./when.ts";
@@ -238,8 +238,10 @@ function translated(
   const flag = side === "destination" ? "dnatted" : "snatted";
   // nf_nat_setup_info sets IPS_DST_NAT and IPS_SRC_NAT only if the packet really changes.
   const was = packet[flag] ?? false;
+  const original = originalOf(packet);
   return {
     ...after,
+    ...(original && { original }),
     [flag]: was === true || (isChanged && !isUnknown) ? true : isUnknown ? "unknown" : was,
     natDone: { ...packet.natDone, [side]: true },
   };

@@ -44,6 +44,11 @@ export type Packet = {
   readonly dnatted?: Maybe<boolean>;
   readonly snatted?: Maybe<boolean>;
   /**
+   * The ends of the connection as its first packet had them (conntrack's original tuple). Absent: they are the packet's
+   * own if it is the first, else not known.
+   */
+  readonly original?: { readonly source: End; readonly destination: End };
+  /**
    * What conntrack does to the packets of this connection in this direction, if it is not new: the destination is
    * changed before routing, the source after it. `replyTo` fills this in.
    */
@@ -77,7 +82,22 @@ export function hasConnection(packet: Packet): Maybe<boolean> {
   return packet.ctState !== "invalid" && packet.ctState !== "untracked";
 }
 
+/** An end of the packet as it is now. */
+export const endOf = (packet: Packet, side: "source" | "destination"): End => {
+  const port = side === "source" ? packet.sourcePort : packet.destinationPort;
+  return { address: packet[side], ...(port !== undefined && { port }) };
+};
+
+/** The ends that conntrack's original tuple has; undefined if they are not known. */
+export function originalOf(packet: Packet): Packet["original"] {
+  if (packet.original) return packet.original;
+  return packet.ctState === "new"
+    ? { source: endOf(packet, "source"), destination: endOf(packet, "destination") }
+    : undefined;
+}
+
 const addressKey = (ip: Maybe<Ip>): string => (ip === "unknown" ? "?" : formatIp(ip));
+const endKey = ({ address, port }: End): string => `${address === undefined ? "" : addressKey(address)} ${port ?? ""}`;
 const bitsKey = ({ value, unknown }: Bits): string => `${value}/${unknown}`;
 
 /** The same for packets that differ in nothing that rules without marks and states ask about. */
@@ -94,7 +114,8 @@ export function flowKey(packet: Packet): string {
 export function packetKey(packet: Packet): string {
   const { ctState, dnatted = false, snatted = false, natDone } = packet;
   const done = `${natDone?.destination ?? ""}${natDone?.source ?? ""}`;
-  return `${flowKey(packet)} ${bitsKey(markOf(packet))} ${bitsKey(connmarkOf(packet))} ${ctState} ${dnatted} ${snatted} ${done}`;
+  const first = packet.original ? `${endKey(packet.original.source)} ${endKey(packet.original.destination)}` : "";
+  return `${flowKey(packet)} ${bitsKey(markOf(packet))} ${bitsKey(connmarkOf(packet))} ${ctState} ${dnatted} ${snatted} ${done} ${first}`;
 }
 
 const sameEnd = (a: Maybe<Ip>, b: Maybe<Ip>): boolean => addressKey(a) === addressKey(b);
@@ -142,5 +163,6 @@ export function replyTo(sent: Packet, arrived: Packet): Packet {
     dnatted: arrived.dnatted ?? false,
     snatted: arrived.snatted ?? false,
     translation: { source, destination },
+    original: originalOf(sent) ?? { source: endOf(sent, "source"), destination: endOf(sent, "destination") },
   };
 }
