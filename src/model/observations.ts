@@ -189,7 +189,8 @@ function formatProbe({ from, test, target, server, result, size }: Probe): strin
 const COMPLAINTS: readonly RegExp[] = [
   /Could not resolve host: (?<name>[\w.-]+)/,
   /lookup (?<name>[\w.-]+) on [\d.]+:53: .*(i\/o timeout|server misbehaving|connection refused)/,
-  /(?<name>[\w.-]+): Temporary failure in name resolution/,
+  // tried at the beginnings of words alone: at every letter of a long word it would take the square of its length
+  /(?<![\w.-])(?<name>[\w.-]+): Temporary failure in name resolution/,
   /bad address '(?<name>[\w.-]+)'/,
   /getaddrinfo (EAI_AGAIN|ENOTFOUND) (?<name>[\w.-]+)/,
   /UnknownHostException: (?<name>[\w.-]+)/,
