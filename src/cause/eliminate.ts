@@ -5,7 +5,7 @@
 import type { Fault } from "../checks/check.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { type Capability, type CapabilityName, capabilityId } from "../model/capability.ts";
-import type { Need } from "../model/needs.ts";
+import { type Need, pair } from "../model/needs.ts";
 import type { Observation } from "../model/observations.ts";
 import { ref } from "../model/ref.ts";
 import type { Tunnels } from "../model/tunnels.ts";
@@ -20,6 +20,9 @@ const UNOBSERVABLE: ReadonlySet<CapabilityName> = new Set([
   "outside.reach",
   "dns.upstream",
 ]);
+
+/** These are of two nodes; of one node they stand for all pairs that it belongs to. */
+const PAIRED: ReadonlySet<CapabilityName> = new Set(["underlay.carry", "underlay.carry-large", "node.reach"]);
 
 const say = texts("elimination", {
   pairLost: {
@@ -74,21 +77,28 @@ function doubts(need: Need, working: CapabilitySet): Capability[] {
 
 type Suspect = { readonly capability: Capability; readonly failures: readonly Observation[] };
 
-/** The one kind of unobservable thing that each failure leaves; undefined where something observable was not seen. */
+/**
+ * What each failure leaves of unobservable things, if it leaves one kind of them and nothing else. Those that leave one
+ * thing say which it is; those that leave several (a Service with back ends on many nodes) belong to one that is suspected
+ * already, or else to the only one that they all have in common.
+ */
 function suspectsOf(failures: readonly Observation[], working: CapabilitySet): Suspect[] {
-  const byId = new Map<string, { capability: Capability; failures: Observation[] }>();
-  for (const failure of failures) {
-    const open = doubts(failure.need, working);
-    if (open.length === 0 || !open.every(({ name }) => UNOBSERVABLE.has(name))) continue;
-    if (new Set(open.map(({ name }) => name)).size > 1) continue;
-    for (const capability of open) {
-      const id = capabilityId(capability);
-      const suspect = byId.get(id);
-      if (suspect) suspect.failures.push(failure);
-      else byId.set(id, { capability, failures: [failure] });
-    }
-  }
-  return [...byId.values()];
+  const left = failures.flatMap((failure) => {
+    const open = new Map(doubts(failure.need, working).map((capability) => [capabilityId(capability), capability]));
+    const names = new Set([...open.values()].map(({ name }) => name));
+    return names.size === 1 && [...names].every((name) => UNOBSERVABLE.has(name)) ? [{ failure, open }] : [];
+  });
+  const suspects = new Map<string, { capability: Capability; failures: Observation[] }>();
+  const blame = (id: string, capability: Capability, failure: Observation) => {
+    const suspect = suspects.get(id);
+    if (suspect) suspect.failures.push(failure);
+    else suspects.set(id, { capability, failures: [failure] });
+  };
+  for (const { failure, open } of left) if (open.size === 1) blame(...[...open][0]!, failure);
+  const unclear = left.filter(({ open }) => ![...open.keys()].some((id) => suspects.has(id)));
+  const common = [...(unclear[0]?.open ?? [])].filter(([id]) => unclear.every(({ open }) => open.has(id)));
+  if (common.length === 1) for (const { failure } of unclear) blame(...common[0]!, failure);
+  return [...suspects.values()];
 }
 
 /**
@@ -148,14 +158,16 @@ export function inferredFaults(
   return suspects.flatMap(({ capability, failures: owned }) => {
     const seen = tunnelEvidence(capability, tunnels);
     if (seen === "acquitted") return [];
-    const { node, peer } = capability;
+    const { name, node, peer } = capability;
+    const isOfPairs = PAIRED.has(name) && node !== undefined && peer === undefined;
+    const others = nodes.filter((other) => other !== node);
     return {
       outcome: "fault",
       check: capability.name.replace(".", "-"),
       repair: node === undefined ? ref("Cluster", "cluster") : ref("Node", node),
       related: peer === undefined ? [] : [ref("Node", peer)],
       nodes: [node, peer].filter((name) => name !== undefined),
-      breaks: [capability],
+      breaks: isOfPairs ? others.map((other) => ({ name, ...pair(node, other) })) : [capability],
       title: titleOf(capability),
       evidence: [...seen, ...owned.slice(0, 3).map(({ evidence }) => evidence)],
       // encapsulated packets that left one node and never reached the other are more than elimination

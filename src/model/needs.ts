@@ -34,6 +34,8 @@ export type Client = {
   readonly podKey?: string;
   /** Its packets carry kube-proxy's mark, which KUBE-FORWARD accepts whatever else the chain says. */
   readonly marked?: true;
+  /** Its packets are of full size: they tell of the path's MTU, and of it only if small ones pass. */
+  readonly large?: true;
 };
 
 export interface Needs {
@@ -119,6 +121,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       now({ name: "node.tunnel", node: client.node, peer: node }),
       now({ name: "node.tunnel", node, peer: client.node }),
       now({ name: "underlay.carry", ...pair(client.node, node) }),
+      client.large && now({ name: "underlay.carry-large", ...pair(client.node, node) }),
       client.network === "pod" ? forwards(client, node) : undefined,
       now({ name: "node.forward", node, peer: client.node }),
     );
@@ -161,6 +164,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       ends(client, node),
       client.network === "pod" && client.node !== node ? leaving(client.node) : undefined,
       client.node === node ? undefined : now({ name: "node.reach", ...pair(client.node, node) }),
+      client.large && client.node !== node
+        ? now({ name: "underlay.carry-large", ...pair(client.node, node) })
+        : undefined,
     );
   }
 
@@ -322,7 +328,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     reachNodePort(client, node, port) {
       // from the node on, the packet is forwarded with the node's address
       const onward: Client =
-        client.node === node && client.network === "host" ? client : { node, network: "pod", marked: true };
+        client.node === node && client.network === "host"
+          ? client
+          : { node, network: "pod", marked: true, ...(client.large && { large: true }) };
       return all(reachNode(client, node), backends(onward, port, node, onward.marked ? "outside" : client.network));
     },
     reachNode,

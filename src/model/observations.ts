@@ -57,6 +57,9 @@ export interface Observations {
   readonly tested: boolean;
 }
 
+/** Bytes; every link carries packets up to this (RFC 8200, section 5). */
+const FULL_SIZE = 1280;
+
 const FAILURES = /^(refused|rejected|timeout|unreachable|unresolved|servfail|nxdomain|too-big|tls|error)$/;
 
 /** An answer of any kind shows that the network works: HTTP statuses count as ok. */
@@ -166,19 +169,6 @@ function capabilityOf(target: ProbeTarget, client: Client): Capability {
 
 const between = (a: string, b: string) => (a === b ? { node: a } : pair(a, b));
 
-/** Full-size packets tell of the path's MTU, and of it only if small ones pass. */
-function withLarge(need: Need, probe: Probe, target: ProbeTarget, client: Client): Need {
-  const isLarge = (probe.size ?? 0) > 1280;
-  if (!isLarge) return need;
-  const nodes =
-    target.is === "pod" ? [target.pod.node] : target.is === "pod-range" || target.is === "node" ? [target.node] : [];
-  const far = nodes.filter((node) => node !== undefined && node !== client.node);
-  const large = far.map(
-    (node): Need => ({ is: "capability", of: { name: "underlay.carry-large", ...pair(client.node, node!) } }),
-  );
-  return { is: "all", of: [need, ...large] };
-}
-
 function formatProbe({ from, test, target, server, result, size }: Probe): string {
   const source = from.network === "host" ? `node ${from.node}` : `pod ${from.pod ?? ""} on ${from.node}`;
   const where = server === undefined ? target : `${target} @${server}`;
@@ -275,6 +265,7 @@ export function observationsOf(capture: Capture, parts: Parts): Observations {
       network: probe.from.network,
       ...(pod && { pod }),
       ...(probe.from.pod !== undefined && { podKey: probe.from.pod }),
+      ...((probe.size ?? 0) > FULL_SIZE && { large: true }),
     };
     const target = targetOf(probe, parts);
     if (!target) {
@@ -291,7 +282,7 @@ export function observationsOf(capture: Capture, parts: Parts): Observations {
       client,
       target,
       capability: capabilityOf(target, client),
-      need: withLarge(needOf(target, client, parts.needs), probe, target, client),
+      need: needOf(target, client, parts.needs),
       evidence: quoteOf({ ...probes.origin, line: probe.line }, formatProbe(probe), probe.at),
       probe,
     });
