@@ -51,23 +51,30 @@ const LATIN_AT_START = /^[A-Za-z0-9]/;
 const LATIN_AT_END = /[A-Za-z0-9]$/;
 
 /** Chinese sets a space between its own characters and Latin ones; templates cannot know what an argument begins with. */
-function spaced(value: string, before: string, after: string): string {
-  const left = HAN_AT_END.test(before) && LATIN_AT_START.test(value) ? " " : "";
-  const right = LATIN_AT_END.test(value) && HAN_AT_START.test(after) ? " " : "";
-  return left + value + right;
+function spaced(before: string, after: string): string {
+  const isMixed =
+    (HAN_AT_END.test(before) && LATIN_AT_START.test(after)) || (LATIN_AT_END.test(before) && HAN_AT_START.test(after));
+  return isMixed ? `${before} ${after}` : before + after;
 }
 
 const PLACEHOLDER = /\{([A-Za-z][A-Za-z0-9]*)(?::([^|{}]*)\|([^{}]*))?\}/g;
 
+function argument([whole, name, one, many]: RegExpExecArray, args: TextArgs, language: Language): string {
+  const value = Object.hasOwn(args, name!) ? args[name!] : undefined;
+  if (value === undefined) return whole;
+  if (one !== undefined && many !== undefined) return Number(value) === 1 ? one : many;
+  return typeof value === "object" ? value[language] : String(value);
+}
+
 function fill(template: string, args: TextArgs, language: Language): string {
-  return template.replace(PLACEHOLDER, (whole, name: string, one?: string, many?: string, at = 0) => {
-    const value = args[name];
-    if (value === undefined) return whole;
-    if (one !== undefined && many !== undefined) return Number(value) === 1 ? one : many;
-    const words = typeof value === "object" ? value[language] : String(value);
-    if (language === "en") return words;
-    return spaced(words, template.slice(0, at), template.slice(at + whole.length));
-  });
+  const pieces: string[] = [];
+  let end = 0;
+  for (const match of template.matchAll(PLACEHOLDER)) {
+    pieces.push(template.slice(end, match.index), argument(match, args, language));
+    end = match.index + match[0].length;
+  }
+  pieces.push(template.slice(end));
+  return language === "en" ? pieces.join("") : pieces.reduce(spaced);
 }
 
 /**
