@@ -25,6 +25,7 @@ const LONGEST_QUOTE = 400;
 
 export function quoteOf(origin: Origin, words: string, at?: string): Evidence {
   const line = words.replace(/\s+/g, " ").trim();
-  const quote = line.length > LONGEST_QUOTE ? `${line.slice(0, LONGEST_QUOTE)}…` : line;
+  // a cut may fall between the two halves of a character
+  const quote = line.length > LONGEST_QUOTE ? `${line.slice(0, LONGEST_QUOTE).replace(/[\ud800-\udbff]$/, "")}…` : line;
   return at === undefined ? { origin, quote } : { origin, quote, at };
 }

@@ -18,10 +18,11 @@ export type ApiList<T> = {
 
 export type ItemSchema<T> = z.ZodType<T>;
 
-/** Says in words that a reader understands what of an object does not fitted, e.g. `spec.ports: expected array`. */
+/** Says in words that a reader understands what of an object does not fit, e.g. `spec.ports: expected array, is missing`. */
 function misfit(error: z.ZodError): string {
-  const issue = error.issues[0]!;
-  return `${issue.path.join(".") || "object"}: ${issue.message}`;
+  const { path, message } = error.issues[0]!;
+  const words = message.replace(/^Invalid input: /, "").replace(/, received undefined$/, ", is missing");
+  return `${path.join(".") || "object"}: ${words}`;
 }
 
 /** Collects objects that fit a schema, and as gaps those that do not. */
