@@ -4,7 +4,7 @@
  * Format: RFC 8259. Two shapes are read: a list of the Kubernetes API, `{"kind": …, "items": [{…}, …], …}`, and a bare
  * array, `[{…}, …]`, as `ip -j` and `bridge -j` print. Objects are found by counting brackets outside strings and parsed
  * one at a time, so that a list of any length needs the memory of one object, and the objects before a cut still count.
- * Objects that are deeper or larger than any real one are skipped and handed back as gaps.
+ * Objects that are deeper or larger than any real one, and what is no object, are skipped and handed back as gaps.
  */
 import { CUT_OFF, type Gap, parseJson } from "./parsed.ts";
 
@@ -12,9 +12,13 @@ const DEEPEST = 100;
 const LARGEST = 32 * 1024 * 1024;
 const LONGEST_HEAD = 64 * 1024;
 const LONGEST_KEY = 100;
+/** Of what is no object. */
+const MOST_GAPS = 1000;
 
 const QUOTE = 34;
 const BACKSLASH = 92;
+const COMMA = 44;
+const isBlank = (code: number) => code === 32 || (code >= 9 && code <= 13);
 const isOpening = (code: number) => code === 123 || code === 91;
 const isClosing = (code: number) => code === 125 || code === 93;
 
@@ -46,6 +50,8 @@ export function itemSplitter(
   let length = 0;
   let count = 0;
   let isTooMuch = false;
+  /** A number, a string, true, false or null stands where an object should. */
+  let isScalar = false;
 
   const pointer = () => `${arrayKey === undefined ? "" : `/${arrayKey}`}/${count}`;
 
@@ -68,6 +74,13 @@ export function itemSplitter(
     isTooMuch = false;
   }
 
+  function endScalar(): void {
+    if (!isScalar) return;
+    if (gaps.length < MOST_GAPS) gaps.push({ pointer: pointer(), what: "expected an object" });
+    count++;
+    isScalar = false;
+  }
+
   /** @returns where the object that is not complete yet begins in the piece */
   function scan(piece: string): number {
     let itemStart = 0;
@@ -81,6 +94,7 @@ export function itemSplitter(
       } else if (code === QUOTE) {
         inString = true;
         if (phase === "before" && depth === 1) key = "";
+        else if (phase === "inside" && depth === arrayDepth) isScalar = true;
       } else if (isOpening(code)) {
         depth++;
         if (phase === "before" && code === 91 && depth === arrayDepth && (arrayKey ?? key) === key) {
@@ -91,9 +105,13 @@ export function itemSplitter(
           parts = [];
         } else if (depth > arrayDepth + DEEPEST) isTooMuch = true;
       } else if (isClosing(code)) {
+        if (phase === "inside" && depth === arrayDepth) endScalar();
         depth--;
         if (phase === "inside" && depth === arrayDepth) endItem(piece.slice(itemStart, at + 1));
         else if (phase === "inside" && depth < arrayDepth) phase = "after";
+      } else if (depth === arrayDepth && phase === "inside") {
+        if (code === COMMA) endScalar();
+        else if (!isBlank(code)) isScalar = true;
       }
     }
     return itemStart;
