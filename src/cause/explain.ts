@@ -75,6 +75,8 @@ const ONLY_FOLLOWS: ReadonlySet<CapabilityName> = new Set([
   "component.learn",
   "component.run",
   "service.follow",
+  "pod-network.config",
+  "pod.create",
 ]);
 
 const ofKind = <O extends Outcome["outcome"]>(outcomes: readonly Outcome[], kind: O) =>

@@ -20,11 +20,16 @@ export const CAPABILITIES = {
   "service.follow": { en: "EndpointSlices follow the Pods", zh: "EndpointSlice 随 Pod 更新" },
   "service.rules": { en: "the node's rules deliver the Service", zh: "节点规则正确转发该 Service" },
   "pod.ready": { en: "the Pods are ready", zh: "Pod 就绪" },
+  "pod.create": { en: "the control plane makes Pods that are missing", zh: "控制面会创建缺少的 Pod" },
   "pod.listen": { en: "the Pods listen on the target port", zh: "Pod 监听目标端口" },
   "pod.attach": { en: "Pods are connected to the network", zh: "Pod 已接入网络" },
   "pod.reach": { en: "reaching Pods", zh: "访问 Pod" },
   "policy.allow": { en: "NetworkPolicies allow the traffic", zh: "NetworkPolicy 放行该流量" },
   "pod-network.entries": { en: "the node's routes to other nodes' Pods", zh: "节点通往其他节点 Pod 的路由表项" },
+  "pod-network.config": {
+    en: "the Pod network's configuration holds the node's Pod range",
+    zh: "Pod 网络的配置包含该节点的 Pod 网段",
+  },
   "pod-network.ranges": { en: "Pod ranges that fit together", zh: "Pod 网段互不冲突" },
   "node.forward": { en: "the node forwards packets of Pods", zh: "节点转发 Pod 的报文" },
   "node.masquerade": {

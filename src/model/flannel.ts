@@ -20,6 +20,10 @@ import type { Objects } from "./objects.ts";
 import type { Ref } from "./ref.ts";
 
 export type FlannelConfig = {
+  /** What reads it. */
+  readonly agent: Ref;
+  /** net-conf.json, as it is. */
+  readonly text: string;
   readonly networks: readonly Prefix[];
   readonly backend: string;
   readonly vni: number;
@@ -98,6 +102,8 @@ function configOf(objects: Objects, components: Components): { config: FlannelCo
       return {
         map: { kind: "ConfigMap", namespace: map.metadata.namespace ?? "", name: map.metadata.name },
         config: {
+          agent: component.ref,
+          text: text ?? "",
           networks: networks.filter((network) => network !== undefined),
           backend: typeof backend.Type === "string" ? backend.Type.toLowerCase() : "vxlan",
           vni: typeof backend.VNI === "number" ? backend.VNI : 1,

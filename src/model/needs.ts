@@ -48,7 +48,8 @@ export interface Needs {
   reachNodePort(client: Client, node: string, port: ServicePort): Need;
   reachNode(client: Client, node: string): Need;
   reachOutside(client: Client): Need;
-  resolve(client: Client, zone: "cluster" | "external", server: ServicePort | undefined): Need;
+  /** @param server which it asks, if it was told one; else the one of its resolv.conf */
+  resolve(client: Client, zone: "cluster" | "external", server?: ServicePort): Need;
 }
 
 export const all = (...of: readonly (Need | undefined)[]): Need => {
@@ -201,11 +202,11 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     );
   }
 
-  function resolve(client: Client, zone: "cluster" | "external", server: ServicePort | undefined): Need {
+  function resolve(client: Client, zone: "cluster" | "external", server?: ServicePort): Need {
     const port =
       server ?? dns.services.flatMap(({ ports }) => ports).find((p) => p.port === 53 && p.protocol === "UDP");
     return all(
-      client.network === "pod" ? now({ name: "dns.client", node: client.node }) : undefined,
+      client.network === "pod" && !server ? now({ name: "dns.client", node: client.node }) : undefined,
       now({ name: "dns.serve", zone }),
       port && backends(client, port, client.node),
       !port ? ends(client, client.node) : undefined,
@@ -262,6 +263,12 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     );
   }
 
+  /** Of several replicas of a controller one leads: any of them will do. */
+  const runs = (id: string): Need | undefined => {
+    const replicas = components.byId(id).map(({ ref }) => toFollow({ name: "component.run", component: refId(ref) }));
+    return replicas.length > 0 ? any(replicas) : undefined;
+  };
+
   function componentRun(capability: Capability): Need | undefined {
     const component = components.all.find((candidate) => refId(candidate.ref) === capability.component);
     if (!component) return undefined;
@@ -269,6 +276,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     return all(
       ...component.pods.filter(({ node }) => capability.node === undefined || node === capability.node).map(podRun),
       definition.duties.includes("cluster-dns") ? now({ name: "dns.config" }) : undefined,
+      definition.duties.includes("cni") ? toFollow(on(capability.node, { name: "pod-network.config" })) : undefined,
+      definition.duties.includes("endpoints") ? runs("kube-controller-manager") : undefined,
+      definition.duties.includes("control-plane") ? undefined : toFollow({ name: "pod.create" }),
       // what starts without permission or without the API server ends again, or does not become ready
       toFollow({ name: "component.permit", component: capability.component! }),
       toFollow(on(capability.node, { name: "api.reach" })),
@@ -286,6 +296,10 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             toFollow({ ...capability, name: "service.follow" }),
             perhaps(now({ name: "api.remember" })),
           );
+        case "service.select":
+          return toFollow({ name: "pod.create" });
+        case "pod.create":
+          return all(runs("kube-controller-manager"), runs("kube-scheduler"));
         case "service.follow":
           return learns("endpoints", undefined);
         case "service.rules":
@@ -294,7 +308,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           return all(
             perhaps(now({ name: "api.remember" })),
             learns("cni", node),
-            now({ name: "pod-network.ranges", ...(node !== undefined && { node }) }),
+            now(on(node, { name: "pod-network.ranges" })),
+            toFollow(on(node, { name: "pod-network.config" })),
           );
         case "pod.attach":
         case "node.masquerade":
@@ -302,6 +317,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
         case "pod.ready":
           return all(
             perhaps(now({ name: "api.remember" })),
+            toFollow({ name: "pod.create" }),
             node === undefined ? undefined : now({ name: "node.up", node }),
           );
         case "dns.serve":

@@ -23,6 +23,8 @@ export type RangeConflict = {
     | "nodes-overlap"
     /** a node's Pod range lies outside the range that the network is configured for: another generation */
     | "outside-network"
+    /** no node's Pod range lies in the range that the network is configured for: the network is the odd one */
+    | "network-elsewhere"
     | "pods-services"
     | "pods-nodes";
   readonly a: Range;
@@ -154,15 +156,13 @@ export function rangesOf(
     }
   }
   const flannelNetworks = networks.filter(({ source }) => source === flannel.configMap);
-  for (const range of nodePods) {
-    const sameFamily = flannelNetworks.filter(({ prefix }) => prefix.ip.family === range.prefix.ip.family);
-    if (
-      sameFamily.length > 0 &&
-      flannel.peer(range.source.name) &&
-      !sameFamily.some(({ prefix }) => covers(prefix, range.prefix))
-    ) {
-      add("outside-network", range, sameFamily[0]!);
-    }
+  for (const network of flannelNetworks) {
+    const { family } = network.prefix.ip;
+    const mine = nodePods.filter(({ prefix, source }) => prefix.ip.family === family && flannel.peer(source.name));
+    const outside = mine.filter(({ prefix }) => !covers(network.prefix, prefix));
+    if (mine.length > 1 && outside.length === mine.length)
+      conflicts.push({ what: "network-elsewhere", a: network, b: outside[0]!, nodes: nodesOf(...outside) });
+    else for (const range of outside) add("outside-network", range, network);
   }
   for (const service of services) {
     const clash = [...nodePods, ...flannelNetworks].find(({ prefix }) => overlaps(prefix, service.prefix));

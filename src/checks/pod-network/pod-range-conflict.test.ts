@@ -43,8 +43,19 @@ testCheck(podRangeConflict, {
     },
     "the Pod network was moved after the nodes had joined": {
       given: cluster().edit(network("10.244.0.0/16")),
-      repair: "Node/w1",
-      says: ["The Pod range 10.128.1.0/24 of node w1 lies outside the Pod network 10.244.0.0/16"],
+      repair: "ConfigMap/kube-flannel/kube-flannel-cfg",
+      says: [
+        "The Pod network 10.244.0.0/16",
+        "holds no node's Pod range (10.128.0.0/24, 10.128.1.0/24, 10.128.2.0/24)",
+      ],
+      breaks: ["pod-network.config"],
+      healedBy: healthy,
+    },
+    "a node joined after the range of kube-controller-manager had been widened": {
+      given: cluster().edit(podCidr("w2", "172.30.0.0/24")),
+      repair: "Node/w2",
+      says: ["The Pod range 172.30.0.0/24 of node w2 lies outside the Pod network 10.128.0.0/9"],
+      breaks: ["pod-network.config"],
       healedBy: healthy,
     },
     "a Service has an address of a node's Pod range": {
@@ -97,6 +108,9 @@ testCheck(podRangeConflict, {
     ),
   },
   cannotTell: {
+    "pod-network.config": {
+      "Nodes were not collected": cluster().without("nodes"),
+    },
     "pod-network.ranges": {
       "we may not read Nodes": cluster().without("nodes"),
     },

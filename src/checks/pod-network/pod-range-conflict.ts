@@ -1,11 +1,15 @@
+import type { CapabilityName } from "../../model/capability.ts";
+import type { Change } from "../../model/change.ts";
+import type { FlannelConfig } from "../../model/flannel.ts";
 import type { ClusterModel } from "../../model/model.ts";
-import type { RangeConflict } from "../../model/ranges.ts";
+import type { RangeConflict, Ranges } from "../../model/ranges.ts";
 import { type Ref, refId } from "../../model/ref.ts";
-import { contains, formatPrefix, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
+import { contains, covers, formatPrefix, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault, warning } from "../check.ts";
+import type { Remedy } from "../remedy.ts";
 
-type Model = Pick<ClusterModel, "ranges" | "nodes" | "pods" | "services">;
+type Model = Pick<ClusterModel, "ranges" | "nodes" | "pods" | "services" | "flannel">;
 
 const say = texts("pod-range-conflict", {
   nodesOverlap: {
@@ -16,6 +20,19 @@ const say = texts("pod-range-conflict", {
     en: "The Pod range {range} of node {node} lies outside the Pod network {network}: two generations of Pod ranges stand side by side",
     zh: "节点 {node} 的 Pod 网段 {range} 不在 Pod 网络 {network} 之内：新旧两套 Pod 网段并存",
   },
+  networkElsewhere: {
+    en: "The Pod network {network} of {config} holds no node's Pod range ({ranges}): flannel fails at its next start",
+    zh: "{config} 中的 Pod 网络 {network} 不包含任何节点的 Pod 网段（{ranges}）：flannel 下次启动时会失败",
+  },
+  correctNetwork: {
+    en: "Set the network to the one that the nodes' Pod ranges are taken from",
+    zh: "将网络改回各节点 Pod 网段所属的网络",
+  },
+  restartFlannel: {
+    en: "Restart flannel: it reads its network when it starts",
+    zh: "重启 flannel：它只在启动时读取该配置",
+  },
+  nothing: { en: "Nothing", zh: "无" },
   podsServices: {
     en: "The Pod range {range} overlaps the Service range {services}",
     zh: "Pod 网段 {range} 与 Service 网段 {services} 重叠",
@@ -39,19 +56,36 @@ const say = texts("pod-range-conflict", {
   },
 });
 
-function titleOf({ what, a, b }: RangeConflict) {
+const list = (items: readonly string[]) => (items.length > 3 ? `${items.slice(0, 3).join(", ")} …` : items.join(", "));
+
+function titleOf({ what, a, b, nodes }: RangeConflict) {
   const [rangeA, rangeB] = [formatPrefix(a.prefix), formatPrefix(b.prefix)];
   switch (what) {
     case "nodes-overlap":
       return say.nodesOverlap({ a: a.source.name, b: b.source.name, rangeA, rangeB });
     case "outside-network":
       return say.outsideNetwork({ node: a.source.name, range: rangeA, network: rangeB });
+    case "network-elsewhere":
+      return say.networkElsewhere({
+        network: rangeA,
+        config: refId(a.source),
+        ranges: list(nodes.flatMap(({ podRanges }) => podRanges.map(formatPrefix))),
+      });
     case "pods-services":
       return say.podsServices({ range: rangeA, services: rangeB });
     case "pods-nodes":
       return say.podsNodes({ node: a.source.name, range: rangeA, network: rangeB });
   }
 }
+
+/** flannel asks for the network when it starts, and only then; overlapping ranges harm at once. */
+const BREAKS = {
+  "nodes-overlap": "pod-network.ranges",
+  "outside-network": "pod-network.config",
+  "network-elsewhere": "pod-network.config",
+  "pods-services": "pod-network.ranges",
+  "pods-nodes": "pod-network.ranges",
+} as const satisfies Record<RangeConflict["what"], CapabilityName>;
 
 /** Of two nodes with one range, the younger was given what was taken. */
 function repairOf({ what, a, b, nodes }: RangeConflict): Ref {
@@ -91,10 +125,40 @@ function harmful(conflict: RangeConflict, { nodes, services, ranges }: Model): R
   return conflict;
 }
 
+/** Sets flannel's network to the one that others give the nodes' ranges from; which it is must be known. */
+function correctNetwork(repair: Ref, { networks, text, agent }: FlannelConfig, { all, podRanges }: Ranges): Remedy[] {
+  const wrong = networks.find((network) => text.includes(formatPrefix(network)));
+  const right = all.find(
+    ({ of, source, prefix }) =>
+      of === "pod-network" &&
+      refId(source) !== refId(repair) &&
+      podRanges.every((range) => range.prefix.ip.family !== prefix.ip.family || covers(prefix, range.prefix)),
+  );
+  if (!wrong || !right) return [];
+  const patch = (json: string) =>
+    ({ do: "patch", target: repair, patch: { data: { "net-conf.json": json } } }) as const satisfies Change;
+  const inNamespace = `-n ${repair.namespace}`;
+  const steps = [
+    {
+      why: say.correctNetwork(),
+      change: patch(text.replace(formatPrefix(wrong), formatPrefix(right.prefix))),
+      undo: patch(text),
+      verify: `kubectl get configmap ${inNamespace} ${repair.name} -o yaml`,
+    },
+    {
+      why: say.restartFlannel(),
+      change: { do: "restart", component: agent },
+      undo: say.nothing(),
+      verify: `kubectl get pods ${inNamespace} -o wide`,
+    },
+  ] as const;
+  return [{ id: "correct-network", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
+}
+
 /** Pod ranges overlap, repeat, or belong to two generations. */
 export const podRangeConflict = defineCheck({
   id: "pod-range-conflict",
-  reads: ["ranges", "nodes", "pods", "services"],
+  reads: ["ranges", "nodes", "pods", "services", "flannel"],
 
   *find(model) {
     const { ranges, nodes } = model;
@@ -119,17 +183,20 @@ export const podRangeConflict = defineCheck({
         repair,
         related,
         nodes: affected.map(({ name }) => name),
-        breaks: affected.map(({ name }) => ({ name: "pod-network.ranges", node: name }) as const),
+        breaks: affected.map(({ name }) => ({ name: BREAKS[what], node: name })),
         title: titleOf(conflict),
         evidence,
         strength: "direct",
         facts: { case: what },
       });
     }
-    if (!ranges.whole) yield cannotTell({ name: "pod-network.ranges" }, [{ kind: "nodes" }]);
+    if (!ranges.whole)
+      for (const name of ["pod-network.ranges", "pod-network.config"] as const)
+        yield cannotTell({ name }, [{ kind: "nodes" }]);
   },
 
-  remedies({ repair, facts, nodes }) {
+  remedies({ repair, facts, nodes }, { flannel, ranges }) {
+    if (facts.case === "network-elsewhere" && flannel.config) return correctNetwork(repair, flannel.config, ranges);
     const node = repair.kind === "Node" ? repair.name : nodes[0];
     if (node === undefined || facts.case === "pods-services" || facts.case === "pods-nodes") {
       const step = {
@@ -162,20 +229,20 @@ export const podRangeConflict = defineCheck({
   manual: {
     title: { en: "Pod ranges conflict", zh: "Pod 网段冲突" },
     page: {
-      en: `The address ranges of the cluster get in each other's way: two nodes were given overlapping Pod ranges, a node's range lies outside the network that the CNI is configured for (a cluster whose range was changed after some nodes had joined), or Pods, Services and nodes share addresses.
+      en: `The address ranges of the cluster get in each other's way: two nodes were given overlapping Pod ranges, a node's range lies outside the network that the CNI is configured for (a cluster whose range was changed after some nodes had joined), its network holds no node's range at all (the network is the odd one then), or Pods, Services and nodes share addresses.
 
 **How it looks.** With two generations, Pods of old and new nodes reach each other one way or not at all: routes exist for one range, masquerading and forwarding rules cover the other, and flannel on the old node fails at its next restart (\`specified in the flannel net config doesn't contain … PodCIDR\`). With overlaps, packets arrive at the wrong Pod or never leave the node.
 
 **When this is not the cause.** Networks that merely overlap work where nobody has an address that two may claim: the longer prefix is routed to. That is a warning. Calico and Cilium may give Pods addresses of pools of their own; then spec.podCIDR means nothing.
 
 **What does not help.** Deleting cni0 and restarting flannel: spec.podCIDR of a Node object never changes; the object must be made anew.`,
-      zh: `集群的地址范围互相冲突：两个节点分到了重叠的 Pod 网段；某节点的网段不在 CNI 所配置的网络内（部分节点加入后更改过网段）；或 Pod、Service、节点的地址重叠。
+      zh: `集群的地址范围互相冲突：两个节点分到了重叠的 Pod 网段；某节点的网段不在 CNI 所配置的网络内（部分节点加入后更改过网段）；CNI 的网络不包含任何节点的网段（此时有误的是该配置）；或 Pod、Service、节点的地址重叠。
 
 **现象。** 两代网段并存时，新旧节点的 Pod 之间单向或完全不通：路由只有一代的，而源地址转换和转发规则只覆盖另一代，旧节点上的 flannel 下次重启会失败（\`specified in the flannel net config doesn't contain … PodCIDR\`）。网段重叠时，报文会到达错误的 Pod 或出不了节点。
 
 **何时不是它。** 网段仅仅重叠、而没有地址被双方占用时仍可工作：路由按最长前缀匹配，这只是警告。Calico 和 Cilium 可能使用自己的地址池，此时 spec.podCIDR 没有意义。
 
-**无效的做法。** 删除 cni0 并重启 flannel:Node 对象的 spec.podCIDR 不会改变，必须重建该对象。`,
+**无效的做法。** 删除 cni0 并重启 flannel：Node 对象的 spec.podCIDR 不会改变，必须重建该对象。`,
     },
   },
 });
