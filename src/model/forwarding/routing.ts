@@ -1,8 +1,9 @@
 /**
  * Which route a packet takes: the policy routing rules, then the longest prefix of each table they lead to.
  *
- * Source: Linux net/ipv4/fib_rules.c, fib_trie.c (fib_table_lookup); of routes to the same prefix the one with the
- * smallest metric counts; `throw` continues with the next rule. Dead next hops are not used.
+ * Source: Linux net/core/fib_rules.c (fib_rules_lookup), net/ipv4/fib_rules.c, fib_trie.c (fib_table_lookup); of routes to
+ * the same prefix the one with the smallest metric counts; `throw` continues with the next rule. Dead next hops are not
+ * used. testing/kernel/routing.kernel.test.ts holds this to what the kernel says.
  */
 import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
@@ -46,27 +47,33 @@ export function destinationOf(route: Route): Prefix | undefined {
   return prefix;
 }
 
-function ruleApplies(rule: RoutingRule, packet: RoutedPacket): boolean {
+/** Whether a rule is for a packet; undefined where it asks for something of the packet that is not known. */
+function ruleApplies(rule: RoutingRule, packet: RoutedPacket): boolean | undefined {
   const within = (range: string | undefined, ip: Ip | undefined) => {
     if (range === undefined) return true;
     const prefix = parsePrefix(range);
     return prefix !== undefined && ip !== undefined && contains(prefix, ip);
   };
-  const marked = !rule.mark || ((packet.mark ?? 0) & rule.mark.mask) === rule.mark.value;
+  const differing = rule.mark ? ((packet.mark ?? 0) ^ rule.mark.value) & rule.mark.mask : 0;
   const fits =
     within(rule.source, packet.source) &&
     within(rule.destination, packet.destination) &&
-    (rule.inputDevice === undefined || rule.inputDevice === packet.inDevice) &&
+    // what the node itself sends counts as coming in by lo
+    (rule.inputDevice === undefined || rule.inputDevice === (packet.inDevice ?? "lo")) &&
     rule.outputDevice === undefined &&
-    marked;
+    differing === 0;
+  if (fits && rule.otherSelectors) return undefined;
   return fits !== rule.negated;
 }
+
+const isUsable = ({ flags, nextHops }: Route): boolean =>
+  !flags.includes("dead") && (nextHops.length === 0 || nextHops.some((hop) => !hop.flags.includes("dead")));
 
 function bestIn(table: string, routes: readonly Route[], destination: Ip): Route | undefined {
   let best: Route | undefined;
   let bestLength = -1;
   for (const route of routes) {
-    if (route.table !== table || route.flags.includes("dead")) continue;
+    if (route.table !== table || !isUsable(route)) continue;
     const prefix = destinationOf(route);
     if (!prefix || prefix.length < bestLength || !contains(prefix, destination)) continue;
     if (prefix.length === bestLength && (route.metric ?? 0) >= (best!.metric ?? 0)) continue;
@@ -76,22 +83,36 @@ function bestIn(table: string, routes: readonly Route[], destination: Ip): Route
   return best;
 }
 
+const REFUSALS = ["blackhole", "unreachable", "prohibit"];
+
+/** Where the rules go on after one that did not decide. */
+function nextRule(rules: readonly RoutingRule[], index: number): number {
+  const { action, goto: target } = rules[index]!;
+  if (action !== "goto") return index + 1;
+  // it only leads forward; one whose target is not there is passed over
+  const found = rules.findIndex(({ priority }, at) => at > index && priority === target);
+  return found < 0 ? index + 1 : found;
+}
+
 export function lookupRoute(plane: NodePlane, packet: RoutedPacket): RouteLookup {
   const { routes, routingRules } = plane;
   if (routes.state !== "present" || routes.gaps.length > 0) return { end: "unknown" };
+  if (routingRules.state === "present" && routingRules.gaps.length > 0) return { end: "unknown" };
   const rules = [...(known(routingRules) ?? DEFAULT_RULES)].sort((a, b) => a.priority - b.priority);
-  for (const rule of rules) {
-    if (!ruleApplies(rule, packet)) continue;
-    if (rule.table === undefined) {
-      if (["blackhole", "unreachable", "prohibit"].includes(rule.action)) return { end: "no-route" };
-      continue;
-    }
-    const route = bestIn(rule.table, routes.value, packet.destination);
+  for (let index = 0; index < rules.length; ) {
+    const { action, table, suppressPrefixLength = -1 } = rules[index]!;
+    const applies = ruleApplies(rules[index]!, packet);
+    if (applies === undefined) return { end: "unknown" };
+    index = applies ? nextRule(rules, index) : index + 1;
+    if (!applies) continue;
+    if (REFUSALS.includes(action)) return { end: "no-route" };
+    const route = table === undefined ? undefined : bestIn(table, routes.value, packet.destination);
     if (!route || route.type === "throw") continue;
     const evidence = quoteRoute(plane, route);
+    if (REFUSALS.includes(route.type)) return { end: "refused", route, evidence };
+    if (destinationOf(route)!.length <= suppressPrefixLength) continue;
     if (route.type === "local") return { end: "local", route, evidence };
-    if (["blackhole", "unreachable", "prohibit"].includes(route.type)) return { end: "refused", route, evidence };
-    return { end: "via", route, hops: route.nextHops, evidence };
+    return { end: "via", route, hops: route.nextHops.filter(({ flags }) => !flags.includes("dead")), evidence };
   }
   return { end: "no-route" };
 }
