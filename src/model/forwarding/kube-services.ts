@@ -6,7 +6,7 @@
  * Source: kubernetes pkg/proxy/iptables/proxier.go, writeServiceToEndpointRules and syncProxyRules.
  */
 import { contains, formatPrefix, type Ip, parseIp } from "../../net/ip.ts";
-import type { Condition, Rule } from "../../parse/iptables-save.ts";
+import type { Condition, Rule } from "../netfilter/rule.ts";
 import type { Ruleset, RulesetChain } from "../netfilter/ruleset.ts";
 import type { ServicePort } from "../services/services.ts";
 
@@ -58,14 +58,15 @@ export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
   const memo = new Map<string, UsualDelivery | undefined>();
 
   /** The DNATs at the end of a Service's chain; undefined if it is not built as kube-proxy builds it. */
-  function targetsOf(name: string): UsualDelivery | undefined {
-    if (memo.has(name)) return memo.get(name);
-    const targets = readTargets(nat?.get(name));
-    memo.set(name, targets);
+  function targetsOf(name: string, protocol: string): UsualDelivery | undefined {
+    const key = `${protocol} ${name}`;
+    if (memo.has(key)) return memo.get(key);
+    const targets = readTargets(nat?.get(name), protocol);
+    memo.set(key, targets);
     return targets;
   }
 
-  function readTargets(chain: RulesetChain | undefined): UsualDelivery | undefined {
+  function readTargets(chain: RulesetChain | undefined, protocol: string): UsualDelivery | undefined {
     if (!chain || chain.isCut) return undefined;
     const targets = new Set<string>();
     let isClosed = false;
@@ -73,7 +74,7 @@ export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
       if (target.does !== "jump") return undefined;
       if (target.chain === "KUBE-MARK-MASQ") continue;
       if (!isOnly(conditions, ["comment", "random", "recent"])) return undefined;
-      const endpoint = endpointOf(nat?.get(target.chain));
+      const endpoint = endpointOf(nat?.get(target.chain), protocol);
       if (endpoint === undefined) return undefined;
       targets.add(endpoint);
       isClosed ||= isOnly(conditions, ["comment"]);
@@ -82,9 +83,10 @@ export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
     return isClosed ? targets : undefined;
   }
 
-  function endpointOf(chain: RulesetChain | undefined): string | undefined {
+  function endpointOf(chain: RulesetChain | undefined, protocol: string): string | undefined {
     const last = chain?.rules.at(-1);
     if (!chain || chain.isCut || last?.target.does !== "dnat") return undefined;
+    if (!last.conditions.every((one) => one.is !== "protocol" || one.protocol === protocol)) return undefined;
     const isUsual = chain.rules
       .slice(0, -1)
       .every(({ target }) => target.does === "jump" && target.chain === "KUBE-MARK-MASQ");
@@ -128,7 +130,7 @@ export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
       const mine = here.filter((rule) => isDispatch(rule, address, port));
       const [rule] = mine;
       if (mine.length !== 1 || rule?.target.does !== "jump") return undefined;
-      return targetsOf(rule.target.chain);
+      return targetsOf(rule.target.chain, port.protocol.toLowerCase());
     },
   };
 }

@@ -5,6 +5,7 @@ import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import { type Ip, parseIp } from "../../net/ip.ts";
 import { printIptablesRule } from "../../parse/iptables-print.ts";
+import { printNftRule } from "../../parse/nft-print.ts";
 import { addressesOf } from "../netfilter/addresses.ts";
 import type { Context } from "../netfilter/condition.ts";
 import type { Outcome } from "../netfilter/evaluate.ts";
@@ -68,6 +69,16 @@ function contextOf(plane: NodePlane): Context {
   };
 }
 
+/** The nat table, the longest, translates and refuses nothing. */
+const hasOriginal = ({ chains }: Ruleset): boolean =>
+  [...chains].some(
+    ([table, byName]) =>
+      table !== "nat" &&
+      [...byName.values()].some(({ rules }) =>
+        rules.some(({ conditions }) => conditions.some(({ is }) => is.startsWith("original-"))),
+      ),
+  );
+
 export function packetFilterOf(plane: NodePlane): PacketFilter {
   const { iptables, iptablesLegacy } = plane;
   const rulesets: Ruleset[] = [iptables, iptablesLegacy].flatMap((observed) => {
@@ -75,6 +86,7 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
     return save ? iptablesRulesets(save, 4) : [];
   });
   const context = contextOf(plane);
+  let asksOriginal: boolean | undefined;
   const inUse = rulesets.filter(({ chains }) =>
     [...chains.values()].some((table) => [...table.values()].some(({ rules }) => rules.length > 0)),
   );
@@ -83,13 +95,8 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
     state: iptables.state !== "present" ? "unknown" : iptables.gaps.length > 0 ? "partial" : "whole",
     rulesets: inUse,
     get asksOriginal() {
-      return inUse.some(({ chains }) =>
-        [...chains.values()].some((table) =>
-          [...table.values()].some(({ rules }) =>
-            rules.some(({ conditions }) => conditions.some(({ is }) => is.startsWith("original-"))),
-          ),
-        ),
-      );
+      asksOriginal ??= inUse.some(hasOriginal);
+      return asksOriginal;
     },
     at,
     through(names, packet) {
@@ -109,7 +116,12 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
     quote(step) {
       const isLegacy = step.ruleset.endsWith("legacy") && iptablesLegacy.state === "present";
       const origin = { ...(isLegacy ? iptablesLegacy : iptables).origin, line: step.line };
-      const words = step.rule ? printIptablesRule(step.chain, step.rule) : `:${step.chain} policy`;
+      const { rule } = step;
+      const words = rule
+        ? rule.nft
+          ? printNftRule(rule.nft)
+          : printIptablesRule(step.chain, rule)
+        : `:${step.chain} policy`;
       return quoteOf(origin, `${step.table}: ${words}`);
     },
   };

@@ -5,11 +5,13 @@
  * even if it is negated.
  */
 import { contains, type Ip, type Prefix } from "../../net/ip.ts";
-import type { Condition, PortRange } from "../../parse/iptables-save.ts";
+import type { PortRange } from "../../parse/iptables-save.ts";
 import { type Addresses, isOfType } from "./addresses.ts";
 import { type Ipsets, isMember } from "./ipset-member.ts";
+import { compare } from "./nft-expression.ts";
 import { type Bits, connmarkOf, hasConnection, type Maybe, markOf, originalOf, type Packet } from "./packet.ts";
 import { portOf, protocolNumber, sameProtocol } from "./protocol.ts";
+import type { Condition } from "./rule.ts";
 
 /**
  * unknown: the evidence does not tell. choice: both happen, by design (statistic). history: it depends on packets before
@@ -118,8 +120,13 @@ function decide(condition: Condition, packet: Packet, context: Context): Answer 
     case "counter":
     case "bare":
       return "yes";
+    case "family":
+      return packet.family === condition.family ? "yes" : "no";
+    case "compare":
+      return compare(condition.match, { packet, sets: condition.sets, context });
     case "rpfilter":
     case "unknown":
+    case "element":
       return "unknown";
   }
 }

@@ -1,6 +1,6 @@
 /** What targets after which a packet goes on do to it: marks and states. */
-import type { Target } from "../../parse/iptables-save.ts";
 import { connmarkOf, hasConnection, markOf, type Packet, setBits } from "./packet.ts";
+import type { Target } from "./rule.ts";
 
 /** xt_MARK.c, mark_tg: all forms of MARK are (mark & ~mask) ^ value. */
 export function marked(packet: Packet, { value, mask }: { readonly value: number; readonly mask: number }): Packet {
@@ -43,4 +43,15 @@ export function afterUnknown(name: string): "goes-on" | "ends" | "unknown" {
 /** They return XT_CONTINUE; what else they do is not seen by rules. */
 const GO_ON = new Set(["CT", "SECMARK", "CONNSECMARK"]);
 /** The packet is decided on elsewhere: in user space, or by an address computed from its own. */
-const END = new Set(["NFQUEUE", "QUEUE", "SYNPROXY", "NETMAP", "CLUSTERIP", "DNPT", "SNPT"]);
+const END = new Set([
+  "NFQUEUE",
+  "QUEUE",
+  "SYNPROXY",
+  "NETMAP",
+  "CLUSTERIP",
+  "DNPT",
+  "SNPT",
+  "queue",
+  "fwd",
+  "synproxy",
+]);

@@ -3,12 +3,17 @@
  *
  * As the kernel does it (ipt_do_table in net/ipv4/netfilter/ip_tables.c, nft_do_chain in net/netfilter/nf_tables_core.c):
  * rules in order; a jump comes back to the next rule, a goto to where its own chain was called from; the end of a user
- * chain and RETURN go back to the caller, in a chain that the kernel called they give its policy. Where a rule cannot be
- * decided both ways are followed; ways that meet again with the same packet are one, so that their number stays small.
+ * chain and RETURN go back to the caller, in a chain that the kernel called they give its policy. Rules of nftables have
+ * parts; where the conditions of one do not hold, the next rule is asked. Where a rule cannot be decided both ways are
+ * followed, where a map has several values for a packet all of them; ways that meet again with the same packet are one, so
+ * that their number stays small.
  */
-import type { Condition, Rule, Target } from "../../parse/iptables-save.ts";
+import type { NftVerdict } from "../../parse/nft-json.ts";
 import { ask, type Context, type Doubt } from "./condition.ts";
 import { afterUnknown, connmarked, marked, untracked } from "./effect.ts";
+import { isNegated, lookedUp, type Scope } from "./nft-expression.ts";
+import { mangled } from "./nft-mangle.ts";
+import { translationsOf } from "./nft-translation.ts";
 import {
   distinct,
   type Ending,
@@ -22,6 +27,7 @@ import {
   type Verdict,
 } from "./outcome.ts";
 import { connmarkOf, flowKey, markOf, originalOf, type Packet, packetKey } from "./packet.ts";
+import type { Condition, Part, Rule, Target } from "./rule.ts";
 import type { RuleIndex, Ruleset, RulesetChain } from "./ruleset.ts";
 import { readTranslation } from "./translation.ts";
 import { also, assumed, either, type Fork, type Question, refuted, type Step, stepOf } from "./when.ts";
@@ -133,21 +139,13 @@ function walk(call: Call, chain: RulesetChain, arriving: readonly State[], path:
     run.steps += here.length;
     let next: State[] | undefined;
     for (const [i, state] of here.entries()) {
-      const answer = meets(run, chain, rule, state);
+      const answer = meets(run, chain, rule, rule.conditions, state);
       if (answer === "no") {
         next?.push(state);
         continue;
       }
       next ??= here.slice(0, i);
-      const step = stepOf(chain, rule);
-      if (answer !== "yes") {
-        run.forks++;
-        next.push({ ...state, when: also(state.when, answer, false) });
-      }
-      const when = answer === "yes" ? state.when : also(state.when, answer, true);
-      const after = act(call, rule.target, { ...state, when, met: { last: step, before: state.met } }, path, step);
-      next.push(...after.next);
-      returning.push(...after.returning);
+      take({ call, chain, rule, path, next, returning }, rule, state, answer);
     }
     if (next) here = together(next);
     if (here.length > LIMITS.states || run.forks > LIMITS.forks || run.steps > LIMITS.steps) {
@@ -158,6 +156,40 @@ function walk(call: Call, chain: RulesetChain, arriving: readonly State[], path:
   open.delete(chain);
   for (const state of here) returning.push(chain.isCut ? mayEnd(call, state, "cut-off", path, stepOf(chain)) : state);
   return together(returning);
+}
+
+/** Where a rule leads packets: to the next one, or back to where the chain was called from. */
+type Ways = {
+  readonly call: Call;
+  readonly chain: RulesetChain;
+  readonly rule: Rule;
+  readonly path: Trail<Step>;
+  readonly next: State[];
+  readonly returning: State[];
+};
+
+/** Takes a packet through a part of a rule, whose conditions it meets or may meet, and through what comes after it. */
+function take(ways: Ways, part: Rule | Part, state: State, answer: "yes" | Fork): void {
+  const { call, chain, rule, path, next, returning } = ways;
+  const step = stepOf(chain, rule);
+  if (answer !== "yes") {
+    call.run.forks++;
+    next.push({ ...state, when: also(state.when, answer, false) });
+  }
+  const when = answer === "yes" ? state.when : also(state.when, answer, true);
+  const met = part === rule ? { last: step, before: state.met } : state.met;
+  const after = act(call, part.target, { ...state, when, met }, path, step);
+  returning.push(...after.returning);
+  if (after.ended) next.push(...after.ended);
+  const { then } = part;
+  if (!then || after.isVerdict) next.push(...after.next);
+  else {
+    for (const one of after.next) {
+      const answered = meets(call.run, chain, rule, then.conditions, one);
+      if (answered === "no") next.push(one);
+      else take(ways, then, one, answered);
+    }
+  }
 }
 
 /** Positions of the rules that packets of this flow can meet. */
@@ -177,16 +209,36 @@ function indexed({ byDestination, byPort, others }: RuleIndex, length: number, p
   return all.length === length ? Array.from({ length }, (_, position) => position) : all.sort((a, b) => a - b);
 }
 
-/** Whether the packet meets all conditions of the rule, or the fork at which the ways part. */
-function meets(run: Run, chain: RulesetChain, rule: Rule, state: State): "yes" | "no" | Fork {
-  const doubts: { condition: Condition; doubt: Doubt }[] = [];
-  for (const condition of rule.conditions) {
+type Doubtful = { readonly condition: Condition; readonly doubt: Doubt };
+
+/** Whether the packet meets all these conditions of the rule, or the fork at which the ways part. */
+function meets(
+  run: Run,
+  chain: RulesetChain,
+  rule: Rule,
+  conditions: readonly Condition[],
+  state: State,
+): "yes" | "no" | Fork {
+  let doubts: Doubtful[] | undefined;
+  for (const condition of conditions) {
     const answer = ask(condition, state.packet, run.context);
     if (answer === "no") return "no";
-    if (answer !== "yes") doubts.push({ condition, doubt: answer });
+    if (answer !== "yes") {
+      doubts ??= [];
+      doubts.push({ condition, doubt: answer });
+    }
   }
-  if (doubts.length === 0) return "yes";
-  const open: typeof doubts = [];
+  return doubts ? forkOf(run, chain, rule, doubts, state) : "yes";
+}
+
+function forkOf(
+  run: Run,
+  chain: RulesetChain,
+  rule: Rule,
+  doubts: readonly Doubtful[],
+  state: State,
+): "yes" | "no" | Fork {
+  const open: Doubtful[] = [];
   const questions: Question[] = [];
   for (const one of doubts) {
     const question = one.doubt === "unknown" ? questionOf(one.condition, state.packet) : undefined;
@@ -211,7 +263,15 @@ function meets(run: Run, chain: RulesetChain, rule: Rule, state: State): "yes" |
 
 /** What is asked, in other words: the condition without its `not`, of the part of the packet that it looks at. */
 function questionOf(condition: Condition, packet: Packet): Question {
-  const { sameMatch, via, ...rest } = condition;
+  if (condition.is === "compare") {
+    const { match, sets } = condition;
+    const { left, op, right } = match;
+    const asked = textOf([sets.table, left, op === "!=" ? "==" : op === "!" ? "in" : op, right]);
+    const about = /"is":"ct"|"key":"mark"/.test(textOf(left)) ? packetKey(packet) : flowKey(packet);
+    return { key: `${asked} ${about}`, wanted: !isNegated(match) };
+  }
+  if (condition.is === "element") return { key: `${condition.text} ${packetKey(packet)}`, wanted: true };
+  const { sameMatch, via, ...rest } = condition as Condition & { readonly sameMatch?: true; readonly via?: string };
   const { not, ...asked } = rest as typeof rest & { readonly not?: true };
   return { key: `${textOf(asked)} ${lookedAt(condition, packet)}`, wanted: !not };
 }
@@ -244,8 +304,16 @@ function mayEnd(call: Call, state: State, why: Insufficiency, path: Trail<Step>,
   return { ...state, when: also(state.when, fork, true) };
 }
 
-/** Where a packet is after a target: at the next rule, or on its way back to the caller; or nowhere, its way has ended. */
-type After = { readonly next: readonly State[]; readonly returning: readonly State[] };
+/**
+ * Where a packet is after a target: going on, on its way back to the caller; or nowhere, its way has ended. `isVerdict`: what
+ * the rule says after this does not count. `ended`: for these the rule is over, as if its conditions did not hold.
+ */
+type After = {
+  readonly next: readonly State[];
+  readonly returning: readonly State[];
+  readonly isVerdict?: true;
+  readonly ended?: readonly State[];
+};
 
 const ENDED: After = { next: [], returning: [] };
 const goOn = (...next: readonly State[]): After => ({ next, returning: [] });
@@ -272,8 +340,49 @@ function act(call: Call, target: Target, state: State, path: Trail<Step>, step: 
       const chain = call.chains.get(target.chain);
       if (!chain) return goOn(mayEnd(call, state, "missing-chain", path, step));
       const back = walk(call, chain, [state], { last: step, before: path });
-      return target.does === "jump" ? goOn(...back) : { next: [], returning: back };
+      return target.does === "jump"
+        ? { next: back, returning: [], isVerdict: true }
+        : { next: [], returning: back, isVerdict: true };
     }
+    case "vmap": {
+      const scope: Scope = { packet: state.packet, sets: target.sets, context: call.run.context };
+      const found = lookedUp(target.key, target.data, scope);
+      if (!found) return goOn(mayEnd(call, state, "unknown-target", path, step));
+      const options = alike(
+        found.hits.map(({ key, data }) => ({ text: JSON.stringify(key) ?? "", does: verdictOf(data) })),
+      );
+      const ways = among(call, step, state, options, found.mayMiss || options.length === 0, found.doubt);
+      const ends: After[] = ways.hits.map(([one, at]) => act(call, at.does, one, path, step));
+      return {
+        next: ends.flatMap(({ next, isVerdict }) => (isVerdict ? [] : next)),
+        returning: ends.flatMap(({ returning }) => returning),
+        ended: [...ends.flatMap(({ next, isVerdict }) => (isVerdict ? next : [])), ...ways.misses],
+      };
+    }
+    case "mangle": {
+      const scope: Scope = { packet: state.packet, sets: target.sets, context: call.run.context };
+      const { doubt, options, mayEnd: ends } = mangled(target.key, target.value, scope);
+      const ways = among(call, step, state, options, ends, doubt);
+      const next = ways.hits.map(([one, { packet }]) => ({ ...one, packet: intern(call.run, packet) }));
+      return { next, returning: [], ended: ways.misses };
+    }
+    case "nat": {
+      const { family } = target.nat;
+      // nft_nat_inet_eval: not of this family, nothing is done.
+      if (family !== undefined && family !== (state.packet.family === 4 ? "ip" : "ip6")) return goOn(state);
+      const scope: Scope = { packet: state.packet, sets: target.sets, context: call.run.context };
+      const { doubt, possible } = translationsOf(target.nat, scope);
+      const options = possible.filter(({ to }) => to !== "ends");
+      const ways = among(call, step, state, options, options.length < possible.length, doubt);
+      for (const [one, { to }] of ways.hits) {
+        const verdict: Verdict =
+          typeof to === "string" ? { is: "insufficient", why: "unknown-target" } : { is: "translate", to };
+        end(call, one, verdict, path, step);
+      }
+      return { next: [], returning: [], ended: ways.misses };
+    }
+    case "reject-by-family":
+      return ends({ is: "reject", with: target.with[state.packet.family] });
     case "dnat":
     case "snat":
     case "redirect":
@@ -297,4 +406,66 @@ function act(call: Call, target: Target, state: State, path: Trail<Step>, step: 
       return goOn({ ...after, packet: changed({ ...after.packet, mark: 0, markUnknown: 0xffffffff }).packet });
     }
   }
+}
+
+/** What a verdict map maps to, as a target. */
+function verdictOf(data: unknown): Target {
+  const verdict = data as NftVerdict | undefined;
+  switch (verdict?.is) {
+    case "accept":
+    case "drop":
+    case "return":
+      return { does: verdict.is };
+    case "jump":
+    case "goto":
+      return { does: verdict.is, chain: verdict.chain };
+    case "continue":
+      return { does: "nothing", name: "continue" };
+    default:
+      return { does: "unknown", name: "", text: "" };
+  }
+}
+
+/** Elements that lead to the same are one. */
+function alike(options: readonly { readonly text: string; readonly does: Target }[]) {
+  if (options.length < 2) return options;
+  const same = Map.groupBy(options, ({ does }) => `${does.does} ${"chain" in does ? does.chain : ""}`);
+  return [...same.values()].map(([first, ...others]) =>
+    others.length === 0 ? first! : { ...first!, text: [first!, ...others].map(({ text }) => text).join(" ") },
+  );
+}
+
+/** The ways of a packet for which a map has several possible values: one for each, and one if it may have none. */
+function among<T extends { readonly text: string }>(
+  call: Call,
+  step: Step,
+  state: State,
+  options: readonly T[],
+  mayMiss: boolean,
+  doubt: Doubt,
+): { readonly hits: readonly (readonly [State, T])[]; readonly misses: readonly State[] } {
+  if (options.length === 0) return { hits: [], misses: mayMiss ? [state] : [] };
+  if (options.length === 1 && !mayMiss) return { hits: [[state, options[0]!]], misses: [] };
+  const hits: (readonly [State, T])[] = [];
+  let rest = state;
+  for (const [at, option] of options.entries()) {
+    if (at === options.length - 1 && !mayMiss) {
+      hits.push([rest, option]);
+      return { hits, misses: [] };
+    }
+    const condition: Condition = { is: "element", text: `${step.ruleset} ${step.line} ${option.text}` };
+    const questions = doubt === "unknown" ? [questionOf(condition, state.packet)] : [];
+    const known = questions[0] && assumed(rest.when, questions[0].key);
+    if (known === true) return { hits: [[rest, option]], misses: [] };
+    if (known === false) continue;
+    call.run.forks++;
+    const fork: Fork = {
+      questions,
+      isChoice: doubt === "choice",
+      assume: (holds) => ({ about: "rule", step, holds, doubts: [{ condition, doubt }] }),
+    };
+    hits.push([{ ...rest, when: also(rest.when, fork, true) }, option]);
+    rest = { ...rest, when: also(rest.when, fork, false) };
+  }
+  return { hits, misses: mayMiss ? [rest] : [] };
 }

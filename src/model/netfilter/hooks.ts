@@ -13,7 +13,7 @@ import type { Context } from "./condition.ts";
 import { callChain, intern, type Run, startRun } from "./evaluate.ts";
 import { distinct, type Ending, type Outcome, outcomesOf, type State, startOf } from "./outcome.ts";
 import { type End, hasConnection, type Maybe, originalOf, type Packet } from "./packet.ts";
-import type { Base, Hook, Ruleset, RulesetChain } from "./ruleset.ts";
+import type { Base, Hook, Layer, Ruleset, RulesetChain } from "./ruleset.ts";
 import type { Translation } from "./translation.ts";
 import { also, type Fork, type When } from "./when.ts";
 
@@ -35,21 +35,36 @@ type Stage = (
  * rejected, given to a local socket (tproxy), or we cannot tell.
  *
  * @param rulesets all of the node: of iptables-nft, iptables-legacy, nftables. Those of the other family are passed over.
+ * @param layer bridge: a frame that a bridge passes on. (At ingress and egress all is asked that sees the device.)
  */
 export function hook(
   rulesets: Ruleset | readonly Ruleset[],
   name: Hook,
   packet: Packet,
   context: Context,
+  layer: "ip" | "bridge" = "ip",
 ): readonly Outcome[] {
-  const all = ("name" in rulesets ? [rulesets] : rulesets).filter(({ families }) => families.includes(packet.family));
+  const atDevice = name === "ingress" || name === "egress";
+  const layers: readonly Layer[] = atDevice ? ["ip", "device"] : [layer];
+  const all = ("name" in rulesets ? [rulesets] : rulesets).filter(
+    (one) => one.families.includes(packet.family) && layers.includes(one.layer ?? "ip"),
+  );
   const called = all.flatMap((ruleset) =>
-    ruleset.bases.filter((chain) => chain.base.hook === name).map((chain): Called => ({ ruleset, chain })),
+    ruleset.bases
+      .filter(({ base }) => base.hook === name && isOfDevice(base, packet))
+      .map((chain): Called => ({ ruleset, chain })),
   );
   const run = startRun(context);
-  let states: readonly State[] = [startOf(intern(run, withDevices(packet, name)))];
+  // Connections are not looked up at devices; at bridges it depends on modules that are not recorded.
+  const seen: Packet = atDevice
+    ? { ...packet, ctState: "invalid" }
+    : layer === "bridge"
+      ? { ...packet, ctState: "unknown" }
+      : packet;
+  let states: readonly State[] = [startOf(intern(run, withDevices(seen, name)))];
   const ends: Ending[] = [];
-  for (const stage of stages(called, name, packet)) {
+  const order = atDevice || layer === "bridge" ? filterStages(called) : stages(called, name, packet);
+  for (const stage of order) {
     const done = stage(run, states);
     states = done.on;
     ends.push(...done.ends);
@@ -57,11 +72,18 @@ export function hook(
   return outcomesOf([...ends, ...states.map(accepted)]);
 }
 
+/** Chains of ingress and egress are called for their devices; some versions of nft do not print which. */
+function isOfDevice({ hook, devices }: Base, { inDevice, outDevice }: Packet): boolean {
+  if (hook !== "ingress" && hook !== "egress") return true;
+  const device = hook === "ingress" ? inDevice : outDevice;
+  return !devices || device === undefined || device === "unknown" || devices.includes(device);
+}
+
 /** nf_hook_state: at each hook only some devices are known to rules. */
 function withDevices(packet: Packet, hook: Hook): Packet {
   const { inDevice, outDevice, ...rest } = packet;
-  const hasIn = hook !== "output";
-  const hasOut = hook === "forward" || hook === "output" || hook === "postrouting";
+  const hasIn = hook !== "output" && hook !== "egress";
+  const hasOut = hook === "forward" || hook === "output" || hook === "postrouting" || hook === "egress";
   return {
     ...rest,
     ...(hasIn && inDevice !== undefined ? { inDevice } : {}),
@@ -69,17 +91,20 @@ function withDevices(packet: Packet, hook: Hook): Packet {
   };
 }
 
+/** Chains by their priority, lowest first. */
+function byPriority(called: readonly Called[]): readonly (readonly [priority: number, chains: readonly Called[]])[] {
+  return [...Map.groupBy(called, ({ chain }) => chain.base.priority)].sort(([a], [b]) => a - b);
+}
+
+const filterStages = (called: readonly Called[]): readonly Stage[] =>
+  byPriority(called).map(([, chains]) => filterStage(chains));
+
 function stages(called: readonly Called[], hook: Hook, packet: Packet): readonly Stage[] {
   const isStart = hook === "prerouting" || hook === "output";
   const nat = called.filter(({ chain }) => chain.base.type === "nat");
-  const others = Map.groupBy(
+  const list: (readonly [priority: number, Stage])[] = byPriority(
     called.filter(({ chain }) => chain.base.type !== "nat"),
-    ({ chain }) => chain.base.priority,
-  );
-  const list: (readonly [priority: number, Stage])[] = [...others].map(([priority, chains]) => [
-    priority,
-    filterStage(chains),
-  ]);
+  ).map(([priority, chains]) => [priority, filterStage(chains)]);
   // The nat chains of all tables are called from one place (nf_nat_inet_fn), in the order of their priorities.
   if (hook !== "forward") {
     list.push(
@@ -137,7 +162,7 @@ function filterStage(chains: readonly Called[]): Stage {
  */
 function inAnyOrder(run: Run, chains: readonly Called[], states: readonly State[]): readonly Ending[] {
   const names = [...new Set(chains.map(({ ruleset }) => ruleset.name))];
-  if (names.length < 2) return inSequence(run, chains, states);
+  if (names.length < 2 || commute(run, chains, states)) return inSequence(run, chains, states);
   const pairs = names.flatMap((first, i) =>
     names.slice(i + 1).map((second) => {
       const fork: Fork = { questions: [], assume: (holds) => ({ about: "order", first, second, holds }) };
@@ -160,6 +185,18 @@ function inAnyOrder(run: Run, chains: readonly Called[], states: readonly State[
   return distinct(endings);
 }
 
+/** Whether all chains but one let all these packets pass, and none changes them: then their order makes no difference. */
+function commute(run: Run, chains: readonly Called[], states: readonly State[]): boolean {
+  const packets = new Set(states.map(({ packet }) => packet));
+  let ending = 0;
+  for (const mine of Map.groupBy(chains, ({ ruleset }) => ruleset.name).values()) {
+    const endings = inSequence(run, mine, states);
+    if (endings.some((one) => isAccepted(one) && !packets.has(one.packet))) return false;
+    if (!endings.every(isAccepted) && ++ending > 1) return false;
+  }
+  return true;
+}
+
 /** All orders; of more rule sets than a node ever has only two. */
 function orders(names: readonly string[]): readonly (readonly string[])[] {
   if (names.length < 2) return [names];
@@ -172,13 +209,23 @@ function orders(names: readonly string[]): readonly (readonly string[])[] {
  * others get what was decided then. Packets without an entry are left alone.
  */
 function natStage(chains: readonly Called[], side: "destination" | "source", hook: Hook): Stage {
-  const byPriority = chains.toSorted((a, b) => a.chain.base.priority - b.chain.base.priority);
+  const groups = byPriority(chains).map(([, group]) => group);
   return (run, states) => {
     const on: State[] = [];
     const ends: Ending[] = [];
     const put = (state: State, packet: Packet): void => void on.push({ ...state, packet: intern(run, packet) });
+    const askAll = (state: State): readonly Ending[] => {
+      let open: readonly State[] = [state];
+      const done: Ending[] = [];
+      for (const group of groups) {
+        const endings = inAnyOrder(run, group, open);
+        done.push(...endings.filter((ending) => !isAccepted(ending)));
+        open = endings.filter(isAccepted).map(goOn);
+      }
+      return [...done, ...open.map(accepted)];
+    };
     const asks = (state: State): void => {
-      for (const ending of inAnyOrder(run, byPriority, [state])) {
+      for (const ending of askAll(state)) {
         const { verdict, packet } = ending;
         if (verdict.is === "translate") put(goOn(ending), translated(packet, verdict.to, side, hook, run.context));
         else if (verdict.is === "accept")

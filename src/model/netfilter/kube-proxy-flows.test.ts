@@ -1,17 +1,21 @@
 /**
- * Where kube-proxy's own tests say that packets go: rule sets that kube-proxy generated, and for each some packets with
- * the outcome that upstream asserts (testing/semantics/NOTICE.txt).
+ * Where kube-proxy's own tests say that packets go, in iptables and in nftables mode: rule sets that kube-proxy generated
+ * (those of nftables as the kernel lists them), and for each some packets with the outcome that upstream asserts
+ * (testing/semantics/NOTICE.txt).
  *
  * Upstream's words: `output` lists the endpoints that a packet can come to, or is DROP, REJECT, ACCEPT, or empty where
  * kube-proxy leaves the packet alone; `masq` says that it is masqueraded.
  */
 import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { formatIp, parseIp } from "../../net/ip.ts";
 import { parseIptablesSave } from "../../parse/iptables-save.ts";
+import { parseNft } from "../../parse/nft-json.ts";
 import { addressesOf } from "./addresses.ts";
 import type { Context } from "./condition.ts";
 import { hook } from "./hooks.ts";
+import { nftRulesets } from "./nftables.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import { iptablesRulesets, type Ruleset } from "./ruleset.ts";
@@ -28,24 +32,38 @@ type Flow = {
 type RecordedRules = {
   readonly id: string;
   readonly nodeIPs: readonly string[];
+  /** Of iptables mode: what iptables-save prints. */
   readonly rules: string;
+  /** Of nftables mode: what `nft -j list ruleset` prints. */
+  readonly nft?: unknown;
   readonly flows: readonly Flow[];
 };
 
-const file = new URL("../../../testing/semantics/kube-proxy-iptables-flows.jsonl", import.meta.url);
-const records = readFileSync(file, "utf8")
-  .trimEnd()
-  .split("\n")
-  .map((line): RecordedRules => JSON.parse(line));
+const read = (name: string): Buffer => readFileSync(new URL(`../../../testing/semantics/${name}`, import.meta.url));
+const records = [
+  read("kube-proxy-iptables-flows.jsonl"),
+  gunzipSync(read("kube-proxy-nftables-flows.jsonl.gz")),
+].flatMap((text) =>
+  text
+    .toString("utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line): RecordedRules => JSON.parse(line)),
+);
 
 /** Upstream's fake iptables prints comments without quotation marks; the real one always has them. */
 const quoteComments = (rules: string): string =>
   rules.replace(/--comment ([^"].*?)(?= -[a-zA-Z] | ! -|$)/gm, (_, comment) => `--comment "${comment}"`);
 
-function ruleset(rules: string, family: 4 | 6): Ruleset {
+function rulesets({ rules, nft }: RecordedRules, family: 4 | 6): readonly Ruleset[] {
+  if (nft !== undefined) {
+    const { value, gaps } = parseNft(JSON.stringify(nft));
+    expect(gaps).toEqual([]);
+    return nftRulesets(value);
+  }
   const { value, gaps } = parseIptablesSave(quoteComments(rules.trimStart()));
   expect(gaps).toEqual([]);
-  return iptablesRulesets(value, family)[0]!;
+  return iptablesRulesets(value, family);
 }
 
 const only = (outcomes: readonly Outcome[], verdict: string): readonly Outcome[] =>
@@ -53,7 +71,7 @@ const only = (outcomes: readonly Outcome[], verdict: string): readonly Outcome[]
 
 /** The whole way of a packet through the node, put into upstream's words. */
 function walk(
-  rules: Ruleset,
+  rules: readonly Ruleset[],
   packet: Packet,
   context: Context,
   nodeIPs: readonly string[],
@@ -86,12 +104,13 @@ function walk(
     steps.some(({ table, rule }) => table === "filter" && rule?.target.does === "accept"),
   );
   return {
-    output: endpoints.length > 0 ? endpoints.join(", ") : isAcceptedByRule ? "ACCEPT" : "",
-    masq: sent.some(({ rules: steps }) => steps.some(({ rule }) => rule?.target.does === "masquerade")),
+    output: endpoints.length > 0 ? endpoints.sort().join(", ") : isAcceptedByRule ? "ACCEPT" : "",
+    masq: sent.some(({ packet: { source } }) => source === "unknown"),
   };
 }
 
-describe.each(records)("$id", ({ rules, flows, nodeIPs }) => {
+describe.each(records)("$id", (record) => {
+  const { flows, nodeIPs } = record;
   it.each(flows)("$name", ({ sourceIP, protocol, destIP, destPort, output, masq }) => {
     const source = parseIp(sourceIP)!;
     const context: Context = {
@@ -108,6 +127,7 @@ describe.each(records)("$id", ({ rules, flows, nodeIPs }) => {
       mark: 0,
       ctState: "new",
     };
-    expect(walk(ruleset(rules, source.family), packet, context, nodeIPs)).toEqual({ output, masq });
+    const sorted = output.split(", ").sort().join(", ");
+    expect(walk(rulesets(record, source.family), packet, context, nodeIPs)).toEqual({ output: sorted, masq });
   });
 });

@@ -1,12 +1,16 @@
 /**
  * A netfilter rule set in one vocabulary: chains by table and name, and which of them the kernel calls at which hook.
  *
- * iptables' tables are brought into it here; nftables' can be as well, for a base chain has its hook and priority with
- * it, whatever its name.
+ * iptables' tables are brought into it here, nftables' in `nftables.ts`: there each table is a rule set of its own.
  */
-import type { Condition, IptablesSave, Rule, Table } from "../../parse/iptables-save.ts";
+import type { IptablesSave, Table } from "../../parse/iptables-save.ts";
+import type { Condition, Rule } from "./rule.ts";
 
-export type Hook = "prerouting" | "input" | "forward" | "output" | "postrouting";
+/** ingress and egress are those of a device, before and after all others. */
+export type Hook = "prerouting" | "input" | "forward" | "output" | "postrouting" | "ingress" | "egress";
+
+/** Whose packets a table sees: those of IP; frames that a bridge passes on; all of a device; ARP. */
+export type Layer = "ip" | "bridge" | "device" | "arp";
 
 /** What makes a chain one that the kernel calls. */
 export type Base = {
@@ -16,6 +20,8 @@ export type Base = {
   /** Chains of type nat are asked once for each connection, by its first packet. */
   readonly type: "filter" | "nat" | "route";
   readonly policy: "accept" | "drop";
+  /** Of ingress and egress: at which devices. Absent there: not recorded. */
+  readonly devices?: readonly string[];
 };
 
 export type RulesetChain = {
@@ -29,15 +35,18 @@ export type RulesetChain = {
   /** The text ended before its table did: rules may be missing at the end. */
   readonly isCut?: true;
   /** Only of long chains. */
-  readonly index?: RuleIndex;
+  readonly index?: RuleIndex | undefined;
 };
 
 export type Ruleset = {
-  /** Tells the rule sets of one node apart, e.g. `iptables-nft`, `ip6tables-legacy`. */
+  /** Tells the rule sets of one node apart, e.g. `iptables-nft`, `ip6tables-legacy`, `nft inet filter`. */
   readonly name: string;
   readonly families: readonly (4 | 6)[];
+  /** Absent: ip. */
+  readonly layer?: Layer;
   /** By table, then by name. */
   readonly chains: ReadonlyMap<string, ReadonlyMap<string, RulesetChain>>;
+  /** Of equal hook and priority in the order in which they are called. */
   readonly bases: readonly (RulesetChain & { readonly base: Base })[];
 };
 

@@ -2,8 +2,8 @@
  * Under which assumptions a packet gets somewhere. Where rules cannot be decided the way forks; where the ways meet again
  * with the packet unchanged, the assumptions drop out.
  */
-import type { Condition, Rule } from "../../parse/iptables-save.ts";
 import type { Doubt } from "./condition.ts";
+import type { Condition, Rule } from "./rule.ts";
 import type { RulesetChain } from "./ruleset.ts";
 
 /** A place in a rule set, for evidence: a rule, or a chain itself (its policy, its end) where `rule` is absent. */
@@ -11,6 +11,7 @@ export type Step = {
   readonly ruleset: string;
   readonly table: string;
   readonly chain: string;
+  /** In what iptables-save printed; of nftables the number of the item in nft's JSON. */
   readonly line: number;
   readonly rule?: Rule;
 };
