@@ -51,6 +51,20 @@ function isDispatch({ conditions }: Rule, address: Ip, port: ServicePort): boole
   });
 }
 
+/** Whether a rule leaves the packets of a port alone, surely: it is for another address, protocol or port. */
+function isForOthers({ conditions }: Rule, address: Ip, port: ServicePort): boolean {
+  const protocol = port.protocol.toLowerCase();
+  return conditions.some((condition) => {
+    if ("not" in condition && condition.not) return false;
+    if (condition.is === "destination") return !contains(condition.prefix, address);
+    // by number it may be the same
+    if (condition.is === "protocol") return /^[a-z]/.test(condition.protocol) && condition.protocol !== protocol;
+    return (
+      condition.is === "destination-port" && condition.ports.every(({ from, to }) => port.port < from || port.port > to)
+    );
+  });
+}
+
 export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
   const [only] = rulesets.filter(({ chains }) => chains.get("nat")?.has("KUBE-SERVICES"));
   const nat = rulesets.length > 0 && only ? only.chains.get("nat") : undefined;
@@ -124,12 +138,16 @@ export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
     delivery(port) {
       const address = addressOf(port);
       if (!dispatch || dispatch.isCut || !address || rulesets.length > 1) return undefined;
-      const here =
-        dispatch.index?.byDestination.get(address.value)?.map((at) => dispatch.rules[at]!) ??
-        (dispatch.index ? [] : dispatch.rules);
-      const mine = here.filter((rule) => isDispatch(rule, address, port));
-      const [rule] = mine;
+      const { rules, index } = dispatch;
+      const positions = index
+        ? [...(index.byDestination.get(address.value) ?? []), ...(index.byPort.get(port.port) ?? []), ...index.others]
+        : [...rules.keys()];
+      const mine = positions.filter((at) => isDispatch(rules[at]!, address, port));
+      const [position = -1] = mine;
+      const rule = rules[position];
       if (mine.length !== 1 || rule?.target.does !== "jump") return undefined;
+      // a rule before it may take the packets away
+      if (positions.some((at) => at < position && !isForOthers(rules[at]!, address, port))) return undefined;
       return targetsOf(rule.target.chain, port.protocol.toLowerCase());
     },
   };

@@ -1,0 +1,189 @@
+/**
+ * The short cut through kube-proxy's rules comes to what the walk rule by rule comes to: on every recording, and on
+ * recorded rules in which something was removed, altered or put in.
+ */
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import { LONG } from "../../testing/long.ts";
+import { captureOf, RECORDINGS, readRecording } from "../../testing/recordings.ts";
+import type { Capture } from "../evidence/capture.ts";
+import { overlay } from "../evidence/overlay.ts";
+import { usualRules } from "./forwarding/kube-services.ts";
+import { type ClusterModel, modelOf } from "./model.ts";
+import type { Programmed } from "./proxy.ts";
+import type { ServicePort } from "./services/services.ts";
+
+const portsOf = ({ services }: ClusterModel) =>
+  services.all.filter(({ proxied }) => proxied).flatMap(({ ports }) => ports);
+const sorted = (keys: Iterable<string>) => [...keys].sort();
+
+/** What a walk found, in words that can be compared. */
+const walkOf = ({ vantage, delivered, refusedBy, untouched }: Programmed) =>
+  `${vantage}: ${sorted(delivered).join(" ")}${refusedBy.length > 0 ? " refused" : ""}${untouched ? " untouched" : ""}`;
+
+function expectedBy(port: ServicePort, node: string, { services }: ClusterModel): readonly string[] {
+  const { cluster = [] } = services.expected(port, node);
+  return sorted(new Set(cluster.map(({ address, port: number }) => `${address}:${number}`)));
+}
+
+/** Where the short cut and the walk disagree; and how often the short cut was taken. */
+function compare(model: ClusterModel): { disagreements: string[]; right: number; delivered: number } {
+  const disagreements: string[] = [];
+  let right = 0;
+  let delivered = 0;
+  for (const { name } of model.nodes.all) {
+    if (model.proxy.mode(name) !== "iptables") continue;
+    const usual = usualRules(model.forwarding.of(name).filter.rulesets);
+    for (const port of portsOf(model)) {
+      const quick = usual.delivery(port);
+      const isRight = model.proxy.isRight(port, name);
+      if (quick === undefined && !isRight) continue;
+      const walks = model.proxy.programmed(port, name);
+      const found = walks?.map(walkOf) ?? ["not to be told"];
+      const says = (keys: readonly string[]) => walks?.map(({ vantage }) => `${vantage}: ${keys.join(" ")}`) ?? [];
+      if (isRight) {
+        right++;
+        const expected = says(expectedBy(port, name, model));
+        if (found.join() !== expected.join()) disagreements.push(`${port.key} on ${name} is called right: ${found}`);
+      }
+      // what a Pod or the node itself sends; node ports and policies are not the short cut's business
+      if (quick !== undefined) {
+        delivered++;
+        const inside = found.filter((_, index) => walks?.[index]?.vantage !== "outside");
+        const expected = says(sorted(quick)).slice(0, inside.length);
+        if (walks && inside.join() !== expected.join())
+          disagreements.push(`${port.key} on ${name}: ${inside} ≠ ${expected}`);
+      }
+    }
+  }
+  return { disagreements, right, delivered };
+}
+
+describe("every Service, on every node, from everywhere", () => {
+  it.each(RECORDINGS)("%s", async (id) => {
+    const model = modelOf(captureOf((await readRecording(id)).files));
+    const { disagreements, right, delivered } = compare(model);
+    expect(disagreements).toEqual([]);
+    const nodes = model.nodes.all.filter(({ name }) => model.proxy.mode(name) === "iptables").length;
+    // the short cut must not agree by never being taken: most ports are as kube-proxy writes them
+    const ports = portsOf(model).filter(({ service }) => service.clusterIps.some((ip) => !ip.includes(":")));
+    expect(delivered).toBeGreaterThanOrEqual(nodes * ports.length * 0.5);
+    expect(right).toBeLessThanOrEqual(delivered);
+    if (id === "healthy-iptables") expect(right).toBeGreaterThan(nodes * 4);
+  });
+});
+
+type Edit = { readonly at: number; readonly how: number; readonly other: number };
+
+/** Rules that tell some packets from others, before, after and between those of kube-proxy. */
+const FOREIGN = [
+  ["raw", "-A PREROUTING -d 10.96.0.10/32 -j DROP"],
+  ["mangle", "-A PREROUTING -p tcp -m tcp --dport 8080 -j DROP"],
+  ["mangle", "-A PREROUTING -p tcp -m multiport --dports 53,80,443 -j DROP"],
+  ["mangle", "-A OUTPUT -p udp -j DROP"],
+  ["nat", "-A PREROUTING -d 10.96.0.0/16 -p udp -j RETURN"],
+  ["nat", "-A PREROUTING -d 10.96.0.0/12 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80"],
+  ["nat", "-A OUTPUT -p tcp -m tcp --dport 443 -j REDIRECT --to-ports 8443"],
+  ["nat", "-A KUBE-SERVICES -p tcp -m tcp --dport 80 -j RETURN"],
+  ["nat", "-A KUBE-SERVICES -s 10.244.0.0/16 -j RETURN"],
+  ["nat", "-A KUBE-MARK-MASQ -j RETURN"],
+  ["nat", "-A KUBE-MARK-MASQ -p udp -j DROP"],
+  ["filter", "-A KUBE-SERVICES -d 10.96.0.0/12 -j REJECT"],
+  ["filter", "-A OUTPUT -d 10.96.0.0/12 -j DROP"],
+] as const;
+
+/** The text of iptables-save with one line removed, repeated, moved, taken from elsewhere, or a foreign one put in. */
+function edited(text: string, { at, how, other }: Edit): string {
+  const lines = text.split("\n");
+  const rules = lines.flatMap((line, index) =>
+    /^(\[[\d:]+\] )?-A KUBE-(SERVICES|SVC|SEP|MARK|NODE|EXT)/.test(line) ? [index] : [],
+  );
+  const index = rules[at % rules.length]!;
+  const line = lines[index]!;
+  const neighbour = lines[rules[other % rules.length]!]!;
+  const target = / -j \S+.*/;
+  switch (how % 7) {
+    case 0:
+      return lines.toSpliced(index, 1).join("\n");
+    case 1:
+      return lines.toSpliced(index, 0, line).join("\n");
+    case 2:
+      return lines.with(index, line.replace(target, target.exec(neighbour)?.[0] ?? "")).join("\n");
+    case 3:
+      return lines
+        .with(
+          index,
+          line.replace(/(-d \S+|--dport \d+|-p \w+|--to-destination \S+)/, (one) =>
+            one.replace(/\d+(?=\D*$)|tcp|udp/, String(other % 200)),
+          ),
+        )
+        .join("\n");
+    case 4:
+      return lines
+        .with(
+          index,
+          line.replace(/ -j /, [" -s 10.0.0.0/8 -j ", " -i cni0 -j ", " -m mark --mark 0x1 -j "][other % 3]!),
+        )
+        .join("\n");
+    case 5:
+      return lines
+        .with(index, line.replace(target, [" -j RETURN", " -j DROP", " -j ACCEPT", ""][other % 4]!))
+        .join("\n");
+    default: {
+      const [table, rule] = FOREIGN[other % FOREIGN.length]!;
+      const chain = rule.split(" ")[1]!;
+      const start = lines.indexOf(`*${table}`);
+      const commit = lines.indexOf("COMMIT", start);
+      if (start < 0 || !lines.slice(start, commit).some((one) => one.startsWith(`:${chain} `))) return text;
+      const first = lines.findIndex(
+        (one, i) => i > start && i <= commit && (one.includes(`-A ${chain} `) || one === "COMMIT"),
+      );
+      return lines.toSpliced(at % 2 === 0 ? first : commit, 0, rule).join("\n");
+    }
+  }
+}
+
+describe("rules that somebody touched", () => {
+  const NODE = "w1";
+  const PATH = `nodes/${NODE}/iptables-save.txt`;
+  let capture: Capture;
+  let text: string;
+  beforeAll(async () => {
+    const { files } = await readRecording("healthy-iptables");
+    capture = captureOf(files);
+    text = files.get(PATH)!;
+  });
+
+  const edit = fc.record({ at: fc.nat(), how: fc.nat(), other: fc.nat() });
+
+  it("are judged by the short cut as by the walk, or not by it", () => {
+    const seen = { changed: 0, right: 0 };
+    fc.assert(
+      fc.property(fc.array(edit, { minLength: 1, maxLength: 3 }), (edits) => {
+        const touched = edits.reduce(edited, text);
+        const place = { node: NODE };
+        const observed = captureOf(new Map([[PATH, touched]])).get("iptables", place);
+        const model = modelOf(overlay(capture, [{ kind: "iptables", place, observed }]));
+        const { disagreements, right } = compareOn(model, NODE);
+        if (touched !== text) seen.changed++;
+        seen.right += right;
+        expect(disagreements).toEqual([]);
+      }),
+      { numRuns: LONG ? 2000 : 200, ...(!LONG && { seed: 11 }) },
+    );
+    expect(seen.changed).toBeGreaterThan(50);
+    expect(seen.right).toBeGreaterThan(100);
+  });
+});
+
+/** Of what the short cut calls right on one node: what the walk says of it. */
+function compareOn(model: ClusterModel, node: string): { disagreements: string[]; right: number } {
+  const right = portsOf(model).filter((port) => model.proxy.isRight(port, node));
+  const disagreements = right.flatMap((port) => {
+    const walks = model.proxy.programmed(port, node);
+    const expected = expectedBy(port, node, model).join(" ");
+    const isSame = walks?.every((walk) => walkOf(walk) === `${walk.vantage}: ${expected}`);
+    return isSame ? [] : [`${port.key} is called right: ${walks?.map(walkOf)}`];
+  });
+  return { disagreements, right: right.length };
+}
