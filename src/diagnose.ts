@@ -18,6 +18,7 @@ export type DiagnoseOptions = {
 export function diagnose(capture: Capture, { checks = CHECKS, clock = () => 0 }: DiagnoseOptions = {}): Report {
   const model = modelOf(capture);
   const results = runChecks(checks, model, clock);
-  const explanation = explain(results.outcomes, model);
+  const inferences = checks.flatMap(({ check: { id, infers } }) => (infers ? [{ check: id, ...infers }] : []));
+  const explanation = explain(results.outcomes, model, inferences);
   return buildReport({ capture, model, checks, results, explanation, version: VERSION });
 }

@@ -12,9 +12,11 @@
  */
 import { describe, expect, it } from "vitest";
 import { capabilitySet } from "../src/cause/effect.ts";
+import { explain } from "../src/cause/explain.ts";
 import type { Check, Fault, Finding } from "../src/checks/check.ts";
+import { CHECKS } from "../src/checks/registry.ts";
 import { isNodeCommand } from "../src/checks/remedy.ts";
-import { narrowed } from "../src/checks/run.ts";
+import { narrowed, runChecks } from "../src/checks/run.ts";
 import type { Capture } from "../src/evidence/capture.ts";
 import { catalogue, type KindId, type ListId } from "../src/evidence/catalogue.ts";
 import type { Place } from "../src/evidence/kind.ts";
@@ -70,6 +72,14 @@ function watched<R extends ModelPart>(check: Check<R>, model: ClusterModel, seen
       return Reflect.get(target, part);
     },
   });
+}
+
+/** What elimination concludes in the name of a check, after all the others have looked. */
+function inferredBy(id: string, model: ClusterModel): Finding[] {
+  const inferences = CHECKS.flatMap(({ check }) => (check.infers ? [{ check: check.id, ...check.infers }] : []));
+  const { outcomes } = runChecks(CHECKS, model, () => 0);
+  const { roots } = explain(outcomes, model, inferences);
+  return roots.flatMap(({ faults }) => faults.filter((fault) => fault.check === id));
 }
 
 const faultsOf = (findings: readonly Finding[]) => findings.filter((finding) => finding.outcome === "fault");
@@ -141,12 +151,14 @@ export function storyTests<R extends ModelPart>(check: Check<R>, stories: Storie
   const { finds, warns = {}, clears = {}, cannotTell = {}, remembers = {} } = stories;
   const seen = new Set<ModelPart>();
   const told = new WeakMap<Cluster, readonly Finding[]>();
+  const find = (model: ClusterModel): readonly Finding[] =>
+    check.infers ? inferredBy(check.id, model) : [...check.find(watched(check, model, seen))];
   function findings(cluster: Cluster): readonly Finding[] {
-    const known = told.get(cluster) ?? [...check.find(watched(check, cluster.model(), seen))];
+    const known = told.get(cluster) ?? find(cluster.model());
     told.set(cluster, known);
     return known;
   }
-  const findingsIn = (capture: Capture): Finding[] => [...check.find(narrowed(modelOf(capture), check.reads))];
+  const findingsIn = (capture: Capture): readonly Finding[] => find(modelOf(capture));
   const remediesOf = (found: Finding, cluster: Cluster) =>
     check.remedies({ ...found, check: check.id } as Fault, watched(check, cluster.model(), seen));
 

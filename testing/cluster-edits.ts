@@ -133,6 +133,38 @@ export function probed(owner: string, test: Probe["test"], target: string, resul
   };
 }
 
+/** What becomes of a packet from one node to another: to a Pod or to the node itself, of this size. */
+export type Passage = (from: string, to: string, kind: "pod" | "node", size: number) => boolean;
+
+/** Active tests from every node and a Pod on it to a Pod of every other and to the node itself, small ones and full-size ones. */
+export function probedPairs(passes: Passage): Edit {
+  return (draft) => {
+    const clients = podsOf(draft, "client");
+    const probes: Probe[] = [];
+    for (const { metadata, spec } of clients) {
+      const own = { node: spec.nodeName!, network: "host" } as const;
+      const pod = { node: own.node, network: "pod", pod: `${metadata.namespace}/${metadata.name}` } as const;
+      for (const other of clients) {
+        const to = other.spec.nodeName!;
+        if (to === own.node) continue;
+        const node = draft.list("nodes").find((one) => one.metadata.name === to)!;
+        const address = node.status!.addresses!.find(({ type }) => type === "InternalIP")!.address;
+        for (const [kind, target] of [
+          ["pod", other.status!.podIP!],
+          ["node", address],
+        ] as const) {
+          for (const size of [84, 1400]) {
+            const result = passes(own.node, to, kind, size) ? "ok" : "timeout";
+            for (const from of [pod, own])
+              probes.push({ line: probes.length + 1, at: NOW, from, test: "icmp", target, size, result });
+          }
+        }
+      }
+    }
+    draft.set("probes", {}, probes);
+  };
+}
+
 /** A dummy device that holds addresses of no network, as NodeLocal DNSCache and IPVS make them. */
 export function addDevice(node: string, name: string, ...addresses: readonly string[]): Edit {
   const held = addresses.map((local) => ({ family: "inet" as const, local, prefixLength: 32, scope: "global" }));

@@ -1,12 +1,11 @@
 /**
  * How sure a root cause is: one of three words, and why.
  *
- * *certain* needs direct evidence, nothing unseen below it, and no observation against it. Each thing that was not seen,
- * and each success where it should have failed, takes a word away.
+ * *certain* needs something that was seen (not only heard or inferred), nothing unseen below it, and no observation
+ * against it. Each thing that was not seen, and successes where it should have failed, take a word away.
  */
 import type { CannotTell } from "../checks/check.ts";
 import type { Observation } from "../model/observations.ts";
-import type { CaptureTime } from "../model/time.ts";
 import { joinTexts, type Text, texts, verbatim } from "../text.ts";
 import type { Effect } from "./effect.ts";
 import { type Root, strengthRank } from "./roots.ts";
@@ -16,6 +15,10 @@ export type Confidence = "certain" | "likely" | "possible";
 const say = texts("confidence", {
   direct: { en: "seen directly", zh: "直接观测到" },
   differing: { en: "the state differs from what its agent would write", zh: "实际状态与组件应写入的状态不一致" },
+  traced: {
+    en: "packets were seen to leave one end and not to arrive at the other",
+    zh: "观测到报文离开一端而未到达另一端",
+  },
   heard: { en: "known from logs only", zh: "仅由日志得知" },
   inferred: { en: "everything else that the failures need was seen to work", zh: "故障所依赖的其他环节均已确认正常" },
   explains: {
@@ -42,13 +45,13 @@ export function confidenceOf({
   readonly owned: readonly { readonly observation: Observation; readonly effect: Effect }[];
   readonly refutedBy: readonly Observation[];
   readonly unseenBelow: readonly CannotTell[];
-  readonly tested: boolean;
-  readonly time: CaptureTime;
 }): { readonly confidence: Confidence; readonly because: Text } {
   const strongest = [...root.faults].sort((a, b) => strengthRank(a.strength) - strengthRank(b.strength))[0]!.strength;
   const failed = owned.filter(({ observation }) => observation.how === "measured").length;
   const doubts =
-    (strengthRank(strongest) > 1 ? 1 : 0) + Math.min(unseenBelow.length, 2) + (refutedBy.length > 0 ? 1 : 0);
+    (strengthRank(strongest) >= strengthRank("heard") ? 1 : 0) +
+    Math.min(unseenBelow.length, 2) +
+    (refutedBy.length > 0 ? 1 : 0);
   const reasons = [
     say[strongest](),
     ...(failed > 0 ? [say.explains({ count: failed })] : []),
@@ -57,6 +60,6 @@ export function confidenceOf({
   ];
   return {
     confidence: doubts === 0 ? "certain" : doubts === 1 ? "likely" : "possible",
-    because: reasons.length === 0 ? verbatim("") : joinTexts(reasons, { en: "; ", zh: ";" }),
+    because: reasons.length === 0 ? verbatim("") : joinTexts(reasons, { en: "; ", zh: "；" }),
   };
 }

@@ -1,63 +1,20 @@
 /**
  * Elimination: failures that no fault accounts for, where everything that they need was seen to work but for one thing
- * that nothing can observe: the network between the nodes, or the world outside.
+ * that nothing can observe: the network between the nodes, or the world outside. What may be so concluded, and what it
+ * means, is told by the checks that say `infers`.
  */
-import type { Fault } from "../checks/check.ts";
+import type { Ends, Fault, Inference } from "../checks/check.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { type Capability, type CapabilityName, capabilityId } from "../model/capability.ts";
+import type { ModelParts } from "../model/model.ts";
 import { type Need, pair } from "../model/needs.ts";
 import type { Observation } from "../model/observations.ts";
 import { ref } from "../model/ref.ts";
 import type { Tunnels } from "../model/tunnels.ts";
-import { texts } from "../text.ts";
 import type { CapabilitySet } from "./effect.ts";
 
-/** What only elimination can show: no check finds it, nothing in a node's state tells. */
-const UNOBSERVABLE: ReadonlySet<CapabilityName> = new Set([
-  "underlay.carry",
-  "underlay.carry-large",
-  "node.reach",
-  "outside.reach",
-  "dns.upstream",
-]);
-
-/** These are of two nodes; of one node they stand for all pairs that it belongs to. */
-const PAIRED: ReadonlySet<CapabilityName> = new Set(["underlay.carry", "underlay.carry-large", "node.reach"]);
-
-const say = texts("elimination", {
-  pairLost: {
-    en: "Packets of Pods are lost between nodes {node} and {peer}, although both ends are right",
-    zh: "节点 {node} 与 {peer} 之间的 Pod 报文丢失，而两端配置均正确",
-  },
-  nodeLost: {
-    en: "Packets of Pods are lost between node {node} and every other node, although both ends are right",
-    zh: "节点 {node} 与其他所有节点之间的 Pod 报文丢失，而各端配置均正确",
-  },
-  largeLost: {
-    en: "Large packets are lost between nodes {node} and {peer}: small ones pass",
-    zh: "节点 {node} 与 {peer} 之间的大报文丢失，小报文正常",
-  },
-  largeLostNode: {
-    en: "Large packets are lost between node {node} and every other node: small ones pass",
-    zh: "节点 {node} 与其他所有节点之间的大报文丢失，小报文正常",
-  },
-  nodeUnreachable: {
-    en: "Nodes {node} and {peer} do not reach each other",
-    zh: "节点 {node} 与 {peer} 互不可达",
-  },
-  nodeCutOff: {
-    en: "Node {node} is cut off from the other nodes",
-    zh: "节点 {node} 与其他节点之间不通",
-  },
-  outsideLost: {
-    en: "Nothing outside the cluster answers node {node} and its Pods",
-    zh: "节点 {node} 及其 Pod 无法访问集群外部",
-  },
-  upstreamLost: {
-    en: "CoreDNS' upstream servers do not answer",
-    zh: "CoreDNS 的上游服务器没有应答",
-  },
-});
+/** What a check concludes, with the name of the check. */
+export type Inferring = Inference & { readonly check: string };
 
 /** What of a need is not known to work; alternatives that are known to work settle an "any". */
 function doubts(need: Need, working: CapabilitySet): Capability[] {
@@ -82,11 +39,15 @@ type Suspect = { readonly capability: Capability; readonly failures: readonly Ob
  * thing say which it is; those that leave several (a Service with back ends on many nodes) belong to one that is suspected
  * already, or else to the only one that they all have in common.
  */
-function suspectsOf(failures: readonly Observation[], working: CapabilitySet): Suspect[] {
+function suspectsOf(
+  failures: readonly Observation[],
+  working: CapabilitySet,
+  unobservable: ReadonlySet<CapabilityName>,
+): Suspect[] {
   const left = failures.flatMap((failure) => {
     const open = new Map(doubts(failure.need, working).map((capability) => [capabilityId(capability), capability]));
     const names = new Set([...open.values()].map(({ name }) => name));
-    return names.size === 1 && [...names].every((name) => UNOBSERVABLE.has(name)) ? [{ failure, open }] : [];
+    return names.size === 1 && [...names].every((name) => unobservable.has(name)) ? [{ failure, open }] : [];
   });
   const suspects = new Map<string, { capability: Capability; failures: Observation[] }>();
   const blame = (id: string, capability: Capability, failure: Observation) => {
@@ -101,79 +62,99 @@ function suspectsOf(failures: readonly Observation[], working: CapabilitySet): S
   return [...suspects.values()];
 }
 
+/** Between whom, and the pairs of nodes or the one node that it is made of. */
+type Loss = { readonly ends: Ends; readonly suspects: readonly Suspect[] };
+
+const nodesOf = (suspects: readonly Suspect[]): string[] => [
+  ...new Set(suspects.flatMap(({ capability: { node, peer } }) => [node, peer].filter((name) => name !== undefined))),
+];
+
 /**
- * The smallest set of ends that covers all failing pairs and no working one: a node if all pairs that it belongs to and
- * that were tested fail, and there is more than one; else the pair.
+ * The fewest ends that explain all failing pairs and no working one: all of the nodes, if every one of them fails with
+ * several others and with none it works; a node, if it fails with several others and works with none; else the pair.
  */
-function smallestEnds(suspects: readonly Suspect[], working: CapabilitySet, nodes: readonly string[]): Suspect[] {
-  const rest = [...suspects];
-  const merged: Suspect[] = [];
-  for (const node of nodes) {
-    const mine = rest.filter(({ capability }) => capability.node === node || capability.peer === node);
-    const peers = new Set(mine.map(({ capability }) => (capability.node === node ? capability.peer : capability.node)));
-    if (peers.size < 2) continue;
-    const name = mine[0]!.capability.name;
-    const worksSomewhere = nodes.some(
-      (other) =>
-        other !== node && working.holds(other < node ? { name, node: other, peer: node } : { name, node, peer: other }),
-    );
-    if (worksSomewhere) continue;
-    merged.push({ capability: { name, node }, failures: [...new Set(mine.flatMap(({ failures }) => failures))] });
-    for (const suspect of mine) rest.splice(rest.indexOf(suspect), 1);
+function lossesOf(suspects: readonly Suspect[], working: CapabilitySet, nodes: readonly string[]): Loss[] {
+  const name = suspects[0]?.capability.name;
+  if (name === undefined) return [];
+  if (suspects.every(({ capability }) => capability.peer === undefined))
+    return suspects.map((suspect) => ({ ends: { are: "one", nodes: nodesOf([suspect]) }, suspects: [suspect] }));
+  const touching = (node: string, among: readonly Suspect[]) =>
+    among.filter(({ capability }) => capability.node === node || capability.peer === node);
+  const isCutOff = (node: string) =>
+    nodes.every((other) => other === node || !working.holds({ name, ...pair(node, other) }));
+  const hit = nodesOf(suspects);
+  if (hit.every((node) => isCutOff(node) && touching(node, suspects).length > 1))
+    return [{ ends: { are: "all", nodes: hit }, suspects }];
+  const losses: Loss[] = [];
+  let rest = [...suspects];
+  const byHits = (a: string, b: string) => touching(b, suspects).length - touching(a, suspects).length;
+  for (const node of hit.filter(isCutOff).sort(byHits)) {
+    const mine = touching(node, rest);
+    if (mine.length < 2) continue;
+    losses.push({ ends: { are: "one-to-all", nodes: [node] }, suspects: mine });
+    rest = rest.filter((suspect) => !mine.includes(suspect));
   }
-  return [...merged, ...rest];
+  return [
+    ...losses,
+    ...rest.map((suspect): Loss => ({ ends: { are: "pair", nodes: nodesOf([suspect]) }, suspects: [suspect] })),
+  ];
 }
 
-function titleOf({ name, node = "", peer }: Capability) {
-  switch (name) {
-    case "underlay.carry-large":
-      return peer === undefined ? say.largeLostNode({ node }) : say.largeLost({ node, peer });
-    case "node.reach":
-      return peer === undefined ? say.nodeCutOff({ node }) : say.nodeUnreachable({ node, peer });
-    case "outside.reach":
-      return say.outsideLost({ node });
-    case "dns.upstream":
-      return say.upstreamLost();
-    default:
-      return peer === undefined ? say.nodeLost({ node }) : say.pairLost({ node, peer });
-  }
-}
-
-/** What a node pair's own tables show of encapsulated packets: seen where they were sent and not where they should arrive. */
-function tunnelEvidence({ name, node, peer }: Capability, tunnels: Tunnels): Evidence[] | "acquitted" {
+/** What a pair's own tables show of encapsulated packets: seen where they were sent and not where they should arrive. */
+function traceOf({ name, node, peer }: Capability, tunnels: Tunnels): readonly Evidence[] | "arrived" {
   if (name !== "underlay.carry" || node === undefined || peer === undefined) return [];
-  const there = tunnels.flows(node, peer);
-  const back = tunnels.flows(peer, node);
-  if (there.state === "arrived" && back.state === "arrived") return "acquitted";
-  return [...(there.state === "lost" ? there.evidence : []), ...(back.state === "lost" ? back.evidence : [])];
+  const ways = [tunnels.flows(node, peer), tunnels.flows(peer, node)];
+  if (ways.every(({ state }) => state === "arrived")) return "arrived";
+  return ways.flatMap((way) => (way.state === "lost" ? way.evidence : []));
 }
 
 export function inferredFaults(
   failures: readonly Observation[],
   working: CapabilitySet,
-  nodes: readonly string[],
-  tunnels: Tunnels,
+  inferences: readonly Inferring[],
+  { nodes, tunnels }: Pick<ModelParts, "nodes" | "tunnels">,
 ): readonly Fault[] {
-  const suspects = smallestEnds(suspectsOf(failures, working), working, nodes);
-  return suspects.flatMap(({ capability, failures: owned }) => {
-    const seen = tunnelEvidence(capability, tunnels);
-    if (seen === "acquitted") return [];
-    const { name, node, peer } = capability;
-    const isOfPairs = PAIRED.has(name) && node !== undefined && peer === undefined;
-    const others = nodes.filter((other) => other !== node);
-    return {
-      outcome: "fault",
-      check: capability.name.replace(".", "-"),
-      repair: node === undefined ? ref("Cluster", "cluster") : ref("Node", node),
-      related: peer === undefined ? [] : [ref("Node", peer)],
-      nodes: [node, peer].filter((name) => name !== undefined),
-      breaks: isOfPairs ? others.map((other) => ({ name, ...pair(node, other) })) : [capability],
-      title: titleOf(capability),
-      evidence: [...seen, ...owned.slice(0, 3).map(({ evidence }) => evidence)],
-      // encapsulated packets that left one node and never reached the other are more than elimination
-      strength: seen.length > 0 ? "differing" : "inferred",
-      lost: false,
-      facts: {},
-    };
+  const names = nodes.all.map(({ name }) => name);
+  const suspects = suspectsOf(failures, working, new Set(inferences.map(({ of }) => of))).filter(
+    ({ capability }) => traceOf(capability, tunnels) !== "arrived",
+  );
+  return inferences.flatMap(({ check, of, title }) =>
+    lossesOf(
+      suspects.filter(({ capability }) => capability.name === of),
+      working,
+      names,
+    ).map((loss) => faultOf(loss, { check, title, names, tunnels })),
+  );
+}
+
+function faultOf(
+  { ends, suspects }: Loss,
+  { check, title, names, tunnels }: Pick<Inferring, "check" | "title"> & { names: readonly string[]; tunnels: Tunnels },
+): Fault {
+  const [first] = suspects as [Suspect, ...Suspect[]];
+  const [node, ...others] = ends.nodes;
+  const traces = suspects.flatMap(({ capability }) => {
+    const trace = traceOf(capability, tunnels);
+    return trace === "arrived" ? [] : trace;
   });
+  const failures = [...new Set(suspects.flatMap((suspect) => suspect.failures))];
+  const { name } = first.capability;
+  // of a node that reaches no other, the pairs that were not tested fail as well
+  const breaks =
+    ends.are === "one-to-all"
+      ? names.filter((other) => other !== node).map((other) => ({ name, ...pair(node!, other) }))
+      : suspects.map(({ capability }) => capability);
+  return {
+    outcome: "fault",
+    check,
+    repair: node === undefined || ends.are === "all" ? ref("Cluster", "cluster") : ref("Node", node),
+    related: (ends.are === "all" ? ends.nodes : others).map((other) => ref("Node", other)),
+    nodes: ends.nodes,
+    breaks,
+    title: title(ends),
+    evidence: [...traces.slice(0, 4), ...failures.slice(0, 3).map(({ evidence }) => evidence)],
+    strength: traces.length > 0 ? "traced" : "inferred",
+    lost: false,
+    facts: { ends: ends.are },
+  };
 }

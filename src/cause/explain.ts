@@ -22,7 +22,7 @@ import {
   type Reasoner,
   reasonerOf,
 } from "./effect.ts";
-import { inferredFaults } from "./eliminate.ts";
+import { type Inferring, inferredFaults } from "./eliminate.ts";
 import { type Root, rootsOf, strengthRank } from "./roots.ts";
 
 export type Owned = {
@@ -82,7 +82,12 @@ const ONLY_FOLLOWS: ReadonlySet<CapabilityName> = new Set([
 const ofKind = <O extends Outcome["outcome"]>(outcomes: readonly Outcome[], kind: O) =>
   outcomes.filter((outcome): outcome is Extract<Outcome, { outcome: O }> => outcome.outcome === kind);
 
-export function explain(outcomes: readonly Outcome[], model: Parts): Explanation {
+/** @param inferences what elimination may conclude, by the check that tells of it */
+export function explain(
+  outcomes: readonly Outcome[],
+  model: Parts,
+  inferences: readonly Inferring[] = [],
+): Explanation {
   const { needs, observations, nodes } = model;
   const found = ofKind(outcomes, "fault");
   const measured = observations.all.filter(({ how }) => how === "measured");
@@ -102,12 +107,7 @@ export function explain(outcomes: readonly Outcome[], model: Parts): Explanation
   const leftOver = failures.filter(
     (failure) => denialOf(failure.need) === "none" && !first.some((root) => predicts(root, failure, reasoner)),
   );
-  const inferred = inferredFaults(
-    leftOver,
-    working,
-    nodes.all.map(({ name }) => name),
-    model.tunnels,
-  );
+  const inferred = inferredFaults(leftOver, working, inferences, model);
   const roots = inferred.length === 0 ? first : rootsOf([...kept, ...inferred], needs, reasoner, sampled);
 
   const cannotTell = ofKind(outcomes, "cannot-tell").filter(({ capability }) => !working.holds(capability));
@@ -179,7 +179,7 @@ function explainRoot(
   successes: readonly Observation[],
   reasoner: Reasoner,
   cannotTell: readonly CannotTell[],
-  { needs, time }: Parts,
+  { needs }: Parts,
 ): ExplainedRoot {
   const broken = breaksOf(root);
   const all = faultsOf(root);
@@ -206,8 +206,6 @@ function explainRoot(
     owned,
     refutedBy,
     unseenBelow,
-    tested: successes.length + failures.length > 0,
-    time,
   });
   return {
     ...root,

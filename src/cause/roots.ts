@@ -18,7 +18,7 @@ export type Root = {
 /** A fault that follows from another: of all that it follows from, the one that is furthest from the root. */
 export type Consequence = { readonly fault: Fault; readonly from: Fault };
 
-const STRENGTHS: readonly Strength[] = ["direct", "differing", "heard", "inferred"];
+const STRENGTHS: readonly Strength[] = ["direct", "traced", "differing", "heard", "inferred"];
 export const strengthRank = (strength: Strength): number => STRENGTHS.indexOf(strength);
 
 export function rootIdOf(check: string, object: Ref): string {

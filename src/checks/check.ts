@@ -8,7 +8,7 @@
 import type { KindId } from "../evidence/catalogue.ts";
 import type { Place } from "../evidence/kind.ts";
 import type { Evidence } from "../evidence/origin.ts";
-import type { Capability } from "../model/capability.ts";
+import type { Capability, CapabilityName } from "../model/capability.ts";
 import type { ClusterModel, ModelPart } from "../model/model.ts";
 import type { Ref } from "../model/ref.ts";
 import type { Template, Text } from "../text.ts";
@@ -16,9 +16,10 @@ import type { Remedy } from "./remedy.ts";
 
 /**
  * How a fault is known, strongest first: *direct* (a required object is absent, an explicit denial, a rule that drops),
- * *differing* (the state is not what its agent would write), *heard* (log, event, counter), *inferred* (elimination).
+ * *traced* (packets were seen at one end and not at the other), *differing* (the state is not what its agent would write),
+ * *heard* (log, event, counter), *inferred* (elimination).
  */
-export type Strength = "direct" | "differing" | "heard" | "inferred";
+export type Strength = "direct" | "traced" | "differing" | "heard" | "inferred";
 
 export type Fault = {
   readonly outcome: "fault";
@@ -145,10 +146,21 @@ export type Manual = {
   readonly page: Template;
 };
 
+/** Between whom packets are lost: two nodes; a node and all others; all of several; or one node and the world. */
+export type Ends = { readonly are: "pair" | "one-to-all" | "all" | "one"; readonly nodes: readonly string[] };
+
+/**
+ * A fault that nothing in any node's state shows: it remains if all else that failures need was seen to work
+ * (cause/eliminate.ts).
+ */
+export type Inference = { readonly of: CapabilityName; readonly title: (ends: Ends) => Text };
+
 export type Check<R extends ModelPart = ModelPart> = {
   readonly id: string;
   readonly reads: readonly R[];
   readonly manual: Manual;
+  /** Instead of `find`. */
+  readonly infers?: Inference;
   readonly find: (model: Pick<ClusterModel, R>) => Iterable<Finding>;
   readonly remedies: (fault: Fault, model: Pick<ClusterModel, R>) => readonly Remedy[];
 };
@@ -162,8 +174,9 @@ export function defineCheck<const R extends ModelPart>(definition: {
   readonly id: string;
   readonly reads: readonly R[];
   readonly manual: Manual;
-  readonly find: (model: Pick<ClusterModel, R>) => Iterable<Finding>;
+  readonly infers?: Inference;
+  readonly find?: (model: Pick<ClusterModel, R>) => Iterable<Finding>;
   readonly remedies?: (fault: Fault, model: Pick<ClusterModel, R>) => readonly Remedy[];
 }): Check<R> {
-  return { remedies: () => [], ...definition };
+  return { find: () => [], remedies: () => [], ...definition };
 }

@@ -11,9 +11,13 @@ import { dnsUpstreamDead } from "./dns/dns-upstream-dead.ts";
 import { conntrackTableFull } from "./node/conntrack-table-full.ts";
 import { ipForwardingOff } from "./node/ip-forwarding-off.ts";
 import { nodeNotReady } from "./node/node-not-ready.ts";
+import { nodeUnreachable } from "./node/node-unreachable.ts";
+import { outsideUnreachable } from "./node/outside-unreachable.ts";
 import { packetFilterDrop } from "./node/packet-filter-drop.ts";
 import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
+import { underlayMtuTooSmall } from "./pod-network/underlay-mtu-too-small.ts";
+import { underlayPacketLoss } from "./pod-network/underlay-packet-loss.ts";
 import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
 import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
 import type { RegisteredCheck } from "./run.ts";
@@ -29,9 +33,13 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "node", check: conntrackTableFull },
   { layer: "node", check: ipForwardingOff },
   { layer: "node", check: nodeNotReady },
+  { layer: "node", check: nodeUnreachable },
+  { layer: "node", check: outsideUnreachable },
   { layer: "node", check: packetFilterDrop },
   { layer: "pod-network", check: podNetworkEntryMismatch },
   { layer: "pod-network", check: podRangeConflict },
+  { layer: "pod-network", check: underlayMtuTooSmall },
+  { layer: "pod-network", check: underlayPacketLoss },
   { layer: "service", check: serviceRulesMismatch },
   { layer: "service", check: serviceWithoutEndpoints },
   { layer: "service", check: targetPortMismatch },

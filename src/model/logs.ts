@@ -4,7 +4,7 @@ import { known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import type { LogDigest, LogEntry } from "../parse/log-digest.ts";
 import type { LogLine } from "../parse/log-line.ts";
-import { isCurrent } from "./observations.ts";
+import { isCurrent, isOngoing } from "./observations.ts";
 import type { PodView } from "./pods.ts";
 import type { CaptureTime } from "./time.ts";
 
@@ -12,6 +12,8 @@ export type Saying = {
   readonly entry: LogEntry;
   /** It was still being said when the evidence was taken. */
   readonly current: boolean;
+  /** It was being said up to the end: who relies on nothing else needs that. */
+  readonly ongoing: boolean;
   readonly evidence: Evidence;
   readonly place: Captured<LogDigest>["place"];
 };
@@ -38,6 +40,7 @@ export function logsOf(capture: Capture, time: CaptureTime): Logs {
           entry,
           place,
           current: isCurrent(entry, time),
+          ongoing: isOngoing(entry, time),
           evidence: quoteOf({ ...observed.origin, line: entry.last.line }, entry.last.message, entry.last.at),
         })),
     );

@@ -137,7 +137,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     );
 
   function reachPodRange(client: Client, node: string): Need {
-    return all(ends(client, node), between(client, node), now({ name: "pod-network.ranges", node }));
+    return all(ends(client, node), between(client, node), perhaps(now({ name: "pod-network.ranges", node })));
   }
 
   function reachPod(client: Client, pod: PodView, port?: { protocol: string; number: number }): Need {
@@ -308,17 +308,26 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           return all(
             perhaps(now({ name: "api.remember" })),
             learns("cni", node),
-            now(on(node, { name: "pod-network.ranges" })),
+            // of ranges that two claim, one gets the packets
+            perhaps(now(on(node, { name: "pod-network.ranges" }))),
+            capability.peer === undefined
+              ? undefined
+              : perhaps(now({ name: "pod-network.ranges", node: capability.peer })),
             toFollow(on(node, { name: "pod-network.config" })),
           );
         case "pod.attach":
         case "node.masquerade":
           return learns("cni", node);
+        case "node.up":
+          return perhaps(now({ ...capability, name: "node.report" }));
+        case "node.report":
+          return now(on(node, { name: "api.reach" }));
         case "pod.ready":
           return all(
             perhaps(now({ name: "api.remember" })),
             toFollow({ name: "pod.create" }),
-            node === undefined ? undefined : now({ name: "node.up", node }),
+            // Pods of a node that does not report count as not ready
+            node === undefined ? undefined : all(now({ name: "node.up", node }), now({ name: "node.report", node })),
           );
         case "dns.serve":
           return dnsServe(capability.zone);

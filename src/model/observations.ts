@@ -202,6 +202,15 @@ export function isCurrent(entry: LogEntry, time: CaptureTime): boolean {
   return age < Math.max(3 * interval, 5 * 60_000);
 }
 
+/** It was being said up to the end: what says something over and over does not stop for longer than its own pauses. */
+export function isOngoing(entry: LogEntry, time: CaptureTime): boolean {
+  const age = time.age(entry.last.at);
+  const [first, last] = [timeOf(entry.first.at), timeOf(entry.last.at)];
+  if (age === undefined || first === undefined || last === undefined) return false;
+  const pause = entry.count > 2 ? (last - first) / (entry.count - 1) : 0;
+  return age < Math.max(3 * pause, 60_000);
+}
+
 function complaintOf(entry: LogEntry, client: Client, origin: Origin, parts: Parts): Observation | undefined {
   const groups = COMPLAINTS.map((pattern) => pattern.exec(entry.last.message)?.groups).find((found) => found);
   if (!groups) return undefined;

@@ -255,10 +255,11 @@ function enforcementOf(
   ];
   const images = specs.flatMap(({ containers }) => containers.map(({ image }) => imageRepository(image ?? "")));
   if (images.some((image) => OTHER_ENFORCERS.test(image))) return "enforced";
-  const chains = nodes.all.flatMap(({ name }) =>
-    (known(forwarding.of(name).iptables)?.tables ?? []).flatMap((table) => table.chains.map((chain) => chain.name)),
-  );
-  if (chains.some((name) => ENFORCER_CHAINS.test(name))) return "enforced";
+  const isEnforced = ({ name }: { readonly name: string }) =>
+    known(forwarding.of(name).iptables)
+      ?.tables.find((table) => table.name === "filter")
+      ?.chains.some((chain) => ENFORCER_CHAINS.test(chain.name));
+  if (nodes.all.some(isEnforced)) return "enforced";
   // flannel alone enforces nothing; any other network may do it in ways that we do not see
   const onlyFlannel = components.withDuty("cni").every(({ definition }) => definition.id === "flannel");
   const flannelRuns = components.byId("flannel").length > 0;

@@ -92,9 +92,21 @@ function podNetworks(objects: Objects, components: Components, flannel: Flannel)
   return ranges;
 }
 
-function serviceRanges(components: Components): Range[] {
-  return flag(components, "kube-apiserver", "service-cluster-ip-range").flatMap(({ value, evidence, source }) =>
+/** Of whoever does not show the range, as managed clusters do not, the addresses that Services have. */
+function serviceRanges(components: Components, objects: Objects): Range[] {
+  const ranges = flag(components, "kube-apiserver", "service-cluster-ip-range").flatMap(({ value, evidence, source }) =>
     prefixesIn(value).map((prefix): Range => ({ prefix, of: "services", source, evidence })),
+  );
+  if (ranges.length > 0) return ranges;
+  return objects.all("services").flatMap((service) =>
+    (service.spec.clusterIPs ?? [service.spec.clusterIP]).flatMap((address): Range[] => {
+      const ip = parseIp(address ?? "");
+      if (!ip) return [];
+      const { name, namespace } = service.metadata;
+      const evidence = objects.quote("services", service, `Service ${namespace}/${name}: clusterIP ${address}`);
+      const source = ref("Service", name, namespace);
+      return [{ prefix: { ip, length: ip.family === 4 ? 32 : 128 }, of: "services", source, evidence }];
+    }),
   );
 }
 
@@ -140,7 +152,7 @@ export function rangesOf(
     ),
   );
   const networks = podNetworks(objects, components, flannel);
-  const services = serviceRanges(components);
+  const services = serviceRanges(components, objects);
   const attached = nodeNetworks(capture, nodes);
   const viewOf = (range: Range) => nodes.get(range.source.name);
   const nodesOf = (...ranges: Range[]) => ranges.map(viewOf).filter((node) => node !== undefined);
@@ -164,8 +176,9 @@ export function rangesOf(
       conflicts.push({ what: "network-elsewhere", a: network, b: outside[0]!, nodes: nodesOf(...outside) });
     else for (const range of outside) add("outside-network", range, network);
   }
+  const [amongNodes, amongNetworks] = [finderOf(nodePods), finderOf(flannelNetworks)];
   for (const service of services) {
-    const clash = [...nodePods, ...flannelNetworks].find(({ prefix }) => overlaps(prefix, service.prefix));
+    const clash = amongNodes(service.prefix) ?? amongNetworks(service.prefix);
     if (clash) add("pods-services", clash, service);
   }
   for (const range of nodePods) {
@@ -180,6 +193,22 @@ export function rangesOf(
     podRanges: nodePods,
     services,
     whole: objects.isWhole("nodes"),
+  };
+}
+
+/** Finds the first of many ranges that shares an address with a prefix. */
+function finderOf(ranges: readonly Range[]): (prefix: Prefix) => Range | undefined {
+  const keyOf = ({ ip, length }: Prefix) => `${ip.family} ${ip.value}/${length}`;
+  const byKey = new Map(ranges.map((range) => [keyOf(range.prefix), range]));
+  const lengths = [...new Set(ranges.map(({ prefix }) => prefix.length))];
+  return (prefix) => {
+    // those that hold it are found by their length, those that it holds one by one
+    for (const length of lengths.filter((one) => one <= prefix.length)) {
+      const found = byKey.get(keyOf(prefixOf(prefix.ip, length)));
+      if (found) return found;
+    }
+    const isHost = prefix.length === (prefix.ip.family === 4 ? 32 : 128);
+    return isHost ? undefined : ranges.find((range) => covers(prefix, range.prefix));
   };
 }
 

@@ -242,7 +242,9 @@ function* judgeComponent(component: Component, model: Model): Iterable<Finding> 
     capability,
     missing.map((kind) => ({ kind })),
   );
-  const last = current.at(-1);
+  // a component that was refused and runs on would be refused again and again
+  const isStuck = component.pods.some(({ ready, finished }) => !ready && !finished);
+  const last = current.findLast(({ ongoing }) => ongoing || isStuck);
   if (!last) return;
   // what the API server said names the missing role; without a name it is the binding or a rule
   const lost = ROLE_NOT_FOUND.exec(last.entry.last.message);

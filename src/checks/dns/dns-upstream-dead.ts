@@ -76,6 +76,10 @@ export const dnsUpstreamDead = defineCheck({
       );
       const last = complaints.at(-1);
       if (!last) continue;
+      if (failed.length === 0 && !last.ongoing) {
+        yield cannotTell({ name: "dns.upstream" }, [{ kind: "probes" }]);
+        continue;
+      }
       const upstream = NO_ANSWER.exec(last.entry.last.message)?.[2];
       const forward = findForward(component, upstream, model);
       const fromNode = !forward || forward.to.includes("/etc/resolv.conf");

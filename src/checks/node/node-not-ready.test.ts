@@ -37,7 +37,7 @@ testCheck(nodeNotReady, {
       ),
       repair: "Node/w2",
       says: ["Node w2 has stopped reporting"],
-      breaks: ["node.up"],
+      breaks: ["node.report"],
       strength: "direct",
       healedBy: healthy,
     },
@@ -45,7 +45,7 @@ testCheck(nodeNotReady, {
       given: is(cluster(), { status: "False", reason: "KubeletNotReady", message: "container runtime is down" }),
       repair: "Node/w2",
       says: ["Node w2 is not ready: container runtime is down"],
-      breaks: ["node.up"],
+      breaks: ["node.report"],
       healedBy: healthy,
     },
     "the CNI configuration of w2 was deleted: the node works, its Pods are not connected": {
@@ -76,7 +76,7 @@ testCheck(nodeNotReady, {
     ),
   },
   cannotTell: {
-    "node.up": {
+    "node.report": {
       "w2 joined half a minute ago and waits for its CNI agent": is(cluster(), NO_CNI, ago(30)).edit(
         editObjects("nodes", "w2", created(ago(30))),
       ),

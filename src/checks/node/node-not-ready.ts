@@ -30,7 +30,7 @@ export const nodeNotReady = defineCheck({
 
   *find({ nodes, objects, time }) {
     for (const { name, ref, ready, object } of nodes.all) {
-      const capability = { name: "node.up", node: name } as const;
+      const capability = { name: "node.report", node: name } as const;
       if (!object) {
         if (!nodes.whole) yield cannotTell(capability, [{ kind: "nodes" }]);
         continue;
@@ -53,6 +53,7 @@ export const nodeNotReady = defineCheck({
       ];
       if (ready === "True") {
         yield works(capability, evidence);
+        yield works({ name: "node.up", node: name }, evidence);
         continue;
       }
       const message = condition?.message ?? condition?.reason ?? "";

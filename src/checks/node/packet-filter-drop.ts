@@ -110,7 +110,9 @@ const ipOf = (pod: PodView | undefined): Ip | undefined => pod?.addresses.map(pa
 /** Prefixes that rules which drop name: only peers in them can fare differently from the others. */
 function namedByDrops(node: string, { forwarding }: Model): Prefix[] {
   const named: Prefix[] = [];
-  for (const { chains } of known(forwarding.of(node).iptables)?.tables ?? []) {
+  for (const { name: table, chains } of known(forwarding.of(node).iptables)?.tables ?? []) {
+    // the longest, and nothing is dropped in it
+    if (table === "nat") continue;
     for (const { name, rules } of chains) {
       for (const { target, conditions } of rules) {
         if ((target.does !== "drop" && target.does !== "reject") || POLICY_CHAINS.test(name)) continue;

@@ -6,7 +6,7 @@ import type { RangeConflict, Ranges } from "../../model/ranges.ts";
 import { type Ref, refId } from "../../model/ref.ts";
 import { contains, covers, formatPrefix, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
-import { cannotTell, defineCheck, fault, warning } from "../check.ts";
+import { cannotTell, defineCheck, fault, warning, works } from "../check.ts";
 import type { Remedy } from "../remedy.ts";
 
 type Model = Pick<ClusterModel, "ranges" | "nodes" | "pods" | "services" | "flannel">;
@@ -161,7 +161,7 @@ export const podRangeConflict = defineCheck({
   reads: ["ranges", "nodes", "pods", "services", "flannel"],
 
   *find(model) {
-    const { ranges, nodes } = model;
+    const { ranges, nodes, services } = model;
     const warned = new Set<RangeConflict["what"]>();
     for (const overlap of ranges.conflicts) {
       const { what } = overlap;
@@ -190,9 +190,16 @@ export const podRangeConflict = defineCheck({
         facts: { case: what },
       });
     }
-    if (!ranges.whole)
-      for (const name of ["pod-network.ranges", "pod-network.config"] as const)
-        yield cannotTell({ name }, [{ kind: "nodes" }]);
+    for (const name of ["pod-network.ranges", "pod-network.config"] as const) {
+      const isUnseen = name === "pod-network.config" ? model.flannel.used && !model.flannel.config : !services.whole;
+      if (!ranges.whole) yield cannotTell({ name }, [{ kind: "nodes" }]);
+      else if (isUnseen)
+        yield cannotTell({ name }, [{ kind: name === "pod-network.config" ? "configmaps" : "services" }]);
+      else if (!ranges.conflicts.some(({ what }) => BREAKS[what] === name)) {
+        const said = ranges.podRanges.slice(0, 3).map(({ evidence }) => evidence);
+        yield works({ name }, said);
+      }
+    }
   },
 
   remedies({ repair, facts, nodes }, { flannel, ranges }) {

@@ -1,0 +1,82 @@
+import { texts } from "../../text.ts";
+import { defineCheck, type Ends } from "../check.ts";
+
+const say = texts("underlay-packet-loss", {
+  pair: {
+    en: "Packets of Pods are lost between nodes {a} and {b}, although both ends are right",
+    zh: "节点 {a} 与 {b} 之间的 Pod 报文丢失，而两端配置均正确",
+  },
+  oneToAll: {
+    en: "Packets of Pods are lost between node {a} and every other node, although both ends are right",
+    zh: "节点 {a} 与其他所有节点之间的 Pod 报文丢失，而各端配置均正确",
+  },
+  all: {
+    en: "Packets of Pods are lost between all nodes ({nodes}), although all ends are right",
+    zh: "所有节点（{nodes}）之间的 Pod 报文均丢失，而各端配置均正确",
+  },
+  allow: {
+    en: "Let the tunnel's packets (UDP port {port}) pass in both directions between the nodes: security groups, firewalls of hypervisor and switch, network ACLs",
+    zh: "在节点之间双向放行隧道报文（UDP 端口 {port}）：安全组、虚拟化平台与交换机的防火墙、网络 ACL",
+  },
+  allowRoutes: {
+    en: "Let packets with addresses of Pods pass between the nodes: no source or destination check, no anti-spoofing",
+    zh: "在节点之间放行带有 Pod 地址的报文：关闭源/目的地址检查和防地址欺骗",
+  },
+  restoreRules: {
+    en: "Put the former rules of the firewall or security group back",
+    zh: "恢复防火墙或安全组原有的规则",
+  },
+  nothing: { en: "Nothing", zh: "无" },
+  prevent: {
+    en: "Test the Pod network between each pair of nodes after every change of firewalls and security groups",
+    zh: "每次变更防火墙或安全组后，逐对节点验证 Pod 网络的连通性",
+  },
+});
+
+const title = ({ are, nodes }: Ends) => {
+  const [a = "", b = ""] = nodes;
+  if (are === "all") return say.all({ nodes: nodes.join(", ") });
+  return are === "pair" ? say.pair({ a, b }) : say.oneToAll({ a });
+};
+
+/** What is between the nodes drops the Pod network's packets. */
+export const underlayPacketLoss = defineCheck({
+  id: "underlay-packet-loss",
+  reads: ["flannel"],
+
+  infers: { of: "underlay.carry", title },
+
+  remedies({ nodes }, { flannel }) {
+    const [node] = nodes;
+    const isTunnel = !flannel.used || flannel.peer(node ?? "")?.backend === "vxlan";
+    const port = flannel.config?.port ?? 8472;
+    const filter = isTunnel ? `udp port ${port}` : "net 0.0.0.0/0";
+    const step = {
+      why: isTunnel ? say.allow({ port }) : say.allowRoutes(),
+      change: { run: `tcpdump -ni any ${filter}`, ...(node !== undefined && { node }) },
+      undo: say.restoreRules(),
+      verify: "kubectl get pods -A -o wide",
+    };
+    return [{ id: "allow-tunnel", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
+  },
+
+  manual: {
+    title: { en: "The network between the nodes loses the Pods' packets", zh: "节点之间的网络丢弃 Pod 报文" },
+    page: {
+      en: `Packets of Pods leave one node as they should and do not reach the other: something between the nodes drops them. netwhy concludes it by elimination: routes, neighbours, forwarding, filters and tunnel devices of both ends were seen to be right. If the connection tracking tables of both ends show it (sent here, never arrived there), it says so.
+
+**How it looks.** Pods reach those of their own node and time out to others, for one node or for all. The nodes themselves reach each other: \`ping\` and ssh work. Names fail wherever CoreDNS is on the other side, Services fail for some of their back ends.
+
+**How it comes about.** A security group or firewall that does not allow the tunnel (VXLAN: UDP 8472 for flannel and Cilium, 4789 for Calico; IPIP: protocol 4; WireGuard: UDP 51820), one that allows it one way only, two overlays on one port, a virtual network that takes VXLAN of its guests for its own, anti-spoofing that drops addresses of Pods where there is no tunnel.
+
+**When this is not the cause.** If small packets pass and large ones do not, it is the MTU. If the nodes do not reach each other either, it is no matter of Pods.`,
+      zh: `Pod 的报文正常离开一个节点，却没有到达另一个节点：被两者之间的网络丢弃。该结论由 netwhy 排除得出：两端的路由、邻居表项、转发、过滤规则和隧道设备均已确认正确。若两端的连接跟踪表能证明（这边已发出、那边从未收到），报告会注明。
+
+**现象。** Pod 能访问本节点上的 Pod，访问其他节点则超时，可能只涉及一个节点，也可能涉及全部。节点之间 \`ping\` 和 ssh 正常。若 CoreDNS 在另一侧，域名解析失败；Service 的部分后端不可达。
+
+**成因。** 安全组或防火墙没有放行隧道（VXLAN：flannel 和 Cilium 用 UDP 8472，Calico 用 4789；IPIP：协议号 4；WireGuard：UDP 51820），或只放行了单向；两套 overlay 占用同一端口；虚拟化网络把虚机发出的 VXLAN 当作自己的；没有隧道时，防地址欺骗丢弃了带 Pod 地址的报文。
+
+**何时不是它。** 若小报文能通而大报文不通，原因是 MTU。若节点之间本身就不通，则与 Pod 无关。`,
+    },
+  },
+});
