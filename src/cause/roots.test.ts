@@ -119,6 +119,11 @@ describe("one root of several faults", () => {
     expect(tree([...many, fault("other", "Node/w1", ["node.up w1"])])).toEqual(["rules+rules", "other"]);
   });
 
+  it("is not cause and effect of itself", () => {
+    const both = [UP, fault("node", "Node/w1", ["service.rules w1"])];
+    expect(tree(both, { "service.rules w1": now("node.up w1") })).toEqual(["node+node"]);
+  });
+
   const forwarding = (node: string) => fault("forwarding", `Node/${node}`, [`node.forward ${node}`], { nodes: [node] });
 
   it("is what every node has, and not what only some have", () => {
