@@ -21,7 +21,8 @@ type Requirement = NonNullable<LabelSelector["matchExpressions"]>[number];
 
 /** Operators of label and of node selectors (Gt and Lt exist for nodes only). An unknown operator selects nothing. */
 export function meets({ key, operator, values }: Requirement, labels: Labels | null | undefined): boolean {
-  const value = labels?.[key];
+  // every JavaScript object has a toString
+  const value = labels && Object.hasOwn(labels, key) ? labels[key] : undefined;
   switch (operator) {
     case "In":
       return value !== undefined && (values ?? []).includes(value);
