@@ -83,7 +83,7 @@ take_lock() {
     fi
     waited=$((waited + 1))
     if [ "$waited" -gt 600 ]; then
-      fail "waited ten minutes for another netwhy; if there is none, remove $lock" "等待另一个 netwhy 已超过十分钟;如果并没有,请删除 $lock"
+      fail "waited ten minutes for another netwhy; if there is none, remove $lock" "等待另一个 netwhy 已超过十分钟；如果并没有，请删除 $lock"
     fi
     sleep 1
   done
@@ -110,20 +110,20 @@ run_npm() {
 
 need_npm() {
   command -v npm >/dev/null || fail "npm is missing: install Node.js with npm, or a Node $node_version and the packages in $home/package-lock.json" \
-    "缺少 npm:请安装带 npm 的 Node.js"
+    "缺少 npm：请安装带 npm 的 Node.js"
 }
 
 # bring_node DESTINATION
 bring_node() {
   if [ -z "$platform" ]; then
     fail "there is no Node $node_version to fetch for $(uname -sm): install Node ${node_version%%.*} or newer" \
-      "没有适用于 $(uname -sm) 的 Node $node_version:请自行安装 Node ${node_version%%.*} 或更新版本"
+      "没有适用于 $(uname -sm) 的 Node ${node_version}：请自行安装 Node ${node_version%%.*} 或更新版本"
   fi
   staged=$1.new.$$
   mkdir -p "$staged"
   (cd "$staged" && run_npm install --prefix "$staged" --no-save --no-package-lock "node-$platform@$node_version") || {
     rm -rf "$staged"
-    fail "Node $node_version could not be fetched (see above)" "无法获取 Node $node_version(见上)"
+    fail "Node $node_version could not be fetched (see above)" "无法获取 Node ${node_version}（见上）"
   }
   put "$staged" "$1"
   node=$1/node_modules/node-$platform/bin/node
@@ -136,7 +136,7 @@ bring_dependencies() {
   cp "$1/package.json" "$1/package-lock.json" "$1/.npmrc" "$staged"
   (cd "$staged" && run_npm ci ${2:+"$2"}) || {
     rm -rf "$staged"
-    fail "the dependencies could not be fetched (see above)" "无法获取依赖(见上)"
+    fail "the dependencies could not be fetched (see above)" "无法获取依赖（见上）"
   }
   cp "$1/package-lock.json" "$staged/node_modules/.brought-for.json"
   if [ -e "$1/node_modules" ]; then mv "$1/node_modules" "$staged/old"; fi
@@ -154,10 +154,10 @@ bring_what_is_missing() {
     place=$cache
   else
     fail "neither $home nor a cache folder can be written: set XDG_CACHE_HOME to a folder that can" \
-      "$home 和缓存目录都不可写:请将 XDG_CACHE_HOME 设为可写的目录"
+      "$home 和缓存目录都不可写：请将 XDG_CACHE_HOME 设为可写的目录"
   fi
   tell "first use: fetching what netwhy needs into $place; this happens once and takes a minute" \
-    "首次使用:正在获取所需组件到 $place,仅此一次,约需一分钟"
+    "首次使用：正在获取所需组件到 ${place}，仅此一次，约需一分钟"
   take_lock "$place/set-up.lock"
   if ! find_node; then
     if [ -w "$home" ]; then bring_node "$place/node"; else bring_node "$place/node-$node_version"; fi

@@ -31,7 +31,8 @@ export const CAPABILITIES = {
     zh: "Pod 网络的配置包含该节点的 Pod 网段",
   },
   "pod-network.ranges": { en: "Pod ranges that fit together", zh: "Pod 网段互不冲突" },
-  "node.forward": { en: "the node forwards packets of Pods", zh: "节点转发 Pod 的报文" },
+  "node.ip-forward": { en: "the node forwards packets between its devices", zh: "节点在网卡之间转发报文" },
+  "node.forward": { en: "the node's filter lets packets of Pods pass", zh: "节点的过滤规则放行 Pod 的转发报文" },
   "node.masquerade": {
     en: "the node gives packets of Pods that leave the cluster its own address",
     zh: "节点为出集群的 Pod 报文做源地址转换",

@@ -105,9 +105,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     pod.node === undefined || pod.hostNetwork ? undefined : attachedTo(pod.node, pod.key);
   const attachedTo = (node: string, pod: string): Need => now({ name: "pod.attach", node, pod });
 
-  const forwards = ({ node, marked }: Client, peer?: string): Need => {
-    const need = now({ name: "node.forward", node, ...(peer !== undefined && { peer }) });
-    return marked ? perhaps(need) : need;
+  const forwards = ({ node, marked }: Pick<Client, "node" | "marked">, peer?: string): Need => {
+    const passes = now({ name: "node.forward", node, ...(peer !== undefined && { peer }) });
+    return all(now({ name: "node.ip-forward", node }), marked ? perhaps(passes) : passes);
   };
 
   /** The way of packets between two nodes' Pods, there and back. */
@@ -124,7 +124,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       now({ name: "underlay.carry", ...pair(client.node, node) }),
       client.large && now({ name: "underlay.carry-large", ...pair(client.node, node) }),
       client.network === "pod" ? forwards(client, node) : undefined,
-      now({ name: "node.forward", node, peer: client.node }),
+      forwards({ node }, client.node),
     );
   }
 
@@ -157,8 +157,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   }
 
   /** Packets of Pods to what is not in the Pod network leave with the node's address, or no answer finds back. */
-  const leaving = (node: string): Need =>
-    all(now({ name: "node.forward", node }), now({ name: "node.masquerade", node }));
+  const leaving = (node: string): Need => all(forwards({ node }), now({ name: "node.masquerade", node }));
 
   function reachNode(client: Client, node: string): Need {
     return all(
@@ -226,6 +225,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     if (pod.node === undefined) return undefined;
     return all(
       now({ name: "node.up", node: pod.node }),
+      perhaps(now({ name: "node.report", node: pod.node })),
       now({ name: "node.track", node: pod.node }),
       attach(pod),
       apiService && !pod.hostNetwork ? perhaps(backends(clientOf(pod, pod.node), apiService, pod.node)) : undefined,
@@ -316,6 +316,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             toFollow(on(node, { name: "pod-network.config" })),
           );
         case "pod.attach":
+          // Pods of a node that does not report may be gone
+          return all(learns("cni", node), node === undefined ? undefined : perhaps(now({ name: "node.report", node })));
         case "node.masquerade":
           return learns("cni", node);
         case "node.up":

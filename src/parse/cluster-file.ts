@@ -1,7 +1,7 @@
 /**
  * cluster.json and version.json of a bundle.
  *
- * cluster.json (ours, DESIGN: "netwhy.bundle/v1"): name, bundle, capturedAt or start and end of the capture, kubernetesVersion, and
+ * cluster.json (ours, docs/bundle.md: "netwhy.bundle/v1"): name, bundle, capturedAt or start and end of the capture, kubernetesVersion, and
  * for each node its clock offset to the capturing machine and its boot time. version.json: the body of GET /version.
  */
 import { z } from "zod";

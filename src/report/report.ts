@@ -102,7 +102,7 @@ const cause = z.object({
   title: text,
   confidence: z.enum(["certain", "likely", "possible"]),
   because: text.describe("why so sure"),
-  latent: z.boolean().describe("no traffic fails for it yet; some will at the next restart or change"),
+  latent: z.boolean().describe("no test shows that traffic fails for it; some will at the next restart or change"),
   since: z.string().optional(),
   explains: z.array(effect),
   evidence: z.array(evidence),

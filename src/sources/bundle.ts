@@ -40,7 +40,7 @@ export const BUNDLE_LIMITS: BundleLimits = {
 };
 
 const say = texts("bundle", {
-  nothingThere: { en: "There is no bundle at {path}: {message}.", zh: "{path} 处没有采集包：{message}。" },
+  nothingThere: { en: "There is no bundle at {path}: {message}.", zh: "{path} 处没有证据包：{message}。" },
   checkPath: { en: "Check the path.", zh: "请检查路径。" },
   noEvidence: { en: "{path} holds no evidence that netwhy knows.", zh: "{path} 中没有 netwhy 认识的证据。" },
   nothingReadable: {
@@ -49,7 +49,7 @@ const say = texts("bundle", {
   },
   whatBundlesAre: {
     en: "A bundle is a directory with api/, apis/, nodes/, logs/ in it, or a .tar.gz or .tar.zst of one.",
-    zh: "采集包是包含 api/、apis/、nodes/、logs/ 的目录，或该目录的 .tar.gz、.tar.zst。",
+    zh: "证据包是包含 api/、apis/、nodes/、logs/ 的目录，或该目录的 .tar.gz、.tar.zst。",
   },
   tooManyEntries: { en: "it has more than {limit} entries", zh: "条目超过 {limit} 个" },
   tooManyPieces: { en: "it has more than {limit} files of evidence", zh: "证据文件超过 {limit} 个" },
@@ -61,7 +61,7 @@ const say = texts("bundle", {
   },
   cutShort: { en: "not read to its end: {why}", zh: "未读完：{why}" },
   notRead: { en: "not read: {why}", zh: "未能读取：{why}" },
-  leadsOut: { en: "refused: a name that leads out of the bundle", zh: "已拒绝：名称指向采集包之外" },
+  leadsOut: { en: "refused: a name that leads out of the bundle", zh: "已拒绝：名称指向证据包之外" },
   tooDeep: { en: "refused: a name that is too long or too deep", zh: "已拒绝：名称过长或层级过深" },
   noFile: { en: "refused: neither a file nor a directory", zh: "已拒绝：既不是文件也不是目录" },
   noEvidenceType: { en: "refused: a {type} is no evidence", zh: "已拒绝：{type} 不能作为证据" },

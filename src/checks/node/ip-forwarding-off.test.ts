@@ -11,7 +11,7 @@ testCheck(ipForwardingOff, {
       given: cluster().with(set("w2", IP_FORWARD, "0")),
       repair: "Node/w2",
       says: ["Node w2 forwards no packets"],
-      breaks: ["node.forward"],
+      breaks: ["node.ip-forward"],
       strength: "direct",
     },
     "sysctl --system ran on every node of a k3s cluster": {
@@ -26,7 +26,7 @@ testCheck(ipForwardingOff, {
     "other switches of that kind are off": cluster().with(set("w1", "net.ipv6.conf.all.forwarding", "0")),
   },
   cannotTell: {
-    "node.forward": {
+    "node.ip-forward": {
       "kernel parameters were not collected": cluster().without("sysctls"),
       "somebody collected a selection of them only": cluster().edit((draft) =>
         editNode(draft, "sysctls", "w1", (all) => new Map([...all].filter(([key]) => key !== IP_FORWARD))),

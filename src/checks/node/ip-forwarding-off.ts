@@ -27,7 +27,7 @@ export const ipForwardingOff = defineCheck({
   *find({ nodes, forwarding }) {
     for (const { name, ref, sampled } of nodes.all) {
       if (!sampled) continue;
-      const capability = { name: "node.forward", node: name } as const;
+      const capability = { name: "node.ip-forward", node: name } as const;
       const setting = forwarding.of(name).sysctl(KEY);
       if (setting.state !== "present") yield cannotTell(capability, [{ kind: "sysctls", place: { node: name } }]);
       else if (setting.value.value === "0") {

@@ -353,10 +353,15 @@ function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
     if (result !== "passes") dropped.push(result);
   }
   if (isWhole(iptables) && iptablesLegacy.state !== "unknown") {
-    // in and out
-    for (const ways of Map.groupBy(results, ({ one }) => capabilityId(one.breaks)).values()) {
-      const { breaks } = ways[0]!.one;
-      if (breaks.name === "node.tunnel" && ways.every(({ passes }) => passes)) yield works(breaks, []);
+    for (const name of ["node.tunnel", "node.forward"] as const) {
+      const mine = results.filter(({ one }) => one.breaks.name === name);
+      // those that were tried stand for all
+      if (mine.length > 0 && mine.every(({ passes }) => passes)) yield works({ name, node: node.name }, []);
+      else {
+        // in and out
+        for (const ways of Map.groupBy(mine, ({ one }) => capabilityId(one.breaks)).values())
+          if (ways.every(({ passes }) => passes)) yield works(ways[0]!.one.breaks, []);
+      }
     }
   }
   for (const [, group] of Map.groupBy(dropped, ({ by }) => `${by.table} ${by.chain} ${by.line}`)) {
@@ -382,6 +387,8 @@ function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
         table: by.table,
         rule: evidence[0]!.quote.replace(/^\w+: (\[[\d:]+\] )?-A /, ""),
         packets: `-p ${one.flow.protocol} --dport ${one.flow.port}`,
+        ...(by.ruleset.startsWith("nft ") && { nft: `${by.ruleset.slice(4)} ${by.chain}` }),
+        ...(by.rule && filter.removal({ ...by, rule: by.rule })),
       },
     });
   }
@@ -406,6 +413,15 @@ export const packetFilterDrop = defineCheck({
       undo: { run: `iptables -t ${table} ${back}`, node },
       verify,
     });
+    if (facts.nft !== undefined) {
+      const policy = (to: string) => ({ run: `nft 'chain ${facts.nft} { policy ${to} ; }'`, node });
+      const { run = "", undo = "", verify: shown = "" } = facts as Record<string, string>;
+      const way =
+        facts.case === "rule"
+          ? { why: say.remove(), change: { run, node }, undo: { run: undo, node }, verify: shown }
+          : { why: say.accept(), change: policy("accept"), undo: policy("drop"), verify: `nft list chain ${facts.nft}` };
+      return [{ id: "let-through", risk: "low", interrupts: say.nothing(), steps: [way], prevent: [say.prevent()] }];
+    }
     const accept = `${chain} ${packets} -j ACCEPT`;
     const step =
       facts.case === "rule"

@@ -2,8 +2,8 @@
  * The components that a cluster's network is made of: how each is recognised, what it keeps right, what it must be
  * allowed to do, and under which names its permissions are usually granted.
  *
- * The permissions are those that every release of a component needs for its core work (facts/rbac-baselines: the
- * intersection of its variants, without what only options need), so that no healthy installation is found wanting.
+ * The permissions are those that every release of a component needs for its core work (the intersection of the manifests
+ * of its releases, without what only options need), so that no healthy installation is found wanting.
  */
 
 import type { PolicyRule } from "../../parse/objects.ts";

@@ -23,8 +23,8 @@ export const words = texts("format", {
   sinceBefore: { en: "{at}, {ago} before the evidence was taken", zh: "{at}（采集前 {ago}）" },
   latentNow: { en: "Now", zh: "现状" },
   latentMeans: {
-    en: "no traffic fails for it yet; some will at the next restart or change",
-    zh: "尚无流量因此失败，下次重启或变更时会发作",
+    en: "no test shows that traffic fails for it; some will at the next restart or change",
+    zh: "没有探测显示流量因此失败；下次重启或变更时会发作",
   },
   trigger: { en: "Came with", zh: "触发" },
   triggerBy: { en: "{what}, by {by}", zh: "{what}，操作者 {by}" },
