@@ -50,6 +50,9 @@ describe("a change to one object", () => {
     expect(made.services.get("shop", "new")?.clusterIps).toEqual(["10.96.30.1"]);
     const applied = made.with([service("new", { clusterIP: "10.96.30.2", ports: [{ port: 81 }] })]);
     expect(applied.services.get("shop", "new")).toMatchObject({ clusterIps: ["10.96.30.2"], ports: [{ port: 81 }] });
+    // what is applied is the whole object
+    const bare = made.with([service("new", { ports: [{ port: 80 }] })]);
+    expect(bare.services.get("shop", "new")?.clusterIps).toEqual([]);
     expect(applied.objects.all("services").filter(({ metadata }) => metadata.name === "new")).toHaveLength(1);
     expect(
       applied.with([{ do: "delete", target: ref("Service", "new", "shop") }]).services.get("shop", "new"),
