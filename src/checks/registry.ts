@@ -2,6 +2,7 @@
 import { componentAccessDenied } from "./control-plane/component-access-denied.ts";
 import { componentCrashLoop } from "./control-plane/component-crash-loop.ts";
 import { componentMissing } from "./control-plane/component-missing.ts";
+import { controllerLeaseExpired } from "./control-plane/controller-lease-expired.ts";
 import { etcdRolledBack } from "./control-plane/etcd-rolled-back.ts";
 import { clusterDnsAddressMismatch } from "./dns/cluster-dns-address-mismatch.ts";
 import { clusterDnsDown } from "./dns/cluster-dns-down.ts";
@@ -29,6 +30,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: componentAccessDenied },
   { layer: "control-plane", check: componentCrashLoop },
   { layer: "control-plane", check: componentMissing },
+  { layer: "control-plane", check: controllerLeaseExpired },
   { layer: "control-plane", check: etcdRolledBack },
   { layer: "node", check: conntrackTableFull },
   { layer: "node", check: ipForwardingOff },

@@ -11,7 +11,7 @@ import type { Dns } from "./dns.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Pods, PodView } from "./pods.ts";
 import type { Policies, PolicyEnd, PolicyView } from "./policies.ts";
-import { refId } from "./ref.ts";
+import { ref, refId } from "./ref.ts";
 import type { ServiceEndpoint, ServicePort, Services } from "./services/services.ts";
 
 export type Need =
@@ -264,9 +264,11 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   }
 
   /** Of several replicas of a controller one leads: any of them will do. */
-  const runs = (id: string): Need | undefined => {
-    const replicas = components.byId(id).map(({ ref }) => toFollow({ name: "component.run", component: refId(ref) }));
-    return replicas.length > 0 ? any(replicas) : undefined;
+  const runs = (id: string): Need => {
+    const replicas = components.byId(id).map(({ ref: self }) => self);
+    // of a control plane that is not seen, the name stands for all
+    const known = replicas.length > 0 ? replicas : [ref("Pod", id, "kube-system")];
+    return any(known.map((replica) => toFollow({ name: "component.run", component: refId(replica) })));
   };
 
   function componentRun(capability: Capability): Need | undefined {
