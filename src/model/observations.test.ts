@@ -50,87 +50,90 @@ function seen(given: Cluster, tried: Tried): string {
   return one ? `${about(one)}: ${one.outcome}` : unmapped.length > 0 ? "unmapped" : "nothing";
 }
 
-type Case = readonly [test: Probe["test"], target: string, expected: string, more?: Partial<Probe>];
+type Case = readonly [test: Probe["test"], target: string, expected: string, more: Partial<Probe>];
+type ShortCase = readonly [test: Probe["test"], target: string, expected: string, more?: Partial<Probe>];
+const cases = (...all: readonly ShortCase[]): Case[] =>
+  all.map(([test, target, expected, more = {}]) => [test, target, expected, more]);
 
 describe("what a test speaks to", () => {
-  it.each<Case>([
-    ["tcp", "10.96.10.1:8080", "service shop/backend:http: ok"],
-    ["http", "http://10.96.10.1:8080/healthz?a=b:9", "service shop/backend:http: ok"],
-    ["http", "http://10.96.10.2", "service shop/frontend:http: ok"],
-    ["http", "https://10.96.0.1/version", "service default/kubernetes:https: ok"],
-    ["udp", "10.96.0.10:53", "service kube-system/kube-dns:dns: ok"],
-    ["tcp", "10.96.0.10:53", "service kube-system/kube-dns:dns-tcp: ok"],
-    ["tcp", `${podIp("backend")}:8080`, "pod shop 8080: ok"],
-    ["icmp", podIp("backend"), "pod shop any port: ok"],
-    ["tcp", "10.128.1.250:80", "pod-range w1: ok"],
-    ["icmp", nodeIp("w2"), "node w2: ok"],
-    ["tcp", `${nodeIp("w2")}:10250`, "node w2: ok"],
-    ["tcp", `${nodeIp("w2")}:30080`, "node port shop/frontend:http of w2: ok"],
-    ["udp", `${nodeIp("w2")}:30080`, "node w2: ok"],
-    ["tcp", "192.0.2.7:443", "outside: ok"],
-    ["icmp", "192.0.2.7", "outside: ok"],
-    ["tcp", "[::1]:443", "outside: ok"],
-    ["tcp", "no-address:443", "nothing"],
-    ["icmp", "10.0.0", "nothing"],
-    // a node that refuses was reached
-    ["tcp", `${nodeIp("w2")}:9999`, "unmapped", { result: "refused" }],
-    ["tcp", `${nodeIp("w2")}:9999`, "node w2: failed", { result: "timeout" }],
-    ["http", "http://10.96.10.1:8080", "service shop/backend:http: ok", { result: "http-503" }],
-    ["http", "http://10.96.10.1:8080", "service shop/backend:http: failed", { result: "tls" }],
-    ["tcp", "10.96.10.1:8080", "service shop/backend:http: failed", { result: "refused" }],
-    ["tcp", "10.96.10.1:9999", "outside: failed", { result: "timeout" }],
-  ])("%s %s: %s", (test, target, expected, more = {}) =>
-    expect(seen(CLUSTER, { test, target, ...(more as Partial<Probe>) })).toBe(expected),
-  );
+  it.each<Case>(
+    cases(
+      ["tcp", "10.96.10.1:8080", "service shop/backend:http: ok"],
+      ["http", "http://10.96.10.1:8080/healthz?a=b:9", "service shop/backend:http: ok"],
+      ["http", "http://10.96.10.2", "service shop/frontend:http: ok"],
+      ["http", "https://10.96.0.1/version", "service default/kubernetes:https: ok"],
+      ["udp", "10.96.0.10:53", "service kube-system/kube-dns:dns: ok"],
+      ["tcp", "10.96.0.10:53", "service kube-system/kube-dns:dns-tcp: ok"],
+      ["tcp", `${podIp("backend")}:8080`, "pod shop 8080: ok"],
+      ["icmp", podIp("backend"), "pod shop any port: ok"],
+      ["tcp", "10.128.1.250:80", "pod-range w1: ok"],
+      ["icmp", nodeIp("w2"), "node w2: ok"],
+      ["tcp", `${nodeIp("w2")}:10250`, "node w2: ok"],
+      ["tcp", `${nodeIp("w2")}:30080`, "node port shop/frontend:http of w2: ok"],
+      ["udp", `${nodeIp("w2")}:30080`, "node w2: ok"],
+      ["tcp", "192.0.2.7:443", "outside: ok"],
+      ["icmp", "192.0.2.7", "outside: ok"],
+      ["tcp", "[::1]:443", "outside: ok"],
+      ["tcp", "no-address:443", "nothing"],
+      ["icmp", "10.0.0", "nothing"],
+      // a node that refuses was reached
+      ["tcp", `${nodeIp("w2")}:9999`, "unmapped", { result: "refused" }],
+      ["tcp", `${nodeIp("w2")}:9999`, "node w2: failed", { result: "timeout" }],
+      ["http", "http://10.96.10.1:8080", "service shop/backend:http: ok", { result: "http-503" }],
+      ["http", "http://10.96.10.1:8080", "service shop/backend:http: failed", { result: "tls" }],
+      ["tcp", "10.96.10.1:8080", "service shop/backend:http: failed", { result: "refused" }],
+      ["tcp", "10.96.10.1:9999", "outside: failed", { result: "timeout" }],
+    ),
+  )("%s %s: %s", (test, target, expected, more) => expect(seen(CLUSTER, { test, target, ...more })).toBe(expected));
 
   const at = { server: "10.96.0.10" };
-  it.each<Case>([
-    [
-      "dns",
-      "backend.shop.svc.cluster.local",
-      "cluster name backend.shop.svc.cluster.local at kube-system/kube-dns:dns: ok",
-      at,
-    ],
-    [
-      "dns",
-      "kubernetes.default.svc.cluster.local.",
-      "cluster name kubernetes.default.svc.cluster.local at kube-system/kube-dns:dns: ok",
-      at,
-    ],
-    ["dns", "backend", "cluster name backend at kube-system/kube-dns:dns: ok", at],
-    ["dns", "example.org", "external name example.org at kube-system/kube-dns:dns: ok", at],
-    ["dns", "example.org", "external name example.org: ok", { server: "172.16.255.254" }],
-    ["dns", "notcluster.local", "external name notcluster.local at kube-system/kube-dns:dns: ok", at],
-    // which server a host asks without being told is its own affair
-    ["dns", "example.org", "nothing"],
-    // names that do not exist are answered so
-    [
-      "dns",
-      "none.shop.svc.cluster.local",
-      "cluster name none.shop.svc.cluster.local at kube-system/kube-dns:dns: ok",
-      { ...at, result: "nxdomain" },
-    ],
-    [
-      "dns",
-      "none.example.org",
-      "external name none.example.org at kube-system/kube-dns:dns: ok",
-      { ...at, result: "nxdomain" },
-    ],
-    [
-      "dns",
-      "backend.shop.svc.cluster.local",
-      "cluster name backend.shop.svc.cluster.local at kube-system/kube-dns:dns: failed",
-      { ...at, result: "nxdomain" },
-    ],
-    [
-      "dns",
-      "example.org",
-      "external name example.org at kube-system/kube-dns:dns: failed",
-      { ...at, result: "servfail" },
-    ],
-  ])("%s %s: %s", (test, target, expected, more = {}) =>
-    expect(seen(CLUSTER, { test, target, ...(more as Partial<Probe>) })).toBe(expected),
-  );
+  it.each<Case>(
+    cases(
+      [
+        "dns",
+        "backend.shop.svc.cluster.local",
+        "cluster name backend.shop.svc.cluster.local at kube-system/kube-dns:dns: ok",
+        at,
+      ],
+      [
+        "dns",
+        "kubernetes.default.svc.cluster.local.",
+        "cluster name kubernetes.default.svc.cluster.local at kube-system/kube-dns:dns: ok",
+        at,
+      ],
+      ["dns", "backend", "cluster name backend at kube-system/kube-dns:dns: ok", at],
+      ["dns", "example.org", "external name example.org at kube-system/kube-dns:dns: ok", at],
+      ["dns", "example.org", "external name example.org: ok", { server: "172.16.255.254" }],
+      ["dns", "notcluster.local", "external name notcluster.local at kube-system/kube-dns:dns: ok", at],
+      // which server a host asks without being told is its own affair
+      ["dns", "example.org", "nothing"],
+      // names that do not exist are answered so
+      [
+        "dns",
+        "none.shop.svc.cluster.local",
+        "cluster name none.shop.svc.cluster.local at kube-system/kube-dns:dns: ok",
+        { ...at, result: "nxdomain" },
+      ],
+      [
+        "dns",
+        "none.example.org",
+        "external name none.example.org at kube-system/kube-dns:dns: ok",
+        { ...at, result: "nxdomain" },
+      ],
+      [
+        "dns",
+        "backend.shop.svc.cluster.local",
+        "cluster name backend.shop.svc.cluster.local at kube-system/kube-dns:dns: failed",
+        { ...at, result: "nxdomain" },
+      ],
+      [
+        "dns",
+        "example.org",
+        "external name example.org at kube-system/kube-dns:dns: failed",
+        { ...at, result: "servfail" },
+      ],
+    ),
+  )("%s %s: %s", (test, target, expected, more) => expect(seen(CLUSTER, { test, target, ...more })).toBe(expected));
 });
 
 describe("where not all is known", () => {
