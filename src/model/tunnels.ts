@@ -4,7 +4,7 @@
  * VXLAN and Geneve choose the source port by the inner flow (Linux udp_flow_src_port), so that the same flow has one
  * entry on each end that it passed: UDP, from the sender's address to the receiver's, to the tunnel's port.
  */
-import { known } from "../evidence/observed.ts";
+import { isWhole, known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import type { ConntrackEntry } from "../parse/conntrack.ts";
 import type { Flannel } from "./flannel.ts";
@@ -47,7 +47,8 @@ export function tunnelsOf(nodes: Nodes, forwarding: Forwarding, flannel: Flannel
         );
       if (arrived.length > 0)
         return { state: "arrived", evidence: arrived.slice(0, 2).map((entry) => quote(entry, receiver)) };
-      if (sent.length < ENOUGH || receiver.state !== "present") return { state: "unknown" };
+      // of a table that is cut off, what is missing may be just these
+      if (sent.length < ENOUGH || !isWhole(receiver)) return { state: "unknown" };
       // a table that shows no encapsulated packets of anybody does not track them
       if (!receiver.value.some((entry) => entry.protocol === "udp" && entry.original.destinationPort === port)) {
         return { state: "unknown" };
