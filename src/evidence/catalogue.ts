@@ -23,6 +23,7 @@ import { parseKernelLog } from "../parse/kernel-log.ts";
 import { parseKubeletConfig } from "../parse/kubelet-config.ts";
 import { type LogDigest, logDigestReader } from "../parse/log-digest.ts";
 import { parseManifest } from "../parse/manifest.ts";
+import { type NftRuleset, nftRulesetReader } from "../parse/nft-json.ts";
 import * as objects from "../parse/objects.ts";
 import type { Parser } from "../parse/parsed.ts";
 import { parseProbes } from "../parse/probes.ts";
@@ -33,7 +34,7 @@ import { parseSubnetEnv } from "../parse/subnet-env.ts";
 import { parseSysctl } from "../parse/sysctl.ts";
 import { parseTextLines } from "../parse/text-lines.ts";
 import type { Template } from "../text.ts";
-import { type Kind, parsedBy } from "./kind.ts";
+import { type Kind, type Place, parsedBy } from "./kind.ts";
 
 function list<T>(resource: string, schema: ItemSchema<T>, hides: Template): Kind<ApiList<T>> {
   return {
@@ -232,6 +233,18 @@ export const catalogue = {
     },
     NOTHING_THERE,
   ),
+  nftables: {
+    path: "nodes/{node}/nft-ruleset.json",
+    how: { command: "nft -j list ruleset", where: "node" },
+    open: nftRulesetReader,
+    empty: "tells-nothing",
+    hides: {
+      en: "what the node does with packets by nftables: kube-proxy in nftables mode, firewalld",
+      zh: "节点通过 nftables 如何处理报文：nftables 模式的 kube-proxy、firewalld",
+    },
+    sensitivity: "plain",
+    cost: "medium",
+  } satisfies Kind<NftRuleset>,
   ipset: onNode(
     "ipset.txt",
     "ipset save",
@@ -430,6 +443,9 @@ export const catalogue = {
 } satisfies Record<string, Kind<unknown>>;
 
 export type KindId = keyof typeof catalogue;
+
+/** A piece of evidence that would have told. */
+export type Missing = { readonly kind: KindId; readonly place?: Place };
 export type ValueOf<K extends KindId> = (typeof catalogue)[K] extends Kind<infer T> ? T : never;
 /** The kinds that are lists of API objects. */
 export type ListId = { [K in KindId]: ValueOf<K> extends ApiList<unknown> ? K : never }[KindId];

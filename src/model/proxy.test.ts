@@ -9,6 +9,7 @@ import { captureOf, RECORDINGS, readRecording } from "../../testing/recordings.t
 import type { Capture } from "../evidence/capture.ts";
 import { overlay } from "../evidence/overlay.ts";
 import { usualRules } from "./forwarding/kube-services.ts";
+import { usualNftRules } from "./forwarding/kube-services-nft.ts";
 import { type ClusterModel, modelOf } from "./model.ts";
 import type { Programmed } from "./proxy.ts";
 import type { ServicePort } from "./services/services.ts";
@@ -32,8 +33,10 @@ function compare(model: ClusterModel): { disagreements: string[]; right: number;
   let right = 0;
   let delivered = 0;
   for (const { name } of model.nodes.all) {
-    if (model.proxy.mode(name) !== "iptables") continue;
-    const usual = usualRules(model.forwarding.of(name).filter.rulesets);
+    const mode = model.proxy.mode(name);
+    if (mode !== "iptables" && mode !== "nftables") continue;
+    const { rulesets } = model.forwarding.of(name).filter;
+    const usual = mode === "nftables" ? usualNftRules(rulesets) : usualRules(rulesets);
     for (const port of portsOf(model)) {
       const quick = usual.delivery(port);
       const isRight = model.proxy.isRight(port, name);
@@ -64,12 +67,12 @@ describe("every Service, on every node, from everywhere", () => {
     const model = modelOf(captureOf((await readRecording(id)).files));
     const { disagreements, right, delivered } = compare(model);
     expect(disagreements).toEqual([]);
-    const nodes = model.nodes.all.filter(({ name }) => model.proxy.mode(name) === "iptables").length;
+    const nodes = model.nodes.all.filter(({ name }) => model.proxy.mode(name) !== "ipvs").length;
     // the short cut must not agree by never being taken: most ports are as kube-proxy writes them
     const ports = portsOf(model).filter(({ service }) => service.clusterIps.some((ip) => !ip.includes(":")));
     expect(delivered).toBeGreaterThanOrEqual(nodes * ports.length * 0.5);
     expect(right).toBeLessThanOrEqual(delivered);
-    if (id === "healthy-iptables") expect(right).toBeGreaterThan(nodes * 4);
+    if (id === "healthy-iptables" || id === "healthy-nftables") expect(right).toBeGreaterThan(nodes * 4);
   });
 });
 
@@ -179,6 +182,144 @@ describe("rules that somebody touched", () => {
         expect(disagreements).toEqual([]);
       }),
       { numRuns: LONG ? 2000 : 400, ...(!LONG && { seed: 11 }) },
+    );
+    expect(seen.changed).toBeGreaterThan(50);
+    expect(seen.right).toBeGreaterThan(100);
+  });
+});
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+type Item = { [kind: string]: { [key: string]: Json } };
+
+/** Rules for kube-proxy's chains, and for one of somebody else. */
+const FOREIGN_NFT = [
+  [
+    "services",
+    { match: { op: "==", left: { payload: { protocol: "ip", field: "daddr" } }, right: "10.96.0.10" } },
+    { drop: null },
+  ],
+  [
+    "services",
+    { match: { op: "==", left: { payload: { protocol: "th", field: "dport" } }, right: 80 } },
+    { return: null },
+  ],
+  [
+    "services",
+    { match: { op: "==", left: { payload: { protocol: "udp", field: "dport" } }, right: 53 } },
+    { accept: null },
+  ],
+  ["services", { match: { op: "==", left: { meta: { key: "l4proto" } }, right: "udp" } }, { drop: null }],
+  [
+    "filter-prerouting-pre-dnat",
+    { match: { op: "==", left: { payload: { protocol: "tcp", field: "dport" } }, right: 8080 } },
+    { drop: null },
+  ],
+  [
+    "filter-output-pre-dnat",
+    {
+      match: {
+        op: "==",
+        left: { payload: { protocol: "ip", field: "daddr" } },
+        right: { prefix: { addr: "10.96.0.0", len: 16 } },
+      },
+    },
+    { reject: null },
+  ],
+  [
+    "nat-output",
+    {
+      match: {
+        op: "==",
+        left: { payload: { protocol: "ip", field: "daddr" } },
+        right: { set: ["10.96.0.1", "10.96.0.10"] },
+      },
+    },
+    { accept: null },
+  ],
+  ["mark-for-masquerade", { match: { op: "==", left: { meta: { key: "l4proto" } }, right: "udp" } }, { drop: null }],
+  [
+    "nat-prerouting",
+    {
+      match: {
+        op: "==",
+        left: { payload: { protocol: "ip", field: "saddr" } },
+        right: { prefix: { addr: "10.244.0.0", len: 16 } },
+      },
+    },
+    { return: null },
+  ],
+] as const;
+
+/** The text of nft with something of kube-proxy's table removed, repeated, moved, altered, or a foreign rule put in. */
+function editedNft(items: readonly Item[], { at, how, other }: Edit): readonly Item[] {
+  const isOwn = (item: Item): boolean => {
+    const { family, table } = Object.values(item)[0]!;
+    return family === "ip" && table === "kube-proxy";
+  };
+  const places = items.flatMap((item, index) => (isOwn(item) && item.rule ? [index] : []));
+  const index = places[at % places.length]!;
+  const item = items[index]!;
+  const map = items.findIndex((one) => isOwn(one) && one.map?.name === "service-ips");
+  const elements = (items[map]?.map?.elem ?? []) as Json[];
+  const withElements = (elem: Json[]): readonly Item[] => items.with(map, { map: { ...items[map]!.map!, elem } });
+  switch (how % 8) {
+    case 0:
+      return items.toSpliced(index, 1);
+    case 1:
+      return items.toSpliced(index, 0, item);
+    case 2:
+      return items.with(index, { rule: { ...item.rule!, expr: items[places[other % places.length]!]!.rule!.expr! } });
+    case 3:
+      return items.with(index, JSON.parse(JSON.stringify(item).replace(/(\d+)(?=[^\d]*$)/, String(other % 31))));
+    case 4:
+      return withElements(elements.toSpliced(at % elements.length, 1));
+    case 5: {
+      const pair = elements[at % elements.length] as Json[];
+      const target = (elements[other % elements.length] as Json[])[1]!;
+      return withElements(elements.with(at % elements.length, [pair[0]!, other % 3 === 0 ? { drop: null } : target]));
+    }
+    case 6: {
+      const expr = item.rule!.expr as Json[];
+      return items.with(index, { rule: { ...item.rule!, expr: expr.toSpliced(other % expr.length, 1) } });
+    }
+    default: {
+      const [chain, ...expr] = FOREIGN_NFT[other % FOREIGN_NFT.length]!;
+      const first = places.find((one) => items[one]!.rule!.chain === chain);
+      const rule = { rule: { family: "ip", table: "kube-proxy", chain, handle: 9999, expr: expr as unknown as Json } };
+      return first === undefined ? items : items.toSpliced(at % 2 === 0 ? first : first + 1, 0, rule);
+    }
+  }
+}
+
+describe("nftables that somebody touched", () => {
+  const NODE = "w1";
+  const PATH = `nodes/${NODE}/nft-ruleset.json`;
+  const place = { node: NODE };
+  let capture: Capture;
+  let items: readonly Item[];
+  beforeAll(async () => {
+    const { files } = await readRecording("healthy-nftables");
+    capture = captureOf(files);
+    items = JSON.parse(files.get(PATH)!).nftables;
+  });
+  const modelWith = (touched: readonly Item[]): ClusterModel => {
+    const observed = captureOf(new Map([[PATH, JSON.stringify({ nftables: touched })]])).get("nftables", place);
+    return modelOf(overlay(capture, [{ kind: "nftables", place, observed }]));
+  };
+
+  const edit = fc.record({ at: fc.nat(), how: fc.nat(), other: fc.nat() });
+
+  it("are judged by the short cut as by the walk, or not by it", () => {
+    const seen = { changed: 0, right: 0 };
+    fc.assert(
+      fc.property(fc.array(edit, { minLength: 1, maxLength: 3 }), (edits) => {
+        const touched = edits.reduce(editedNft, items);
+        const { disagreements, right } = compareOn(modelWith(touched), NODE);
+        if (JSON.stringify(touched) !== JSON.stringify(items)) seen.changed++;
+        seen.right += right;
+        expect(disagreements).toEqual([]);
+      }),
+      { numRuns: LONG ? 2000 : 300, ...(!LONG && { seed: 11 }) },
     );
     expect(seen.changed).toBeGreaterThan(50);
     expect(seen.right).toBeGreaterThan(100);

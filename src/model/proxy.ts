@@ -10,6 +10,7 @@ import { formatIp, type Ip, nthAddress, parseIp } from "../net/ip.ts";
 import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
 import type { Component, Components } from "./components/components.ts";
 import { type UsualRules, usualRules } from "./forwarding/kube-services.ts";
+import { isOfKubeProxy, usualNftRules } from "./forwarding/kube-services-nft.ts";
 import { firstPacket, type PacketFilter } from "./forwarding/packet-filter.ts";
 import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
 import type { Outcome } from "./netfilter/evaluate.ts";
@@ -94,7 +95,8 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     const chain = knownOf(plane.iptables)
       ?.tables.find((table) => table.name === "nat")
       ?.chains.find(({ name: chainName }) => chainName === "KUBE-SERVICES");
-    return chain || configured ? "iptables" : undefined;
+    if (chain || configured) return "iptables";
+    return knownOf(plane.nftables)?.tables.some(isOfKubeProxy) ? "nftables" : undefined;
   }
 
   /** An address of a Pod of the node: one of its range, in use or not. */
@@ -109,7 +111,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     const { filter } = forwarding.of(name);
     const known = usual.get(filter);
     if (known) return known;
-    const rules = usualRules(filter.rulesets);
+    const rules = mode(name) === "nftables" ? usualNftRules(filter.rulesets) : usualRules(filter.rulesets);
     const candidates = services.all.filter(({ proxied }) => proxied).flatMap(({ ports }) => ports);
     const tried = candidates.find((port) => {
       const quick = port.protocol === "TCP" && !port.service.policy.external ? rules.delivery(port) : undefined;
@@ -142,13 +144,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
   return {
     isRight(port, name) {
       const { policy } = port.service;
-      if (
-        policy.external ||
-        policy.internalLocal ||
-        forwarding.of(name).filter.state !== "whole" ||
-        mode(name) !== "iptables"
-      )
-        return false;
+      if (policy.external || policy.internalLocal || !isWalked(name)) return false;
       const { rules, tried } = usualOf(name);
       if (!tried || (tried !== port && rules.distinguishes(tried, port))) return false;
       const quick = rules.delivery(port);
@@ -163,11 +159,20 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     programmed,
   };
 
+  /** Whether the rules are seen that proxy Services on a node. */
+  function isWalked(name: string): boolean {
+    const { filter, nftables } = forwarding.of(name);
+    const nodeMode = mode(name);
+    return (
+      filter.state === "whole" && (nodeMode === "iptables" || (nodeMode === "nftables" && nftables.state === "present"))
+    );
+  }
+
   function programmed(port: ServicePort, name: string): readonly Programmed[] | undefined {
     const plane = forwarding.of(name);
     const nodeMode = mode(name);
     if (nodeMode === "ipvs") return ipvsProgrammed(port, plane);
-    if (nodeMode !== "iptables" || plane.filter.state !== "whole") return undefined;
+    if (!isWalked(name)) return undefined;
     const address = port.service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
     const own = nodes.get(name)?.ipv4;
     if (!address || port.protocol === "SCTP") return undefined;
@@ -198,6 +203,10 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     return known.length > 0 ? known : undefined;
   }
 }
+
+/** In nftables mode kube-proxy refuses what is for a cluster IP and no rule of a Service has translated. */
+const isForUntranslated = ({ ruleset, chain }: Step): boolean =>
+  ruleset.endsWith(" kube-proxy") && chain === "cluster-ips-check";
 
 function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
   return a.size === b.size && [...a].every((item) => b.has(item));
@@ -260,7 +269,8 @@ function programmedBy(
     if (packet.destination !== "unknown" && !sameIp(packet.destination, target)) {
       if (isRefused || verdict.is === "accept")
         delivered.add(`${formatIp(packet.destination)}:${packet.destinationPort ?? ""}`);
-    } else if (isRefused && decisive) refusedBy.push(decisive);
+    } else if (isRefused && decisive && !isForUntranslated(decisive)) refusedBy.push(decisive);
+    else if (isRefused && decisive) untouched = true;
     else if (verdict.is === "accept" && packet.destination !== "unknown") untouched = true;
     if (decisive) steps.push(decisive);
   }

@@ -114,6 +114,14 @@ const FAMILIES: ReadonlySet<string> = new Set(["ip", "ip6", "inet", "arp", "brid
 const NO_ELEMENTS: readonly NftElement[] = [];
 const NO_FLAGS: readonly string[] = [];
 
+/**
+ * The tables and chains of iptables. Of its rules iptables-save says more, and there can be hundreds of thousands: here those
+ * that nft has no words for are all one statement.
+ */
+const OF_IPTABLES: ReadonlySet<string> = new Set(["filter", "nat", "mangle", "raw", "security"]);
+const BUILT_IN: ReadonlySet<string> = new Set(["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]);
+const SAID_BY_IPTABLES: readonly NftStatement[] = [{ does: "xt" }];
+
 /** Notes what is wrong with an item. */
 type Complain = (what: string) => undefined;
 
@@ -123,6 +131,7 @@ type OpenTable = Omit<NftTable, "chains" | "sets" | "objects"> & {
   readonly sets: { -readonly [K in keyof NftSet]: NftSet[K] }[];
   readonly objects: NftObject[];
   readonly byName: Map<string, OpenChain>;
+  isOfIptables: boolean;
 };
 
 const listOf = (value: unknown): readonly string[] =>
@@ -181,7 +190,7 @@ export function nftRulesetReader(): Reader<NftRuleset> {
   function openTable(family: NftFamily, name: string, fields: Fields, item: number): undefined {
     const table: OpenTable = {
       ...{ family, name, item, ...common(fields), flags: listOf(fields.flags) },
-      ...{ chains: [], sets: [], objects: [], byName: new Map() },
+      ...{ chains: [], sets: [], objects: [], byName: new Map(), isOfIptables: false },
     };
     tables.set(`${family} ${name}`, table);
     last = { table };
@@ -206,6 +215,7 @@ export function nftRulesetReader(): Reader<NftRuleset> {
         };
       }
     }
+    table.isOfIptables ||= chain.base !== undefined && OF_IPTABLES.has(table.name) && BUILT_IN.has(name);
     table.chains.push(chain);
     table.byName.set(chain.name, chain);
   }
@@ -216,9 +226,11 @@ export function nftRulesetReader(): Reader<NftRuleset> {
     last = { table, chain };
     const { expr } = fields;
     if (!Array.isArray(expr)) complain("a rule without expressions");
-    const statements: readonly NftStatement[] = Array.isArray(expr)
-      ? expr.map(read.statement)
-      : [{ does: "unknown", name: "", text: "" }];
+    const statements: readonly NftStatement[] = !Array.isArray(expr)
+      ? [{ does: "unknown", name: "", text: "" }]
+      : table.isOfIptables && expr.some((one) => isObject(one) && Object.hasOwn(one, "xt"))
+        ? SAID_BY_IPTABLES
+        : expr.map(read.statement);
     chain.rules.push({ item, ...common(fields), statements });
   }
 
@@ -233,7 +245,7 @@ export function nftRulesetReader(): Reader<NftRuleset> {
       const { gaps: cuts } = splitter.end();
       // Of what could not be read we do not know the place: a rule may be missing anywhere.
       if (!isEmpty && cuts.length > 0) markCut(last);
-      const list = [...tables.values()].map(({ byName, ...table }): NftTable => table);
+      const list = [...tables.values()].map(({ byName, isOfIptables, ...table }): NftTable => table);
       const value = version === undefined ? { tables: list } : { version, tables: list };
       return { value, gaps: [...gaps, ...cuts] };
     },

@@ -131,7 +131,8 @@ function otherConditions(
     () => `meta mark ${mark()}`,
     () => `meta mark ${mark()}`,
     () => `ct mark ${mark()}`,
-    () => `fib daddr type ${not(random)}${random.pick(["local", "unicast", "{ local, broadcast }"])}`,
+    () =>
+      `fib daddr type ${not(random)}${random.pick(["local", family === 4 ? "unicast" : "multicast", "{ local, broadcast }"])}`,
     () => `fib saddr type ${not(random)}local`,
     ...(table === "inet" ? [() => `meta nfproto ${family === 4 ? "ipv4" : "ipv6"}`] : []),
     () => `meta protocol ${family === 4 ? "ip" : "ip6"}`,

@@ -65,6 +65,10 @@ function traceOf(component: Component, node: NodeView, { forwarding, flannel, pr
       return device && mode === "ipvs"
         ? quoteOf(plane.links.origin, `kube-ipvs0: ${device.addresses.length} addresses`)
         : undefined;
+    if (mode === "nftables") {
+      const found = known(plane.nftables)?.tables.find(({ family, name }) => family === "ip" && name === "kube-proxy");
+      return found && quoteOf(plane.nftables.origin, `table ip kube-proxy: ${found.chains.length} chains`);
+    }
     const chain = known(plane.iptables)
       ?.tables.find(({ name }) => name === "nat")
       ?.chains.find(({ name, rules }) => name === "KUBE-SERVICES" && rules.length > 1);

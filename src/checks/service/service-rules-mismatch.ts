@@ -1,5 +1,6 @@
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
+import type { Removal } from "../../model/forwarding/packet-filter.ts";
 import type { NodePlane } from "../../model/forwarding/plane.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
@@ -18,8 +19,8 @@ const say = texts("service-rules-mismatch", {
     zh: "节点 {node} 没有任何 Service 规则：访问 ClusterIP 的连接未经转换就离开节点",
   },
   notEntered: {
-    en: "On node {node}, packets {from} do not pass the Service rules: the jump to KUBE-SERVICES is missing",
-    zh: "节点 {node} 上{from}的报文不经过 Service 规则：缺少到 KUBE-SERVICES 的跳转",
+    en: "On node {node}, packets {from} do not pass the Service rules: the jump to {chain} is missing",
+    zh: "节点 {node} 上{from}的报文不经过 Service 规则：缺少到 {chain} 的跳转",
   },
   missing: {
     en: "Node {node} has no rule for Service {service}, which has {count} ready back {count:end|ends}",
@@ -47,10 +48,6 @@ const say = texts("service-rules-mismatch", {
   changing: {
     en: "back ends were changing ({services})",
     zh: "有后端正在变化（{services}）",
-  },
-  nftables: {
-    en: "netwhy does not read the rules of this mode yet (nftables)",
-    zh: "netwhy 尚不能解析 nftables 模式的规则",
   },
   unclear: { en: "rules that could not be understood decide", zh: "结果取决于无法解析的规则" },
   restart: {
@@ -104,8 +101,10 @@ type Deviation = {
   readonly vantage: Vantage;
   readonly title: Text;
   readonly evidence: readonly Evidence[];
-  /** The foreign rule, as `table: -A CHAIN …`. */
+  /** The foreign rule, as it is printed. */
   readonly rule?: string;
+  /** The commands that take it away. */
+  readonly removal?: Removal;
   /** The back ends that are wrong or missing, where others are right: then only some connections fail. */
   readonly some: readonly string[];
 };
@@ -137,10 +136,14 @@ function judge(port: ServicePort, node: string, programmed: Programmed, model: M
     some: isPartly ? targets : [],
   });
 
-  const foreign = refusedBy.find(({ chain }) => !chain.startsWith("KUBE-"));
+  const foreign = refusedBy.find(
+    ({ chain, ruleset }) => !chain.startsWith("KUBE-") && !ruleset.endsWith(" kube-proxy"),
+  );
   if (foreign && (expected.size > 0 || !isLocal)) {
-    const rule = model.forwarding.of(node).filter.quote(foreign).quote;
-    return { ...deviation("foreign", say.foreign({ ...args, rule })), rule };
+    const { filter } = model.forwarding.of(node);
+    const rule = filter.quote(foreign).quote;
+    const removal = foreign.rule && filter.removal({ ...foreign, rule: foreign.rule });
+    return { ...deviation("foreign", say.foreign({ ...args, rule })), rule, ...(removal && { removal }) };
   }
   if (expected.size === 0) {
     // nothing to deliver: being refused, dropped or left alone comes to the same for the client
@@ -192,9 +195,13 @@ function brokenBy(mine: readonly Deviation[], rules: Capability, { proxy }: Mode
   });
 }
 
-function absence({ port }: Deviation, mode: ProxyMode, { ipvs, iptables }: NodePlane): Evidence {
+/** Where the rules of a mode are, and how its dispatching chain is called. */
+const KIND = { iptables: "iptables", ipvs: "ipvs", nftables: "nftables" } as const;
+const CHAIN = { iptables: "KUBE-SERVICES", ipvs: "KUBE-SERVICES", nftables: "services" } as const;
+
+function absence({ port }: Deviation, mode: ProxyMode, plane: NodePlane): Evidence {
   const address = `${port.service.clusterIps[0]}:${port.port}/${port.protocol}`;
-  return quoteOf((mode === "ipvs" ? ipvs : iptables).origin, `nothing translates ${address}`);
+  return quoteOf(plane[KIND[mode]].origin, `nothing translates ${address}`);
 }
 
 function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model): Iterable<Finding> {
@@ -204,15 +211,11 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   const mode = model.proxy.mode(name);
   const plane = model.forwarding.of(name);
   if (mode === undefined) {
-    if (plane.iptables.state === "unknown") yield cannotTell(whole, [{ kind: "iptables", place: { node: name } }]);
+    if (plane.filter.state === "unknown") yield cannotTell(whole, [{ kind: "iptables", place: { node: name } }]);
     return;
   }
   if (!model.services.whole || !model.services.endpointsWhole) {
     yield cannotTell(whole, [{ kind: model.services.whole ? "endpointslices" : "services" }]);
-    return;
-  }
-  if (mode === "nftables") {
-    yield cannotTell(whole, [], say.nftables());
     return;
   }
   const deviations: Deviation[] = [];
@@ -245,7 +248,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     else moving.push(port);
   }
   if (judged.length === 0) {
-    yield cannotTell(whole, [{ kind: mode === "ipvs" ? "ipvs" : "iptables", place: { node: name } }]);
+    yield cannotTell(whole, [{ kind: KIND[mode], place: { node: name } }]);
     return;
   }
   // rules are as they were or as they will be: whether they follow is what cannot be told
@@ -276,10 +279,12 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
       ...common,
       related: proxies,
       breaks: isAll ? [whole] : cutOff.map((from) => ({ ...whole, from })),
-      title: isAll ? say.nothing({ node: name }) : say.notEntered({ node: name, from: FROM[first]() }),
+      title: isAll
+        ? say.nothing({ node: name })
+        : say.notEntered({ node: name, from: FROM[first](), chain: CHAIN[mode] }),
       evidence: [...lost.flatMap(({ evidence }) => evidence).slice(0, 3), absence(lost[0]!, mode, plane)],
       lost: lost.every(({ port }) => wasWritten(name, port, model)),
-      facts: { case: "all" },
+      facts: { case: "all", mode },
     });
     return;
   }
@@ -309,7 +314,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
         ),
       ],
       lost: found.what === "foreign" || wasWritten(name, port, model),
-      facts: { case: found.what, ...(found.rule && { rule: found.rule }) },
+      facts: { case: found.what, ...(found.rule && { rule: found.rule }), ...found.removal, mode },
     });
   }
 }
@@ -330,14 +335,15 @@ export const serviceRulesMismatch = defineCheck({
 
   remedies({ nodes, related, facts }) {
     const proxy = related.find(({ kind }) => kind === "DaemonSet");
-    const verify = "iptables-save -t nat | grep KUBE-SERVICES";
-    if (facts.case === "foreign") {
-      const [, table, rule] = /^(\w+): (?:\[[\d:]+\] )?-A (.*)$/.exec(String(facts.rule)) ?? [];
+    const verify =
+      facts.mode === "nftables" ? "nft list table ip kube-proxy" : "iptables-save -t nat | grep KUBE-SERVICES";
+    const { run, undo, verify: shown } = facts as Readonly<Record<keyof Removal, string | undefined>>;
+    if (facts.case === "foreign" && run !== undefined && undo !== undefined) {
       const steps = nodes.map((node) => ({
         why: say.removeRule(),
-        change: { run: `iptables -t ${table} -D ${rule}`, node },
-        undo: { run: `iptables -t ${table} -A ${rule}`, node },
-        verify: `iptables-save -t ${table}`,
+        change: { run, node },
+        undo: { run: undo, node },
+        verify: shown ?? verify,
       }));
       return [{ id: "remove-rule", risk: "low", interrupts: say.interrupts(), steps, prevent: [say.prevent()] }];
     }

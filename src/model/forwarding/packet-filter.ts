@@ -1,8 +1,12 @@
 /**
- * What a node's packet filter does with packets: its iptables of both back ends, with the node's own addresses and sets.
+ * What a node's packet filter does with packets: its iptables of both back ends and its nftables, with the node's own
+ * addresses and sets.
+ *
+ * What iptables-nft writes both iptables-save and nft list, and nft only in part (`xt`): of tables that both have, those of
+ * iptables-save count.
  */
-import { known } from "../../evidence/observed.ts";
-import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import { isWhole, known } from "../../evidence/observed.ts";
+import { type Evidence, type Origin, quoteOf } from "../../evidence/origin.ts";
 import { type Ip, parseIp } from "../../net/ip.ts";
 import { printIptablesRule } from "../../parse/iptables-print.ts";
 import { printNftRule } from "../../parse/nft-print.ts";
@@ -10,7 +14,9 @@ import { addressesOf } from "../netfilter/addresses.ts";
 import type { Context } from "../netfilter/condition.ts";
 import type { Outcome } from "../netfilter/evaluate.ts";
 import { hook } from "../netfilter/hooks.ts";
+import { nftRulesets } from "../netfilter/nftables.ts";
 import type { Packet } from "../netfilter/packet.ts";
+import type { Rule } from "../netfilter/rule.ts";
 import { type Hook, iptablesRulesets, type Ruleset } from "../netfilter/ruleset.ts";
 import type { Step } from "../netfilter/when.ts";
 import type { NodePlane } from "./plane.ts";
@@ -18,7 +24,7 @@ import type { NodePlane } from "./plane.ts";
 export interface PacketFilter {
   /** Whether the rules were seen, and completely. */
   readonly state: "whole" | "partial" | "unknown";
-  /** Those of both back ends that hold any rule. */
+  /** Those that hold any rule for IPv4 packets. */
   readonly rulesets: readonly Ruleset[];
   /** Whether any rule asks where a translated packet was sent at first. */
   readonly asksOriginal: boolean;
@@ -26,7 +32,11 @@ export interface PacketFilter {
   /** Takes a packet through several hooks, each with what the one before made of it; all ends. */
   through(names: readonly Hook[], packet: Packet): readonly Outcome[];
   quote(step: Step): Evidence;
+  /** The commands that take a rule out, put it back as the first of its chain, and show what is there. */
+  removal(step: Step & { readonly rule: Rule }): Removal;
 }
+
+export type Removal = { readonly run: string; readonly undo: string; readonly verify: string };
 
 export type Flow = {
   readonly protocol: "tcp" | "udp";
@@ -80,19 +90,30 @@ const hasOriginal = ({ chains }: Ruleset): boolean =>
   );
 
 export function packetFilterOf(plane: NodePlane): PacketFilter {
-  const { iptables, iptablesLegacy } = plane;
-  const rulesets: Ruleset[] = [iptables, iptablesLegacy].flatMap((observed) => {
+  const { iptables, iptablesLegacy, nftables } = plane;
+  const ofIptables: Ruleset[] = [iptables, iptablesLegacy].flatMap((observed) => {
     const save = known(observed);
     return save ? iptablesRulesets(save, 4) : [];
   });
+  const told = new Set(ofIptables.flatMap(({ name, chains }) => (name.endsWith("-legacy") ? [] : [...chains.keys()])));
+  const listed = known(nftables);
+  const ofNft = listed ? nftRulesets(listed, ({ family, name }) => family === "ip" && told.has(name)) : [];
+  const rulesets = [...ofIptables, ...ofNft];
   const context = contextOf(plane);
   let asksOriginal: boolean | undefined;
-  const inUse = rulesets.filter(({ chains }) =>
-    [...chains.values()].some((table) => [...table.values()].some(({ rules }) => rules.length > 0)),
+  const inUse = rulesets.filter(
+    ({ chains, families, layer = "ip", nft }) =>
+      families.includes(4) &&
+      layer === "ip" &&
+      (nft?.chains ?? [...chains.values()].flatMap((table) => [...table.values()])).some(
+        ({ rules }) => rules.length > 0,
+      ),
   );
+  // Where there is no iptables at all, nft lists everything.
+  const sources = [iptables, nftables].filter(({ state }) => state === "present");
   const at = (name: Hook, packet: Packet) => hook(rulesets, name, packet, context);
   return {
-    state: iptables.state !== "present" ? "unknown" : iptables.gaps.length > 0 ? "partial" : "whole",
+    state: sources.length === 0 ? "unknown" : sources.every((source) => isWhole<unknown>(source)) ? "whole" : "partial",
     rulesets: inUse,
     get asksOriginal() {
       asksOriginal ??= inUse.some(hasOriginal);
@@ -113,15 +134,29 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
         }));
       });
     },
+    removal({ ruleset, table, chain, rule }) {
+      if (rule.nft) {
+        const place = `${ruleset.slice(4)} ${chain}`;
+        return {
+          run: `nft delete rule ${place} handle ${rule.nft.handle ?? 0}`,
+          undo: `nft insert rule ${place} '${printNftRule(rule.nft)}'`,
+          verify: `nft -a list chain ${place}`,
+        };
+      }
+      const program = `iptables${ruleset.endsWith("-legacy") ? "-legacy" : ""} -t ${table}`;
+      const words = printIptablesRule(chain, rule).replace(/^(\[[\d:]+\] )?-A /, "");
+      return { run: `${program} -D ${words}`, undo: `${program} -I ${words}`, verify: `${program} -S ${chain}` };
+    },
     quote(step) {
+      const { rule } = step;
+      if (step.ruleset.startsWith("nft ")) {
+        const origin: Origin = { ...nftables.origin, pointer: `/nftables/${step.line}` };
+        const words = rule?.nft ? printNftRule(rule.nft) : "policy";
+        return quoteOf(origin, `${step.ruleset.slice(4)} ${step.chain}: ${words}`);
+      }
       const isLegacy = step.ruleset.endsWith("legacy") && iptablesLegacy.state === "present";
       const origin = { ...(isLegacy ? iptablesLegacy : iptables).origin, line: step.line };
-      const { rule } = step;
-      const words = rule
-        ? rule.nft
-          ? printNftRule(rule.nft)
-          : printIptablesRule(step.chain, rule)
-        : `:${step.chain} policy`;
+      const words = rule && !rule.nft ? printIptablesRule(step.chain, rule) : `:${step.chain} policy`;
       return quoteOf(origin, `${step.table}: ${words}`);
     },
   };

@@ -14,6 +14,7 @@ import type { RoutingRule } from "../../parse/ip-rule.ts";
 import type { Ipset } from "../../parse/ipset.ts";
 import type { IptablesSave } from "../../parse/iptables-save.ts";
 import type { VirtualServer } from "../../parse/ipvsadm.ts";
+import type { NftRuleset } from "../../parse/nft-json.ts";
 import type { ListeningSocket } from "../../parse/ss.ts";
 import { type PacketFilter, packetFilterOf } from "./packet-filter.ts";
 
@@ -27,6 +28,8 @@ export type NodePlane = {
   readonly bridgePorts: Observed<readonly BridgePort[]>;
   readonly iptables: Observed<IptablesSave>;
   readonly iptablesLegacy: Observed<IptablesSave>;
+  /** All that nft lists: also the tables of iptables-nft, which `iptables` tells better. */
+  readonly nftables: Observed<NftRuleset>;
   readonly ipsets: Observed<readonly Ipset[]>;
   readonly ipvs: Observed<readonly VirtualServer[]>;
   readonly conntrack: Observed<readonly ConntrackEntry[]>;
@@ -84,6 +87,7 @@ function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) =>
     bridgePorts: capture.get("bridgePorts", { node }),
     iptables: capture.get("iptables", { node }),
     iptablesLegacy: capture.get("iptablesLegacy", { node }),
+    nftables: capture.get("nftables", { node }),
     ipsets: capture.get("ipset", { node }),
     ipvs: capture.get("ipvs", { node }),
     conntrack: capture.get("conntrack", { node }),

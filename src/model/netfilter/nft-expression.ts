@@ -177,7 +177,7 @@ function ctOf({ key, direction }: NftOf<"ct">, packet: Packet): Value | undefine
     // Of a new connection there was no answer yet; whether it is confirmed, assured, expected is not known.
     return ofBits({ value, unknown: (unknown | (ctState === "new" ? ~(16 | 32 | 2 | 4) : ~(16 | 32))) >>> 0 });
   }
-  if (key === "direction") return ctState === "new" ? 0 : UNKNOWN;
+  if (key === "direction") return ctState === "new" ? 0 : packet.isReply ? 1 : UNKNOWN;
   if (key === "protocol") return protocolOf(packet);
   if (key === "l3proto") return packet.family === 4 ? 2 : 10;
   if (direction !== "original") return UNKNOWN;

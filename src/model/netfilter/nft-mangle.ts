@@ -21,7 +21,6 @@ export function mangled(key: NftExpression, value: NftExpression, scope: Scope):
   // A header that the packet has not: the rule ends.
   if (typeof key === "object" && key.is === "payload" && valueFor(key, scope) === undefined)
     return { doubt: "unknown", options: [], mayEnd: true };
-  if (typeof key !== "object" || !isSeen(key, scope.packet)) return unchanged;
   const domain = domainOf(key) ?? "number";
   if (typeof value === "object" && value.is === "map") {
     const found = lookedUp(value.key, value.data, scope);
@@ -53,7 +52,7 @@ function isSeen(key: NftExpression, packet: Packet): boolean {
 }
 
 function withValue(key: NftExpression, value: Value, { packet }: Scope): Packet {
-  if (typeof key !== "object") return packet;
+  if (typeof key !== "object" || !isSeen(key, packet)) return packet;
   if (key.is === "meta") {
     const bits = bitsOf(value) ?? ALL;
     return { ...packet, mark: bits.value, markUnknown: bits.unknown };

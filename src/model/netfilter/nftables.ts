@@ -47,7 +47,7 @@ function toRuleset(table: NftTable): Ruleset {
   const newestFirst = table.chains.toSorted((a, b) => (b.handle ?? 0) - (a.handle ?? 0));
   const chains = newestFirst.map((chain) => toChain(name, table, chain, sets, isDormant));
   const families = FAMILIES[table.family] ?? [4, 6];
-  return { ...rulesetOf(name, families, chains), layer: LAYERS[table.family] ?? "ip" };
+  return { ...rulesetOf(name, families, chains), layer: LAYERS[table.family] ?? "ip", nft: table };
 }
 
 /** The sets that rules change; versions that print such a statement as text have its name in it. */

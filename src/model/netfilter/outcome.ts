@@ -81,13 +81,17 @@ export type Ending = State & { readonly verdict: Verdict };
 
 export const startOf = (packet: Packet): State => ({ packet, when: undefined, decided: undefined, met: undefined });
 
+/** Of a packet that is gone only matters on its way to which back end it was. */
+const whither = ({ dnatted, destination, destinationPort }: Packet): string =>
+  dnatted && destination !== "unknown" ? `${destination.value} ${destinationPort}` : "";
+
 /** After a drop it does not matter any more which marks the packet had. */
 function effectKey({ verdict, packet }: Ending): string {
   switch (verdict.is) {
     case "drop":
-      return verdict.is;
+      return `drop ${whither(packet)}`;
     case "reject":
-      return `reject ${verdict.with}`;
+      return `reject ${verdict.with} ${whither(packet)}`;
     case "insufficient":
       return `insufficient ${verdict.why}`;
     case "translate": {

@@ -48,6 +48,8 @@ export type Packet = {
    * own if it is the first, else not known.
    */
   readonly original?: { readonly source: End; readonly destination: End };
+  /** It goes the other way than the first packet of its connection did. Absent: not known, unless it is that packet. */
+  readonly isReply?: true;
   /**
    * What conntrack does to the packets of this connection in this direction, if it is not new: the destination is
    * changed before routing, the source after it. `replyTo` fills this in.
@@ -160,6 +162,7 @@ export function replyTo(sent: Packet, arrived: Packet): Packet {
     connmark: connmarkOf(arrived).value,
     connmarkUnknown: connmarkOf(arrived).unknown,
     ctState: stateOfAnswer(arrived),
+    ...(stateOfAnswer(arrived) === "established" ? { isReply: true as const } : {}),
     dnatted: arrived.dnatted ?? false,
     snatted: arrived.snatted ?? false,
     translation: { source, destination },

@@ -4,6 +4,7 @@
  * iptables' tables are brought into it here, nftables' in `nftables.ts`: there each table is a rule set of its own.
  */
 import type { IptablesSave, Table } from "../../parse/iptables-save.ts";
+import type { NftTable } from "../../parse/nft-json.ts";
 import type { Condition, Rule } from "./rule.ts";
 
 /** ingress and egress are those of a device, before and after all others. */
@@ -44,6 +45,8 @@ export type Ruleset = {
   readonly families: readonly (4 | 6)[];
   /** Absent: ip. */
   readonly layer?: Layer;
+  /** The table of nftables that it is made of. */
+  readonly nft?: NftTable;
   /** By table, then by name. */
   readonly chains: ReadonlyMap<string, ReadonlyMap<string, RulesetChain>>;
   /** Of equal hook and priority in the order in which they are called. */
