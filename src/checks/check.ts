@@ -5,8 +5,7 @@
  * A check asks the model questions and says what deviates. It does not know other checks, sources or parsers, does not
  * catch errors, and does not decide what is a root cause: cause/ does, from what the faults break.
  */
-import type { KindId } from "../evidence/catalogue.ts";
-import type { Place } from "../evidence/kind.ts";
+import type { Missing } from "../evidence/catalogue.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import type { Capability, CapabilityName } from "../model/capability.ts";
 import type { ClusterModel, ModelPart } from "../model/model.ts";
@@ -56,8 +55,7 @@ export type Works = {
   readonly evidence: readonly Evidence[];
 };
 
-/** A piece of evidence that would have told. */
-export type Missing = { readonly kind: KindId; readonly place?: Place };
+export type { Missing } from "../evidence/catalogue.ts";
 
 /** Whether a capability works cannot be told from this evidence. */
 export type CannotTell = {

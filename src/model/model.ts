@@ -15,6 +15,7 @@ import { type Needs, needsOf } from "./needs.ts";
 import { type Nodes, nodesOf } from "./nodes.ts";
 import { type Objects, objectsOf } from "./objects.ts";
 import { type Observations, observationsOf } from "./observations.ts";
+import { type PodNamespaces, podNamespacesOf } from "./pod-namespaces.ts";
 import { type Pods, podsOf } from "./pods.ts";
 import { type Policies, policiesOf } from "./policies.ts";
 import { proxyOf, type ServiceProxy } from "./proxy.ts";
@@ -38,6 +39,7 @@ export type ModelParts = {
   readonly forwarding: Forwarding;
   readonly flannel: Flannel;
   readonly tunnels: Tunnels;
+  readonly podNamespaces: PodNamespaces;
   readonly sockets: Sockets;
   readonly sandboxes: Sandboxes;
   readonly proxy: ServiceProxy;
@@ -69,6 +71,7 @@ const MAKERS: Makers = {
   forwarding: (_, capture) => forwardingOf(capture),
   flannel: ({ objects, nodes, components, forwarding }) => flannelOf(objects, nodes, components, forwarding),
   sandboxes: (_, capture) => sandboxesOf(capture),
+  podNamespaces: (_, capture) => podNamespacesOf(capture),
   sockets: (_, capture) => socketsOf(capture),
   tunnels: ({ nodes, forwarding, flannel }) => tunnelsOf(nodes, forwarding, flannel),
   proxy: ({ objects, nodes, services, components, forwarding }) =>

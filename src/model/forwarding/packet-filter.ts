@@ -9,6 +9,7 @@ import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, type Origin, quoteOf } from "../../evidence/origin.ts";
 import { type Ip, parseIp } from "../../net/ip.ts";
 import { printIptablesRule } from "../../parse/iptables-print.ts";
+import type { Condition } from "../../parse/iptables-save.ts";
 import { printNftRule } from "../../parse/nft-print.ts";
 import { addressesOf } from "../netfilter/addresses.ts";
 import type { Context } from "../netfilter/condition.ts";
@@ -20,6 +21,7 @@ import type { Rule } from "../netfilter/rule.ts";
 import { type Hook, iptablesRulesets, type Ruleset } from "../netfilter/ruleset.ts";
 import type { Step } from "../netfilter/when.ts";
 import type { NodePlane } from "./plane.ts";
+import { lookupRoute } from "./routing.ts";
 
 export interface PacketFilter {
   /** Whether the rules were seen, and completely. */
@@ -76,7 +78,30 @@ function contextOf(plane: NodePlane): Context {
   return {
     addresses: addresses ? addressesOf(addresses) : "unknown",
     ipsets: ipsets ? new Map(ipsets.map((set) => [set.name, set])) : "unknown",
+    answer: (condition, packet) =>
+      condition.is === "rpfilter" ? cameTheRightWay(condition, packet, plane) : undefined,
   };
+}
+
+/** rpfilter_mt (net/ipv4/netfilter/ipt_rpfilter.c): whether the way back to the source leaves by the device it came in. */
+function cameTheRightWay(
+  { options, not }: Extract<Condition, { is: "rpfilter" }>,
+  { source, destination, inDevice, mark }: Packet,
+  plane: NodePlane,
+): "yes" | "no" | undefined {
+  const answer = (holds: boolean) => (holds === (not === true) ? "no" : "yes");
+  if (inDevice === "lo") return answer(true);
+  if (source === "unknown" || destination === "unknown" || inDevice === "unknown" || source.family !== 4)
+    return undefined;
+  const back = lookupRoute(plane, {
+    destination: source,
+    source: destination,
+    mark: options.includes("validmark") ? mark : 0,
+  });
+  if (back.end === "unknown") return undefined;
+  if (back.end === "local") return answer(options.includes("accept-local"));
+  if (back.end !== "via") return answer(false);
+  return answer(options.includes("loose") || back.hops.some(({ device }) => device === inDevice));
 }
 
 /** The nat table, the longest, translates and refuses nothing. */

@@ -94,7 +94,7 @@ function nextRule(rules: readonly RoutingRule[], index: number): number {
   return found < 0 ? index + 1 : found;
 }
 
-export function lookupRoute(plane: NodePlane, packet: RoutedPacket): RouteLookup {
+export function lookupRoute(plane: Pick<NodePlane, "routes" | "routingRules">, packet: RoutedPacket): RouteLookup {
   const { routes, routingRules } = plane;
   if (routes.state !== "present" || routes.gaps.length > 0) return { end: "unknown" };
   if (routingRules.state === "present" && routingRules.gaps.length > 0) return { end: "unknown" };
@@ -126,6 +126,6 @@ export function formatRoute(route: Route): string {
   return [`${type}${route.destination}`, ...hops, ...route.flags].join(" ").trim();
 }
 
-export function quoteRoute(plane: NodePlane, route: Route): Evidence {
+export function quoteRoute(plane: Pick<NodePlane, "routes">, route: Route): Evidence {
   return quoteOf(plane.routes.origin, formatRoute(route));
 }

@@ -1,0 +1,25 @@
+/** The network namespaces of Pods: their devices and routes. */
+import type { Capture } from "../evidence/capture.ts";
+import type { Observed } from "../evidence/observed.ts";
+import type { Link } from "../parse/ip-addr.ts";
+import type { Route } from "../parse/ip-route.ts";
+import type { PodView } from "./pods.ts";
+
+export type PodNamespace = {
+  readonly links: Observed<readonly Link[]>;
+  readonly routes: Observed<readonly Route[]>;
+};
+
+export interface PodNamespaces {
+  /** Of a Pod that is not on the host network. */
+  of(pod: PodView): PodNamespace;
+}
+
+export function podNamespacesOf(capture: Capture): PodNamespaces {
+  return {
+    of({ node = "", namespace, name: pod }) {
+      const place = { node, namespace, pod };
+      return { links: capture.get("podLinks", place), routes: capture.get("podRoutes", place) };
+    },
+  };
+}

@@ -1,0 +1,911 @@
+/**
+ * The packet walk: takes a packet from a socket through every network namespace, hook, route, device and tunnel that it
+ * would pass, and its answer back, as the kernels of the nodes would.
+ *
+ * One function a stage, each returns the ways on from there. Order of things, from the kernel:
+ *   receive   prerouting → (source check) → route → input → socket
+ *                                               ↘ forward → postrouting → device
+ *   send      route → output → (route again if the rules changed it) → postrouting → device
+ * (net/ipv4/ip_input.c, ip_forward.c, ip_output.c; drivers/net/vxlan; net/bridge). What is not known ends a way as
+ * `insufficient`, with the evidence that would tell; it is never taken for passing or for dropped.
+ */
+import type { Missing } from "../evidence/catalogue.ts";
+import { known } from "../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../evidence/origin.ts";
+import type { NodePlane } from "../model/forwarding/plane.ts";
+import { lookupRoute, type RouteLookup } from "../model/forwarding/routing.ts";
+import type { ClusterModel } from "../model/model.ts";
+import { isChosen, type Outcome } from "../model/netfilter/outcome.ts";
+import { type Packet, replyTo } from "../model/netfilter/packet.ts";
+import type { Hook } from "../model/netfilter/ruleset.ts";
+import type { PodView } from "../model/pods.ts";
+import { canonicalIp, contains, formatIp, type Ip, parseIp, prefixOf } from "../net/ip.ts";
+import type { Link } from "../parse/ip-addr.ts";
+import type { ListeningSocket } from "../parse/ss.ts";
+import type { End, Namespace, Step, Trace, Way } from "./trace.ts";
+
+export type World = Pick<ClusterModel, "nodes" | "pods" | "services" | "forwarding" | "sockets" | "podNamespaces">;
+
+/** What is sent: by whom, and how large its packets are. */
+export type Sending = {
+  readonly from: Namespace | "outside";
+  readonly packet: Packet;
+  /** Bytes of the IP packet, where its size matters: sent with “do not fragment”. */
+  readonly size?: number;
+};
+
+type Trail = { readonly step: Step; readonly before: Trail | undefined; readonly length: number };
+
+/** The packet that a tunnel carries, and the hardware address that it is for. */
+type Inner = { readonly packet: Packet; readonly vni?: number; readonly mac?: string; readonly kind: "vxlan" | "ipip" };
+
+type Moving = {
+  readonly packet: Packet;
+  readonly trail: Trail | undefined;
+  readonly certainty: Way["certainty"];
+  readonly inner: readonly Inner[];
+  /** By node, the answers that its connection tracking expects: of one connection, or of several if it passes twice. */
+  readonly tracked: ReadonlyMap<string, readonly Packet[]>;
+  /** As it came to the node on which it is. */
+  readonly entered?: Packet;
+  /** Where the answer begins among the steps. */
+  readonly answer?: number;
+  readonly size: number;
+};
+
+type Walk = {
+  readonly world: World;
+  readonly sending: Sending;
+  /** How many ways were followed: more than a few thousand are no answer. */
+  count: number;
+};
+
+const MOST_WAYS = 4096;
+const MOST_STEPS = 200;
+/** What VXLAN and IPIP add to a packet (RFC 7348, RFC 2003). */
+const OVERHEAD = { vxlan: 50, ipip: 20 } as const;
+
+export function walk(sending: Sending, world: World): Trace {
+  const walking: Walk = { world, sending, count: 0 };
+  const start: Moving = {
+    packet: sending.packet,
+    trail: undefined,
+    certainty: "certain",
+    inner: [],
+    tracked: new Map(),
+    size: sending.size ?? 0,
+  };
+  const { from } = sending;
+  if (from === "outside") return { ways: arriveFromOutside(walking, start) };
+  return { ways: send(walking, after(start, { did: "send", at: from, packet: start.packet }), from) };
+}
+
+// ---- what a way is made of
+
+const after = (moving: Moving, step: Step, change: Partial<Moving> = {}): Moving => ({
+  ...moving,
+  ...change,
+  trail: { step, before: moving.trail, length: (moving.trail?.length ?? 0) + 1 },
+});
+
+function end(moving: Moving, how: End): Way[] {
+  const steps: Step[] = [];
+  for (let trail = moving.trail; trail; trail = trail.before) steps.unshift(trail.step);
+  return [
+    {
+      steps,
+      ...(moving.answer !== undefined && { answer: moving.answer }),
+      end: how,
+      certainty: moving.certainty,
+    },
+  ];
+}
+
+const cannotTell = (moving: Moving, at: Namespace | undefined, missing: readonly Missing[], because?: string): Way[] =>
+  end(moving, { is: "insufficient", ...(at && { at }), evidence: [], missing, ...(because && { because }) });
+
+const onNode = (node: string, ...kinds: readonly Missing["kind"][]): Missing[] =>
+  kinds.map((kind) => ({ kind, place: { node } }));
+
+const inPod = ({ node = "", namespace, name }: PodView, kind: Missing["kind"]): Missing[] => [
+  { kind, place: { node, namespace, pod: name } },
+];
+
+const lessSure = (moving: Moving, outcome: Outcome): Way["certainty"] =>
+  outcome.certainty === "certain"
+    ? moving.certainty
+    : isChosen(outcome) && moving.certainty !== "guessed"
+      ? "chosen"
+      : "guessed";
+
+const isKnown = <T>(value: T | "unknown" | undefined): value is T => value !== "unknown" && value !== undefined;
+
+// ---- a namespace sends
+
+function send(walk: Walk, moving: Moving, at: Namespace): Way[] {
+  return at.pod && !at.pod.hostNetwork ? sendFromPod(walk, moving, at.pod) : sendFromNode(walk, moving, at.node);
+}
+
+function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Way[] {
+  const { world } = walk;
+  const at: Namespace = { node: pod.node ?? "", pod };
+  const { destination } = moving.packet;
+  if (!isKnown(destination)) return cannotTell(moving, at, [], "the address that it is sent to");
+  const text = formatIp(destination);
+  if (pod.addresses.includes(text) || text.startsWith("127.") || text === "::1") return receiveInPod(walk, moving, pod);
+  const { links, routes } = world.podNamespaces.of(pod);
+  const device = known(links)?.find(
+    (link) => link.name !== "lo" && link.addresses.some(({ local }) => pod.addresses.includes(local)),
+  );
+  if (routes.state === "present") {
+    const route = lookupRoute({ routes, routingRules: NO_RULES }, { destination });
+    if (route.end === "no-route")
+      return end(moving, { is: "no-route", at, evidence: [quoteOf(routes.origin, `no route to ${text}`)] });
+    if (route.end === "refused") return end(moving, { is: "unreachable", at, evidence: [route.evidence] });
+    if (route.end === "unknown") return cannotTell(moving, at, inPod(pod, "podRoutes"));
+  }
+  if (device && device.mtu < moving.size)
+    return end(moving, { is: "too-big", at, evidence: [mtuOf(links.origin, device)] });
+  const peer = hostPeer(walk, pod, device);
+  if (peer === "unknown") return cannotTell(moving, at, onNode(at.node, "links"));
+  const on: Namespace = { node: at.node };
+  const crossed = after(moving, { did: "cross", from: at, to: on, device: peer.name });
+  if (isProgrammed(peer)) return cannotTell(crossed, on, [], PROGRAMS);
+  if (!isUp(peer)) return end(crossed, { is: "device-down", at: on, evidence: [stateOf(world, at.node, peer)] });
+  return receiveOnNode(walk, crossed, at.node, peer.master ?? peer.name, { port: peer, from: pod });
+}
+
+/** A Pod's rules of policy routing are hardly ever other than the kernel's. */
+const NO_RULES: NodePlane["routingRules"] = { state: "absent", origin: { kind: "file", path: "" } };
+
+/** The node's end of the pair of devices that connects a Pod. */
+function hostPeer({ world }: Walk, pod: PodView, own: Link | undefined): Link | "unknown" {
+  const plane = world.forwarding.of(pod.node ?? "");
+  const links = known(plane.links);
+  if (!links) return "unknown";
+  const byIndex = own?.peerIndex === undefined ? undefined : links.find(({ index }) => index === own.peerIndex);
+  if (byIndex) return byIndex;
+  // without the Pod's own devices: the device by which the node reaches it
+  const ip = pod.addresses.map(parseIp).find((one) => one !== undefined);
+  const route = ip && lookupRoute(plane, { destination: ip });
+  const name = route?.end === "via" ? route.hops[0]?.device : undefined;
+  return links.find((link) => link.name === name) ?? "unknown";
+}
+
+/** Cilium's programs on its devices decide over every packet, and no table of the kernel shows how. */
+const PROGRAMS = "eBPF programs of Cilium";
+const isProgrammed = ({ name }: Link): boolean => /^(cilium_|lxc)/.test(name);
+
+const isUp = ({ flags }: Link): boolean => flags.length === 0 || flags.includes("UP");
+const stateOf = (world: World, node: string, { name, flags }: Link): Evidence =>
+  quoteOf(world.forwarding.of(node).links.origin, `${name}: <${flags.join(",")}>`);
+const mtuOf = (origin: NodePlane["links"]["origin"], { name, mtu }: Link): Evidence =>
+  quoteOf(origin, `${name} mtu ${mtu}`);
+
+function sendFromNode(walk: Walk, moving: Moving, node: string): Way[] {
+  const plane = walk.world.forwarding.of(node);
+  const at: Namespace = { node };
+  const full = tableFull(moving, plane);
+  if (full) return end(moving, { is: "table-full", at, evidence: [full] });
+  const first = routeOf(plane, moving.packet);
+  if (typeof first !== "object") return cannotTell(moving, at, onNode(node, "routes", "routingRules"));
+  // the kernel chooses the source by the first route, before any rule sees the packet
+  const source = isKnown(moving.packet.source) ? moving.packet.source : sourceFor(plane, first);
+  const packet: Packet = { ...expected(moving, node), ...(source && { source }), ...deviceOf(first) };
+  if (first.end === "no-route" || first.end === "refused") return routed(walk, { ...moving, packet }, node, first, []);
+  return atHook(walk, { ...moving, packet, entered: moving.packet }, node, "output", (passed) => {
+    const balanced = throughIpvs(walk, passed, node);
+    if (balanced) return balanced;
+    // addresses and marks can be changed by the rules: routed again (ip_route_me_harder, nf_nat)
+    const again = isChanged(packet, passed.packet) ? routeOf(plane, passed.packet) : first;
+    if (typeof again !== "object") return cannotTell(passed, at, onNode(node, "routes", "routingRules"));
+    return routed(walk, { ...passed, packet: { ...passed.packet, ...deviceOf(again) } }, node, again, ["postrouting"]);
+  });
+}
+
+const isChanged = (a: Packet, b: Packet): boolean =>
+  a.mark !== b.mark || textOf(a.destination) !== textOf(b.destination);
+const textOf = (ip: Packet["destination"]): string => (isKnown(ip) ? formatIp(ip) : "?");
+const deviceOf = (route: RouteLookup): { outDevice?: string } => {
+  const device = route.end === "via" ? route.hops[0]?.device : route.end === "local" ? "lo" : undefined;
+  return device === undefined ? {} : { outDevice: device };
+};
+
+/** The kernel's own address for what it sends by a route: the preferred one, else one of the device. */
+function sourceFor(plane: NodePlane, route: RouteLookup): Ip | undefined {
+  if (route.end === "local") return parseIp(route.route.source ?? "") ?? deviceAddress(plane, route);
+  const preferred = route.end === "via" ? route.route.source : undefined;
+  return preferred === undefined ? deviceAddress(plane, route) : parseIp(preferred);
+}
+
+/**
+ * Of the device's addresses the one in the next hop's network, else its first; a device without, as lo, borrows from the
+ * others (inet_select_addr with RT_SCOPE_UNIVERSE).
+ */
+function deviceAddress(plane: NodePlane, route: RouteLookup): Ip | undefined {
+  if (route.end !== "via" && route.end !== "local") return undefined;
+  const { device, gateway } =
+    route.end === "via" ? (route.hops[0] ?? {}) : ({ device: "lo" } as { device?: string; gateway?: string });
+  const next = gateway === undefined ? undefined : parseIp(gateway);
+  const links = known(plane.links) ?? [];
+  const globals = (link: Link | undefined) =>
+    (link?.addresses ?? []).filter(({ family, scope }) => family === route.route.family && scope === "global");
+  const own = globals(links.find(({ name }) => name === device));
+  const near = own.find(({ local, prefixLength }) => {
+    const ip = parseIp(local);
+    return ip && next && contains(prefixOf(ip, prefixLength), next);
+  });
+  const chosen = near ?? own[0] ?? links.flatMap(globals)[0];
+  return chosen && parseIp(chosen.local);
+}
+
+// ---- a node receives
+
+type Port = { readonly port: Link; readonly from: PodView };
+
+/** A frame came in by a device, or by a port of the bridge that `device` is. */
+function receiveOnNode(walk: Walk, moving: Moving, node: string, device: string, by?: Port): Way[] {
+  const { world } = walk;
+  const plane = world.forwarding.of(node);
+  const at: Namespace = { node };
+  const isBridged = by !== undefined && by.port.master !== undefined;
+  if (isBridged && goesAcross(world, plane, moving.packet, device)) return acrossBridge(walk, moving, node, device, by);
+  const full = tableFull(moving, plane);
+  if (full) return end(moving, { is: "table-full", at, evidence: [full] });
+  const seen = expected(moving, node);
+  return takeIn(walk, { ...moving, packet: { ...seen, inDevice: device }, entered: seen }, node, device, by);
+}
+
+/** What a node sends to itself comes back in by its loopback device, with its connection and its marks. */
+function loopBack(walk: Walk, moving: Moving, node: string): Way[] {
+  const { outDevice: _, ...packet } = moving.packet;
+  return takeIn(walk, { ...moving, packet: { ...packet, inDevice: "lo" } }, node, "lo");
+}
+
+function takeIn(walk: Walk, moving: Moving, node: string, device: string, by?: Port): Way[] {
+  const plane = walk.world.forwarding.of(node);
+  const at: Namespace = { node };
+  return atHook(walk, moving, node, "prerouting", (passed) => {
+    const route = routeOf(plane, passed.packet);
+    if (typeof route !== "object") return cannotTell(passed, at, onNode(node, "routes", "routingRules"));
+    const strange = notAccepted(plane, passed.packet, device, route);
+    if (strange === "unknown") return cannotTell(passed, at, onNode(node, "sysctls"));
+    if (strange) return end(passed, { is: "not-accepted", at, evidence: [strange] });
+    if (route.end === "local") return receiveLocally(walk, passed, node);
+    const forwards = plane.sysctl(isIpv4(passed.packet) ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
+    if (forwards.state !== "present") return cannotTell(passed, at, onNode(node, "sysctls"));
+    if (forwards.value.value === "0")
+      return end(passed, { is: "not-forwarded", at, evidence: [forwards.value.evidence] });
+    const out = { ...passed, packet: { ...passed.packet, ...deviceOf(route) } };
+    return routed(walk, out, node, route, ["forward", "postrouting"], by);
+  });
+}
+
+const isIpv4 = ({ family }: Packet): boolean => family === 4;
+
+/** Frames for another port of the same bridge do not come up to the node, unless it translates their destination. */
+function goesAcross({ forwarding }: World, plane: NodePlane, { destination }: Packet, bridge: string): boolean {
+  if (!isKnown(destination)) return false;
+  const link = known(forwarding.of(plane.node).links)?.find(({ name }) => name === bridge);
+  const isOwn = link?.addresses.some(({ local }) => local === formatIp(destination));
+  if (isOwn) return false;
+  return (
+    link?.addresses.some(({ local, prefixLength }) => {
+      const ip = parseIp(local);
+      return ip !== undefined && contains(prefixOf(ip, prefixLength), destination);
+    }) ?? false
+  );
+}
+
+/** From port to port of a bridge; with br_netfilter through the hooks of IP as well. */
+function acrossBridge(walk: Walk, moving: Moving, node: string, bridge: string, by: Port): Way[] {
+  const plane = walk.world.forwarding.of(node);
+  const calls = plane.sysctl(
+    isIpv4(moving.packet) ? "net.bridge.bridge-nf-call-iptables" : "net.bridge.bridge-nf-call-ip6tables",
+  );
+  // without the module there is no such parameter; a list that has it not tells nothing
+  const passes = calls.state === "present" && calls.value.value === "1";
+  const packet: Packet = { ...expected(moving, node), inDevice: bridge, outDevice: bridge, physIn: by.port.name };
+  const begin: Moving = { ...moving, packet, entered: moving.packet };
+  if (!passes) return throughDevice(walk, begin, node, bridge, undefined, by);
+  return atHook(walk, begin, node, "prerouting", (translated) =>
+    atHook(walk, translated, node, "forward", (forwarded) =>
+      atHook(walk, forwarded, node, "postrouting", (last) =>
+        throughDevice(walk, leaving(last, node), node, bridge, undefined, by),
+      ),
+    ),
+  );
+}
+
+/** Why the kernel does not take a packet from where it comes (fib_validate_source, ip_route_input_slow). */
+function notAccepted(
+  plane: NodePlane,
+  { source, destination, family }: Packet,
+  device: string,
+  route: RouteLookup,
+): Evidence | "unknown" | undefined {
+  if (family !== 4 || !isKnown(source) || !isKnown(destination)) return undefined;
+  const value = (key: string): number => {
+    const found = plane.sysctl(key);
+    return found.state === "present" ? Number(found.value.value) : 0;
+  };
+  const conf = (name: string, of: string) => `net.ipv4.conf.${of.replaceAll(".", "/")}.${name}`;
+  const LOOPBACK = { ip: { family: 4, value: 0x7f000000 } as const, length: 8 };
+  if (contains(LOOPBACK, destination) && device !== "lo") {
+    const allowed = value(conf("route_localnet", "all")) === 1 || value(conf("route_localnet", device)) === 1;
+    if (!allowed) return quoteOf(plane.routes.origin, `${formatIp(destination)} from ${device}: route_localnet is off`);
+  }
+  const strictness = Math.max(value(conf("rp_filter", "all")), value(conf("rp_filter", device)));
+  if (strictness === 0 || device === "lo" || route.end === "no-route") return undefined;
+  const back = lookupRoute(plane, { destination: source, source: destination });
+  if (back.end === "unknown") return "unknown";
+  const quote = (words: string) => quoteOf(plane.routes.origin, words);
+  if (back.end !== "via") return quote(`rp_filter ${strictness}: no way back to ${formatIp(source)}`);
+  if (strictness === 1 && !back.hops.some((hop) => hop.device === device))
+    return quote(`rp_filter 1: ${formatIp(source)} came by ${device}, the way back is ${back.evidence.quote}`);
+  return undefined;
+}
+
+function tableFull({ packet }: Moving, { conntrackCount }: NodePlane): Evidence | undefined {
+  const counts = known(conntrackCount);
+  if (!counts || packet.ctState !== "new" || !(counts.count >= counts.max)) return undefined;
+  return quoteOf(conntrackCount.origin, `${counts.count} of ${counts.max} entries`);
+}
+
+/** What of a packet is on the wire: no marks, devices or states of the node that it left. */
+function onTheWire(packet: Packet): Packet {
+  const { family, protocol, source, destination, sourcePort, destinationPort, icmpType, icmpCode, tcpFlags } = packet;
+  return {
+    family,
+    protocol,
+    source,
+    destination,
+    ...(sourcePort !== undefined && { sourcePort }),
+    ...(destinationPort !== undefined && { destinationPort }),
+    ...(icmpType !== undefined && { icmpType }),
+    ...(icmpCode !== undefined && { icmpCode }),
+    ...(tcpFlags && { tcpFlags }),
+    mark: 0,
+    ctState: "new",
+  };
+}
+
+/** The packet as it comes to a node, with what the node's connection tracking knows of it. */
+function expected(moving: Moving, node: string): Packet {
+  const packet = onTheWire(moving.packet);
+  // a tunnel's packets are a flow of their own in each direction
+  if (moving.answer === undefined || moving.inner.length > 0) return packet;
+  const entry = moving.tracked
+    .get(node)
+    ?.find(
+      (one) =>
+        textOf(one.source) === textOf(packet.source) &&
+        textOf(one.destination) === textOf(packet.destination) &&
+        one.sourcePort === packet.sourcePort &&
+        one.destinationPort === packet.destinationPort,
+    );
+  if (entry) return { ...entry, ...(packet.tcpFlags && { tcpFlags: packet.tcpFlags }) };
+  // an answer that this node has not seen the question of
+  return { ...packet, ctState: packet.protocol === "udp" ? "new" : "invalid" };
+}
+
+/** It leaves the node, or reaches a socket on it: from now on its connection is known there. */
+function leaving(moving: Moving, node: string): Moving {
+  const { entered, answer, packet } = moving;
+  if (!entered || answer !== undefined || moving.inner.length > 0) return moving;
+  const sent: Packet = { ...entered, source: isKnown(entered.source) ? entered.source : packet.source, ctState: "new" };
+  const { tracked } = moving;
+  return { ...moving, tracked: new Map(tracked).set(node, [...(tracked.get(node) ?? []), replyTo(sent, packet)]) };
+}
+
+function receiveLocally(walk: Walk, moving: Moving, node: string): Way[] {
+  const { outDevice: _, ...packet } = moving.packet;
+  return atHook(walk, { ...moving, packet }, node, "input", (passed) => {
+    const balanced = throughIpvs(walk, passed, node);
+    if (balanced) return balanced;
+    const last = passed.inner.at(-1);
+    if (last) return decapsulate(walk, passed, node, last);
+    return receive(
+      walk,
+      leaving(passed, node),
+      { node },
+      walk.world.forwarding.of(node).sockets,
+      onNode(node, "sockets"),
+    );
+  });
+}
+
+/**
+ * IPVS takes what is for a virtual server, wherever it comes from, and sends it on to a real one as if the node did
+ * (ip_vs_core.c: ip_vs_in at LOCAL_IN and LOCAL_OUT; ip_vs_xmit.c: ip_vs_nat_xmit).
+ *
+ * @returns undefined if it is for none
+ */
+function throughIpvs(walk: Walk, moving: Moving, node: string): Way[] | undefined {
+  const plane = walk.world.forwarding.of(node);
+  const { packet } = moving;
+  const at: Namespace = { node };
+  if (moving.answer !== undefined || moving.inner.length > 0 || !isKnown(packet.destination)) return undefined;
+  const address = formatIp(packet.destination);
+  const servers = known(plane.ipvs);
+  if (!servers) {
+    const isVirtual = known(plane.links)?.some(
+      ({ name, addresses }) => name === "kube-ipvs0" && addresses.some(({ local }) => local === address),
+    );
+    return isVirtual ? cannotTell(moving, at, onNode(node, "ipvs")) : undefined;
+  }
+  const server = servers.find(
+    (one) =>
+      one.address === address && one.port === packet.destinationPort && one.protocol.toLowerCase() === packet.protocol,
+  );
+  if (!server) return undefined;
+  const quote = (words: string, line: number) => quoteOf({ ...plane.ipvs.origin, line }, words);
+  const named = `${server.protocol} ${server.address}:${server.port}`;
+  const usable = server.realServers.filter(({ weight }) => weight > 0);
+  if (usable.length === 0) {
+    // ip_vs_leave: nobody to send it to
+    const evidence = [quote(`${named}: no real server takes connections`, server.line)];
+    return end(moving, { is: "rejected", at, evidence, with: "icmp-port-unreachable" });
+  }
+  return usable.flatMap((real) => {
+    const destination = parseIp(real.address);
+    if (!destination) return cannotTell(moving, at, onNode(node, "ipvs"));
+    const chosen = usable.length > 1 && moving.certainty === "certain" ? "chosen" : moving.certainty;
+    // the nat chain of INPUT comes after IPVS: its source is still to be decided on
+    const natDone = { destination: true } as const;
+    const sent: Packet = { ...packet, destination, destinationPort: real.port, dnatted: true, natDone };
+    const evidence = [quote(`${named} -> ${real.address}:${real.port}`, real.line)];
+    const balanced = after(
+      { ...moving, packet: sent, certainty: chosen },
+      { did: "balance", at, before: packet, packet: sent, evidence },
+    );
+    const route = routeOf(plane, sent);
+    if (typeof route !== "object") return cannotTell(balanced, at, onNode(node, "routes", "routingRules"));
+    if (route.end === "local")
+      return receive(walk, leaving(balanced, node), at, plane.sockets, onNode(node, "sockets"));
+    const { inDevice: _, ...own } = sent;
+    const out = { ...balanced, packet: { ...own, ...deviceOf(route) } };
+    return routed(walk, out, node, route, ["output", "postrouting"]);
+  });
+}
+
+function decapsulate(walk: Walk, moving: Moving, node: string, inner: Inner): Way[] {
+  const plane = walk.world.forwarding.of(node);
+  const at: Namespace = { node };
+  const links = known(plane.links);
+  if (!links) return cannotTell(moving, at, onNode(node, "links"));
+  const port = moving.packet.destinationPort;
+  const device = links.find(({ kind, vxlan }) =>
+    inner.kind === "ipip" ? kind === "ipip" : vxlan?.id === inner.vni && (vxlan?.port ?? port) === port,
+  );
+  if (!device || !isUp(device)) {
+    const words = device
+      ? `${device.name} is down`
+      : `no ${inner.kind} device${inner.vni === undefined ? "" : ` with id ${inner.vni}`}`;
+    return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)] });
+  }
+  if (inner.mac !== undefined && device.mac !== undefined && inner.mac !== device.mac) {
+    const words = `${device.name} has ${device.mac}, the packet is for ${inner.mac}`;
+    return end(moving, { is: "lost", at, evidence: [quoteOf(plane.links.origin, words)] });
+  }
+  const { entered: _, ...rest } = moving;
+  const size = moving.size && moving.size - OVERHEAD[inner.kind];
+  const out: Moving = { ...rest, packet: inner.packet, inner: moving.inner.slice(0, -1), size };
+  return receiveOnNode(walk, after(out, { did: "decapsulate", at, device: device.name }), node, device.name);
+}
+
+// ---- hooks
+
+/** Takes a packet through all rules of a hook, and each that they accept on. */
+function atHook(walk: Walk, moving: Moving, node: string, hook: Hook, on: (passed: Moving) => Way[]): Way[] {
+  const at: Namespace = { node };
+  const { filter } = walk.world.forwarding.of(node);
+  if (filter.state === "unknown") return cannotTell(moving, at, onNode(node, "iptables"));
+  if ((moving.trail?.length ?? 0) > MOST_STEPS) return end(moving, { is: "loops", at, evidence: [] });
+  return filter.at(hook, moving.packet).flatMap((outcome) => {
+    if (++walk.count > MOST_WAYS) return cannotTell(moving, at, [], "more ways than are followed");
+    const { verdict } = outcome;
+    const decisive = outcome.rules.toReversed().map((step) => filter.quote(step));
+    const sure: Moving = { ...moving, certainty: lessSure(moving, outcome) };
+    if (verdict.is === "drop") return end(sure, { is: "dropped", at, evidence: decisive.slice(0, 2) });
+    if (verdict.is === "reject")
+      return end(sure, { is: "rejected", at, evidence: decisive.slice(0, 2), with: verdict.with });
+    if (verdict.is !== "accept") {
+      const why = verdict.is === "insufficient" ? verdict.why : verdict.is;
+      return end(sure, {
+        is: "insufficient",
+        at,
+        evidence: decisive.slice(0, 1),
+        missing: onNode(node, "iptables"),
+        because: why,
+      });
+    }
+    const packet = filled(walk, node, outcome.packet, hook);
+    const hasEffect = decisive.length > 0 && outcome.rules.some(({ rule }) => rule !== undefined);
+    return on(
+      hasEffect
+        ? after(sure, { did: "pass", at, hook, before: moving.packet, packet, rules: decisive }, { packet })
+        : { ...sure, packet },
+    );
+  });
+}
+
+/** MASQUERADE takes an address of the device that the packet leaves by (nf_nat_masquerade_ipv4: inet_select_addr). */
+function filled({ world }: Walk, node: string, packet: Packet, hook: Hook): Packet {
+  if (hook !== "postrouting" || isKnown(packet.source) || !isKnown(packet.destination)) return packet;
+  const plane = world.forwarding.of(node);
+  const route = routeOf(plane, packet);
+  const source = typeof route === "object" ? deviceAddress(plane, route) : undefined;
+  return source ? { ...packet, source, snatted: true } : packet;
+}
+
+// ---- routes and devices
+
+function routeOf(plane: NodePlane, { destination, source, inDevice, mark }: Packet): RouteLookup | "unknown" {
+  if (!isKnown(destination)) return "unknown";
+  const route = lookupRoute(plane, {
+    destination,
+    ...(isKnown(source) && { source }),
+    ...(isKnown(inDevice) && { inDevice }),
+    mark,
+  });
+  return route.end === "unknown" ? "unknown" : route;
+}
+
+function routed(
+  walk: Walk,
+  moving: Moving,
+  node: string,
+  route: RouteLookup,
+  hooks: readonly Hook[],
+  by?: Port,
+): Way[] {
+  const at: Namespace = { node };
+  const { world } = walk;
+  const plane = world.forwarding.of(node);
+  if (route.end === "unknown") return cannotTell(moving, at, onNode(node, "routes"));
+  if (route.end === "no-route") {
+    const words = `no route to ${textOf(moving.packet.destination)}`;
+    return end(moving, { is: "no-route", at, evidence: [quoteOf(plane.routes.origin, words)] });
+  }
+  if (route.end === "refused") return end(moving, { is: "unreachable", at, evidence: [route.evidence] });
+  if (route.end === "local") {
+    return throughHooks(walk, moving, node, hooks, (passed) => loopBack(walk, passed, node));
+  }
+  const ways = route.hops.length > 0 ? route.hops : [{ flags: [] }];
+  return ways.flatMap((hop) => {
+    const { device, gateway } = hop as { device?: string; gateway?: string };
+    if (device === undefined) return cannotTell(moving, at, onNode(node, "routes"));
+    const certainty = ways.length > 1 && moving.certainty === "certain" ? "chosen" : moving.certainty;
+    const packet = { ...moving.packet, outDevice: device };
+    const on = after(
+      { ...moving, packet, certainty },
+      { did: "route", at, device, ...(gateway !== undefined && { gateway }), evidence: [route.evidence] },
+    );
+    const link = known(plane.links)?.find(({ name }) => name === device);
+    if (link && link.mtu < on.size) return end(on, { is: "too-big", at, evidence: [mtuOf(plane.links.origin, link)] });
+    return throughHooks(walk, on, node, hooks, (passed) =>
+      throughDevice(walk, leaving(passed, node), node, device, gateway, by),
+    );
+  });
+}
+
+function throughHooks(
+  walk: Walk,
+  moving: Moving,
+  node: string,
+  hooks: readonly Hook[],
+  on: (passed: Moving) => Way[],
+): Way[] {
+  const [first, ...rest] = hooks;
+  if (first === undefined) return on(moving);
+  return atHook(walk, moving, node, first, (passed) => throughHooks(walk, passed, node, rest, on));
+}
+
+/** Out of a node by a device: to a Pod, into a tunnel, or to the network between the nodes. */
+function throughDevice(
+  walk: Walk,
+  moving: Moving,
+  node: string,
+  device: string,
+  gateway: string | undefined,
+  by?: Port,
+): Way[] {
+  const { world } = walk;
+  const plane = world.forwarding.of(node);
+  const at: Namespace = { node };
+  const links = known(plane.links);
+  if (!links) return cannotTell(moving, at, onNode(node, "links"));
+  const link = links.find(({ name }) => name === device);
+  if (!link || !isUp(link)) {
+    const words = link ? `${device} is down` : `no device ${device}`;
+    return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)] });
+  }
+  if (isProgrammed(link)) return cannotTell(moving, at, [], PROGRAMS);
+  const next = gateway ?? textOf(moving.packet.destination);
+  if (link.kind === "vxlan") return encapsulate(walk, moving, node, link, next);
+  if (link.kind === "ipip") return encapsulated(walk, moving, node, link, next, { kind: "ipip" }, []);
+  if (link.kind === "wireguard") return cannotTell(moving, at, [], "peers of WireGuard devices");
+  const target = world.pods.byAddress(next) ?? podBehind(world, node, link);
+  if (link.kind === "bridge") return toBridgePort(walk, moving, node, link, next, by);
+  const isPodDevice = target !== undefined && target.node === node && isPeerOf(world, target, link);
+  if (isPodDevice) return enterPod(walk, moving, node, link, target);
+  return toUnderlay(walk, moving, node, link, next);
+}
+
+const isPeerOf = (world: World, pod: PodView, { index, name, addresses }: Link): boolean => {
+  const own = known(world.podNamespaces.of(pod).links);
+  // without the Pod's devices: one without an address, as Calico and Cilium make them
+  if (!own) return addresses.every(({ scope }) => scope === "link") && name !== "lo";
+  return own.some(({ peerIndex }) => peerIndex === index);
+};
+
+const podBehind = (world: World, node: string, link: Link): PodView | undefined =>
+  link.kind === "veth" && link.addresses.every(({ scope }) => scope === "link")
+    ? world.pods
+        .onNode(node)
+        .find(
+          (pod) =>
+            !pod.hostNetwork &&
+            known(world.podNamespaces.of(pod).links)?.some(({ peerIndex }) => peerIndex === link.index),
+        )
+    : undefined;
+
+function enterPod(walk: Walk, moving: Moving, node: string, link: Link, pod: PodView): Way[] {
+  const crossed = after(moving, { did: "cross", from: { node }, to: { node, pod }, device: link.name });
+  return receiveInPod(walk, crossed, pod);
+}
+
+/** On a bridge: the port behind which the Pod with this address is. */
+function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: Link, next: string, by?: Port): Way[] {
+  const { world } = walk;
+  const plane = world.forwarding.of(node);
+  const at: Namespace = { node };
+  const pod = world.pods.byAddress(next);
+  const neighbour = known(plane.neighbours)?.find(({ address, device }) => address === next && device === bridge.name);
+  if (!pod || pod.node !== node) {
+    if (!world.pods.whole) return cannotTell(moving, at, [{ kind: "pods" }]);
+    const words = neighbour ? `${next} ${neighbour.states.join(",")}` : `${next}: nobody on ${bridge.name} has it`;
+    return end(moving, { is: "unreachable", at, evidence: [quoteOf(plane.neighbours.origin, words)] });
+  }
+  const own = known(world.podNamespaces.of(pod).links)?.find(({ addresses }) =>
+    addresses.some(({ local }) => local === next),
+  );
+  if (neighbour?.states.includes("PERMANENT") && own?.mac && neighbour.mac && neighbour.mac !== own.mac) {
+    const words = `${next} lladdr ${neighbour.mac} PERMANENT, the Pod has ${own.mac}`;
+    return end(moving, { is: "lost", at, evidence: [quoteOf(plane.neighbours.origin, words)] });
+  }
+  const ports = known(plane.bridgePorts);
+  const out =
+    own?.peerIndex === undefined ? undefined : known(plane.links)?.find(({ index }) => index === own.peerIndex);
+  if (own?.peerIndex !== undefined && (!out || out.master !== bridge.name || !isUp(out))) {
+    const words = out
+      ? `${out.name}: ${isUp(out) ? `master ${out.master ?? "none"}` : "down"}`
+      : `no device with index ${own.peerIndex}`;
+    return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)] });
+  }
+  const port = out && ports?.find(({ name }) => name === out.name);
+  if (port && port.state !== "forwarding" && port.state !== "")
+    return end(moving, {
+      is: "not-bridged",
+      at,
+      evidence: [quoteOf(plane.bridgePorts.origin, `${port.name} state ${port.state}`)],
+    });
+  // back out of the port by which it came (br_forward.c, should_deliver); a bridge in promiscuous mode does not help here
+  const isBack = by !== undefined && by.port.master === bridge.name && by.from.key === pod.key;
+  if (isBack && port?.hairpin === undefined) return cannotTell(moving, at, onNode(node, "bridgePorts"));
+  if (isBack && !port?.hairpin)
+    return end(moving, {
+      is: "not-bridged",
+      at,
+      evidence: [quoteOf(plane.bridgePorts.origin, `${port?.name} hairpin off`)],
+    });
+  const came = by && ports?.find(({ name }) => name === by.port.name);
+  if (port?.isolated && came?.isolated)
+    return end(moving, {
+      is: "not-bridged",
+      at,
+      evidence: [quoteOf(plane.bridgePorts.origin, `${port.name} and ${came.name} are isolated`)],
+    });
+  return enterPod(walk, moving, node, out ?? bridge, pod);
+}
+
+function encapsulate(walk: Walk, moving: Moving, node: string, link: Link, next: string): Way[] {
+  const plane = walk.world.forwarding.of(node);
+  const at: Namespace = { node };
+  const neighbours = known(plane.neighbours);
+  const fdb = known(plane.fdb);
+  if (!neighbours) return cannotTell(moving, at, onNode(node, "neighbours"));
+  const neighbour = neighbours.find(({ address, device }) => address === next && device === link.name);
+  const quote = (words: string) => quoteOf(plane.neighbours.origin, words);
+  if (!neighbour?.mac || neighbour.states.includes("FAILED"))
+    return end(moving, { is: "unreachable", at, evidence: [quote(`no neighbour ${next} on ${link.name}`)] });
+  if (!fdb) return cannotTell(moving, at, onNode(node, "fdb"));
+  const entry = fdb.find(
+    ({ mac, device, destination }) => mac === neighbour.mac && device === link.name && destination,
+  );
+  const evidence = [quote(`${next} dev ${link.name} lladdr ${neighbour.mac}`)];
+  if (!entry?.destination) {
+    const words = `no entry for ${neighbour.mac} on ${link.name}`;
+    return end(moving, { is: "lost", at, evidence: [quoteOf(plane.fdb.origin, words), ...evidence] });
+  }
+  const seen = [...evidence, quoteOf(plane.fdb.origin, `${neighbour.mac} dev ${link.name} dst ${entry.destination}`)];
+  const inner = { kind: "vxlan" as const, mac: neighbour.mac, ...(link.vxlan && { vni: link.vxlan.id }) };
+  return encapsulated(walk, moving, node, link, entry.destination, inner, seen);
+}
+
+/** The node sends the tunnel's packet as its own. */
+function encapsulated(
+  walk: Walk,
+  moving: Moving,
+  node: string,
+  link: Link,
+  to: string,
+  inner: Omit<Inner, "packet">,
+  evidence: readonly Evidence[],
+): Way[] {
+  const { vxlan } = link;
+  const destination = parseIp(to);
+  const source = vxlan?.local === undefined ? undefined : parseIp(vxlan.local);
+  const at: Namespace = { node };
+  if (!destination) return cannotTell(moving, at, [], `the tunnel's other end, ${to}`);
+  const outer: Packet = {
+    family: destination.family,
+    protocol: inner.kind === "vxlan" ? "udp" : "4",
+    source: source ?? "unknown",
+    destination,
+    // drawn from the inner flow (udp_flow_src_port)
+    ...(inner.kind === "vxlan" && { sourcePort: "unknown" as const, destinationPort: vxlan?.port ?? 8472 }),
+    mark: 0,
+    ctState: "new",
+  };
+  const { entered: _, ...rest } = moving;
+  const wrapped = after(
+    {
+      ...rest,
+      packet: outer,
+      inner: [...moving.inner, { ...inner, packet: moving.packet }],
+      size: moving.size && moving.size + OVERHEAD[inner.kind],
+    },
+    { did: "encapsulate", at, device: link.name, to, evidence },
+  );
+  return sendFromNode(walk, wrapped, node);
+}
+
+/** The network between the nodes: to the node that has the next hop's address, or away from the cluster. */
+function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link, next: string): Way[] {
+  const { world } = walk;
+  const plane = world.forwarding.of(node);
+  const at: Namespace = { node };
+  const address = canonicalIp(next) ?? next;
+  const neighbour = known(plane.neighbours)?.find((one) => one.address === address && one.device === link.name);
+  if (neighbour?.states.includes("FAILED"))
+    return end(moving, {
+      is: "unreachable",
+      at,
+      evidence: [quoteOf(plane.neighbours.origin, `${address} dev ${link.name} FAILED`)],
+    });
+  const owner =
+    world.nodes.byAddress(address) ??
+    world.nodes.all.find(({ name }) => known(world.forwarding.of(name).localAddresses)?.has(address));
+  if (!owner || owner.name === node) {
+    const inside = insideOf(world, moving.packet.destination);
+    if (inside === undefined) return end(moving, { is: "left-cluster", at, evidence: [] });
+    return end(moving, {
+      is: "lost",
+      at,
+      evidence: [quoteOf(plane.routes.origin, `${inside} leaves by ${link.name} via ${next}`)],
+    });
+  }
+  const links = known(world.forwarding.of(owner.name).links);
+  const carried = after(moving, { did: "carry", from: node, to: owner.name, device: link.name });
+  if (!links) return cannotTell(carried, { node: owner.name }, onNode(owner.name, "links"));
+  const into = links.find(({ addresses }) => addresses.some(({ local }) => local === address));
+  if (!into) return end(carried, { is: "lost", at: { node: owner.name }, evidence: [] });
+  const { entered: _, ...rest } = carried;
+  return receiveOnNode(walk, rest, owner.name, into.name);
+}
+
+/** An address that belongs inside the cluster, in words: whoever is outside does not know it. */
+function insideOf({ pods, nodes, services }: World, destination: Packet["destination"]): string | undefined {
+  if (!isKnown(destination)) return undefined;
+  const text = formatIp(destination);
+  const isInside =
+    pods.byAddress(text) !== undefined ||
+    nodes.all.some(({ podRanges }) => podRanges.some((range) => contains(range, destination))) ||
+    services.all.some(({ clusterIps }) => clusterIps.includes(text));
+  return isInside ? text : undefined;
+}
+
+function arriveFromOutside(walk: Walk, moving: Moving): Way[] {
+  const { destination } = moving.packet;
+  const address = textOf(destination);
+  const owner = walk.world.nodes.byAddress(address);
+  if (!owner) return end(moving, { is: "left-cluster", evidence: [] });
+  const links = known(walk.world.forwarding.of(owner.name).links);
+  const into = links?.find(({ addresses }) => addresses.some(({ local }) => local === address));
+  if (!into) return cannotTell(moving, { node: owner.name }, onNode(owner.name, "links"));
+  return receiveOnNode(walk, moving, owner.name, into.name);
+}
+
+// ---- sockets, and the answer
+
+function receiveInPod(walk: Walk, moving: Moving, pod: PodView): Way[] {
+  const at: Namespace = { node: pod.node ?? "", pod };
+  const { destination } = moving.packet;
+  if (moving.answer !== undefined) return receiveAnswer(walk, moving, at);
+  // what came with another address is not for this Pod, and Pods do not forward
+  const text = textOf(destination);
+  const isOwn = pod.addresses.includes(text) || text.startsWith("127.") || text === "::1";
+  if (!isOwn) return end(moving, { is: "lost", at, evidence: [] });
+  return receive(walk, moving, at, walk.world.sockets.of(pod), inPod(pod, "podSockets"));
+}
+
+function receive(
+  walk: Walk,
+  moving: Moving,
+  at: Namespace,
+  sockets: ReturnType<World["sockets"]["of"]>,
+  missing: readonly Missing[],
+): Way[] {
+  if (moving.answer !== undefined) return receiveAnswer(walk, moving, at);
+  const { packet } = moving;
+  if (packet.protocol === "icmp" || packet.protocol === "ipv6-icmp")
+    return answer(walk, after(moving, { did: "receive", at, evidence: [] }), at);
+  const list = known(sockets);
+  if (!list) return cannotTell(moving, at, missing);
+  const socket = list.find((one) => listens(one, packet));
+  if (!socket) {
+    const words = `nothing listens on ${packet.protocol} ${textOf(packet.destination)}:${packet.destinationPort ?? ""}`;
+    if (sockets.state === "present" && sockets.gaps.length > 0) return cannotTell(moving, at, missing);
+    return end(moving, { is: "refused", at, evidence: [quoteOf(sockets.origin, words)] });
+  }
+  const holder = socket.processes[0]?.name;
+  const words = `${socket.protocol} ${socket.address}:${socket.port}${holder === undefined ? "" : ` ${holder}`}`;
+  const evidence = [quoteOf({ ...sockets.origin, line: socket.line }, words)];
+  return answer(walk, after(moving, { did: "receive", at, evidence }), at);
+}
+
+function listens({ protocol, address, port }: ListeningSocket, packet: Packet): boolean {
+  if (protocol !== packet.protocol || port !== packet.destinationPort) return false;
+  const any = address === "*" || address === "0.0.0.0" || address === "::";
+  return any ? !(address === "0.0.0.0" && packet.family === 6) : address === textOf(packet.destination);
+}
+
+/** The one that took it answers, and the answer walks back. */
+function answer(walk: Walk, moving: Moving, at: Namespace): Way[] {
+  const { packet } = moving;
+  const reply: Packet = {
+    family: packet.family,
+    protocol: packet.protocol,
+    source: packet.destination,
+    destination: packet.source,
+    ...(packet.destinationPort !== undefined && { sourcePort: packet.destinationPort }),
+    ...(packet.sourcePort !== undefined && { destinationPort: packet.sourcePort }),
+    ...(packet.icmpType !== undefined && { icmpType: packet.family === 4 ? 0 : 129, icmpCode: 0 }),
+    ...(packet.protocol === "tcp" && { tcpFlags: ["SYN", "ACK"] }),
+    mark: 0,
+    ctState: "established",
+  };
+  const { entered: _, ...rest } = moving;
+  const back: Moving = { ...rest, packet: reply, answer: moving.trail?.length ?? 0, inner: [] };
+  return send(walk, after(back, { did: "send", at, packet: reply }), at);
+}
+
+/** The asker's socket takes an answer only from whom it asked. */
+function receiveAnswer({ sending }: Walk, moving: Moving, at: Namespace): Way[] {
+  const { packet } = moving;
+  const asked = sending.packet;
+  const isHere =
+    sending.from !== "outside" &&
+    sending.from.node === at.node &&
+    (sending.from.pod?.key ?? "") === (at.pod?.key ?? "");
+  const isRight =
+    isHere &&
+    textOf(packet.source) === textOf(asked.destination) &&
+    (packet.sourcePort === undefined || packet.sourcePort === asked.destinationPort);
+  const received = after(moving, { did: "receive", at, evidence: [] });
+  if (isRight) return end(received, { is: "answered", at, evidence: [] });
+  const words = `${textOf(packet.source)}:${packet.sourcePort ?? ""} instead of ${textOf(asked.destination)}:${asked.destinationPort ?? ""}`;
+  return end(received, { is: "wrong-answer", at, evidence: [], because: words });
+}
