@@ -8,7 +8,7 @@
  * postrouting. Which way it goes is routing's business, not ours. A node can have rule sets of both back ends; all are
  * asked.
  */
-import { formatIp, type Ip } from "../../net/ip.ts";
+import type { Ip } from "../../net/ip.ts";
 import type { Context } from "./condition.ts";
 import { callChain, intern, type Run, startRun } from "./evaluate.ts";
 import { distinct, type Ending, type Outcome, outcomesOf, type State, startOf } from "./outcome.ts";
@@ -111,7 +111,8 @@ function stages(called: readonly Called[], hook: Hook, packet: Packet): readonly
       isStart ? [NAT_DESTINATION, natStage(nat, "destination", hook)] : [NAT_SOURCE, natStage(nat, "source", hook)],
     );
   }
-  if (isStart) list.push(...conntrackStages(packet));
+  // Where no chain comes before conntrack, nobody sees that the packet had no entry yet.
+  if (isStart && list.some(([priority]) => priority <= CONNTRACK)) list.push(...conntrackStages(packet));
   return list.sort(([a], [b]) => a - b).map(([, stage]) => stage);
 }
 
@@ -294,8 +295,7 @@ function translated(
   };
 }
 
-const differs = (a: Maybe<Ip>, b: Maybe<Ip>): boolean =>
-  a !== "unknown" && b !== "unknown" && formatIp(a) !== formatIp(b);
+const differs = (a: Maybe<Ip>, b: Maybe<Ip>): boolean => a !== "unknown" && b !== "unknown" && a.value !== b.value;
 
 function newAddress(
   packet: Packet,

@@ -5,7 +5,6 @@
  * with the same effect are one outcome.
  */
 import type { Packet } from "./packet.ts";
-import { packetKey } from "./packet.ts";
 import type { Translation } from "./translation.ts";
 import { type Assumption, assumptions, either, type Step, type When } from "./when.ts";
 
@@ -97,24 +96,46 @@ function effectKey({ verdict, packet }: Ending): string {
     case "translate": {
       const { does, addresses, ports, random } = verdict.to;
       const range = addresses ? `${addresses.from.value}-${addresses.to.value}` : "";
-      return `${does} ${range} ${ports?.from}-${ports?.to} ${random} ${packetKey(packet)}`;
+      return `${does} ${range} ${ports?.from}-${ports?.to} ${random}`;
     }
     case "tproxy":
-      return `tproxy ${verdict.port} ${verdict.address} ${packetKey(packet)}`;
+      return `tproxy ${verdict.port} ${verdict.address}`;
     default:
-      return `${verdict.is} ${packetKey(packet)}`;
+      return verdict.is;
   }
 }
 
-/** One ending for each effect; the way there is that of the first. */
-export function distinct(endings: readonly Ending[]): Ending[] {
-  const byEffect = new Map<string, Ending>();
+/** Whether the packet goes on, so that it matters what it is like. */
+const isGone = ({ verdict }: Ending): boolean =>
+  verdict.is === "drop" || verdict.is === "reject" || verdict.is === "insufficient";
+
+/** One ending for each effect; the way there is that of the first. Equal packets of one evaluation are one object. */
+export function distinct(endings: readonly Ending[]): readonly Ending[] {
+  if (endings.length < 2) return endings;
+  const all: Ending[] = [];
+  const accepted = new Map<Packet, number>();
+  const others = new Map<Packet | undefined, Map<string, number>>();
   for (const ending of endings) {
-    const key = effectKey(ending);
-    const known = byEffect.get(key);
-    byEffect.set(key, known ? { ...known, when: either(known.when, ending.when) } : ending);
+    const { packet, verdict } = ending;
+    let at: number | undefined;
+    if (verdict.is === "accept") {
+      at = accepted.get(packet);
+      if (at === undefined) accepted.set(packet, all.length);
+    } else {
+      const gone = isGone(ending) ? undefined : packet;
+      let same = others.get(gone);
+      if (!same) {
+        same = new Map();
+        others.set(gone, same);
+      }
+      const key = effectKey(ending);
+      at = same.get(key);
+      if (at === undefined) same.set(key, all.length);
+    }
+    if (at === undefined) all.push(ending);
+    else all[at] = { ...all[at]!, when: either(all[at]!.when, ending.when) };
   }
-  return [...byEffect.values()];
+  return all;
 }
 
 /** All possibilities were followed, so a single effect is certain whatever was assumed on the way. */

@@ -1,7 +1,7 @@
 /**
  * A packet as netfilter sees it at one hook: what rules can ask about, each part possibly unknown.
  */
-import { formatIp, type Ip } from "../../net/ip.ts";
+import type { Ip } from "../../net/ip.ts";
 
 export type Maybe<T> = T | "unknown";
 
@@ -98,7 +98,7 @@ export function originalOf(packet: Packet): Packet["original"] {
     : undefined;
 }
 
-const addressKey = (ip: Maybe<Ip>): string => (ip === "unknown" ? "?" : formatIp(ip));
+const addressKey = (ip: Maybe<Ip>): string => (ip === "unknown" ? "?" : `${ip.value}`);
 const endKey = ({ address, port }: End): string => `${address === undefined ? "" : addressKey(address)} ${port ?? ""}`;
 const bitsKey = ({ value, unknown }: Bits): string => `${value}/${unknown}`;
 
@@ -106,10 +106,9 @@ const bitsKey = ({ value, unknown }: Bits): string => `${value}/${unknown}`;
 export function flowKey(packet: Packet): string {
   const { protocol, source, destination, sourcePort, destinationPort, icmpType, icmpCode, inDevice, outDevice } =
     packet;
-  return [
-    ...[protocol, addressKey(source), sourcePort, addressKey(destination), destinationPort, icmpType, icmpCode],
-    ...[inDevice, outDevice, packet.physIn, packet.physOut, packet.fragment, packet.tcpFlags],
-  ].join(" ");
+  const ends = `${addressKey(source)} ${sourcePort} ${addressKey(destination)} ${destinationPort}`;
+  const devices = `${inDevice} ${outDevice} ${packet.physIn} ${packet.physOut}`;
+  return `${protocol} ${ends} ${icmpType} ${icmpCode} ${devices} ${packet.fragment} ${packet.tcpFlags}`;
 }
 
 /** The same for packets that are the same to all rules. */
