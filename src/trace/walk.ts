@@ -626,9 +626,9 @@ function throughDevice(
   if (link.kind === "vxlan") return encapsulate(walk, moving, node, link, next);
   if (link.kind === "ipip") return encapsulated(walk, moving, node, link, next, { kind: "ipip" }, []);
   if (link.kind === "wireguard") return cannotTell(moving, at, [], "peers of WireGuard devices");
-  const target = world.pods.byAddress(next) ?? podBehind(world, node, link);
+  const target = podOn(world, node, next) ?? podBehind(world, node, link);
   if (link.kind === "bridge") return toBridgePort(walk, moving, node, link, next, by);
-  const isPodDevice = target !== undefined && target.node === node && isPeerOf(world, target, link);
+  const isPodDevice = target !== undefined && isPeerOf(world, target, link);
   if (isPodDevice) return enterPod(walk, moving, node, link, target);
   return toUnderlay(walk, moving, node, link, next);
 }
@@ -639,6 +639,10 @@ const isPeerOf = (world: World, pod: PodView, { index, name, addresses }: Link):
   if (!own) return addresses.every(({ scope }) => scope === "link") && name !== "lo";
   return own.some(({ peerIndex }) => peerIndex === index);
 };
+
+/** The Pod of this node that has the address: where ranges conflict, another node's may have it too. */
+const podOn = ({ pods }: World, node: string, address: string): PodView | undefined =>
+  pods.onNode(node).find((pod) => !pod.hostNetwork && !pod.finished && pod.addresses.includes(address));
 
 const podBehind = (world: World, node: string, link: Link): PodView | undefined =>
   link.kind === "veth" && link.addresses.every(({ scope }) => scope === "link")
@@ -661,10 +665,12 @@ function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: Link, ne
   const { world } = walk;
   const plane = world.forwarding.of(node);
   const at: Namespace = { node };
-  const pod = world.pods.byAddress(next);
+  const pod = podOn(world, node, next);
   const neighbour = known(plane.neighbours)?.find(({ address, device }) => address === next && device === bridge.name);
-  if (!pod || pod.node !== node) {
-    if (!world.pods.whole) return cannotTell(moving, at, [{ kind: "pods" }]);
+  if (!pod) {
+    // somebody who is no Pod of the API's answered there
+    const isThere = neighbour?.mac !== undefined && !neighbour.states.includes("FAILED");
+    if (!world.pods.whole || isThere) return cannotTell(moving, at, [{ kind: "pods" }]);
     const words = neighbour ? `${next} ${neighbour.states.join(",")}` : `${next}: nobody on ${bridge.name} has it`;
     return end(moving, { is: "unreachable", at, evidence: [quoteOf(plane.neighbours.origin, words)] });
   }
