@@ -7,7 +7,7 @@ export type Mutation = {
   /** The way down from the top of JSON: of each value one of its members; it ends early at the `stop`th level. */
   readonly way: readonly number[];
   readonly stop: number;
-  readonly how: "replace" | "remove" | "rename" | "repeat" | "borrow" | "garble";
+  readonly how: "replace" | "remove" | "nullify" | "rename" | "repeat" | "borrow" | "garble";
   /** JSON. */
   readonly value: string;
   readonly at: number;
@@ -20,7 +20,7 @@ const deep = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
 const VALUES: readonly string[] = [
   ...["null", "true", "false", "0", "-1", "1.5", "65536", "4294967296", "-9007199254740993", "1e308", "1e999"],
   ...["[]", "[null]", "[[]]", "{}", '{"":""}', '{"__proto__":{"isWrong":true}}', '{"constructor":{"prototype":null}}'],
-  ...[deep(20), deep(5000), `${'{"a":'.repeat(90)}1${"}".repeat(90)}`, `[${"0,".repeat(2000)}0]`],
+  ...[deep(20), deep(1000), `${'{"a":'.repeat(90)}1${"}".repeat(90)}`, `[${"0,".repeat(2000)}0]`],
 ];
 
 /** Words that mean something somewhere, or to JavaScript. */
@@ -79,7 +79,18 @@ export const mutation: fc.Arbitrary<Mutation> = fc.record({
   way: fc.array(fc.nat(), { minLength: 14, maxLength: 14 }),
   // most of what is worth changing stands some levels down
   stop: fc.integer({ min: 1, max: 14 }),
-  how: fc.constantFrom("replace", "replace", "replace", "remove", "rename", "repeat", "borrow", "garble"),
+  how: fc.constantFrom(
+    "replace",
+    "replace",
+    "remove",
+    "remove",
+    "nullify",
+    "nullify",
+    "rename",
+    "repeat",
+    "borrow",
+    "garble",
+  ),
   value,
   at: fc.nat(),
   length: fc.nat(60),
@@ -130,6 +141,7 @@ function changeIn(root: unknown, { way, stop, how, value, at, length }: Mutation
       continue;
     }
     if (how === "remove") delete box[key];
+    else if (how === "nullify") box[key] = null;
     else if (how === "rename" && !Array.isArray(box)) renamed(box, key, String(JSON.parse(value)).slice(0, 100));
     else if (how === "repeat" && Array.isArray(box)) box.push(member);
     else if (how === "borrow") put(box, key, box[keys[at % keys.length]!]);
@@ -139,24 +151,54 @@ function changeIn(root: unknown, { way, stop, how, value, at, length }: Mutation
   }
 }
 
-/** Text of JSON with one value changed; other text, or JSON now and then, garbled. */
-export function mutated(path: string, text: string, change: Mutation): string {
+/** The text with changes made to it: in JSON to single values, in other text, and now and then in JSON, to any part. */
+export function mutated(path: string, text: string, changes: readonly Mutation[]): string {
+  const isJson = path.endsWith(".json");
   const isLines = path.endsWith(".jsonl");
-  if ((!isLines && !path.endsWith(".json")) || (change.how === "garble" && change.stop === 1))
-    return garbled(text, change);
-  try {
-    if (!isLines) {
-      const root: unknown = JSON.parse(text);
-      changeIn(root, change);
-      return JSON.stringify(root);
-    }
-    const lines = text.split("\n");
+  const isOfText = ({ how, stop }: Mutation) => (!isJson && !isLines) || (how === "garble" && stop === 1);
+  const inside = changes.filter((change) => !isOfText(change));
+  const left = isJson ? changedJson(text, inside) : isLines ? changedLines(text, inside) : text;
+  return changes.filter(isOfText).reduce(garbled, left);
+}
+
+function changedJson(text: string, changes: readonly Mutation[]): string {
+  if (changes.length === 0) return text;
+  const root: unknown = JSON.parse(text);
+  for (const change of changes) changeIn(root, change);
+  return JSON.stringify(root);
+}
+
+function changedLines(text: string, changes: readonly Mutation[]): string {
+  const lines = text.trimEnd().split("\n");
+  for (const change of changes) {
     const line = change.at % lines.length;
     const root: unknown = JSON.parse(lines[line]!);
+    if (typeof root !== "object" || root === null) continue;
     changeIn(root, change);
-    return lines.with(line, JSON.stringify(root)).join("\n");
-  } catch {
-    // it was garbled before, or is one value only
-    return garbled(text, change);
+    lines[line] = JSON.stringify(root);
   }
+  return `${lines.join("\n")}\n`;
+}
+
+/** A field of the objects of a list: where it stands in those that have it. */
+export type Field = { readonly name: string; readonly places: readonly { readonly box: Box; readonly key: string }[] };
+
+/** Maps whose keys are data. */
+const MAPS = /^(labels|annotations|data|matchLabels|selector|nodeSelector)$/;
+
+/** The fields of objects, by their names: `spec.ports.*.nodePort`. */
+export function fieldsOf(objects: readonly unknown[]): Field[] {
+  const found = new Map<string, { box: Box; key: string }[]>();
+  const visit = (box: Box, path: string, isData: boolean): void => {
+    for (const key of Object.keys(box)) {
+      const name = `${path}${Array.isArray(box) || isData ? "*" : key}`;
+      const places = found.get(name) ?? [];
+      found.set(name, places);
+      places.push({ box, key });
+      const member = box[key];
+      if (typeof member === "object" && member !== null) visit(member as Box, `${name}.`, MAPS.test(key));
+    }
+  };
+  for (const one of objects) visit(one as Box, "", false);
+  return [...found].map(([name, places]) => ({ name, places }));
 }
