@@ -367,7 +367,7 @@ export function nftReader(): NftReader {
       case "limit":
       case "quota":
       case "ct count":
-        return { does: "limit", name: kind, text: shown(value) };
+        return { does: "limit", name: kind, text: shown({ [kind]: value }) };
       case "dnat":
       case "snat":
       case "masquerade":
@@ -404,8 +404,8 @@ export function nftReader(): NftReader {
         return { does: "xt", ...read };
       }
       default:
-        if (NOTHING.has(kind)) return { does: "nothing", name: kind, text: shown(value) };
-        return ELSEWHERE.has(kind) ? { does: "elsewhere", name: kind, text: shown(value) } : undefined;
+        if (NOTHING.has(kind)) return { does: "nothing", name: kind, text: shown({ [kind]: value }) };
+        return ELSEWHERE.has(kind) ? { does: "elsewhere", name: kind, text: shown({ [kind]: value }) } : undefined;
     }
   }
 

@@ -111,9 +111,10 @@ function nat({ does, family, address, port, flags }: NftNat): string {
   const isBoth =
     typeof address === "object" &&
     address.is === "map" &&
-    (typeof address.data !== "object" ||
-      address.data.is !== "set" ||
-      address.data.elements.some(({ data }) => typeof data === "object" && data.is === "concat"));
+    // Of a map with a name its type is not said here: those of address and port are asked for both.
+    (typeof address.data === "object" && address.data.is === "set"
+      ? address.data.elements.some(({ data }) => typeof data === "object" && data.is === "concat")
+      : typeof address.key === "object" && address.key.is === "concat");
   const words: string[] = [does];
   if (address !== undefined && family !== undefined) words.push(family);
   if (isBoth && port === undefined && address !== undefined) words.push("addr . port to", expression(address));
