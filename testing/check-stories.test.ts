@@ -20,11 +20,11 @@ const say = texts("mutant", {
 });
 const page = "**How it looks.** …\n\n**When this is not the cause.** …";
 const manual = { title: { en: "A mutant", zh: "变异体" }, page: { en: page, zh: `${page} 变异` } };
-const remedyOf = (change: Step["change"]): Remedy => ({
+const remedyOf = (change: NonNullable<Step["change"]>): Remedy => ({
   id: "repair",
   risk: "low",
   interrupts: say.repair(),
-  steps: [{ why: say.repair(), change, undo: say.repair(), verify: "kubectl get nodes" }],
+  steps: [{ why: say.repair(), change, undo: say.repair(), verify: { run: "kubectl get nodes" } }],
   prevent: [],
 });
 const KEY = "net.ipv4.ip_forward";

@@ -15,7 +15,7 @@ import { capabilitySet } from "../src/cause/effect.ts";
 import { explain } from "../src/cause/explain.ts";
 import type { Check, Fault, Finding } from "../src/checks/check.ts";
 import { CHECKS } from "../src/checks/registry.ts";
-import { isNodeCommand } from "../src/checks/remedy.ts";
+import { isCommand } from "../src/checks/remedy.ts";
 import { narrowed, runChecks } from "../src/checks/run.ts";
 import type { Capture } from "../src/evidence/capture.ts";
 import { catalogue, type KindId, type ListId } from "../src/evidence/catalogue.ts";
@@ -165,8 +165,11 @@ export function storyTests<R extends ModelPart>(check: Check<R>, stories: Storie
   /** The changes of a remedy, if it is made of nothing else. */
   function changesOf(found: Finding, cluster: Cluster): readonly Change[] | undefined {
     const [remedy] = remediesOf(found, cluster);
-    const steps = remedy?.steps.map(({ change }) => change) ?? [];
-    const changes = steps.filter((change) => !isNodeCommand(change));
+    // steps that cannot be taken back only look
+    const steps = (remedy?.steps ?? []).flatMap(({ change, undo }) =>
+      change && (undo || !isCommand(change)) ? change : [],
+    );
+    const changes = steps.filter((change) => !isCommand(change));
     return changes.length > 0 && changes.length === steps.length ? (changes as readonly Change[]) : undefined;
   }
 

@@ -106,13 +106,13 @@ export const ROOT: Report["rootCauses"][number] = {
             },
           },
           undo: { do: "delete", target: ROLE },
-          verify: "kubectl auth can-i list nodes --as=system:serviceaccount:kube-flannel:flannel",
+          verify: { run: "kubectl auth can-i list nodes --as=system:serviceaccount:kube-flannel:flannel" },
         },
         {
           why: say.restart(),
           change: { do: "restart", component: DAEMON_SET, node: "w2" },
           undo: say.nothing(),
-          verify: "ip route",
+          verify: { run: "ip route", node: "w2" },
         },
       ],
       prevent: [say.backup()],
@@ -153,8 +153,13 @@ export const SAMPLE: Report = {
     { object: { kind: "DaemonSet", namespace: "kube-system", name: "kube-proxy" }, title: say.over(), evidence: [] },
   ],
   blindSpots: [
-    { what: say.rules(), why: say.notCollected(), matters: ["service.rules"], settle: ["on w2: iptables-save -c"] },
-    { what: say.rules(), why: say.notCollected(), matters: [], settle: ["kubectl get --raw /version"] },
+    {
+      what: say.rules(),
+      why: say.notCollected(),
+      matters: ["service.rules"],
+      settle: [{ run: "iptables-save -c", node: "w2" }],
+    },
+    { what: say.rules(), why: say.notCollected(), matters: [], settle: [{ run: "kubectl get --raw /version" }] },
   ],
   checks: [
     { id: "component-access-denied", layer: "control-plane", outcome: "found", subjects: 4, ms: 1.5 },

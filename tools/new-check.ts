@@ -73,7 +73,7 @@ export const ${camel(id)} = defineCheck({
           why: say.repair(),
           change: { do: "sysctl", node, key: KEY, value: "1" } as const,
           undo: { do: "sysctl", node, key: KEY, value: "0" } as const,
-          verify: \`sysctl \${KEY}\`,
+          verify: { run: \`sysctl \${KEY}\`, node },
         })),
         prevent: [say.prevent()],
       },

@@ -1,19 +1,20 @@
 /** Remedies as data: what to do about a fault, how risky it is, how to take it back and how to see that it worked. */
 import type { Change } from "../model/change.ts";
+import type { DnsForward } from "../model/dns.ts";
+import { kubectlName, type Ref } from "../model/ref.ts";
+import type { Command } from "../shell.ts";
 import type { Text } from "../text.ts";
-
-/** A command for a person (or, later, an agent) to run; on a node where `node` is named. */
-export type NodeCommand = { readonly run: string; readonly node?: string };
 
 export type Step = {
   readonly why: Text;
-  readonly change: Change | NodeCommand;
+  /** Missing where a person must decide, or act outside the cluster. */
+  readonly change?: Change | Command;
   /** What must hold before it is done. */
   readonly precondition?: Text;
-  /** How to take it back. */
-  readonly undo: Change | NodeCommand | Text;
+  /** How to take it back; missing where nothing is changed. */
+  readonly undo?: Change | Command | Text;
   /** The command that shows that it worked. */
-  readonly verify: string;
+  readonly verify: Command;
 };
 
 export type Remedy = {
@@ -30,6 +31,34 @@ export type Remedy = {
   readonly errata?: readonly string[];
 };
 
-export function isNodeCommand(change: Change | NodeCommand): change is NodeCommand {
+export function isCommand(change: Change | Command): change is Command {
   return "run" in change;
+}
+
+/** Shows that the Pods of a workload are as it says, and ready; of a Pod, that it is ready. */
+export function rolledOut(workload: Ref): Command {
+  const name = kubectlName(workload);
+  const run =
+    workload.kind === "Pod"
+      ? `kubectl wait --for=condition=Ready --timeout=2m ${name}`
+      : `kubectl rollout status ${name}`;
+  return { run };
+}
+
+type LineOfText = { readonly config: Ref; readonly key: string; readonly text: string; readonly line: number };
+
+/** Changes one line of a text that a ConfigMap holds, or takes it back. */
+export function lineChanged({ config, key, text, line }: LineOfText, words: (before: string) => string) {
+  const lines = text.split("\n");
+  const after = lines.with(line - 1, words(lines[line - 1] ?? "")).join("\n");
+  const holding = (value: string) => ({ do: "patch", target: config, patch: { data: { [key]: value } } }) as const;
+  return { change: holding(after), undo: holding(text) };
+}
+
+/** Lets CoreDNS forward to the servers that its nodes ask. */
+export function forwardedToNodes(config: Ref, { line, to, server }: DnsForward) {
+  const text = server.map?.data?.Corefile ?? "";
+  return lineChanged({ config, key: "Corefile", text, line }, (before) =>
+    before.replace(to.join(" "), "/etc/resolv.conf"),
+  );
 }

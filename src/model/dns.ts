@@ -4,6 +4,7 @@ import { known, type Observed } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { canonicalIp, parseIp } from "../net/ip.ts";
 import { type Corefile, type CorefileDirective, parseCorefile } from "../parse/corefile.ts";
+import { DIRECTIVES } from "../parse/corefile-plugins.ts";
 import type { ConfigMap } from "../parse/objects.ts";
 import type { ResolvConf } from "../parse/resolv-conf.ts";
 import type { Component, Components } from "./components/components.ts";
@@ -12,6 +13,7 @@ import type { Objects } from "./objects.ts";
 import type { Pods, PodView } from "./pods.ts";
 import { type Ref, ref } from "./ref.ts";
 import type { Services, ServiceView } from "./services/services.ts";
+import { meantBy } from "./spelling.ts";
 
 export type DnsServer = {
   readonly component: Component;
@@ -43,9 +45,14 @@ export interface Dns {
   resolverOf(pod: PodView): Observed<ResolvConf>;
   /** The name servers of a node, which Pods with dnsPolicy Default use, CoreDNS among them. */
   nodeResolver(node: string): Observed<ResolvConf>;
+  /** The servers that CoreDNS' nodes ask, if it could forward to them in place of what it forwards to. */
+  upstreamOfNodes(forward: DnsForward): readonly string[] | undefined;
   /** Whether an address is one of a node-local cache (link-local, or bound to a node's own device). */
   isNodeLocal(address: string): boolean;
 }
+
+/** The one directive that a mistyped word of a Corefile can only mean. */
+export const meantDirective = (word: string): string | undefined => meantBy(word, DIRECTIVES);
 
 function configOf(component: Component, objects: Objects): { map: ConfigMap; ref: Ref } | undefined {
   const names = new Set((component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name));
@@ -91,6 +98,8 @@ function domainOf(servers: readonly DnsServer[], capture: Capture): string {
   return "cluster.local";
 }
 
+const RESOLV_CONF = "/etc/resolv.conf";
+const LOOPBACK = /^(127\.|::1$)/;
 const LINK_LOCAL = /^(169\.254\.|fe80:)/;
 
 export function dnsOf(
@@ -123,6 +132,16 @@ export function dnsOf(
     resolverOf: (pod) =>
       capture.get("podResolvConf", { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name }),
     nodeResolver: (node) => capture.get("nodeResolvConf", { node }),
+    upstreamOfNodes({ to: [target, ...others], server: { component } }) {
+      if (target === undefined || target === RESOLV_CONF || others.length > 0) return undefined;
+      const hosts = [...new Set(component.pods.flatMap(({ node }) => node ?? []))];
+      const resolvers = hosts.map((node) => known(capture.get("nodeResolvConf", { node }))?.nameservers);
+      const servers = [...new Set(resolvers.flatMap((names) => names ?? []))];
+      const isOther = (address: string) =>
+        !LOOPBACK.test(address) && !target.includes(address) && services.byClusterIp(address) === undefined;
+      const isSure = servers.length > 0 && resolvers.every((names) => names !== undefined) && servers.every(isOther);
+      return isSure ? servers : undefined;
+    },
     isNodeLocal: (address) => LINK_LOCAL.test(address) || nodeHasAddress(capture, nodes, pods, address),
   };
 }

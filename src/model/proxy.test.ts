@@ -20,7 +20,7 @@ const sorted = (keys: Iterable<string>) => [...keys].sort();
 
 /** What a walk found, in words that can be compared. */
 const walkOf = ({ vantage, delivered, refusedBy, untouched }: Programmed) =>
-  `${vantage}: ${sorted(delivered).join(" ")}${refusedBy.length > 0 ? " refused" : ""}${untouched ? " untouched" : ""}`;
+  `${vantage}: ${sorted(delivered.keys()).join(" ")}${refusedBy.length > 0 ? " refused" : ""}${untouched ? " untouched" : ""}`;
 
 function expectedBy(port: ServicePort, node: string, { services }: ClusterModel): readonly string[] {
   const { cluster = [] } = services.expected(port, node);

@@ -27,13 +27,12 @@ export type Vantage = "pod" | "host" | "outside";
 
 export type Programmed = {
   readonly vantage: Vantage;
-  /** Back ends, `address:port`, to which packets may be delivered. */
-  readonly delivered: ReadonlySet<string>;
+  /** Back ends, `address:port`, to which packets may be delivered, each with the rule that sends them there. */
+  readonly delivered: ReadonlyMap<string, Evidence>;
   /** Packets are refused or dropped by these rules. */
   readonly refusedBy: readonly Step[];
   /** Packets pass with the Service's address unchanged: no rule knows it. */
   readonly untouched: boolean;
-  readonly evidence: readonly Evidence[];
 };
 
 export interface ServiceProxy {
@@ -120,7 +119,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     const walked = tried && programmed(tried, name);
     const quick = tried && rules.delivery(tried);
     const isSame = walked?.every(
-      ({ delivered, refusedBy, untouched }) => refusedBy.length === 0 && !untouched && sameSet(delivered, quick!),
+      ({ delivered, refusedBy, untouched }) => refusedBy.length === 0 && !untouched && sameKeys(delivered, quick!),
     );
     const made = tried && isSame ? { rules, tried } : { rules };
     usual.set(filter, made);
@@ -148,7 +147,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
       const { rules, tried } = usualOf(name);
       if (!tried || (tried !== port && rules.distinguishes(tried, port))) return false;
       const quick = rules.delivery(port);
-      return quick !== undefined && sameSet(quick, keysOf(port, name));
+      return quick !== undefined && sameKeys(quick, keysOf(port, name));
     },
     configuredMode: modeOfConfig,
     mode,
@@ -208,8 +207,9 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
 const isForUntranslated = ({ ruleset, chain }: Step): boolean =>
   ruleset.endsWith(" kube-proxy") && chain === "cluster-ips-check";
 
-function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return a.size === b.size && [...a].every((item) => b.has(item));
+/** Of sets, or of the keys of maps. */
+function sameKeys(a: Pick<ReadonlySet<string>, "size" | "keys">, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a.keys()].every((item) => b.has(item));
 }
 
 /** What is not translated at its entry meets the rules that refuse Services without back ends. */
@@ -258,30 +258,22 @@ function programmedBy(
   refused: readonly Outcome[] = [],
 ): Programmed | undefined {
   if (ends.some(isGuess)) return undefined;
-  const delivered = new Set<string>();
+  const delivered = new Map<string, Evidence>();
   const refusedBy: Step[] = refused.flatMap(({ rules }) => rules.slice(-1));
-  const steps: Step[] = [];
   let untouched = false;
   for (const { verdict, packet, rules } of ends) {
     const decisive = rules.at(-1);
     const isRefused = verdict.is === "drop" || verdict.is === "reject";
     // what is refused after its translation is refused as a packet to the back end: no business of the proxy
     if (packet.destination !== "unknown" && !sameIp(packet.destination, target)) {
-      if (isRefused || verdict.is === "accept")
-        delivered.add(`${formatIp(packet.destination)}:${packet.destinationPort ?? ""}`);
+      const sending = rules.findLast(({ rule }) => rule?.target.does === "dnat") ?? decisive;
+      if (sending && (isRefused || verdict.is === "accept"))
+        delivered.set(`${formatIp(packet.destination)}:${packet.destinationPort ?? ""}`, plane.filter.quote(sending));
     } else if (isRefused && decisive && !isForUntranslated(decisive)) refusedBy.push(decisive);
     else if (isRefused && decisive) untouched = true;
     else if (verdict.is === "accept" && packet.destination !== "unknown") untouched = true;
-    if (decisive) steps.push(decisive);
   }
-  const quoted = [...new Map([...refusedBy, ...steps].map((step) => [`${step.table} ${step.line}`, step])).values()];
-  return {
-    vantage,
-    delivered,
-    refusedBy,
-    untouched,
-    evidence: quoted.slice(0, 4).map((step) => plane.filter.quote(step)),
-  };
+  return { vantage, delivered, refusedBy, untouched };
 }
 
 /** IPVS: the virtual server's real servers that take new connections (weight above zero). */
@@ -298,21 +290,17 @@ function ipvsProgrammed(port: ServicePort, plane: NodePlane): readonly Programme
   const isCut = ipvs.gaps.length > 0 && (!server || server === ipvs.value.at(-1));
   if (isCut) return undefined;
   const servers = (server?.realServers ?? []).filter(({ weight }) => weight > 0);
-  const line = server && { ...ipvs.origin, line: server.line };
   return [
     {
       vantage: "host",
-      delivered: new Set(servers.map((real) => `${real.address}:${real.port}`)),
+      delivered: new Map(
+        servers.map((real) => [
+          `${real.address}:${real.port}`,
+          quoteOf({ ...ipvs.origin, line: real.line }, `-> ${real.address}:${real.port} weight ${real.weight}`),
+        ]),
+      ),
       refusedBy: [],
       untouched: !server,
-      evidence: line
-        ? [
-            quoteOf(
-              line,
-              `${server.protocol} ${server.address}:${server.port} ${server.scheduler}: ${servers.length} real servers`,
-            ),
-          ]
-        : [],
     },
   ];
 }

@@ -51,6 +51,8 @@ export interface Rbac {
   bindingsOf(account: Account): readonly Grant[];
   /** All bindings that refer to a role, whomever they name. */
   bindingsTo(role: Ref): readonly Grant[];
+  /** A binding with its role and its subjects. */
+  quote(grant: Grant): Evidence;
 }
 
 /** A binding with the role that it refers to. */
@@ -132,7 +134,8 @@ export function rbacOf(objects: Objects): Rbac {
     const subjects = (binding.subjects ?? []).map((subject) =>
       [subject.kind, subject.namespace, subject.name].filter(Boolean).join("/"),
     );
-    const words = `${binding.metadata.name}: roleRef ${role.kind}/${role.name}, subjects ${subjects.join(", ") || "none"}`;
+    const kind = namespace === undefined ? "ClusterRoleBinding" : "RoleBinding";
+    const words = `${kind} ${binding.metadata.name}: roleRef ${role.kind}/${role.name}, subjects ${subjects.join(", ") || "none"}`;
     return objects.quote(list, binding, words);
   };
 
@@ -188,6 +191,7 @@ export function rbacOf(objects: Objects): Rbac {
 
   return {
     userAccess,
+    quote: quoteBinding,
     access: (account, want) => userAccess(serviceAccountUser(account), want),
     bindingsOf: (account) =>
       grants.filter((grant) => namesItself(grant) && namesUser(grant, serviceAccountUser(account))),

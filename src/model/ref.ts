@@ -1,3 +1,5 @@
+import { shellWord } from "../shell.ts";
+
 /** Names an object as a person would edit or restore it. */
 export type Ref = {
   readonly kind: string;
@@ -20,8 +22,24 @@ export function sameRef(a: Ref, b: Ref): boolean {
   return a.kind === b.kind && a.name === b.name && a.namespace === b.namespace;
 }
 
-/** As kubectl takes it: `clusterrole/flannel`, `-n shop service/backend`. */
-export function kubectlName({ kind, namespace, name }: Ref): string {
-  const words = `${kind.toLowerCase()}/${name}`;
-  return namespace === undefined ? words : `-n ${namespace} ${words}`;
+/** A Ref, also as it is read back from a report. */
+type Named = Pick<Ref, "kind" | "name"> & {
+  readonly namespace?: string | undefined;
+  readonly apiGroup?: string | undefined;
+};
+
+/** Kinds whose bare name kubectl resolves to the one that is meant, whatever CRDs are installed. */
+const BUILT_IN_KINDS = new Set([
+  ...["Pod", "Service", "Node", "Namespace", "ConfigMap", "ServiceAccount", "Deployment", "DaemonSet", "StatefulSet"],
+  ...["ReplicaSet", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
+]);
+
+/**
+ * As words of a kubectl command: `clusterrole/flannel`, `-n shop service/backend`; with the group where the kind is not
+ * enough.
+ */
+export function kubectlName({ kind, namespace, name, apiGroup }: Named): string {
+  const group = apiGroup && !BUILT_IN_KINDS.has(kind) ? `.${apiGroup}` : "";
+  const words = shellWord(`${kind.toLowerCase()}${group}/${name}`);
+  return namespace === undefined ? words : `-n ${shellWord(namespace)} ${words}`;
 }

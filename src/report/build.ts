@@ -2,6 +2,7 @@
 
 import type { BlindSpot, ExplainedRoot, Explanation } from "../cause/explain.ts";
 import type { Fault, Missing } from "../checks/check.ts";
+import type { Remedy } from "../checks/remedy.ts";
 import type { RegisteredCheck } from "../checks/run.ts";
 import { type CheckResults, narrowed } from "../checks/run.ts";
 import type { Capture } from "../evidence/capture.ts";
@@ -14,6 +15,7 @@ import { CAPABILITIES, type Capability, subjectOf } from "../model/capability.ts
 import type { ClusterModel } from "../model/model.ts";
 import type { Observation } from "../model/observations.ts";
 import { refId } from "../model/ref.ts";
+import { type Command, sh } from "../shell.ts";
 import { joinTexts, type Template, type Text, texts, verbatim } from "../text.ts";
 import type { Cause, Effect, Report } from "./report.ts";
 
@@ -55,6 +57,7 @@ const say = texts("report", {
   cutOff: { en: "it is cut off", zh: "内容被截断" },
   unreadable: { en: "it cannot be read: {message}", zh: "无法读取：{message}" },
   tooLarge: { en: "it is too large: {message}", zh: "体积过大：{message}" },
+  inDoubt: { en: "{reason}; left in doubt: {what}", zh: "{reason}；因此无法确认：{what}" },
   partial: { en: "it is incomplete: {message}", zh: "不完整：{message}" },
   ofNodes: { en: "{what} ({nodes})", zh: "{what}({nodes})" },
   contradicted: {
@@ -184,6 +187,21 @@ function mostCommon(keys: readonly string[]): string {
   return keys.reduce((a, b) => (counts.get(b)!.length > counts.get(a)!.length ? b : a));
 }
 
+/** What one remedy does to each of several objects (a fault on every node), step by step. */
+function remediesOf({ faults }: ExplainedRoot, model: ClusterModel, checks: readonly RegisteredCheck[]): Remedy[] {
+  const of = (fault: Fault): readonly Remedy[] => {
+    const check = checks.find(({ check: { id } }) => id === fault.check)?.check;
+    return check ? check.remedies(fault, narrowed(model, check.reads)) : [];
+  };
+  const objects = new Map(faults.toReversed().map((fault) => [refId(fault.repair), fault]));
+  const byId = Map.groupBy([...objects.values()].toReversed().flatMap(of), ({ id }) => id);
+  return [...byId.values()].map((same): Remedy => {
+    const [first] = same as [Remedy, ...Remedy[]];
+    const steps = first.steps.flatMap((_, index) => same.flatMap((one) => one.steps[index] ?? []));
+    return { ...first, steps: [...new Map(steps.map((step) => [JSON.stringify(step), step])).values()] };
+  });
+}
+
 function causeOf(
   root: ExplainedRoot,
   explanation: Explanation,
@@ -192,7 +210,6 @@ function causeOf(
 ): Cause {
   const [first] = root.faults as [Fault, ...Fault[]];
   const nodes = [...new Set(root.faults.flatMap((fault) => fault.nodes))].sort();
-  const check = checks.find(({ check: { id } }) => id === first.check)?.check;
   const related = new Map(root.faults.flatMap((fault) => fault.related).map((object) => [refId(object), object]));
   return {
     id: root.id,
@@ -211,7 +228,7 @@ function causeOf(
     evidence: distinct(root.faults.flatMap(({ evidence }) => evidence)).slice(0, MOST_QUOTES),
     ruledOut: explanation.ruledOut.map(({ fault, by }) => ({ what: fault.title, by: by.evidence })),
     alternatives: [],
-    remedies: mutable(check ? check.remedies(first, narrowed(model, check.reads)) : []) as Cause["remedies"],
+    remedies: remediesOf(root, model, checks) as Cause["remedies"],
   };
 }
 
@@ -234,18 +251,21 @@ function titleOf(root: ExplainedRoot): Text {
 }
 
 /** The command that would bring a missing piece of evidence. */
-function commandFor({ kind, place }: Missing): string {
+function commandFor({ kind, place = {} }: Missing): Command {
   const { how } = catalogue[kind] as Kind<unknown>;
-  const where = place?.node === undefined ? "" : `on ${place.node}: `;
-  if ("list" in how) return `kubectl get --raw ${how.list.replace("*", "v1")}`;
-  if ("file" in how) return `${where}cat ${how.file.replace("{file}", place?.file ?? "*")}`;
-  if ("logs" in how)
-    return `kubectl logs -n ${place?.namespace} ${place?.pod} -c ${place?.container}${how.logs === "previous" ? " --previous" : ""}`;
-  if ("command" in how) {
-    if (how.where === "node") return `${where}${how.command}`;
-    return `${where}nsenter -t $(crictl inspectp -o go-template --template '{{.info.pid}}' $(crictl pods -q --namespace ${place?.namespace} --name ${place?.pod})) -n ${how.command}`;
+  const { node, namespace = "", pod = "", container = "", file = "*" } = place;
+  const on = (run: string): Command => (node === undefined ? { run } : { run, node });
+  if ("list" in how) return { run: sh`kubectl get --raw ${how.list.replace("*", "v1")}` };
+  if ("file" in how) return on(sh`cat ${how.file.replace("{file}", file)}`);
+  if ("logs" in how) {
+    const previous = how.logs === "previous" ? " --previous" : "";
+    return { run: sh`kubectl logs -n ${namespace} ${pod} -c ${container}` + previous };
   }
-  return how.other;
+  if (!("command" in how)) return { run: how.other };
+  if (how.where === "node") return on(how.command);
+  const sandbox = sh`crictl pods -q --namespace ${namespace} --name ${`^${pod}$`}`;
+  const pid = `crictl inspectp -o go-template --template '{{.info.pid}}' $(${sandbox})`;
+  return on(`nsenter -t $(${pid}) -n ${how.command}`);
 }
 
 function whyBlind(why: Blindness): Text {
@@ -267,10 +287,8 @@ function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][nu
   const missing = spot.missing.filter(({ kind, place }) => !isWhole(capture.get(kind, place ?? {})));
   const kinds = [...new Set(missing.map(({ kind }) => kind))];
   const nodes = [...new Set(missing.flatMap(({ place }) => place?.node ?? []))].sort();
-  const what =
-    kinds.length > 0
-      ? list(kinds.map((kind) => phrase(catalogue[kind].hides)))
-      : list([...new Map(spot.capabilities.map(({ name }) => [name, phrase(CAPABILITIES[name])])).values()]);
+  const doubted = [...new Map(spot.capabilities.map(({ name }) => [name, phrase(CAPABILITIES[name])])).values()];
+  const what = kinds.length > 0 ? list(kinds.map((kind) => phrase(catalogue[kind].hides))) : list(doubted);
   const reasons = missing.map(({ kind, place }) => {
     const observed = capture.get(kind, place ?? {});
     if (observed.state === "unknown") return whyBlind(observed.why);
@@ -278,11 +296,12 @@ function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][nu
     return isCutOff(observed) ? say.cutOff() : say.partial({ message: observed.gaps[0]!.what });
   });
   const distinctReasons = [...new Map(reasons.map((reason) => [reason.en, reason])).values()].slice(0, 3);
+  const reason = spot.because ?? (distinctReasons.length > 0 ? list(distinctReasons) : say.notCollected());
   return {
     what: nodes.length > 0 ? say.ofNodes({ what, nodes: nodes.join(", ") }) : what,
-    why: spot.because ?? (distinctReasons.length > 0 ? list(distinctReasons) : say.notCollected()),
+    why: kinds.length > 0 && doubted.length > 0 ? say.inDoubt({ reason, what: list(doubted) }) : reason,
     matters: [...spot.roots, ...(spot.matters ? [...new Set(spot.capabilities.map(({ name }) => name))] : [])],
-    settle: [...new Set(missing.map(commandFor))].slice(0, 5),
+    settle: [...new Map(missing.map(commandFor).map((how) => [JSON.stringify(how), how])).values()].slice(0, 5),
   };
 }
 

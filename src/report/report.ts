@@ -43,7 +43,10 @@ const evidence = z.object({
   at: z.string().optional(),
 });
 
-const nodeCommand = z.object({ run: z.string(), node: z.string().optional() });
+const command = z.object({
+  run: z.string().describe("for a POSIX shell"),
+  node: z.string().optional().describe("where to run it; without one, wherever kubectl works"),
+});
 const change = z.union([
   z.object({ do: z.literal("apply"), object: z.looseObject({ apiVersion: z.string(), kind: z.string() }) }),
   z.object({ do: z.literal("patch"), target: reference, patch: z.record(z.string(), z.unknown()) }),
@@ -61,10 +64,13 @@ const remedy = z.object({
   steps: z.array(
     z.object({
       why: text,
-      change: z.union([change, nodeCommand]),
+      change: z
+        .union([change, command])
+        .optional()
+        .describe("missing where a person must decide, or act outside the cluster"),
       precondition: text.optional(),
-      undo: z.union([change, nodeCommand, text]),
-      verify: z.string(),
+      undo: z.union([change, command, text]).optional().describe("missing where nothing is changed"),
+      verify: command.describe("shows that it worked"),
     }),
   ),
   prevent: z.array(text),
@@ -144,7 +150,7 @@ export const reportSchema = z
         what: text,
         why: text,
         matters: z.array(z.string()).describe("ids of root causes, and capabilities"),
-        settle: z.array(z.string()).describe("commands that would tell"),
+        settle: z.array(command).describe("what would tell"),
       }),
     ),
     checks: z.array(

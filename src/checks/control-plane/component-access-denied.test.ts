@@ -16,19 +16,22 @@ testCheck(componentAccessDenied, {
     "a clean-up by label took flannel's role and its binding, and flannel was restarted on one node": {
       given: cluster().with(role("flannel"), binding("flannel"), { do: "restart", component: flannel, node: "w2" }),
       repair: "ClusterRole/flannel",
-      says: ["flannel has lost its permissions", "ClusterRole/flannel does not exist"],
+      says: [
+        "flannel has lost its permissions",
+        "neither ClusterRole/flannel nor a binding for ServiceAccount kube-flannel/flannel exists",
+      ],
       breaks: ["component.permit"],
       strength: "direct",
     },
     "kube-proxy's role is gone and its binding left dangling": {
       given: cluster().with(role("system:node-proxier")),
       repair: "ClusterRole/system:node-proxier",
-      says: ["may not list/watch services, endpointslices"],
+      says: ["kube-proxy has lost its permissions: ClusterRole/system:node-proxier does not exist"],
     },
     "kubeadm's binding for kube-proxy is gone, the role is there": {
       given: cluster().with(binding("kubeadm:node-proxier")),
       repair: "ClusterRoleBinding/kubeadm:node-proxier",
-      says: ["no binding grants them"],
+      says: ["no binding names its ServiceAccount kube-system/kube-proxy"],
     },
     "the binding names another ServiceAccount": {
       given: cluster().with({
@@ -48,7 +51,7 @@ testCheck(componentAccessDenied, {
         },
       }),
       repair: "ClusterRole/system:coredns",
-      says: ["CoreDNS lacks a permission", "endpointslices"],
+      says: ["CoreDNS may not list/watch endpointslices: no rule of ClusterRole/system:coredns allows it"],
     },
     "the EndpointSlice controller lost its role": {
       given: cluster().with(role("system:controller:endpointslice-controller")),

@@ -3,51 +3,86 @@ import type { Component } from "../../model/components/components.ts";
 import type { Logs } from "../../model/logs.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { containerStatuses, type PodView } from "../../model/pods.ts";
-import { type Ref, ref, refId } from "../../model/ref.ts";
+import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
 import type { CaptureTime } from "../../model/time.ts";
 import type { ContainerStatus } from "../../parse/objects.ts";
+import { sh } from "../../shell.ts";
 import { type Text, texts, verbatim } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
+import { rolledOut } from "../remedy.ts";
 
 const say = texts("component-crash-loop", {
   crashes: {
-    en: "{component} on {node} does not stay up: container {container} ends again and again ({reason})",
-    zh: "节点 {node} 上的 {component} 无法保持运行：容器 {container} 反复退出（{reason}）",
+    en: "{component} crash-loops on {node}: container {container} ({reason})",
+    zh: "节点 {node} 上的 {component} 反复崩溃：容器 {container}（{reason}）",
   },
   crashesBecause: {
-    en: "{component} on {node} does not stay up: container {container} says “{line}”",
-    zh: "节点 {node} 上的 {component} 无法保持运行：容器 {container} 报告“{line}”",
+    en: "{component} crash-loops on {node}: “{line}”",
+    zh: "节点 {node} 上的 {component} 反复崩溃：“{line}”",
+  },
+  noImage: {
+    en: "{component} does not start on {node}: image {image} cannot be pulled",
+    zh: "节点 {node} 上的 {component} 无法启动：镜像 {image} 拉取失败",
   },
   doesNotStart: {
-    en: "{component} on {node} does not start: container {container} is {reason}",
+    en: "{component} does not start on {node}: container {container} is in {reason}",
     zh: "节点 {node} 上的 {component} 无法启动：容器 {container} 处于 {reason} 状态",
   },
   notReady: {
-    en: "{component} on {node} runs and is not ready (container {container})",
-    zh: "节点 {node} 上的 {component} 正在运行但未就绪（容器 {container}）",
+    en: "{component} runs on {node} and does not become ready: the readiness probe of container {container} fails",
+    zh: "节点 {node} 上的 {component} 已运行但始终未就绪：容器 {container} 的就绪探针失败",
+  },
+  probesClosedPort: {
+    en: "{component} on {node} does not become ready: its readiness probe asks port {port}, on which nothing listens",
+    zh: "节点 {node} 上的 {component} 始终未就绪：其就绪探针访问端口 {port}，而该端口无人监听",
   },
   exitCode: { en: "exit code {code}", zh: "退出码 {code}" },
   ended: { en: "{reason}, exit code {code}", zh: "{reason}，退出码 {code}" },
-  restarts: { en: "{count} restarts", zh: "已重启 {count} 次" },
+  restarted: { en: "it restarted {count} times, last a moment ago", zh: "已重启 {count} 次，最近一次就在刚才" },
   unready: { en: "not ready", zh: "未就绪" },
   justStarted: {
     en: "it has just started again, and has not yet run for longer than before it ended last",
     zh: "刚刚重新启动，运行时间尚未超过上次退出前的时长",
   },
   readLog: { en: "Read why the container ended", zh: "查看容器退出的原因" },
+  readEvents: { en: "Read why its container is not started", zh: "查看容器未能启动的原因" },
+  readProbe: { en: "Read what its readiness probe is answered", zh: "查看就绪探针得到的响应" },
+  backToImage: {
+    en: "Go back to the revision before, if its image was changed last",
+    zh: "若最近一次变更改动了镜像，回退到上一版本",
+  },
+  hadOther: {
+    en: "the revision before has an image that can be pulled (`kubectl rollout history`)",
+    zh: "上一版本的镜像可以拉取（`kubectl rollout history`）",
+  },
+  correctConfig: { en: "Correct what it complains of in {config}", zh: "在 {config} 中修正其报错的内容" },
+  correctWorkload: { en: "Correct what it complains of", zh: "修正其报错的内容" },
+  correctManifest: {
+    en: "Correct its manifest on the node; kubelet starts it anew by itself",
+    zh: "修正该节点上的清单，kubelet 会自动重新启动它",
+  },
+  restart: { en: "Let its Pods start with it", zh: "让 Pod 以新配置重新启动" },
   nothing: { en: "Nothing", zh: "无" },
-  correct: {
-    en: "Correct what its last lines complain of, then let it start anew",
-    zh: "按其最后的报错修正，然后让它重新启动",
+  preventTry: {
+    en: "Roll changes of network components out to one node first, and alert on Pods of kube-system that are not ready for five minutes",
+    zh: "网络组件的变更先在一个节点上验证；对 kube-system 中持续五分钟未就绪的 Pod 设置告警",
+  },
+  preventImage: {
+    en: "Pull images onto the nodes before a rollout, and keep a mirror of the registry in reach of all nodes",
+    zh: "发布前先在节点上预拉镜像，并提供所有节点都能访问的镜像仓库",
   },
 });
 
 /** Reasons for which a container never begins (kubelet, pkg/kubelet/{images,kuberuntime}). */
+const NO_IMAGE = /^(ImagePullBackOff|ErrImagePull|ErrImageNeverPull|InvalidImageName)$/;
 const CANNOT_START =
   /^(ImagePullBackOff|ErrImagePull|ErrImageNeverPull|InvalidImageName|CreateContainerConfigError|CreateContainerError|RunContainerError)$/;
 
+/** Every namespace has it; nobody configures a component by it. */
+const CERTIFICATES = new Set(["kube-root-ca.crt"]);
+
 type Trouble = {
-  readonly kind: "crashes" | "doesNotStart" | "notReady";
+  readonly kind: "crashes" | "noImage" | "doesNotStart" | "notReady";
   readonly reason: Text;
   readonly since?: string;
 };
@@ -59,6 +94,7 @@ function troubleOf(status: ContainerStatus, init: boolean, time: CaptureTime): T
   const { waiting, terminated, running } = status.state ?? {};
   const ended = terminated ?? status.lastState?.terminated;
   const since = ended?.finishedAt ? { since: ended.finishedAt } : {};
+  if (waiting?.reason && NO_IMAGE.test(waiting.reason)) return { kind: "noImage", reason: verbatim(waiting.reason) };
   if (waiting?.reason && CANNOT_START.test(waiting.reason))
     return { kind: "doesNotStart", reason: verbatim(waiting.reason) };
   if (waiting?.reason === "CrashLoopBackOff")
@@ -72,7 +108,7 @@ function troubleOf(status: ContainerStatus, init: boolean, time: CaptureTime): T
   // between two crashes it runs for a while
   const crashedAgo = time.age(status.lastState?.terminated?.finishedAt);
   if (status.restartCount > 1 && crashedAgo !== undefined && crashedAgo < RECENT && age < RECENT) {
-    return { kind: "crashes", reason: say.restarts({ count: status.restartCount }), ...since };
+    return { kind: "crashes", reason: say.restarted({ count: status.restartCount }), ...since };
   }
   return age > SETTLING ? { kind: "notReady", reason: say.unready() } : undefined;
 }
@@ -111,10 +147,21 @@ function configMapsOf({ spec, ref: { namespace } }: Component): Ref[] {
   return names.map((name) => ref("ConfigMap", name, namespace));
 }
 
+const imageOf = ({ object: { spec } }: PodView, container: string): string =>
+  [...(spec.initContainers ?? []), ...spec.containers].find(({ name }) => name === container)?.image ?? "?";
+
+const MOST_OF_A_LINE = 100;
+
+/** What a log line says, without its marks, and no more of it than a title holds. */
+function briefly(line: string): string {
+  const words = (/ err="((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? line).replace(/\\"/g, '"').replace(/^\[[A-Z]+\]\s*/, "");
+  return words.length > MOST_OF_A_LINE ? `${words.slice(0, MOST_OF_A_LINE).replace(/\s+\S*$/, "")} …` : words;
+}
+
 function* judgePod(
   component: Component,
   pod: PodView,
-  { logs, time, objects }: Pick<ClusterModel, "logs" | "time" | "objects">,
+  { logs, time, objects, sockets }: Pick<ClusterModel, "logs" | "time" | "objects" | "sockets">,
 ): Iterable<Finding> {
   const node = pod.node!;
   const capability = { name: "component.run", component: refId(component.ref), node } as const;
@@ -127,20 +174,29 @@ function* judgePod(
     const { kind, reason, since } = trouble;
     const container = status.name;
     const why = kind === "crashes" ? reasonLine(pod, container, logs) : undefined;
-    const args = { component: name, node, container };
-    const title = why ? say.crashesBecause({ ...args, line: why.quote }) : say[kind]({ ...args, reason });
-    const state = status.state?.waiting?.message ?? status.state?.terminated?.message;
-    const seen = `${pod.key}: container ${container}: ${reason.en}, ${status.restartCount} restarts${state ? `: ${state}` : ""}`;
+    const image = imageOf(pod, container);
+    const args = { component: name, node, container, reason, image };
+    const probed = kind === "notReady" ? sockets.closedProbe(pod) : undefined;
+    const title = why
+      ? say.crashesBecause({ ...args, line: briefly(why.quote) })
+      : probed
+        ? say.probesClosedPort({ ...args, port: probed.port })
+        : say[kind](args);
+    const { waiting, terminated } = status.state ?? {};
+    const state = waiting?.reason ?? terminated?.reason ?? "running, not ready";
+    const more =
+      kind === "crashes" ? `, ${status.restartCount} restarts` : waiting?.message ? `: ${waiting.message}` : "";
+    const seen = `${pod.key}: container ${container}: ${state}${more}`;
     yield fault({
       repair: component.ref,
       related: [pod.ref, ...configMapsOf(component)],
       nodes: [node],
       breaks: [capability],
       title,
-      evidence: [objects.quote("pods", pod.object, seen), ...(why ? [why] : [])],
+      evidence: [...(why ? [why] : []), objects.quote("pods", pod.object, seen), ...(probed ? [probed.evidence] : [])],
       strength: "direct",
       since,
-      facts: { pod: pod.key, container, kind },
+      facts: { pod: pod.key, container, kind, node },
     });
   }
   if (healthy && containerStatuses(pod).some(({ status }) => mayCrashAgain(status, time)))
@@ -151,7 +207,7 @@ function* judgePod(
 /** A component of the network does not stay up on a node, or runs without becoming ready. */
 export const componentCrashLoop = defineCheck({
   id: "component-crash-loop",
-  reads: ["components", "logs", "time", "objects"],
+  reads: ["components", "logs", "time", "objects", "sockets"],
 
   *find(model) {
     for (const component of model.components.all) {
@@ -163,26 +219,48 @@ export const componentCrashLoop = defineCheck({
     }
   },
 
-  remedies({ repair, facts }) {
-    const [namespace, pod] = String(facts.pod).split("/");
-    const log = `kubectl logs -n ${namespace} ${pod} -c ${facts.container} --previous`;
-    return [
-      {
-        id: "correct-and-restart",
-        risk: "low",
-        interrupts: say.nothing(),
-        steps: [
-          { why: say.readLog(), change: { run: log }, undo: say.nothing(), verify: log },
-          {
-            why: say.correct(),
-            change: { do: "restart", component: repair },
-            undo: say.nothing(),
-            verify: `kubectl rollout status -n ${namespace} ${repair.kind.toLowerCase()}/${repair.name}`,
-          },
-        ],
-        prevent: [],
-      },
-    ];
+  remedies({ repair, related, facts }) {
+    const [namespace = "", pod = ""] = String(facts.pod).split("/");
+    const { container, kind, node } = facts as Record<string, string>;
+    const verify = rolledOut(repair);
+    const describe = { run: sh`kubectl describe -n ${namespace} pod/${pod}` };
+    const log = (words: string) => ({ run: `${sh`kubectl logs -n ${namespace} ${pod} -c ${container!}`}${words}` });
+    const base = { id: "correct-and-restart", risk: "low", interrupts: say.nothing() } as const;
+    if (kind === "noImage") {
+      const history = `kubectl rollout history ${kubectlName(repair)}`;
+      const back = {
+        why: say.backToImage(),
+        precondition: say.hadOther(),
+        change: { run: `kubectl rollout undo ${kubectlName(repair)}` },
+        undo: { run: `kubectl rollout undo ${kubectlName(repair)}` },
+        verify,
+      };
+      const look = { why: say.readEvents(), change: { run: `${describe.run}; ${history}` }, verify };
+      return [{ ...base, steps: [look, back], prevent: [say.preventImage()] }];
+    }
+    const look =
+      kind === "crashes"
+        ? { why: say.readLog(), change: log(" --previous"), verify }
+        : kind === "notReady"
+          ? { why: say.readProbe(), change: { run: `${describe.run}; ${log(" --tail=20").run}` }, verify }
+          : { why: say.readEvents(), change: describe, verify };
+    const prevent = [say.preventTry()];
+    if (repair.kind === "Pod") {
+      const name = pod.endsWith(`-${node}`) ? pod.slice(0, -node!.length - 1) : pod;
+      const manifest = `/etc/kubernetes/manifests/${name}.yaml`;
+      const edit = { why: say.correctManifest(), change: { run: sh`vi ${manifest}`, node: node! }, verify };
+      return [{ ...base, steps: [look, edit], prevent }];
+    }
+    const config = related.find((one) => one.kind === "ConfigMap" && !CERTIFICATES.has(one.name));
+    const correct = {
+      why: config ? say.correctConfig({ config: refId(config) }) : say.correctWorkload(),
+      change: { run: `kubectl edit ${kubectlName(config ?? repair)}` },
+      undo: { run: `kubectl edit ${kubectlName(config ?? repair)}` },
+      verify,
+    };
+    const restart = { why: say.restart(), change: { do: "restart", component: repair } as const, verify };
+    // a workload that is edited makes its Pods anew by itself
+    return [{ ...base, steps: [look, correct, ...(config ? [restart] : [])], prevent }];
   },
 
   manual: {

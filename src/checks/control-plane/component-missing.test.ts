@@ -43,13 +43,13 @@ testCheck(componentMissing, {
     "a node selector was added to kube-proxy that the workers do not meet": {
       given: selecting(cluster(), KUBE_PROXY, "kubernetes.io/hostname", "cp1"),
       repair: "DaemonSet/kube-system/kube-proxy",
-      says: ["kube-proxy does not run on w1, where it used to"],
+      says: ["kube-proxy runs on w1 no more"],
       healedBy: healthy,
     },
     "flannel was told to leave the nodes that it has routes on": {
       given: selecting(cluster(), FLANNEL, "network", "flannel"),
       repair: "DaemonSet/kube-flannel/kube-flannel-ds",
-      says: ["flannel does not run on w2, where it used to"],
+      says: ["flannel runs on w2 no more"],
       healedBy: healthy,
     },
     "a volume of kube-proxy on w1 cannot be mounted": {

@@ -4,8 +4,10 @@ import type { Component } from "../../model/components/components.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { kubectlName, refId } from "../../model/ref.ts";
-import { texts } from "../../text.ts";
+import { sh } from "../../shell.ts";
+import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
+import { type Remedy, rolledOut, type Step } from "../remedy.ts";
 
 type Model = Pick<
   ClusterModel,
@@ -14,16 +16,20 @@ type Model = Pick<
 
 const say = texts("component-missing", {
   gone: {
-    en: "{component} is gone: {workload} does not exist, while what it was installed with is still there",
-    zh: "{component} 缺失：{workload} 不存在，而其安装时的配置仍在",
+    en: "{component} is gone: {workload} does not exist, while its ConfigMap is still there",
+    zh: "{component} 缺失：{workload} 不存在，而其 ConfigMap 仍在",
   },
   notOnNode: {
     en: "{component} does not run on {node}: {workload} belongs there and has no Pod on it",
     zh: "节点 {node} 上没有运行 {component}：{workload} 应在该节点上有 Pod，实际没有",
   },
   notSelected: {
-    en: "{component} does not run on {node}, where it used to: {workload} does not select the node",
+    en: "{component} runs on {node} no more: {workload} does not select the node",
     zh: "节点 {node} 上不再运行 {component}：{workload} 没有选中该节点",
+  },
+  lacksLabel: {
+    en: "{component} runs on {node} no more: {workload} wants label {label}, which the node lacks",
+    zh: "节点 {node} 上不再运行 {component}：{workload} 要求标签 {label}，而该节点没有",
   },
   notStarted: {
     en: "{component} on {node} has not started: its Pod is {phase}",
@@ -38,17 +44,44 @@ const say = texts("component-missing", {
     zh: "{component} 没有任何 Pod，而 {workload} 期望 {replicas} 个",
   },
   changing: { en: "its Pods were being replaced", zh: "其 Pod 正在更替" },
-  restoreWorkload: {
-    en: "Install {component} again, in the installed version and with its configuration",
-    zh: "按已安装的版本和配置重新安装 {component}",
+  seeVersion: {
+    en: "See which version the nodes have run: its images are still on them",
+    zh: "查看节点运行过的版本：镜像仍在节点上",
+  },
+  reinstall: {
+    en: "Install {component} again in that version, and keep its ConfigMap: replace VERSION",
+    zh: "按该版本重新安装 {component}，并保留其 ConfigMap：替换命令中的 VERSION",
+  },
+  reinstallFrom: {
+    en: "Install {component} again from the manifest of that version; keep its ConfigMap",
+    zh: "用该版本的清单重新安装 {component}，并保留其 ConfigMap",
+  },
+  reinstallAddon: {
+    en: "Let kubeadm install {component} again, with the configuration of the cluster",
+    zh: "由 kubeadm 按集群配置重新安装 {component}",
+  },
+  label: {
+    en: "Give the node the label (if the selector was changed by mistake, correct that instead: `kubectl edit`)",
+    zh: "为该节点加上标签（若是选择器被误改，则用 `kubectl edit` 改回）",
   },
   select: {
-    en: "Let {workload} select the node again: correct its node selector, affinity or tolerations, or the labels of the node",
-    zh: "让 {workload} 重新选中该节点：修正其 nodeSelector、亲和性或容忍，或修正节点标签",
+    en: "Let {workload} select the node again: correct its node selector, affinity or tolerations",
+    zh: "让 {workload} 重新选中该节点：修正其 nodeSelector、亲和性或容忍",
   },
   scaleUp: { en: "Scale it up again", zh: "恢复副本数" },
-  lookWhy: { en: "See why no Pod is made or started", zh: "查看 Pod 未被创建或启动的原因" },
+  lookWhy: {
+    en: "See why no Pod is made or started: quota, admission webhook, taints, resources",
+    zh: "查看 Pod 未被创建或启动的原因：配额、准入 Webhook、污点、资源",
+  },
   nothing: { en: "Nothing", zh: "无" },
+  preventDelete: {
+    en: "Deny deletes of {workload} by an admission policy, and alert when it has fewer Pods than nodes: rules and routes without their agent look well until something changes",
+    zh: "用准入策略禁止删除 {workload}，并在其 Pod 数少于节点数时告警：组件不在时，规则和路由在发生变更之前看起来一切正常",
+  },
+  preventScale: {
+    en: "Alert when cluster DNS has fewer than two ready Pods",
+    zh: "集群 DNS 就绪的 Pod 少于两个时告警",
+  },
 });
 
 /** Being made or replaced takes a while: younger troubles are not yet any. */
@@ -161,10 +194,26 @@ function* judgeOnNode(component: Component, node: NodeView, model: Model): Itera
   const trace = traceOf(component, node, model);
   if (!trace || isServedOtherwise(component, node, model)) return;
   const { nodeSelector } = component.spec ?? {};
-  const why = quote(
-    `${refId(component.ref)}: nodeSelector ${JSON.stringify(nodeSelector ?? {})}; labels of ${node.name}: ${JSON.stringify(node.labels)}`,
+  const [lacking] = Object.entries(nodeSelector ?? {}).filter(([key, value]) => node.labels[key] !== value);
+  const wants = quote(`${refId(component.ref)}: nodeSelector ${JSON.stringify(nodeSelector ?? {})}`);
+  if (!lacking || !node.object) {
+    const facts = { case: "not-selected" };
+    yield fault({ ...common, title: say.notSelected(args), evidence: [wants, trace], facts });
+    return;
+  }
+  const [key, value] = lacking;
+  const old = node.labels[key];
+  const has = model.objects.quote(
+    "nodes",
+    node.object,
+    old === undefined ? `Node ${node.name}: no label ${key}` : `Node ${node.name}: ${key}=${old}`,
   );
-  yield fault({ ...common, title: say.notSelected(args), evidence: [why, trace], facts: { case: "not-selected" } });
+  yield fault({
+    ...common,
+    title: say.lacksLabel({ ...args, label: `${key}=${value}` }),
+    evidence: [wants, has, trace],
+    facts: { case: "label", key, value, ...(old !== undefined && { old }) },
+  });
 }
 
 function* judgeDaemonSet(component: Component, model: Model): Iterable<Finding> {
@@ -227,6 +276,17 @@ function* judgeDeployment(component: Component, model: Model): Iterable<Finding>
   }
 }
 
+const CONTROL_PLANE = "node-role.kubernetes.io/control-plane";
+
+/** What kubeadm installs itself (cmd/kubeadm/app/phases/addons), by the name of its phase. */
+const ADDONS: ReadonlyMap<string, string> = new Map([
+  ["kube-proxy", "kube-proxy"],
+  ["coredns", "coredns"],
+]);
+/** Without its own configuration kube-proxy would come back in the default mode. */
+const KUBEADM_CONFIG =
+  "(kubectl get configmap -n kube-system kubeadm-config -o jsonpath='{.data.ClusterConfiguration}'; echo ---; kubectl get configmap -n kube-system kube-proxy -o jsonpath='{.data.config\\.conf}')";
+
 /** A component of the network is absent where an object, a rule set or an install marker says that it belongs. */
 export const componentMissing = defineCheck({
   id: "component-missing",
@@ -239,35 +299,59 @@ export const componentMissing = defineCheck({
     }
   },
 
-  remedies({ repair, facts }, { components }) {
+  remedies({ repair, facts, nodes }, { components, nodes: all, objects }) {
     const component = components.byRef(repair);
     const name = component?.definition.name ?? repair.name;
-    const verify = `kubectl rollout status -n ${repair.namespace} ${repair.kind.toLowerCase()}/${repair.name}`;
-    const describe = `kubectl describe ${kubectlName(repair)}`;
-    const step =
-      facts.case === "scaled"
-        ? {
-            why: say.scaleUp(),
-            change: { do: "scale", target: repair, replicas: 2 } as const,
-            undo: { do: "scale", target: repair, replicas: 0 } as const,
-            verify,
-          }
-        : facts.case === "gone"
-          ? {
-              why: say.restoreWorkload({ component: name }),
-              change: { run: `kubectl apply -f <manifest of ${name}>` },
-              undo: { run: `kubectl delete ${kubectlName(repair)}` },
-              verify,
-            }
-          : facts.case === "not-selected"
-            ? {
-                why: say.select({ workload: refId(repair) }),
-                change: { run: `kubectl edit ${kubectlName(repair)}` },
-                undo: say.nothing(),
-                verify,
-              }
-            : { why: say.lookWhy(), change: { run: describe }, undo: say.nothing(), verify };
-    return [{ id: "bring-back", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [] }];
+    const verify = rolledOut(repair);
+    const remedy = (steps: readonly Step[], prevent: Text): Remedy[] => [
+      { id: "bring-back", risk: "low", interrupts: say.nothing(), steps, prevent: [prevent] },
+    ];
+    const prevent = say.preventDelete({ workload: refId(repair) });
+    switch (facts.case) {
+      case "scaled": {
+        const scale = (replicas: number) => ({ do: "scale", target: repair, replicas }) as const;
+        return remedy([{ why: say.scaleUp(), change: scale(2), undo: scale(0), verify }], say.preventScale());
+      }
+      case "gone": {
+        const { name: node } = all.all.find(({ labels }) => CONTROL_PLANE in labels) ??
+          all.all[0] ?? { name: undefined };
+        const on = node === undefined ? {} : { node };
+        const undo = { do: "delete", target: repair } as const;
+        const isKubeadm = objects.find("configmaps", "kubeadm-config", "kube-system").state === "present";
+        const addon = ADDONS.get(component?.definition.id ?? "");
+        if (isKubeadm && addon) {
+          const run = `${KUBEADM_CONFIG} > /tmp/kubeadm.yaml && kubeadm init phase addon ${addon} --config /tmp/kubeadm.yaml`;
+          const step = { why: say.reinstallAddon({ component: name }), change: { run, ...on }, undo, verify };
+          return remedy([step], prevent).map((one) => ({ ...one, errata: ["X13"] }));
+        }
+        const manifest = component?.definition.manifest?.replace("{version}", "VERSION");
+        const why = (manifest ? say.reinstall : say.reinstallFrom)({ component: name });
+        const id = component?.definition.id ?? repair.name;
+        return remedy(
+          [
+            { why: say.seeVersion(), change: { run: sh`crictl images | grep -i ${id}`, ...on }, verify },
+            { why, change: { run: sh`kubectl apply -f ${manifest ?? "manifest.yaml"}` }, undo, verify },
+          ],
+          prevent,
+        );
+      }
+      case "label": {
+        const { key, value, old } = facts as Record<string, string>;
+        const label = (words: string) => ({ run: `${sh`kubectl label node ${nodes[0]!}`} ${words}` });
+        const undo = label(old === undefined ? sh`${`${key}-`}` : sh`${`${key}=${old}`} --overwrite`);
+        const change = label(sh`${`${key}=${value}`} --overwrite`);
+        return remedy([{ why: say.label(), change, undo, verify }], prevent);
+      }
+      case "not-selected": {
+        const edit = { run: `kubectl edit ${kubectlName(repair)}` };
+        return remedy([{ why: say.select({ workload: refId(repair) }), change: edit, undo: edit, verify }], prevent);
+      }
+      default: {
+        const events = sh`kubectl get events -n ${repair.namespace ?? "default"} --field-selector type=Warning`;
+        const run = `kubectl describe ${kubectlName(repair)}; ${events}`;
+        return remedy([{ why: say.lookWhy(), change: { run }, verify }], prevent);
+      }
+    }
   },
 
   manual: {

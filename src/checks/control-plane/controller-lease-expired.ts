@@ -1,6 +1,7 @@
 import type { ClusterModel } from "../../model/model.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
 import { timeOf } from "../../model/time.ts";
+import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault } from "../check.ts";
 
@@ -84,9 +85,11 @@ export const controllerLeaseExpired = defineCheck({
   remedies({ facts }) {
     const controller = String(facts.controller);
     const at = typeof facts.node === "string" ? { node: facts.node } : {};
-    const run = `ls -l /etc/kubernetes/manifests/${controller}.yaml; crictl ps -a --name ${controller}`;
-    const verify = `kubectl get lease -n kube-system ${controller}`;
-    const step = { why: say.bringBack({ controller }), change: { run, ...at }, undo: say.nothing(), verify };
+    const manifest = `/etc/kubernetes/manifests/${controller}.yaml`;
+    const logs = sh`crictl logs --tail 20 $(crictl ps -aq --name ${`^${controller}$`}`;
+    const run = `${sh`ls -l ${manifest}; crictl ps -a --name ${`^${controller}$`}`}; ${logs} | head -n 1)`;
+    const verify = { run: sh`kubectl get lease -n kube-system ${controller}` };
+    const step = { why: say.bringBack({ controller }), change: { run, ...at }, verify };
     return [{ id: "bring-back", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
   },
 

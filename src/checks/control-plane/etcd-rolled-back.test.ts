@@ -35,7 +35,7 @@ testCheck(etcdRolledBack, {
     "etcd was restored from this morning's snapshot while everything ran on": {
       given: forgetting(cluster(), restored),
       repair: "Pod/kube-system/etcd-cp1",
-      says: ["3 Pods that no node runs, 4 running Pods that it does not know"],
+      says: ["under running components: 3 Pods run nowhere, 4 are unknown"],
       breaks: ["api.remember"],
       strength: "direct",
       healedBy: healthy,
@@ -43,7 +43,7 @@ testCheck(etcdRolledBack, {
     "an external etcd was restored: nobody has its log": {
       given: forgetting(cluster({ flavour: "managed" })),
       repair: "Pod/kube-system/etcd",
-      says: ["The API server has forgotten what was written last"],
+      says: ["etcd was restored from an older snapshot"],
       healedBy: () => cluster({ flavour: "managed" }),
     },
     "it lost one rollout, and clients are ahead of it": {

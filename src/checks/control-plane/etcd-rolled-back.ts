@@ -1,27 +1,44 @@
 import type { ClusterModel } from "../../model/model.ts";
-import { ref } from "../../model/ref.ts";
+import { ref, refId } from "../../model/ref.ts";
+import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault } from "../check.ts";
+import { rolledOut } from "../remedy.ts";
 
 type Model = Pick<ClusterModel, "sandboxes" | "pods" | "components" | "logs" | "time" | "objects">;
 
 const say = texts("etcd-rolled-back", {
   rolledBack: {
-    en: "The API server has forgotten what was written last: etcd was restored from an older snapshot under running components ({known} {known:Pod|Pods} that no node runs, {unknown} running {unknown:Pod|Pods} that it does not know)",
-    zh: "API Server 丢失了最近写入的数据：etcd 在其他组件运行时被恢复到较旧的快照（它列出的 {known} 个 Pod 并未在任何节点运行，另有 {unknown} 个正在运行的 Pod 不在其记录中）",
+    en: "etcd was restored from an older snapshot under running components: {known} Pods run nowhere, {unknown} are unknown",
+    zh: "etcd 在组件运行期间被恢复到较旧的快照：{known} 个 Pod 并未运行，另有 {unknown} 个运行中的 Pod 没有记录",
   },
-  relist: {
-    en: "Restart kube-apiserver, kube-controller-manager, kube-scheduler and the kubelets, then kube-proxy and the CNI agents, so that all list anew; static Pods: move their manifests out of /etc/kubernetes/manifests and back",
-    zh: "依次重启 kube-apiserver、kube-controller-manager、kube-scheduler 和各节点 kubelet，再重启 kube-proxy 与 CNI 代理，使其全部重新 List；静态 Pod 需将清单移出 /etc/kubernetes/manifests 再移回",
+  restartControlPlane: {
+    en: "Restart the control plane of {node}, so that no cache is ahead of the store (one control-plane node after the other)",
+    zh: "重启 {node} 上的控制面，使缓存不再领先于存储（多个控制面节点逐个进行）",
   },
-  reapply: { en: "Apply again what was changed after the snapshot", zh: "重新应用快照之后的变更" },
+  restartKubelets: {
+    en: "Then the kubelet of every node: it ends Pods that the store does not know and starts those that it does",
+    zh: "然后重启每个节点的 kubelet：它会终止存储中没有的 Pod，并启动存储中已有的 Pod",
+  },
+  restartAgents: {
+    en: "Then the network agents, so that they list anew what they deliver to",
+    zh: "然后重启网络组件，使其重新获取转发目标",
+  },
+  reapply: {
+    en: "Apply again what was changed after the snapshot, from where it is kept (here: a directory manifests/)",
+    zh: "从保存清单的地方（此处为 manifests/ 目录）重新应用快照之后的变更",
+  },
   interrupts: {
-    en: "The API for a minute; Pods that the store does not know are ended",
+    en: "The API for about a minute; Pods that the store does not know are ended",
     zh: "API 中断约一分钟；存储中没有记录的 Pod 会被终止",
   },
+  noUndo: {
+    en: "not possible: take a snapshot of the present state first (`etcdctl snapshot save`)",
+    zh: "无法撤销：请先对当前状态做快照（`etcdctl snapshot save`）",
+  },
   prevent: {
-    en: "Restore with all API servers stopped, and with `etcdutl snapshot restore --bump-revision … --mark-compacted`, so that every client lists anew",
-    zh: "恢复时先停止全部 API Server，并使用 `etcdutl snapshot restore --bump-revision … --mark-compacted`，迫使所有客户端重新 List",
+    en: "Restore with all API servers stopped, and with `etcdutl snapshot restore --bump-revision 1000000000 --mark-compacted`, so that every client lists anew",
+    zh: "恢复时先停止全部 API Server，并使用 `etcdutl snapshot restore --bump-revision 1000000000 --mark-compacted`，迫使所有客户端重新 List",
   },
 });
 
@@ -97,30 +114,44 @@ export const etcdRolledBack = defineCheck({
     });
   },
 
-  remedies() {
-    const verify = "kubectl get pods -A -o wide; crictl pods";
+  remedies(_, { components, pods }) {
+    const masters = [...new Set(components.byId("etcd").flatMap((one) => one.pods.flatMap(({ node }) => node ?? [])))];
+    const nodes = [...new Set(pods.all.flatMap(({ node }) => node ?? []))].sort();
+    const agents = ["service-proxy", "cni", "cluster-dns"] as const;
+    const workloads = new Map(
+      agents.flatMap((duty) => components.withDuty(duty).map((one) => [refId(one.ref), one.ref] as const)),
+    );
+    const verify = { run: "kubectl get pods -A -o wide" };
+    const restarted = [...workloads.values()].filter(({ kind }) => kind !== "Pod");
+    const parts = "^kube-(apiserver|controller-manager|scheduler)$";
+    const stop = sh`crictl ps -q --name ${parts} | xargs crictl stop`;
     return [
       {
         id: "list-anew",
         risk: "high",
         interrupts: say.interrupts(),
         steps: [
-          {
-            why: say.relist(),
-            change: {
-              run: "mv /etc/kubernetes/manifests/kube-apiserver.yaml /tmp/ && sleep 20 && mv /tmp/kube-apiserver.yaml /etc/kubernetes/manifests/; systemctl restart kubelet",
-            },
-            undo: say.interrupts(),
-            verify,
-          },
-          {
-            why: say.reapply(),
-            change: { run: "kubectl diff -f <manifests>; kubectl apply -f <manifests>" },
-            undo: say.interrupts(),
-            verify,
-          },
+          ...masters.map((node) => ({
+            why: say.restartControlPlane({ node }),
+            change: { run: stop, node },
+            undo: say.noUndo(),
+            verify: { run: "kubectl get --raw '/readyz?verbose'" },
+          })),
+          ...nodes.map((node) => ({
+            why: say.restartKubelets(),
+            change: { run: "systemctl restart kubelet", node },
+            undo: say.noUndo(),
+            verify: { run: "crictl pods", node },
+          })),
+          ...restarted.map((component) => ({
+            why: say.restartAgents(),
+            change: { do: "restart", component } as const,
+            verify: rolledOut(component),
+          })),
+          { why: say.reapply(), change: { run: "kubectl apply -R -f manifests/" }, undo: say.noUndo(), verify },
         ],
         prevent: [say.prevent()],
+        errata: ["X14", "X15", "X16"],
       },
     ];
   },

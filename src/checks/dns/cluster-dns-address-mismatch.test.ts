@@ -25,9 +25,7 @@ testCheck(clusterDnsAddressMismatch, {
         );
       }),
       repair: "Node/w2",
-      says: [
-        "The kubelet of node w2 tells its Pods to ask 10.43.0.10, which is no DNS Service; cluster DNS is at 10.96.0.10",
-      ],
+      says: ["The kubelet of w2 gives Pods 10.43.0.10 as DNS server, which is none; cluster DNS is at 10.96.0.10"],
       breaks: ["dns.client"],
       strength: "direct",
       healedBy: healthy,
@@ -36,25 +34,25 @@ testCheck(clusterDnsAddressMismatch, {
       given: cluster().edit(kubeDnsAt("10.96.77.3")),
       repair: "Service/kube-system/kube-dns",
       says: [
-        "All nodes tell their Pods to ask 10.96.0.10, and no Service has that address; Service/kube-system/kube-dns is at 10.96.77.3",
+        "All kubelets give Pods 10.96.0.10 as DNS server, which no Service has; Service/kube-system/kube-dns is at 10.96.77.3",
       ],
       breaks: ["dns.client"],
     },
     "somebody deleted the Service kube-dns": {
       given: cluster({ flavour: "managed" }).with(noKubeDns),
       repair: "Service/kube-system/kube-dns",
-      says: ["All nodes tell their Pods to ask 10.96.0.10, and no Service has that address"],
+      says: ["All kubelets give Pods 10.96.0.10 as DNS server, and no Service has that address"],
     },
     "it was deleted, and one node had another address anyway": {
       given: cluster().with(noKubeDns).edit(kubelet("w2", "10.43.0.10")),
       repair: "Node/w2",
-      says: ["ask 10.43.0.10, which is no DNS Service; the cluster has none"],
+      says: ["10.43.0.10 as DNS server; the cluster has no DNS Service"],
       healedBy: healthy,
     },
     "a cluster of one node has a wrong address": {
       given: cluster({ nodes: 1 }).edit(kubelet("cp1", "10.43.0.10")),
       repair: "Node/cp1",
-      says: ["The kubelet of node cp1"],
+      says: ["The kubelet of cp1"],
       healedBy: () => cluster({ nodes: 1 }),
     },
   },

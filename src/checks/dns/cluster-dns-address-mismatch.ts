@@ -2,6 +2,7 @@ import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { ref, refId } from "../../model/ref.ts";
+import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault, works } from "../check.ts";
 
@@ -9,19 +10,19 @@ type Model = Pick<ClusterModel, "dns" | "nodes" | "services" | "pods" | "objects
 
 const say = texts("cluster-dns-address-mismatch", {
   nodeWrong: {
-    en: "The kubelet of node {node} tells its Pods to ask {address}, which is no DNS Service; cluster DNS is at {right}",
+    en: "The kubelet of {node} gives Pods {address} as DNS server, which is none; cluster DNS is at {right}",
     zh: "节点 {node} 的 kubelet 让 Pod 使用 {address} 作为 DNS，而该地址不是 DNS Service；集群 DNS 的地址是 {right}",
   },
   nodeLost: {
-    en: "The kubelet of node {node} tells its Pods to ask {address}, which is no DNS Service; the cluster has none",
+    en: "The kubelet of {node} gives Pods {address} as DNS server; the cluster has no DNS Service",
     zh: "节点 {node} 的 kubelet 让 Pod 使用 {address} 作为 DNS，而该地址不是 DNS Service；集群中没有 DNS Service",
   },
   serviceWrong: {
-    en: "All nodes tell their Pods to ask {address}, and no Service has that address; {service} is at {right}",
+    en: "All kubelets give Pods {address} as DNS server, which no Service has; {service} is at {right}",
     zh: "所有节点都让 Pod 使用 {address} 作为 DNS，而没有任何 Service 使用该地址；{service} 的地址是 {right}",
   },
   serviceMissing: {
-    en: "All nodes tell their Pods to ask {address}, and no Service has that address",
+    en: "All kubelets give Pods {address} as DNS server, and no Service has that address",
     zh: "所有节点都让 Pod 使用 {address} 作为 DNS，而没有任何 Service 使用该地址",
   },
   deleteService: {
@@ -33,16 +34,27 @@ const say = texts("cluster-dns-address-mismatch", {
     zh: "把 clusterDNS 改为 {right} 并重启 kubelet",
   },
   recreatePods: {
-    en: "Make the Pods of the node anew: they keep the resolv.conf with which they were made",
-    zh: "重建该节点上的 Pod：Pod 会一直使用创建时生成的 resolv.conf",
+    en: "Make the Pods of the node anew, elsewhere for now: they keep the resolv.conf with which they were made",
+    zh: "驱逐并重建该节点上的 Pod：Pod 会一直使用创建时生成的 resolv.conf",
   },
   restoreService: {
     en: "Make the Service again with the address that the kubelets give out",
     zh: "用 kubelet 下发的地址重建该 Service",
   },
   theRight: { en: "the address of the DNS Service", zh: "DNS Service 的地址" },
+  preventConfig: {
+    en: "Correct it in ConfigMap kube-system/kubelet-config as well: nodes that join, and `kubeadm upgrade node`, take it from there",
+    zh: "同时修正 ConfigMap kube-system/kubelet-config：新加入的节点和 `kubeadm upgrade node` 都从那里取值",
+  },
+  preventService: {
+    en: "Never delete the DNS Service to change it; deny its deletion by an admission policy",
+    zh: "不要为了修改而删除 DNS Service；用准入策略禁止删除它",
+  },
+  evicts: {
+    en: "Nothing at first; then the Pods of the node are made anew, as their disruption budgets allow",
+    zh: "起初无影响；随后在 PodDisruptionBudget 允许的范围内重建该节点上的 Pod",
+  },
   interrupts: { en: "Name resolution for a moment", zh: "域名解析短暂中断" },
-  nothing: { en: "Nothing until the Pods are made anew", zh: "重建 Pod 之前无影响" },
 });
 
 /** As every installer makes them (cmd/kubeadm/app/phases/addons/dns/manifests.go). */
@@ -133,7 +145,7 @@ export const clusterDnsAddressMismatch = defineCheck({
           : say.nodeLost({ node: node.name, address: address! }),
         evidence: [evidence, ...affected.slice(0, 3)],
         strength: "direct",
-        facts: { case: "node", ...(right && { right }) },
+        facts: { case: "node", address: address!, ...(right && { right }) },
       });
     }
   },
@@ -142,7 +154,7 @@ export const clusterDnsAddressMismatch = defineCheck({
     if (facts.case === "service") {
       const { namespace, name } = repair as { namespace: string; name: string };
       const object = services.get(namespace, name)?.object;
-      const verify = `kubectl get service -n ${namespace} ${name}`;
+      const verify = { run: sh`kubectl get service -n ${namespace} ${name}` };
       const labels = object?.metadata.labels ?? { "k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS" };
       const { clusterIPs: _, ...spec } = object?.spec ?? { selector: { "k8s-app": "kube-dns" }, ports: DNS_PORTS };
       const restore = {
@@ -162,36 +174,41 @@ export const clusterDnsAddressMismatch = defineCheck({
       const remove = {
         why: say.deleteService(),
         change: { do: "delete", target: repair },
-        undo: say.nothing(),
+        undo: {
+          do: "apply",
+          object: { apiVersion: "v1", kind: "Service", metadata: { name, namespace, labels }, spec: object?.spec },
+        },
         verify,
       } as const;
       const steps = object ? [remove, restore] : [restore];
-      return [{ id: "restore-service", risk: "medium", interrupts: say.interrupts(), steps, prevent: [] }];
+      return [
+        { id: "restore-service", risk: "medium", interrupts: say.interrupts(), steps, prevent: [say.preventService()] },
+      ];
     }
     const node = repair.name;
-    const verify = "grep -A1 clusterDNS /var/lib/kubelet/config.yaml";
-    return [
-      {
-        id: "correct-kubelet",
-        risk: "low",
-        interrupts: say.nothing(),
-        steps: [
-          {
-            why: say.correctKubelet({ right: facts.right ?? say.theRight() } as { right: string }),
-            change: { run: "edit /var/lib/kubelet/config.yaml; systemctl restart kubelet", node },
-            undo: say.nothing(),
-            verify,
-          },
-          {
-            why: say.recreatePods(),
-            change: { run: `kubectl delete pods -A --field-selector spec.nodeName=${node}` },
-            undo: say.nothing(),
-            verify: "kubectl exec … -- cat /etc/resolv.conf",
-          },
-        ],
-        prevent: [],
-      },
-    ];
+    const { address, right } = facts as { address: string; right?: string };
+    const set = (from: string, to: string) => {
+      const expression = `/^clusterDNS:/,/^[^- ]/s/^ *- "*${from.replaceAll(".", "\\.")}"*$/- ${to}/`;
+      return { run: sh`sed -i ${expression} /var/lib/kubelet/config.yaml && systemctl restart kubelet`, node };
+    };
+    const byHand = { run: "vi /var/lib/kubelet/config.yaml && systemctl restart kubelet", node };
+    const verify = { run: "grep -A2 '^clusterDNS' /var/lib/kubelet/config.yaml", node };
+    const correct = {
+      why: say.correctKubelet({ right: right ?? say.theRight() }),
+      change: right === undefined ? byHand : set(address, right),
+      undo: right === undefined ? byHand : set(right, address),
+      verify,
+    };
+    const drain = sh`kubectl drain ${node} --ignore-daemonsets --delete-emptydir-data`;
+    const back = sh`kubectl uncordon ${node}`;
+    const recreate = {
+      why: say.recreatePods(),
+      change: { run: `${drain} && ${back}` },
+      undo: { run: back },
+      verify: { run: "kubectl run -it --rm ask --image=busybox --restart=Never -- nslookup kubernetes.default" },
+    };
+    const prevent = [say.preventConfig()];
+    return [{ id: "correct-kubelet", risk: "medium", interrupts: say.evicts(), steps: [correct, recreate], prevent }];
   },
 
   manual: {

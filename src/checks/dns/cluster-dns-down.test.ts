@@ -33,7 +33,7 @@ testCheck(clusterDnsDown, {
     "both replicas of CoreDNS crash-loop": {
       given: cluster().edit(editPods("coredns", crashing())),
       repair: "Deployment/kube-system/coredns",
-      says: ["Cluster DNS does not answer: none of the 2 Pods of Deployment/kube-system/coredns is ready"],
+      says: ["Cluster DNS does not answer: no Pod of Deployment/kube-system/coredns is ready (0 of 2)"],
       breaks: ["dns.serve"],
       strength: "direct",
       healedBy: healthy,

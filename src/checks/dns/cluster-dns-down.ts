@@ -1,14 +1,16 @@
 import { quoteOf } from "../../evidence/origin.ts";
+import { formatSelector } from "../../model/labels.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
 import { refId } from "../../model/ref.ts";
 import type { ServiceView } from "../../model/services/services.ts";
+import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault, works } from "../check.ts";
 
 const say = texts("cluster-dns-down", {
   notReady: {
-    en: "Cluster DNS does not answer: none of the {count} {count:Pod|Pods} of {workload} is ready",
+    en: "Cluster DNS does not answer: no Pod of {workload} is ready (0 of {count})",
     zh: "集群 DNS 不可用：{workload} 的 {count} 个 Pod 均未就绪",
   },
   noPods: {
@@ -16,7 +18,18 @@ const say = texts("cluster-dns-down", {
     zh: "集群 DNS 不可用：Service {service} 没有选中任何 Pod",
   },
   changing: { en: "its Pods were coming up", zh: "其 Pod 正在启动或更替" },
-  look: { en: "See why its Pods are not ready", zh: "查看其 Pod 未就绪的原因" },
+  look: {
+    en: "See why its Pods are not ready: what they say, and what their readiness probe is answered",
+    zh: "查看其 Pod 未就绪的原因：日志，以及就绪探针得到的响应",
+  },
+  lookSelector: {
+    en: "See which Pods the Service means, and whether its selector is theirs",
+    zh: "查看该 Service 应选中哪些 Pod，以及选择器是否与其一致",
+  },
+  prevent: {
+    en: "Run at least two replicas on different nodes, with a PodDisruptionBudget, and alert when fewer than two are ready",
+    zh: "在不同节点上运行至少两个副本并配置 PodDisruptionBudget，就绪少于两个时告警",
+  },
   nothing: { en: "Nothing", zh: "无" },
 });
 
@@ -68,8 +81,14 @@ export const clusterDnsDown = defineCheck({
           related: [service.ref],
           breaks: [capability],
           title,
-          evidence: [services.quote(service, `Service ${service.namespace}/${service.name}: 0 Pods`)],
+          evidence: [
+            services.quote(
+              service,
+              `Service ${service.namespace}/${service.name}: selector ${formatSelector({ matchLabels: { ...service.selector } })}, 0 Pods`,
+            ),
+          ],
           strength: "direct",
+          facts: { case: "no-pods" },
         });
       } else {
         if (selected.every((pod) => isPassing(pod, model))) {
@@ -97,24 +116,21 @@ export const clusterDnsDown = defineCheck({
     }
   },
 
-  remedies({ repair }) {
-    const run = `kubectl describe -n ${repair.namespace} ${repair.kind.toLowerCase()}/${repair.name}`;
-    return [
-      {
-        id: "find-out",
-        risk: "none",
-        interrupts: say.nothing(),
-        steps: [
-          {
-            why: say.look(),
-            change: { run },
-            undo: say.nothing(),
-            verify: "kubectl get endpointslices -n kube-system -l k8s-app=kube-dns",
-          },
-        ],
-        prevent: [],
-      },
-    ];
+  remedies({ related, facts }, { services }) {
+    const { namespace = "kube-system", name } = related[0]!;
+    const service = services.get(namespace, name);
+    const labels = Object.entries(service?.selector ?? {})
+      .map(([key, value]) => `${key}=${value}`)
+      .join(",");
+    const slices = sh`kubectl get endpointslices -n ${namespace} -l ${`kubernetes.io/service-name=${name}`}`;
+    const pods = sh`kubectl describe pods -n ${namespace} -l ${labels}`;
+    const logs = sh`kubectl logs -n ${namespace} -l ${labels} --tail=20`;
+    const shown = sh`kubectl get pods -n ${namespace} --show-labels; kubectl get service -n ${namespace} ${name} -o wide`;
+    const step =
+      facts.case === "no-pods"
+        ? { why: say.lookSelector(), change: { run: shown }, verify: { run: slices } }
+        : { why: say.look(), change: { run: `${pods}; ${logs}` }, verify: { run: slices } };
+    return [{ id: "find-out", risk: "none", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
   },
 
   manual: {

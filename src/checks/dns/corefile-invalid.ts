@@ -1,33 +1,42 @@
-import { type Evidence, quoteOf } from "../../evidence/origin.ts";
-import type { DnsServer } from "../../model/dns.ts";
+import type { Evidence } from "../../evidence/origin.ts";
+import { type DnsServer, meantDirective } from "../../model/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { kubectlName, ref, refId } from "../../model/ref.ts";
 import { timeOf } from "../../model/time.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
+import { lineChanged, rolledOut } from "../remedy.ts";
 
 type Model = Pick<ClusterModel, "dns" | "objects" | "logs">;
 
 const say = texts("corefile-invalid", {
   invalid: {
-    en: "The Corefile of {config} does not parse (line {line}: {problem} “{word}”): CoreDNS does not start with it",
-    zh: "{config} 中的 Corefile 无法解析（第 {line} 行：{problem}“{word}”）：CoreDNS 无法使用它启动",
+    en: "CoreDNS does not start with its Corefile ({config}): line {line}, {problem} “{word}”",
+    zh: "CoreDNS 无法用其 Corefile（{config}）启动：第 {line} 行，{problem}“{word}”",
   },
   invalidLatent: {
-    en: "The Corefile of {config} does not parse (line {line}: {problem} “{word}”): CoreDNS runs on with the old one and will not start again",
-    zh: "{config} 中的 Corefile 无法解析（第 {line} 行：{problem}“{word}”）：CoreDNS 仍在使用旧配置，重启后将无法启动",
+    en: "CoreDNS will not start again with its Corefile ({config}): line {line}, {problem} “{word}”",
+    zh: "CoreDNS 重启后将无法用其 Corefile（{config}）启动：第 {line} 行，{problem}“{word}”",
   },
   heard: {
-    en: "CoreDNS rejects its Corefile ({config}): {complaint}",
-    zh: "CoreDNS 拒绝其 Corefile（{config}）：{complaint}",
+    en: "CoreDNS rejects its Corefile ({config})",
+    zh: "CoreDNS 拒绝其 Corefile（{config}）",
   },
   complained: { en: "it rejected a Corefile a moment ago", zh: "它刚刚拒绝过一份 Corefile" },
   syntax: { en: "syntax error at", zh: "语法错误：" },
   unknownDirective: { en: "unknown directive", zh: "未知指令" },
   badArguments: { en: "wrong arguments of", zh: "参数错误：" },
   duplicateZone: { en: "zone served twice:", zh: "重复的域：" },
-  correct: { en: "Correct the line, then let CoreDNS start anew", zh: "修正该行，然后重启 CoreDNS" },
-  restart: { en: "Restart CoreDNS", zh: "重启 CoreDNS" },
+  correct: { en: "Correct line {line} of the Corefile", zh: "修正 Corefile 第 {line} 行" },
+  correctTo: {
+    en: "Correct line {line} of the Corefile: `{meant}` for `{word}`",
+    zh: "修正 Corefile 第 {line} 行：将 `{word}` 改为 `{meant}`",
+  },
+  correctHeard: { en: "Correct what CoreDNS complains of", zh: "修正 CoreDNS 报错的内容" },
+  restart: {
+    en: "Let CoreDNS start with it at once; in its back-off it would wait up to five minutes",
+    zh: "让 CoreDNS 立即以新配置启动；否则会在退避中等待，最长五分钟",
+  },
   nothing: { en: "Nothing more than is broken already", zh: "不会比现状更糟" },
   prevent: {
     en: "Try a new Corefile before it is applied: `coredns -conf Corefile` exits at once if it does not parse",
@@ -74,14 +83,13 @@ function* judgeServer(server: DnsServer, { objects, logs }: Model): Iterable<Fin
     repair: config,
     related: [component.ref],
     breaks: [broken],
-    facts: { component: refId(component.ref) },
   };
   if (!corefile || !map) {
     const last = complaints.at(-1);
     if (last)
       yield fault({
         ...common,
-        title: say.heard({ config: refId(config), complaint: last.evidence.quote }),
+        title: say.heard({ config: refId(config) }),
         evidence: heard,
         strength: "heard",
       });
@@ -95,7 +103,7 @@ function* judgeServer(server: DnsServer, { objects, logs }: Model): Iterable<Fin
     if (last && !stillServes(server))
       yield fault({
         ...common,
-        title: say.heard({ config: refId(config), complaint: last.evidence.quote }),
+        title: say.heard({ config: refId(config) }),
         evidence: heard,
         strength: "heard",
       });
@@ -111,15 +119,18 @@ function* judgeServer(server: DnsServer, { objects, logs }: Model): Iterable<Fin
   }
   const line = (map.data?.Corefile ?? "").split("\n")[error.line - 1] ?? "";
   const args = { config: refId(config), line: error.line, problem: PROBLEMS[error.what](), word: error.word };
-  const quote = quoteOf(
-    { ...objects.origin("configmaps", map), line: error.line },
-    `Corefile line ${error.line}: ${line.trim()}`,
-  );
+  const quote = objects.quote("configmaps", map, `Corefile line ${error.line}: ${line.trim()}`);
   const title = stillServes(server) ? say.invalidLatent(args) : say.invalid(args);
   // a directive that we do not know may be a plugin of this build: then CoreDNS takes it, whatever else it lacks
   const isOwnPlugin =
     error.what === "unknown-directive" && complaints.length === 0 && (stillServes(server) || isHeard(server, logs));
-  if (!isOwnPlugin) yield fault({ ...common, title, evidence: [quote, ...heard], strength: "direct" });
+  const facts = {
+    line: error.line,
+    word: error.word,
+    what: error.what,
+    state: stillServes(server) ? "serves" : "down",
+  };
+  if (!isOwnPlugin) yield fault({ ...common, title, evidence: [quote, ...heard], strength: "direct", facts });
 }
 
 /** The Corefile has an error with which CoreDNS does not start. */
@@ -131,25 +142,33 @@ export const corefileInvalid = defineCheck({
     for (const server of model.dns.servers) yield* judgeServer(server, model);
   },
 
-  remedies({ repair, related }) {
+  remedies({ repair, related, facts }, { dns }) {
     const workload = related[0]!;
-    const verify = `kubectl rollout status -n ${workload.namespace} ${workload.kind.toLowerCase()}/${workload.name}`;
+    const verify = rolledOut(workload);
+    const { line, word, what } = facts as { line?: number; word: string; what: string };
+    const text = dns.servers.find(({ configMap }) => configMap && refId(configMap) === refId(repair))?.map?.data
+      ?.Corefile;
+    const meant = what === "unknown-directive" ? meantDirective(word) : undefined;
+    const edit = { run: `kubectl edit ${kubectlName(repair)}` };
+    const byHand = { why: line ? say.correct({ line }) : say.correctHeard(), change: edit, undo: edit, verify };
+    const correct =
+      meant && line && text
+        ? {
+            why: say.correctTo({ line, word, meant }),
+            ...lineChanged({ config: repair, key: "Corefile", text, line }, (before) => before.replace(word, meant)),
+            verify,
+          }
+        : byHand;
+    const restart = { why: say.restart(), change: { do: "restart", component: workload } as const, verify };
     return [
       {
         id: "correct-corefile",
         risk: "low",
         interrupts: say.nothing(),
-        steps: [
-          {
-            why: say.correct(),
-            change: { run: `kubectl edit ${kubectlName(repair)}` },
-            undo: { run: `kubectl edit ${kubectlName(repair)}` },
-            verify,
-          },
-          { why: say.restart(), change: { do: "restart", component: workload }, undo: say.nothing(), verify },
-        ],
+        // CoreDNS that still runs loads the corrected file by itself
+        steps: facts.state === "serves" ? [correct] : [correct, restart],
         prevent: [say.prevent()],
-        errata: ["X8"],
+        errata: ["X1"],
       },
     ];
   },

@@ -5,6 +5,7 @@ import type { ClusterModel } from "../../model/model.ts";
 import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
+import { forwardedToNodes, rolledOut } from "../remedy.ts";
 
 type Model = Pick<ClusterModel, "dns" | "services" | "logs" | "nodes" | "objects">;
 
@@ -21,20 +22,37 @@ const say = texts("dns-forward-loop", {
     en: "CoreDNS stops because it found a forwarding loop",
     zh: "CoreDNS 因检测到转发环路而退出",
   },
-  correctForward: { en: "Forward to a real upstream server", zh: "转发到真正的上游服务器" },
+  toNodes: {
+    en: "Forward to the name servers of the nodes ({servers}) in place of itself",
+    zh: "改为转发到节点使用的 DNS 服务器（{servers}），而不是自身",
+  },
+  correctForward: {
+    en: "Let `forward` in the Corefile name real upstream servers",
+    zh: "让 Corefile 中的 `forward` 指向真正的上游服务器",
+  },
+  correctStub: {
+    en: "Let the kubelet give its Pods the resolv.conf behind systemd-resolved's stub, which names real servers",
+    zh: "让 kubelet 使用 systemd-resolved 存根背后的 resolv.conf，其中是真正的服务器",
+  },
   correctNode: {
-    en: "Let the kubelet give its Pods a resolv.conf that names real servers: with systemd-resolved, resolvConf: /run/systemd/resolve/resolv.conf",
-    zh: "让 kubelet 使用指向真正服务器的 resolv.conf：使用 systemd-resolved 时设置 resolvConf: /run/systemd/resolve/resolv.conf",
+    en: "Name real servers in the node's resolv.conf, or set resolvConf of the kubelet to a file that does",
+    zh: "在节点的 resolv.conf 中填写真正的服务器，或让 kubelet 的 resolvConf 指向这样的文件",
   },
   restart: {
-    en: "Restart CoreDNS: it reads resolv.conf at its start only",
-    zh: "重启 CoreDNS：它只在启动时读取 resolv.conf",
+    en: "Restart CoreDNS: it reads its upstream servers at its start",
+    zh: "重启 CoreDNS：它在启动时读取上游服务器",
+  },
+  prevent: {
+    en: "Keep the plugin `loop` in the Corefile: without it a loop eats memory and answers nothing; on nodes with systemd-resolved set resolvConf: /run/systemd/resolve/resolv.conf",
+    zh: "在 Corefile 中保留 `loop` 插件：没有它，环路会耗尽内存且得不到应答；使用 systemd-resolved 的节点应设置 resolvConf: /run/systemd/resolve/resolv.conf",
   },
   nothing: { en: "Nothing more than is broken already", zh: "不会比现状更糟" },
 });
 
 /** plugin/loop: it asks itself a question at its start and exits if the question comes back. */
 const LOOP = /plugin\/loop: Loop .*detected for zone/;
+/** systemd-resolved's own address. */
+const STUB = "127.0.0.53";
 const LOOPBACK = /^(127\.|::1$|localhost$)/;
 
 /** `1.1.1.1`, `dns://1.1.1.1:5353`, `[::1]:53`, `::1` */
@@ -76,16 +94,14 @@ function* judgeForward(forward: DnsForward, heard: readonly Evidence[], model: M
     strength: "direct" as const,
   };
   if (direct) {
-    const quote = quoteOf(
-      { ...model.objects.origin("configmaps", server.map!), line },
-      `Corefile line ${line}: forward ${zone} ${to.join(" ")}`,
-    );
+    const words = `Corefile line ${line}: forward ${zone} ${to.join(" ")}`;
+    const quote = model.objects.quote("configmaps", server.map!, words);
     yield fault({
       ...common,
       repair: config,
       title: say.loop({ config: refId(config), zone, target: direct }),
       evidence: [quote, ...heard],
-      facts: { case: "corefile" },
+      facts: { case: "corefile", line },
     });
     return;
   }
@@ -104,10 +120,16 @@ function* judgeForward(forward: DnsForward, heard: readonly Evidence[], model: M
       nodes: [node],
       title: say.nodeLoop({ node, target }),
       evidence,
-      facts: { case: "node" },
+      facts: { case: target === STUB ? "stub" : "node" },
     });
   }
 }
+
+const KUBELET_CONFIG = "/var/lib/kubelet/config.yaml";
+const setResolvConf = (file: string) =>
+  `sed -i '/^resolvConf:/d' ${KUBELET_CONFIG} && echo 'resolvConf: ${file}' >> ${KUBELET_CONFIG} && systemctl restart kubelet`;
+const USE_REAL = setResolvConf("/run/systemd/resolve/resolv.conf");
+const USE_STUB = setResolvConf("/etc/resolv.conf");
 
 /** CoreDNS' upstream leads back to CoreDNS. */
 export const dnsForwardLoop = defineCheck({
@@ -140,30 +162,37 @@ export const dnsForwardLoop = defineCheck({
     }
   },
 
-  remedies({ repair, related, facts, nodes }) {
+  remedies({ repair, related, facts, nodes }, { dns }) {
     const workload = related.find(({ kind }) => kind === "Deployment" || kind === "DaemonSet") ?? related[0]!;
-    const verify = `kubectl logs -n ${workload.namespace} ${workload.kind.toLowerCase()}/${workload.name} --tail=20`;
+    const verify = rolledOut(workload);
+    const [node] = nodes;
+    const forward = dns.forwards.find(
+      (one) => one.line === facts.line && one.server.configMap && refId(one.server.configMap) === refId(repair),
+    );
+    const servers = forward && dns.upstreamOfNodes(forward);
+    const edit = { run: `kubectl edit ${kubectlName(repair)}` };
+    const seen = { run: "cat /run/systemd/resolve/resolv.conf", node: node ?? "" };
     const correct =
-      facts.case === "node"
+      facts.case === "stub"
         ? {
-            why: say.correctNode(),
-            change: { run: "edit /var/lib/kubelet/config.yaml; systemctl restart kubelet", node: nodes[0]! },
-            undo: say.nothing(),
-            verify,
+            why: say.correctStub(),
+            change: { run: USE_REAL, node: node! },
+            undo: { run: USE_STUB, node: node! },
+            verify: seen,
           }
-        : {
-            why: say.correctForward(),
-            change: { run: `kubectl edit ${kubectlName(repair)}` },
-            undo: { run: `kubectl edit ${kubectlName(repair)}` },
-            verify,
-          };
-    const restart = {
-      why: say.restart(),
-      change: { do: "restart", component: workload } as const,
-      undo: say.nothing(),
-      verify,
-    };
-    return [{ id: "break-loop", risk: "low", interrupts: say.nothing(), steps: [correct, restart], prevent: [] }];
+        : facts.case === "node"
+          ? {
+              why: say.correctNode(),
+              change: { run: "vi /etc/resolv.conf", node: node! },
+              undo: say.nothing(),
+              verify: seen,
+            }
+          : servers
+            ? { why: say.toNodes({ servers: servers.join(", ") }), ...forwardedToNodes(repair, forward), verify }
+            : { why: say.correctForward(), change: edit, undo: edit, verify };
+    const restart = { why: say.restart(), change: { do: "restart", component: workload } as const, verify };
+    const prevent = [say.prevent()];
+    return [{ id: "break-loop", risk: "low", interrupts: say.nothing(), steps: [correct, restart], prevent }];
   },
 
   manual: {

@@ -1,10 +1,10 @@
-import { quoteOf } from "../../evidence/origin.ts";
 import type { Component } from "../../model/components/components.ts";
 import type { DnsForward } from "../../model/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { kubectlName, ref, refId } from "../../model/ref.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault } from "../check.ts";
+import { forwardedToNodes } from "../remedy.ts";
 
 type Model = Pick<ClusterModel, "dns" | "logs" | "observations" | "objects">;
 
@@ -14,13 +14,27 @@ const say = texts("dns-upstream-dead", {
     zh: "CoreDNS 的上游服务器 {upstream} 没有应答（{config}）：外部域名解析失败",
   },
   unnamed: { en: "(its log does not say which)", zh: "（日志未指明）" },
-  correctForward: { en: "Forward to servers that answer", zh: "转发到可用的服务器" },
+  toNodes: {
+    en: "Forward to the name servers of the nodes ({servers})",
+    zh: "转发到节点使用的 DNS 服务器（{servers}）",
+  },
+  correctForward: {
+    en: "Let `forward` in line {line} of the Corefile name servers that answer",
+    zh: "让 Corefile 第 {line} 行的 `forward` 指向可用的服务器",
+  },
   correctNode: {
-    en: "Name servers that answer in resolv.conf of the node, and restart CoreDNS",
-    zh: "在节点的 resolv.conf 中填写可用的服务器，并重启 CoreDNS",
+    en: "Name servers that answer where the node has them from (netplan, NetworkManager, DHCP, /etc/resolv.conf)",
+    zh: "在节点 DNS 配置的来源处（netplan、NetworkManager、DHCP、/etc/resolv.conf）填写可用的服务器",
+  },
+  restart: {
+    en: "Restart CoreDNS: it reads resolv.conf at its start only",
+    zh: "重启 CoreDNS：它只在启动时读取 resolv.conf",
   },
   nothing: { en: "Nothing more than is broken already", zh: "不会比现状更糟" },
-  prevent: { en: "Name at least two upstream servers", zh: "至少配置两个上游服务器" },
+  prevent: {
+    en: "Name two upstream servers that do not fail together, and alert on coredns_forward_healthcheck_broken_total",
+    zh: "配置两个不会同时失效的上游服务器，并对 coredns_forward_healthcheck_broken_total 设置告警",
+  },
 });
 
 /** plugin/errors, rcode 2 (SERVFAIL), of a query that was forwarded; the loop plugin's own HINFO question says nothing. */
@@ -57,10 +71,16 @@ export const dnsUpstreamDead = defineCheck({
     if (external.some(({ outcome }) => outcome === "ok")) return;
     const failed = external.filter(({ outcome }) => outcome === "failed");
     for (const { component, configMap } of dns.servers) {
-      const unheard = component.pods.filter(
+      // containers that never started have said nothing
+      const started = component.pods.filter(({ object }) =>
+        (object.status?.containerStatuses ?? []).some(
+          ({ state, lastState }) => state?.running || lastState?.terminated,
+        ),
+      );
+      const unheard = started.filter(
         (pod) => !pod.object.spec.containers.some(({ name }) => logs.lastWords(pod, name)),
       );
-      if (unheard.length > 0 && unheard.length === component.pods.length) {
+      if (unheard.length > 0 && unheard.length === started.length) {
         const missing = unheard.map(({ namespace, name, object }) => ({
           kind: "containerLog" as const,
           place: { namespace, pod: name, container: object.spec.containers[0]!.name },
@@ -87,8 +107,9 @@ export const dnsUpstreamDead = defineCheck({
       const nodes = [...new Set(component.pods.flatMap((pod) => pod.node ?? []))];
       const quote = forward?.server.map
         ? [
-            quoteOf(
-              { ...objects.origin("configmaps", forward.server.map), line: forward.line },
+            objects.quote(
+              "configmaps",
+              forward.server.map,
               `Corefile line ${forward.line}: forward ${forward.zone} ${forward.to.join(" ")}`,
             ),
           ]
@@ -103,31 +124,37 @@ export const dnsUpstreamDead = defineCheck({
         // that CoreDNS says so and that names fail are two independent witnesses
         strength: failed.length > 0 ? "direct" : "heard",
         since: complaints[0]?.entry.first.at,
-        facts: { case: fromNode ? "node" : "corefile" },
+        facts: { case: fromNode ? "node" : "corefile", ...(forward && { line: forward.line }) },
       });
     }
   },
 
-  remedies({ repair, related, facts, nodes }) {
-    const verify = "kubectl run -it --rm ask --image=busybox --restart=Never -- nslookup example.org";
-    const step =
-      facts.case === "node" && nodes[0] !== undefined
-        ? {
-            why: say.correctNode(),
-            change: {
-              run: `edit /etc/resolv.conf; kubectl rollout restart -n ${related[0]!.namespace} ${related[0]!.kind.toLowerCase()}/${related[0]!.name}`,
-              node: nodes[0],
-            },
-            undo: say.nothing(),
-            verify,
-          }
-        : {
-            why: say.correctForward(),
-            change: { run: `kubectl edit ${kubectlName(repair)}` },
-            undo: { run: `kubectl edit ${kubectlName(repair)}` },
-            verify,
-          };
-    return [{ id: "other-upstream", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
+  remedies({ repair, related, facts, nodes }, { dns }) {
+    const verify = { run: "kubectl run -it --rm ask --image=busybox --restart=Never -- nslookup example.org" };
+    const base = { id: "other-upstream", risk: "low", interrupts: say.nothing(), prevent: [say.prevent()] } as const;
+    if (facts.case === "node") {
+      const edit = { run: "cat /etc/resolv.conf; vi /etc/resolv.conf" };
+      const steps = [
+        ...nodes.map((node) => ({
+          why: say.correctNode(),
+          change: { ...edit, node },
+          undo: { ...edit, node },
+          verify: { run: "nslookup example.org", node },
+        })),
+        { why: say.restart(), change: { do: "restart", component: related[0]! } as const, verify },
+      ];
+      return [{ ...base, steps }];
+    }
+    const line = Number(facts.line);
+    const forward = dns.forwards.find(
+      (one) => one.line === line && one.server.configMap && refId(one.server.configMap) === refId(repair),
+    );
+    const servers = forward && dns.upstreamOfNodes(forward);
+    const edit = { run: `kubectl edit ${kubectlName(repair)}` };
+    const correct = servers
+      ? { why: say.toNodes({ servers: servers.join(", ") }), ...forwardedToNodes(repair, forward), verify }
+      : { why: say.correctForward({ line }), change: edit, undo: edit, verify };
+    return [{ ...base, steps: [correct] }];
   },
 
   manual: {

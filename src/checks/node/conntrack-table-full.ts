@@ -4,12 +4,16 @@ import { cannotTell, defineCheck, fault, works } from "../check.ts";
 
 const say = texts("conntrack-table-full", {
   full: {
-    en: "The connection-tracking table of node {node} is full ({count} of {max}): new connections through the node are dropped",
-    zh: "节点 {node} 的连接跟踪表已满（{count}/{max}）：经过该节点的新连接被丢弃",
+    en: "The connection-tracking table of node {node} is full ({count} of {max}): it drops new connections",
+    zh: "节点 {node} 的连接跟踪表已满（{count}/{max}），新连接被丢弃",
   },
   raise: {
     en: "Raise the limit; kube-proxy sets it again at its start from conntrack.maxPerCore and conntrack.min in its ConfigMap, so change it there too",
     zh: "提高上限；kube-proxy 启动时会按其 ConfigMap 中的 conntrack.maxPerCore 和 conntrack.min 重新设置，因此也要在那里修改",
+  },
+  seeWho: {
+    en: "See who fills it: sources by number of entries",
+    zh: "查看是谁占满了连接跟踪表：按条目数列出来源地址",
   },
   nothing: { en: "Nothing", zh: "无" },
   prevent: {
@@ -17,6 +21,11 @@ const say = texts("conntrack-table-full", {
     zh: "在达到 nf_conntrack_max 的 75% 时告警；让客户端复用连接；部署 NodeLocal DNSCache，使 DNS 查询不占用连接跟踪表",
   },
 });
+
+/** What kube-proxy gives a node at least (conntrack.min). */
+const LEAST = 131_072;
+const SOURCES =
+  "conntrack -L 2>/dev/null | awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^src=/) { print $i; break } }' | sort | uniq -c | sort -rn | head";
 
 /** Of the table: with this many entries no room is left for what a node sees in a second. */
 const FULL = 0.99;
@@ -59,13 +68,17 @@ export const conntrackTableFull = defineCheck({
         id: "raise-limit",
         risk: "low",
         interrupts: say.nothing(),
-        steps: nodes.map((node) => ({
-          why: say.raise(),
-          change: { do: "sysctl", node, key, value: String(Number(facts.max) * 2) } as const,
-          undo: { do: "sysctl", node, key, value: String(facts.max) } as const,
-          verify: "conntrack -C; sysctl net.netfilter.nf_conntrack_max",
-        })),
+        steps: nodes.flatMap((node) => {
+          const verify = { run: `conntrack -C; sysctl ${key}`, node };
+          const set = (value: number) => ({ do: "sysctl", node, key, value: String(value) }) as const;
+          const max = Number(facts.max);
+          return [
+            { why: say.raise(), change: set(Math.max(2 * max, LEAST)), undo: set(max), verify },
+            { why: say.seeWho(), change: { run: SOURCES, node }, verify },
+          ];
+        }),
         prevent: [say.prevent()],
+        errata: ["X4", "X5", "X6"],
       },
     ];
   },

@@ -10,6 +10,10 @@ const say = texts("ip-forwarding-off", {
     en: "Turn forwarding on, and write it to /etc/sysctl.d so that it lasts",
     zh: "打开转发，并写入 /etc/sysctl.d 使其持久生效",
   },
+  findOwner: {
+    en: "Find the file that sets it to 0 and correct it there: /etc/sysctl.conf is read last and wins",
+    zh: "找出把它设为 0 的文件并修正：/etc/sysctl.conf 最后读取，优先生效",
+  },
   nothing: { en: "Nothing", zh: "无" },
   prevent: {
     en: "Keep net.ipv4.ip_forward = 1 in /etc/sysctl.d of every node; `sysctl --system`, cloud-init and network restarts reset what is only set by hand",
@@ -18,6 +22,7 @@ const say = texts("ip-forwarding-off", {
 });
 
 const KEY = "net.ipv4.ip_forward";
+const FILES = "grep -rs ip_forward /etc/sysctl.conf /etc/sysctl.d /run/sysctl.d /usr/lib/sysctl.d";
 
 /** A node does not forward packets between its devices, so its Pods reach nothing beyond it. */
 export const ipForwardingOff = defineCheck({
@@ -49,12 +54,14 @@ export const ipForwardingOff = defineCheck({
         id: "enable-forwarding",
         risk: "low",
         interrupts: say.nothing(),
-        steps: nodes.map((node) => ({
-          why: say.turnOn(),
-          change: { do: "sysctl", node, key: KEY, value: "1" } as const,
-          undo: { do: "sysctl", node, key: KEY, value: "0" } as const,
-          verify: `sysctl ${KEY}`,
-        })),
+        steps: nodes.flatMap((node) => {
+          const verify = { run: `sysctl ${KEY}`, node };
+          const set = (value: string) => ({ do: "sysctl", node, key: KEY, value }) as const;
+          return [
+            { why: say.turnOn(), change: set("1"), undo: set("0"), verify },
+            { why: say.findOwner(), change: { run: FILES, node }, verify },
+          ];
+        }),
         prevent: [say.prevent()],
       },
     ];

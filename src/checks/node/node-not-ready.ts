@@ -1,4 +1,5 @@
 import { quoteOf } from "../../evidence/origin.ts";
+import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault, works } from "../check.ts";
 
@@ -10,11 +11,24 @@ const say = texts("node-not-ready", {
   notReady: { en: "Node {node} is not ready: {message}", zh: "节点 {node} 未就绪：{message}" },
   joining: { en: "it has just joined the cluster", zh: "该节点刚加入集群" },
   notReported: { en: "its kubelet has not reported yet", zh: "其 kubelet 尚未上报状态" },
-  look: {
-    en: "See whether the node runs, and why its kubelet does not report",
-    zh: "确认节点是否在运行，以及 kubelet 为何不上报",
+  describe: {
+    en: "See since when, and what its conditions and events say",
+    zh: "查看从何时开始，以及其 conditions 和 events",
   },
-  nothing: { en: "Nothing", zh: "无" },
+  lookKubelet: {
+    en: "See why its kubelet does not report; if the node itself does not answer, look at its machine or console",
+    zh: "查看 kubelet 不上报的原因；若节点本身无响应，检查其主机或控制台",
+  },
+  startKubelet: { en: "Start what is stopped", zh: "启动已停止的服务" },
+  lookCni: {
+    en: "See which CNI agent should have written its configuration there, and why it has not",
+    zh: "查看应由哪个 CNI 组件写入配置，以及为何没有写入",
+  },
+  interrupts: { en: "Nothing: running Pods go on", zh: "无：运行中的 Pod 不受影响" },
+  prevent: {
+    en: "Alert on kube_node_status_condition Ready other than true for a minute; keep the kubelet enabled (`systemctl enable kubelet`)",
+    zh: "对 kube_node_status_condition 的 Ready 超过一分钟不为 true 设置告警；确保 kubelet 开机自启（`systemctl enable kubelet`）",
+  },
 });
 
 /** What the kubelet says when no CNI configuration is there (pkg/kubelet/runtime.go). */
@@ -67,29 +81,32 @@ export const nodeNotReady = defineCheck({
         evidence: [...evidence, ...leaseOf(name, objects, time)],
         strength: "direct",
         since: condition?.lastTransitionTime ?? undefined,
+        facts: { case: byNetwork ? "network" : "kubelet" },
       });
     }
   },
 
-  remedies({ repair }) {
-    const run = `kubectl describe node ${repair.name}`;
-    return [
-      {
-        id: "bring-node-back",
-        risk: "none",
-        interrupts: say.nothing(),
-        steps: [
-          { why: say.look(), change: { run }, undo: say.nothing(), verify: `kubectl get node ${repair.name}` },
-          {
-            why: say.look(),
-            change: { run: "systemctl status kubelet; journalctl -u kubelet -n 100", node: repair.name },
-            undo: say.nothing(),
-            verify: `kubectl get node ${repair.name}`,
-          },
-        ],
-        prevent: [],
-      },
-    ];
+  remedies({ repair, facts }) {
+    const node = repair.name;
+    const verify = { run: sh`kubectl wait --for=condition=Ready --timeout=2m node/${node}` };
+    const describe = { why: say.describe(), change: { run: sh`kubectl describe node ${node}` }, verify };
+    const agents = sh`kubectl get pods -A -o wide --field-selector ${`spec.nodeName=${node}`}`;
+    const files = { why: say.lookCni(), change: { run: "ls -l /etc/cni/net.d /opt/cni/bin", node }, verify };
+    const kubelet = "systemctl status kubelet containerd --no-pager; journalctl -u kubelet -n 50 --no-pager";
+    const steps =
+      facts.case === "network"
+        ? [{ ...describe, change: { run: `${describe.change.run}; ${agents}` } }, files]
+        : [
+            describe,
+            { why: say.lookKubelet(), change: { run: kubelet, node }, verify },
+            {
+              why: say.startKubelet(),
+              change: { run: "systemctl enable --now containerd kubelet", node },
+              undo: { run: "systemctl stop kubelet", node },
+              verify,
+            },
+          ];
+    return [{ id: "bring-node-back", risk: "low", interrupts: say.interrupts(), steps, prevent: [say.prevent()] }];
   },
 
   manual: {

@@ -1,3 +1,4 @@
+import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { defineCheck, type Ends } from "../check.ts";
 
@@ -5,9 +6,10 @@ const say = texts("node-unreachable", {
   pair: { en: "Nodes {a} and {b} do not reach each other", zh: "节点 {a} 与 {b} 互不可达" },
   oneToAll: { en: "Node {a} is cut off from the other nodes", zh: "节点 {a} 与其他节点之间不通" },
   all: { en: "The nodes ({nodes}) do not reach each other", zh: "节点（{nodes}）之间互不可达" },
-  look: {
-    en: "Follow the packets between the nodes' own addresses: link, VLAN, routes of the gateway, security groups, firewalls",
-    zh: "沿节点自身地址之间的路径排查：链路、VLAN、网关路由、安全组、防火墙",
+  look: { en: "See how far packets to {peer} get", zh: "查看发往 {peer} 的报文能到哪里" },
+  decide: {
+    en: "Follow the way between the nodes' own addresses: whether {peer} runs, link, VLAN, routes of the gateway, security groups, firewalls",
+    zh: "沿节点自身地址之间的路径排查：{peer} 是否在运行、链路、VLAN、网关路由、安全组、防火墙",
   },
   nothing: { en: "Nothing", zh: "无" },
   prevent: {
@@ -29,16 +31,15 @@ export const nodeUnreachable = defineCheck({
 
   infers: { of: "node.reach", title },
 
-  remedies({ nodes: [node, peer] }, { nodes }) {
-    const other = nodes.get(peer ?? "") ?? nodes.all.find(({ name }) => name !== node);
-    const at = node === undefined ? {} : { node };
-    const step = {
-      why: say.look(),
-      change: { run: `ip route get ${other?.addresses[0] ?? "OTHER_NODE"}; ip neigh`, ...at },
-      undo: say.nothing(),
-      verify: "kubectl get nodes -o wide",
-    };
-    return [{ id: "find-the-break", risk: "none", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
+  remedies({ nodes: [node = "", lost] }, { nodes }) {
+    const peer = lost ?? nodes.all.find(({ name }) => name !== node)?.name ?? "";
+    const address = nodes.get(peer)?.addresses[0] ?? peer;
+    const verify = { run: sh`ip route get ${address}; ip neigh show ${address}; ping -c 3 -W 1 ${address}`, node };
+    const steps = [
+      { why: say.look({ peer }), change: verify, verify },
+      { why: say.decide({ peer }), verify },
+    ];
+    return [{ id: "find-the-break", risk: "none", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
   },
 
   manual: {

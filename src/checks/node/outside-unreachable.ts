@@ -7,8 +7,12 @@ const say = texts("outside-unreachable", {
     zh: "节点 {node} 及其 Pod 无法访问集群外部",
   },
   look: {
-    en: "Follow the packets from the node to its gateway and beyond: default route, gateway, NAT, proxy, firewall",
-    zh: "沿节点到网关及其外部的路径排查：默认路由、网关、NAT、代理、防火墙",
+    en: "See whether the gateway answers, and whether Pods leave with the node's address",
+    zh: "查看网关是否应答，以及 Pod 出站时是否转换为节点地址",
+  },
+  decide: {
+    en: "If the gateway answers, the fault is behind it: NAT, proxy, firewall or egress rules for the node",
+    zh: "若网关有应答，问题在网关之后：针对该节点的 NAT、代理、防火墙或出站规则",
   },
   nothing: { en: "Nothing", zh: "无" },
   prevent: {
@@ -16,6 +20,9 @@ const say = texts("outside-unreachable", {
     zh: "明确哪些节点应能访问外部，并在这些节点上监控",
   },
 });
+
+const TRY_GATEWAY =
+  "ping -c 3 -W 1 $(ip route show default | awk '{ print $3; exit }'); iptables-save -t nat | grep -i masquerade";
 
 /** What is outside the cluster does not answer, although the node's own part of the way is right. */
 export const outsideUnreachable = defineCheck({
@@ -25,14 +32,12 @@ export const outsideUnreachable = defineCheck({
   infers: { of: "outside.reach", title: ({ nodes: [node = ""] }) => say.title({ node }) },
 
   remedies({ nodes: [node] }) {
-    const at = node === undefined ? {} : { node };
-    const step = {
-      why: say.look(),
-      change: { run: "ip route get 192.0.2.1; ip neigh", ...at },
-      undo: say.nothing(),
-      verify: "ip route show default",
-    };
-    return [{ id: "find-the-break", risk: "none", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
+    const verify = { run: TRY_GATEWAY, ...(node !== undefined && { node }) };
+    const steps = [
+      { why: say.look(), change: verify, verify },
+      { why: say.decide(), verify },
+    ];
+    return [{ id: "find-the-break", risk: "none", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
   },
 
   manual: {

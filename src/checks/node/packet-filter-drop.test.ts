@@ -18,12 +18,12 @@ testCheck(packetFilterDrop, {
   finds: {
     "an old Docker set the policy of FORWARD to DROP, and flannel was told not to write rules": drops(
       cluster().edit(policy("FORWARD"), dropRules("w1", /FLANNEL-FWD/)),
-      "the FORWARD chain has policy DROP and nothing accepts them (packets of its Pods to Pods of other nodes)",
+      "Node w1 drops packets of its Pods to Pods of other nodes: FORWARD has policy DROP and nothing accepts them",
       "node.forward",
     ),
     "a rule against one node's Pods": drops(
       rule("-A FORWARD -s 10.128.1.0/24 -d 10.128.2.0/24 -j DROP"),
-      "drops packets of its Pods to Pods of other nodes: filter: -A FORWARD -s 10.128.1.0/24 -d 10.128.2.0/24 -j DROP",
+      "A rule on node w1 drops packets of its Pods to Pods of other nodes (filter FORWARD)",
       "node.forward",
     ),
     "nothing is let in from the tunnel": drops(
@@ -43,7 +43,7 @@ testCheck(packetFilterDrop, {
     ),
     "ufw was switched on, with SSH allowed": drops(
       rule("-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT").edit(policy("INPUT")),
-      "Node w1 drops encapsulated packets from cp1 (UDP 8472): the INPUT chain has policy DROP",
+      "Node w1 drops encapsulated packets from cp1 (UDP 8472): INPUT has policy DROP",
       "node.tunnel",
     ),
     "the node may not reach the API server": drops(

@@ -1,7 +1,7 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import type { Evidence } from "../../evidence/origin.ts";
 import { type Capability, capabilityId } from "../../model/capability.ts";
-import type { Flow, PacketFilter } from "../../model/forwarding/packet-filter.ts";
+import type { Flow, PacketFilter, Removal } from "../../model/forwarding/packet-filter.ts";
 import { firstPacket } from "../../model/forwarding/packet-filter.ts";
 import { lookupRoute } from "../../model/forwarding/routing.ts";
 import type { ClusterModel } from "../../model/model.ts";
@@ -10,8 +10,9 @@ import type { Hook } from "../../model/netfilter/ruleset.ts";
 import type { Step } from "../../model/netfilter/when.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { PodView } from "../../model/pods.ts";
-import { contains, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
+import { contains, formatIp, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
 import type { Link } from "../../parse/ip-addr.ts";
+import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
 
@@ -21,17 +22,13 @@ type Model = Pick<
 >;
 
 const say = texts("packet-filter-drop", {
-  forwardPolicy: {
-    en: "Node {node} drops packets that it forwards for Pods: the FORWARD chain has policy DROP and nothing accepts them ({flow})",
-    zh: "节点 {node} 丢弃转发的 Pod 报文：FORWARD 链策略为 DROP 且没有规则放行（{flow}）",
-  },
-  chainPolicy: {
-    en: "Node {node} drops {flow}: the {chain} chain has policy DROP and nothing accepts them",
+  policy: {
+    en: "Node {node} drops {flow}: {chain} has policy DROP and nothing accepts them",
     zh: "节点 {node} 丢弃{flow}：{chain} 链策略为 DROP 且没有规则放行",
   },
   rule: {
-    en: "A rule on node {node} drops {flow}: {rule}",
-    zh: "节点 {node} 上的一条规则丢弃{flow}：{rule}",
+    en: "A rule on node {node} drops {flow} ({table} {chain})",
+    zh: "节点 {node} 上的一条规则丢弃{flow}（{table} 表 {chain} 链）",
   },
   toPods: { en: "packets of its Pods to Pods of other nodes", zh: "本节点 Pod 发往其他节点 Pod 的报文" },
   fromPods: { en: "packets of other nodes' Pods to its Pods", zh: "其他节点 Pod 发往本节点 Pod 的报文" },
@@ -54,19 +51,24 @@ const say = texts("packet-filter-drop", {
     zh: "节点自身发往本节点 Pod 的报文（包括 kubelet 探针）",
   },
   dnsOut: { en: "DNS queries of its Pods to CoreDNS", zh: "本节点 Pod 发往 CoreDNS 的 DNS 查询" },
-  accept: { en: "Let the chain accept forwarded packets, and make it last", zh: "让该链放行转发报文，并使其持久生效" },
-  allow: {
-    en: "Accept these packets in the firewall that sets the policy",
-    zh: "在设置该策略的防火墙中放行这类报文",
+  accept: {
+    en: "Let the chain accept forwarded packets again; NetworkPolicies are enforced elsewhere",
+    zh: "让该链重新放行转发报文；NetworkPolicy 不靠它实现",
   },
-  remove: {
-    en: "Remove the rule, where it comes from as well (firewall service, script)",
-    zh: "删除该规则，并从其来源（防火墙服务、脚本）中一并去掉",
+  allow: { en: "Accept these packets before the policy drops them", zh: "在策略丢弃之前放行这类报文" },
+  remove: { en: "Remove the rule", zh: "删除该规则" },
+  findOwner: {
+    en: "Find what set it and correct it there, or it comes back with the next reload or boot",
+    zh: "找出其来源并在那里修正，否则重载或重启后会再次出现",
   },
   nothing: { en: "Nothing", zh: "无" },
-  prevent: {
-    en: 'Docker sets policy DROP when it turns forwarding on itself: run containerd, or set "iptables": false; firewalld and ufw need the Pod ranges and the tunnel port allowed',
-    zh: 'Docker 自行开启转发时会把策略设为 DROP：改用 containerd，或设置 "iptables": false；使用 firewalld 或 ufw 时需放行 Pod 网段和隧道端口',
+  preventPolicy: {
+    en: 'Docker sets FORWARD to DROP when it turns forwarding on itself: run containerd only, or set `"ip-forward-no-drop": true` in its daemon.json (Docker 28)',
+    zh: 'Docker 自行开启转发时会把 FORWARD 设为 DROP：只用 containerd，或在其 daemon.json 中设置 `"ip-forward-no-drop": true`（Docker 28）',
+  },
+  preventFirewall: {
+    en: "Where firewalld or ufw must run, allow the Pod ranges and the tunnel port in them; else turn them off on nodes",
+    zh: "必须使用 firewalld 或 ufw 时，在其中放行 Pod 网段和隧道端口；否则在节点上关闭它们",
   },
 });
 
@@ -367,31 +369,39 @@ function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
   for (const [, group] of Map.groupBy(dropped, ({ by }) => `${by.table} ${by.chain} ${by.line}`)) {
     const { one, by } = group[0]!;
     const evidence: Evidence[] = [filter.quote(by)];
-    const args = { node: node.name, flow: one.what };
-    const title = by.rule
-      ? say.rule({ ...args, rule: evidence[0]!.quote })
-      : by.chain === "FORWARD"
-        ? say.forwardPolicy(args)
-        : say.chainPolicy({ ...args, chain: by.chain });
+    const { table, chain } = by;
+    const args = { node: node.name, flow: one.what, table, chain };
     yield fault({
       repair: node.ref,
       related: model.components.withDuty("cni").map((component) => component.ref),
       nodes: [node.name],
       breaks: widened(group, judged),
-      title,
+      title: by.rule ? say.rule(args) : say.policy(args),
       evidence,
       strength: "direct",
-      facts: {
-        case: by.rule ? "rule" : "policy",
-        chain: by.chain,
-        table: by.table,
-        rule: evidence[0]!.quote.replace(/^\w+: (\[[\d:]+\] )?-A /, ""),
-        packets: `-p ${one.flow.protocol} --dport ${one.flow.port}`,
-        ...(by.ruleset.startsWith("nft ") && { nft: `${by.ruleset.slice(4)} ${by.chain}` }),
-        ...(by.rule && filter.removal({ ...by, rule: by.rule })),
-      },
+      facts: { case: by.rule ? "rule" : "policy", chain, ...repairOf(by, group, filter) },
     });
   }
+}
+
+/** The commands that let the packets through, take that back, and show what is there. */
+function repairOf(by: Step, dropped: readonly Dropped[], filter: PacketFilter): Removal {
+  const { table, chain, rule, ruleset } = by;
+  if (rule) return filter.removal({ ...by, rule });
+  if (ruleset.startsWith("nft ")) {
+    const place = `${ruleset.slice(4)} ${chain}`;
+    const policy = (to: string) => sh`nft ${`chain ${place} { policy ${to} ; }`}`;
+    return { run: policy("accept"), undo: policy("drop"), verify: `nft list chain ${place}` };
+  }
+  const on = sh`iptables -t ${table}`;
+  const verify = `${on} ${sh`-S ${chain}`}`;
+  if (chain === "FORWARD") return { run: `${on} -P FORWARD ACCEPT`, undo: `${on} -P FORWARD DROP`, verify };
+  // INPUT and OUTPUT are shut on purpose, but for what was forgotten: these packets, and of these nodes only
+  const { flow } = dropped[0]!.one;
+  const far = new Set(dropped.map(({ one }) => formatIp(chain === "INPUT" ? one.flow.source : one.flow.destination)));
+  const side = chain === "INPUT" ? "-s" : "-d";
+  const packets = `${sh`${chain} ${side} ${[...far].join(",")} -p ${flow.protocol} --dport ${flow.port}`} -j ACCEPT`;
+  return { run: `${on} -I ${packets}`, undo: `${on} -D ${packets}`, verify };
 }
 
 /** A node's packet filter drops traffic that the cluster's network is made of. */
@@ -405,32 +415,19 @@ export const packetFilterDrop = defineCheck({
 
   remedies({ nodes, facts }) {
     const node = nodes[0]!;
-    const { table, chain, rule, packets } = facts as Record<string, string>;
-    const verify = `iptables-save -t ${table} | grep -e '${chain}'`;
-    const put = (change: string, back: string, why: Text) => ({
-      why,
-      change: { run: `iptables -t ${table} ${change}`, node },
-      undo: { run: `iptables -t ${table} ${back}`, node },
-      verify,
-    });
-    if (facts.nft !== undefined) {
-      const policy = (to: string) => ({ run: `nft 'chain ${facts.nft} { policy ${to} ; }'`, node });
-      const { run = "", undo = "", verify: shown = "" } = facts as Record<string, string>;
-      const way =
-        facts.case === "rule"
-          ? { why: say.remove(), change: { run, node }, undo: { run: undo, node }, verify: shown }
-          : { why: say.accept(), change: policy("accept"), undo: policy("drop"), verify: `nft list chain ${facts.nft}` };
-      return [{ id: "let-through", risk: "low", interrupts: say.nothing(), steps: [way], prevent: [say.prevent()] }];
-    }
-    const accept = `${chain} ${packets} -j ACCEPT`;
-    const step =
-      facts.case === "rule"
-        ? put(`-D ${rule}`, `-I ${rule}`, say.remove())
-        : chain === "FORWARD"
-          ? put(`-P ${chain} ACCEPT`, `-P ${chain} DROP`, say.accept())
-          : // INPUT and OUTPUT are shut on purpose, but for what was forgotten
-            put(`-I ${accept}`, `-D ${accept}`, say.allow());
-    return [{ id: "let-through", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
+    const { chain, run, undo, verify } = facts as Record<"chain" | keyof Removal, string>;
+    const isRule = facts.case === "rule";
+    const step = {
+      why: isRule ? say.remove() : chain === "INPUT" || chain === "OUTPUT" ? say.allow() : say.accept(),
+      change: { run, node },
+      undo: { run: undo, node },
+      verify: { run: verify, node },
+    };
+    const owners = "systemctl is-active docker firewalld ufw nftables netfilter-persistent iptables";
+    const files = "grep -rIlE 'iptables|nft ' /etc/cron* /etc/rc.local /etc/systemd/system /etc/network 2>/dev/null";
+    const look = { why: say.findOwner(), change: { run: `${owners}; ${files}`, node }, verify: step.verify };
+    const prevent = [...(isRule ? [] : [say.preventPolicy()]), say.preventFirewall()];
+    return [{ id: "let-through", risk: "low", interrupts: say.nothing(), steps: [step, look], prevent }];
   },
 
   manual: {

@@ -3,27 +3,30 @@ import type { Component } from "../../model/components/components.ts";
 import type { FlannelDeviation, FlannelPath } from "../../model/flannel.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
-import { refId } from "../../model/ref.ts";
 import { timeOf } from "../../model/time.ts";
-import { formatPrefix } from "../../net/ip.ts";
-import { texts } from "../../text.ts";
+import { formatIp, formatPrefix, nthAddress } from "../../net/ip.ts";
+import { sh, shellWord } from "../../shell.ts";
+import { joinTexts, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
 
 type Model = Pick<ClusterModel, "nodes" | "flannel" | "components" | "logs" | "forwarding" | "time">;
 
 const say = texts("pod-network-entry-mismatch", {
   device: {
-    en: "Node {node} has no overlay device ({expected}): its Pods and those of other nodes do not reach each other",
-    zh: "节点 {node} 缺少 Overlay 设备（{expected}）：其 Pod 与其他节点的 Pod 互不可达",
+    en: "Node {node} has no overlay device {device}: its Pods and those of other nodes do not reach each other",
+    zh: "节点 {node} 缺少 Overlay 设备 {device}：其 Pod 与其他节点的 Pod 互不可达",
   },
   missing: {
-    en: "Node {node} lacks what leads to the Pods of {peer} ({range}): {expected}",
-    zh: "节点 {node} 缺少通往 {peer} 上 Pod（{range}）的表项：{expected}",
+    en: "Node {node} has no {what} to the Pods of {peer} ({range})",
+    zh: "节点 {node} 缺少通往 {peer} 上 Pod（{range}）的{what}",
   },
   wrong: {
-    en: "Node {node} sends packets for the Pods of {peer} ({range}) elsewhere: instead of {expected} it has {found}",
-    zh: "节点 {node} 发往 {peer} 上 Pod（{range}）的报文走错了路径：应为 {expected}，实际为 {found}",
+    en: "Node {node} sends packets for the Pods of {peer} ({range}) elsewhere: wrong {what}",
+    zh: "节点 {node} 发往 {peer} 上 Pod（{range}）的报文走错了路径：{what}错误",
   },
+  route: { en: "route", zh: "路由" },
+  neighbour: { en: "neighbour entry", zh: "邻居表项" },
+  fdb: { en: "FDB entry", zh: "FDB 表项" },
   joining: { en: "nodes were joining the cluster", zh: "有节点正在加入集群" },
   notTold: {
     en: "what {peer} publishes does not tell netwhy how it is reached (backend {backend})",
@@ -37,6 +40,7 @@ const say = texts("pod-network-entry-mismatch", {
     en: "Restart the agent on {node}: at its start it writes every entry anew",
     zh: "重启 {node} 上的组件：它启动时会重新写入全部表项",
   },
+  nothing: { en: "Nothing: no packet of the Pods goes where it leads", zh: "无：没有 Pod 流量应走该路由" },
   interrupts: { en: "Nothing: existing entries stay while it restarts", zh: "无中断：重启期间已有表项保持不变" },
   prevent: {
     en: "Keep NetworkManager, systemd-networkd and scripts away from the overlay's devices and routes: flannel does not put back VXLAN routes that others remove",
@@ -67,6 +71,9 @@ function wasWritten(agents: readonly Component[], node: string, { peer }: Flanne
 const SETTLING = 60_000;
 
 const PLACE = { device: "links", route: "routes", neighbour: "neighbours", fdb: "fdb" } as const;
+const NAMES = { device: say.fdb, route: say.route, neighbour: say.neighbour, fdb: say.fdb } as const;
+
+const placeOf = (what: FlannelDeviation["what"]) => what.split("-")[0] as keyof typeof PLACE;
 
 /** What is there in place of what should be, or where it is missing. */
 function evidenceOf(
@@ -74,9 +81,11 @@ function evidenceOf(
   { what, expected, found }: FlannelDeviation,
   { forwarding }: Model,
 ): readonly Evidence[] {
-  if (found.length > 0) return found;
-  const kind = PLACE[what.split("-")[0] as keyof typeof PLACE];
-  return [quoteOf(forwarding.of(node)[kind].origin, `no ${expected}`)];
+  const { origin } = forwarding.of(node)[PLACE[placeOf(what)]];
+  if (what === "device-missing") return [quoteOf(origin, `no device ${expected}`)];
+  // what packets meet in its place shows that the route itself is not there
+  if (what === "route-missing") return [quoteOf(origin, `no route to ${expected.split(" ")[0]}`), ...found];
+  return found.length > 0 ? found : [quoteOf(origin, `no ${expected}`)];
 }
 
 /** Routes of others that take a part of a node's range away: no agent removes them. */
@@ -88,16 +97,13 @@ function foreignRoutes({ peer, deviations }: FlannelPath): string[] {
 }
 
 function titleOf(node: string, { peer, deviations }: FlannelPath) {
-  const worst =
-    deviations.find(({ what }) => what === "device-missing") ??
-    deviations.find(({ found }) => found.length > 0) ??
-    deviations[0]!;
-  if (worst.what === "device-missing") return say.device({ node, expected: worst.expected });
+  const device = deviations.find(({ what }) => what === "device-missing");
+  if (device) return say.device({ node, device: device.expected.split(":")[0]! });
+  const wrong = deviations.filter(({ what }) => what.endsWith("wrong"));
+  const words = (wrong.length > 0 ? wrong : deviations).map(({ what }) => NAMES[placeOf(what)]());
   const args = { node, peer: peer.node.name, range: formatPrefix(peer.range) };
-  if (worst.what.endsWith("missing")) {
-    return say.missing({ ...args, expected: deviations.map(({ expected }) => expected).join("; ") });
-  }
-  return say.wrong({ ...args, expected: worst.expected, found: worst.found.map(({ quote }) => quote).join("; ") });
+  const what = joinTexts(words, { en: ", ", zh: "、" });
+  return wrong.length > 0 ? say.wrong({ ...args, what }) : say.missing({ ...args, what });
 }
 
 function* judgeNode({ name, ref, object }: NodeView, model: Model): Iterable<Finding> {
@@ -136,10 +142,14 @@ function* judgeNode({ name, ref, object }: NodeView, model: Model): Iterable<Fin
       nodes: [name],
       breaks: [hasNoDevice.length > 0 ? whole : { ...whole, peer: peer.node.name }],
       title: titleOf(name, path),
-      evidence: [...evidence().slice(0, 1), ...deviations.flatMap((deviation) => evidenceOf(name, deviation, model))],
+      evidence: [...deviations.flatMap((deviation) => evidenceOf(name, deviation, model)), ...evidence().slice(0, 1)],
       strength: "differing",
       lost: wasWritten(agents, name, path, model),
-      facts: { agents: agents.map((agent) => refId(agent.ref)), foreign: foreignRoutes(path) },
+      facts: {
+        target: formatIp(nthAddress(peer.range, 1)!),
+        gateway: formatIp(peer.range.ip),
+        foreign: foreignRoutes(path),
+      },
     });
   }
 }
@@ -156,31 +166,30 @@ export const podNetworkEntryMismatch = defineCheck({
   remedies({ nodes, related, facts }) {
     const agent = related.find(({ kind }) => kind === "DaemonSet");
     const [node] = nodes as [string];
-    const verify = "ip route; ip neigh show nud permanent; bridge fdb show";
+    const { target, gateway } = facts as Record<string, string>;
     const foreign = facts.foreign as readonly string[];
-    const removals = foreign.map((route) => ({
-      why: say.removeRoute(),
-      change: { run: `ip route del ${route}`, node },
-      undo: { run: `ip route add ${route}`, node },
-      verify,
-    }));
+    const verify = { run: sh`ip route get ${target!}; ip neigh show ${gateway!}; bridge fdb show`, node };
+    if (foreign.length > 0) {
+      const steps = foreign.map((route) => {
+        const words = route.split(" ").map(shellWord).join(" ");
+        return {
+          why: say.removeRoute(),
+          change: { run: `ip route del ${words}`, node },
+          undo: { run: `ip route add ${words}`, node },
+          verify,
+        };
+      });
+      return [{ id: "rewrite-entries", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
+    }
     const rewrite = {
       why: say.restart({ node }),
       change: agent
         ? ({ do: "restart", component: agent, node } as const)
         : { run: "systemctl restart k3s-agent || systemctl restart k3s", node },
-      undo: say.interrupts(),
       verify,
     };
-    return [
-      {
-        id: "rewrite-entries",
-        risk: "low",
-        interrupts: say.interrupts(),
-        steps: foreign.length > 0 ? removals : [rewrite],
-        prevent: [say.prevent()],
-      },
-    ];
+    const prevent = [say.prevent()];
+    return [{ id: "rewrite-entries", risk: "low", interrupts: say.interrupts(), steps: [rewrite], prevent }];
   },
 
   manual: {

@@ -54,7 +54,7 @@ testCheck(podRangeConflict, {
     "a node joined after the range of kube-controller-manager had been widened": {
       given: cluster().edit(podCidr("w2", "172.30.0.0/24")),
       repair: "Node/w2",
-      says: ["The Pod range 172.30.0.0/24 of node w2 lies outside the Pod network 10.128.0.0/9"],
+      says: ["Node w2 has a Pod range of another generation: 172.30.0.0/24 lies outside the Pod network 10.128.0.0/9"],
       breaks: ["pod-network.config"],
       healedBy: healthy,
     },

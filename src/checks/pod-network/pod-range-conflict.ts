@@ -3,11 +3,12 @@ import type { Change } from "../../model/change.ts";
 import type { FlannelConfig } from "../../model/flannel.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { RangeConflict, Ranges } from "../../model/ranges.ts";
-import { type Ref, refId } from "../../model/ref.ts";
+import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
 import { contains, covers, formatPrefix, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
+import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault, warning, works } from "../check.ts";
-import type { Remedy } from "../remedy.ts";
+import { type Remedy, rolledOut } from "../remedy.ts";
 
 type Model = Pick<ClusterModel, "ranges" | "nodes" | "pods" | "services" | "flannel">;
 
@@ -17,8 +18,8 @@ const say = texts("pod-range-conflict", {
     zh: "节点 {a} 与 {b} 的 Pod 网段重叠（{rangeA}、{rangeB}）：发往一方的报文会送到另一方",
   },
   outsideNetwork: {
-    en: "The Pod range {range} of node {node} lies outside the Pod network {network}: two generations of Pod ranges stand side by side",
-    zh: "节点 {node} 的 Pod 网段 {range} 不在 Pod 网络 {network} 之内：新旧两套 Pod 网段并存",
+    en: "Node {node} has a Pod range of another generation: {range} lies outside the Pod network {network}",
+    zh: "节点 {node} 的 Pod 网段属于另一代：{range} 不在 Pod 网络 {network} 之内",
   },
   networkElsewhere: {
     en: "The Pod network {network} of {config} holds no node's Pod range ({ranges}): flannel fails at its next start",
@@ -41,15 +42,27 @@ const say = texts("pod-range-conflict", {
     en: "The Pod range {range} of node {node} overlaps the network {network} of the nodes",
     zh: "节点 {node} 的 Pod 网段 {range} 与节点所在网络 {network} 重叠",
   },
-  renumber: {
-    en: "Drain the node, delete its Node object, clear /var/lib/cni/networks, cni0 and flannel.1, and let its kubelet register again: spec.podCIDR of a Node never changes otherwise",
-    zh: "驱逐节点，删除其 Node 对象，清理 /var/lib/cni/networks、cni0 和 flannel.1，再让 kubelet 重新注册：否则 Node 的 spec.podCIDR 不会改变",
+  keep: {
+    en: "Keep the Node object with its labels and taints: it is deleted below",
+    zh: "保存 Node 对象及其标签和污点：后面会删除它",
   },
-  replan: {
-    en: "Choose ranges that do not overlap; changing one means a new cluster or a migration of the network",
-    zh: "重新规划互不重叠的网段；更改网段意味着重建集群或迁移网络",
+  drain: { en: "Move its Pods to other nodes", zh: "把其上的 Pod 迁移到其他节点" },
+  remove: {
+    en: "Delete the Node object: the range of one that exists never changes",
+    zh: "删除 Node 对象：已有 Node 的网段不会改变",
   },
-  interrupts: { en: "All Pods of the node are made anew", zh: "该节点上的 Pod 会全部重建" },
+  register: {
+    en: "Remove what was made for the old range, and let the kubelet register the node anew",
+    zh: "清除旧网段留下的配置，再让 kubelet 重新注册该节点",
+  },
+  see: {
+    en: "Decide which range gives way; changing the Service range or the network of the nodes means a new cluster or a migration",
+    zh: "先决定由哪个网段让步；更改 Service 网段或节点网络意味着重建集群或迁移",
+  },
+  interrupts: {
+    en: "All Pods of the node are made anew, most of them on other nodes",
+    zh: "该节点上的 Pod 会全部重建，大多迁移到其他节点",
+  },
   prevent: {
     en: "Set --cluster-cidr of kube-controller-manager and the Network of the CNI from one source, before the first node joins, and compare the podCIDRs of the nodes regularly",
     zh: "在第一个节点加入之前，用同一份配置设定 kube-controller-manager 的 --cluster-cidr 和 CNI 的 Network，并定期核对各节点的 podCIDR",
@@ -137,19 +150,17 @@ function correctNetwork(repair: Ref, { networks, text, agent }: FlannelConfig, {
   if (!wrong || !right) return [];
   const patch = (json: string) =>
     ({ do: "patch", target: repair, patch: { data: { "net-conf.json": json } } }) as const satisfies Change;
-  const inNamespace = `-n ${repair.namespace}`;
   const steps = [
     {
       why: say.correctNetwork(),
       change: patch(text.replace(formatPrefix(wrong), formatPrefix(right.prefix))),
       undo: patch(text),
-      verify: `kubectl get configmap ${inNamespace} ${repair.name} -o yaml`,
+      verify: { run: `kubectl get ${kubectlName(repair)} -o yaml` },
     },
     {
       why: say.restartFlannel(),
       change: { do: "restart", component: agent },
-      undo: say.nothing(),
-      verify: `kubectl get pods ${inNamespace} -o wide`,
+      verify: rolledOut(agent),
     },
   ] as const;
   return [{ id: "correct-network", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
@@ -205,32 +216,37 @@ export const podRangeConflict = defineCheck({
   remedies({ repair, facts, nodes }, { flannel, ranges }) {
     if (facts.case === "network-elsewhere" && flannel.config) return correctNetwork(repair, flannel.config, ranges);
     const node = repair.kind === "Node" ? repair.name : nodes[0];
+    const shown = { run: "kubectl get nodes -o custom-columns=NAME:.metadata.name,CIDR:.spec.podCIDRs" };
     if (node === undefined || facts.case === "pods-services" || facts.case === "pods-nodes") {
-      const step = {
-        why: say.replan(),
-        change: { run: "kubectl get nodes -o custom-columns=NAME:.metadata.name,CIDR:.spec.podCIDRs" },
-        undo: say.interrupts(),
-        verify: "kubectl get nodes -o wide",
-      };
+      const step = { why: say.see(), change: shown, verify: shown };
       return [{ id: "replan", risk: "high", interrupts: say.interrupts(), steps: [step], prevent: [say.prevent()] }];
     }
-    const run = `kubectl drain ${node} --ignore-daemonsets --delete-emptydir-data; kubectl delete node ${node}; on the node: systemctl stop kubelet; ip link del cni0; ip link del flannel.1; rm -rf /var/lib/cni/networks/*; systemctl start kubelet`;
-    const step = {
-      why: say.renumber(),
-      change: { run, node },
-      undo: { run: `kubectl uncordon ${node}` },
-      verify: `kubectl get node ${node} -o jsonpath={.spec.podCIDRs}`,
-    };
-    return [
+    const file = `node-${node}.yaml`;
+    const verify = { run: sh`kubectl get node ${node} -o jsonpath={.spec.podCIDRs}` };
+    const clean = "ip link delete cni0; ip link delete flannel.1; rm -rf /var/lib/cni/networks /run/flannel/subnet.env";
+    const steps = [
+      { why: say.keep(), change: { run: sh`kubectl get node ${node} -o yaml > ${file}` }, verify },
       {
-        id: "renumber-node",
-        risk: "high",
-        interrupts: say.interrupts(),
-        steps: [step],
-        prevent: [say.prevent()],
-        errata: ["X4"],
+        why: say.drain(),
+        change: { run: sh`kubectl drain ${node} --ignore-daemonsets --delete-emptydir-data` },
+        undo: { run: sh`kubectl uncordon ${node}` },
+        verify,
+      },
+      {
+        why: say.remove(),
+        change: { do: "delete", target: ref("Node", node) } as const,
+        undo: { run: sh`kubectl create -f ${file}` },
+        verify,
+      },
+      {
+        why: say.register(),
+        change: { run: `systemctl stop kubelet; ${clean}; systemctl start kubelet`, node },
+        undo: { run: sh`kubectl create -f ${file}` },
+        verify,
       },
     ];
+    const prevent = [say.prevent()];
+    return [{ id: "renumber-node", risk: "high", interrupts: say.interrupts(), steps, prevent, errata: ["X17"] }];
   },
 
   manual: {

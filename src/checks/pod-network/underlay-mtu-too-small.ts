@@ -1,3 +1,5 @@
+import { kubectlName } from "../../model/ref.ts";
+import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { defineCheck, type Ends } from "../check.ts";
 
@@ -15,10 +17,13 @@ const say = texts("underlay-mtu-too-small", {
     zh: "所有节点（{nodes}）之间的大报文均丢失，小报文正常",
   },
   measure: {
-    en: "Find the largest packet that passes between the nodes, and set the MTU of the Pod network to it, less what the tunnel adds (VXLAN: 50 bytes); or raise the MTU of what is between the nodes",
-    zh: "测出节点之间能通过的最大报文，将 Pod 网络的 MTU 设为该值减去隧道开销（VXLAN 为 50 字节）；或调大节点之间网络的 MTU",
+    en: "Find the largest packet that passes between {node} and {peer}",
+    zh: "测出 {node} 与 {peer} 之间能通过的最大报文",
   },
-  former: { en: "Set the former MTU again", zh: "恢复原来的 MTU" },
+  fit: {
+    en: "Let the network carry what the nodes' devices send, or set the MTU of the Pod network to what passes, less what the tunnel adds (VXLAN: 50 bytes), restart the CNI's agents and make the Pods anew",
+    zh: "让网络能传送节点网卡发出的报文；或将 Pod 网络的 MTU 设为可通过的大小减去隧道开销（VXLAN 为 50 字节），重启 CNI 组件并重建 Pod",
+  },
   interrupts: { en: "Pods keep their MTU until they are made anew", zh: "Pod 重建前仍使用原来的 MTU" },
   prevent: {
     en: "Let ICMP “fragmentation needed” pass, and test with full-size packets whenever the network between the nodes changes",
@@ -35,22 +40,22 @@ const title = ({ are, nodes }: Ends) => {
 /** The network between the nodes does not carry packets as large as Pods send them. */
 export const underlayMtuTooSmall = defineCheck({
   id: "underlay-mtu-too-small",
-  reads: ["nodes"],
+  reads: ["nodes", "flannel"],
 
   infers: { of: "underlay.carry-large", title },
 
-  remedies({ nodes: [node, peer] }, { nodes }) {
-    const other = peer ?? nodes.all.find(({ name }) => name !== node)?.name;
-    const address = nodes.get(other ?? "")?.ipv4;
-    const target = address === undefined ? "OTHER_NODE" : nodes.get(other!)!.addresses[0]!;
-    const at = node === undefined ? {} : { node };
-    const step = {
-      why: say.measure(),
-      change: { run: `for size in 1472 1422 1372 1322; do ping -c 1 -W 1 -M do -s $size ${target}; done`, ...at },
-      undo: say.former(),
-      verify: `ping -c 1 -M do -s 1372 ${target}`,
-    };
-    return [{ id: "fit-mtu", risk: "low", interrupts: say.interrupts(), steps: [step], prevent: [say.prevent()] }];
+  remedies({ nodes: [node = "", lost] }, { nodes, flannel }) {
+    const peer = lost ?? nodes.all.find(({ name }) => name !== node)?.name ?? "";
+    const ping = sh`ping -M do -c 1 -W 1 ${nodes.get(peer)?.addresses[0] ?? peer}`;
+    const sizes = "1472 1422 1372 1322 1272";
+    const run = `for size in ${sizes}; do ${ping} -s $size > /dev/null && echo path MTU: $((size + 28)) && break; done`;
+    const verify = { run, node };
+    const edit = flannel.configMap && { run: `kubectl edit ${kubectlName(flannel.configMap)}` };
+    const steps = [
+      { why: say.measure({ node, peer }), change: verify, verify },
+      { why: say.fit(), ...(edit && { change: edit, undo: edit }), verify },
+    ];
+    return [{ id: "fit-mtu", risk: "low", interrupts: say.interrupts(), steps, prevent: [say.prevent()] }];
   },
 
   manual: {

@@ -1,3 +1,4 @@
+import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { defineCheck, type Ends } from "../check.ts";
 
@@ -14,6 +15,11 @@ const say = texts("underlay-packet-loss", {
     en: "Packets of Pods are lost between all nodes ({nodes}), although all ends are right",
     zh: "所有节点（{nodes}）之间的 Pod 报文均丢失，而各端配置均正确",
   },
+  sent: {
+    en: "See whether the packets leave {node}: run this, and ping a Pod of {peer} from a Pod of {node} meanwhile",
+    zh: "确认报文是否离开 {node}：执行此命令，同时从 {node} 的 Pod ping {peer} 的 Pod",
+  },
+  arrived: { en: "See whether they arrive at {peer}", zh: "确认报文是否到达 {peer}" },
   allow: {
     en: "Let the tunnel's packets (UDP port {port}) pass in both directions between the nodes: security groups, firewalls of hypervisor and switch, network ACLs",
     zh: "在节点之间双向放行隧道报文（UDP 端口 {port}）：安全组、虚拟化平台与交换机的防火墙、网络 ACL",
@@ -21,10 +27,6 @@ const say = texts("underlay-packet-loss", {
   allowRoutes: {
     en: "Let packets with addresses of Pods pass between the nodes: no source or destination check, no anti-spoofing",
     zh: "在节点之间放行带有 Pod 地址的报文：关闭源/目的地址检查和防地址欺骗",
-  },
-  restoreRules: {
-    en: "Put the former rules of the firewall or security group back",
-    zh: "恢复防火墙或安全组原有的规则",
   },
   nothing: { en: "Nothing", zh: "无" },
   prevent: {
@@ -42,22 +44,25 @@ const title = ({ are, nodes }: Ends) => {
 /** What is between the nodes drops the Pod network's packets. */
 export const underlayPacketLoss = defineCheck({
   id: "underlay-packet-loss",
-  reads: ["flannel"],
+  reads: ["flannel", "nodes"],
 
   infers: { of: "underlay.carry", title },
 
-  remedies({ nodes }, { flannel }) {
-    const [node] = nodes;
-    const isTunnel = !flannel.used || flannel.peer(node ?? "")?.backend === "vxlan";
+  remedies({ nodes: [node = "", lost] }, { flannel, nodes }) {
+    const peer = lost ?? nodes.all.find(({ name }) => name !== node)?.name ?? "";
+    const isTunnel = !flannel.used || flannel.peer(node)?.backend === "vxlan";
     const port = flannel.config?.port ?? 8472;
-    const filter = isTunnel ? `udp port ${port}` : "net 0.0.0.0/0";
-    const step = {
-      why: isTunnel ? say.allow({ port }) : say.allowRoutes(),
-      change: { run: `tcpdump -ni any ${filter}`, ...(node !== undefined && { node }) },
-      undo: say.restoreRules(),
-      verify: "kubectl get pods -A -o wide",
+    const watch = (name: string) => {
+      const host = `host ${nodes.get(name)?.addresses[0] ?? name}`;
+      return sh`timeout 60 tcpdump -ni any -c 10 ${isTunnel ? `udp port ${port} and ${host}` : host}`;
     };
-    return [{ id: "allow-tunnel", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] }];
+    const verify = { run: watch(node), node: peer };
+    const steps = [
+      { why: say.sent({ node, peer }), change: { run: watch(peer), node }, verify },
+      { why: say.arrived({ peer }), change: verify, verify },
+      { why: isTunnel ? say.allow({ port }) : say.allowRoutes(), verify },
+    ];
+    return [{ id: "allow-tunnel", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
   },
 
   manual: {

@@ -61,7 +61,7 @@ testCheck(networkPolicyDefective, {
       ),
       repair: "NetworkPolicy/shop/frontend-egress",
       says: [
-        "NetworkPolicies shop/deny-all-egress, shop/frontend-egress let Deployment/shop/frontend send only to what they name and forget DNS",
+        "Deployment/shop/frontend may not ask cluster DNS: NetworkPolicies shop/deny-all-egress, shop/frontend-egress let it",
       ],
       breaks: ["policy.allow"],
       strength: "direct",
@@ -71,41 +71,39 @@ testCheck(networkPolicyDefective, {
         networkPolicy("within", { podSelector: {}, policyTypes: ["Egress"], egress: [{ to: [{ podSelector: {} }] }] }),
       ),
       repair: "NetworkPolicy/shop/within",
-      says: ["let Deployment/shop/backend and others (5 Pods) send only"],
+      says: ["Deployment/shop/backend and others (5 Pods) may not ask cluster DNS"],
     },
     "port 53 is allowed, and CoreDNS listens on 5353": {
       given: enforced()
         .edit(dnsOn5353)
         .with(egress("frontend", toBackend, dns(53))),
       repair: "NetworkPolicy/shop/frontend-egress",
-      says: ["forget DNS"],
+      says: ["may not ask cluster DNS"],
     },
     "Pods that may send nothing complain that they cannot resolve": {
       given: enforced().with(egress("frontend")).edit(complaint),
       repair: "NetworkPolicy/shop/frontend-egress",
-      says: ["forget DNS"],
+      says: ["may not ask cluster DNS"],
     },
     "a policy allows the Service's old port": {
       given: enforced().with(wrongPort),
-      says: [
-        "shop/backend-ingress allows 8081/TCP to Deployment/shop/backend, which listen on 8080/TCP: nothing reaches them",
-      ],
+      says: ["shop/backend-ingress lets 8081/TCP in to Deployment/shop/backend, which listen on 8080/TCP"],
       ...BACKEND,
     },
     "it allows a port by a name that no container has": {
       given: enforced().with(ingress("backend", { ports: tcp("web") })),
-      says: ["allows web/TCP"],
+      says: ["lets web/TCP in"],
       ...BACKEND,
     },
     "the namespace of the callers is mistyped": {
       given: enforced().with(forNobody),
-      says: ["shop/backend-ingress allows only peers that do not exist", "Deployment/shop/backend are cut off"],
+      says: ["shop/backend-ingress cuts off Deployment/shop/backend: it allows only peers that do not exist"],
       ...BACKEND,
     },
     "a default policy denies all, and what allows was forgotten for a Service that is called": {
       given: enforced().with(noIngress).edit(called),
       repair: "NetworkPolicy/shop/default-deny",
-      says: ["NetworkPolicies shop/default-deny deny every caller of Service shop/backend"],
+      says: ["NetworkPolicy shop/default-deny denies every caller of Service shop/backend"],
       healedBy: enforced,
     },
   },

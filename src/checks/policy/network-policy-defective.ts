@@ -7,6 +7,7 @@ import { namedPorts, type PolicyRuleView, type PolicyView } from "../../model/po
 import { kubectlName, refId, sameRef } from "../../model/ref.ts";
 import type { ServiceView } from "../../model/services/services.ts";
 import type { PolicyPeer, PolicyPort } from "../../parse/objects.ts";
+import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
 
@@ -17,19 +18,19 @@ type Model = Pick<
 
 const say = texts("network-policy-defective", {
   noDns: {
-    en: "NetworkPolicies {policies} let {pods} send only to what they name and forget DNS: port 53 of cluster DNS is denied",
-    zh: "NetworkPolicy {policies} 只放行 {pods} 访问其列出的目标，却遗漏了 DNS：到集群 DNS 53 端口的流量被拒绝",
+    en: "{pods} may not ask cluster DNS: {count:NetworkPolicy|NetworkPolicies} {policies} {count:lets|let} it send only elsewhere",
+    zh: "{pods} 无法访问集群 DNS：NetworkPolicy {policies} 的出站规则遗漏了 53 端口",
   },
   noSuchPort: {
-    en: "NetworkPolicy {policy} allows {allowed} to {pods}, which listen on {listening}: nothing reaches them",
-    zh: "NetworkPolicy {policy} 放行到 {pods} 的 {allowed}，而它们监听的是 {listening}：流量无法到达",
+    en: "NetworkPolicy {policy} lets {allowed} in to {pods}, which listen on {listening}",
+    zh: "NetworkPolicy {policy} 放行到 {pods} 的 {allowed}，而它们监听的是 {listening}",
   },
   noSuchPeer: {
-    en: "NetworkPolicy {policy} allows only peers that do not exist ({peers}): {pods} are cut off",
-    zh: "NetworkPolicy {policy} 只放行不存在的对端（{peers}）：{pods} 被隔离",
+    en: "NetworkPolicy {policy} cuts off {pods}: it allows only peers that do not exist",
+    zh: "NetworkPolicy {policy} 使 {pods} 被隔离：它只放行并不存在的对端",
   },
   deniesAll: {
-    en: "NetworkPolicies {policies} deny every caller of Service {service}",
+    en: "{count:NetworkPolicy|NetworkPolicies} {policies} {count:denies|deny} every caller of Service {service}",
     zh: "NetworkPolicy {policies} 拒绝了 Service {service} 的所有调用方",
   },
   somePods: { en: "{first} and others ({total} Pods)", zh: "{first} 等 {total} 个 Pod" },
@@ -37,8 +38,24 @@ const say = texts("network-policy-defective", {
     en: "Allow the Pods to send to cluster DNS, port 53 by UDP and TCP",
     zh: "放行这些 Pod 访问集群 DNS 的 53 端口（UDP 和 TCP）",
   },
-  correctPolicy: { en: "Correct the policy", zh: "修正该策略" },
+  correctPort: { en: "Allow the port on which the Pods listen", zh: "放行 Pod 实际监听的端口" },
+  choosePort: {
+    en: "Decide which of the ports on which the Pods listen is meant, and allow it",
+    zh: "确定应放行 Pod 监听的哪个端口，并修正策略",
+  },
+  correctPeer: {
+    en: "Decide who is meant: see which labels Pods and namespaces carry, then correct the selectors",
+    zh: "确定应放行谁：查看 Pod 和命名空间的标签，然后修正选择器",
+  },
+  allowCallers: {
+    en: "Decide who may call {service}, and add an ingress rule for them (or remove the policy)",
+    zh: "确定允许谁访问 {service}，并为其添加入站规则（或删除该策略）",
+  },
   nothing: { en: "Nothing", zh: "无" },
+  prevent: {
+    en: "Review policies by what they allow, in CI: `netwhy diagnose` on a bundle of the staging cluster names policies whose ports and peers match nothing",
+    zh: "在 CI 中按实际放行的内容审查策略：对预发集群的采集包运行 `netwhy diagnose`，会指出端口或对端匹配不到任何对象的策略",
+  },
   preventDns: {
     en: "Where a policy denies a namespace all egress by default, let the same policy allow DNS",
     zh: "若某条策略默认拒绝整个命名空间的出站流量，应在同一条策略中放行 DNS",
@@ -134,13 +151,17 @@ function* judgeDns(model: Model): Iterable<Finding> {
       repair: byRules[0]!.ref,
       related: [...byRules.slice(1).map(({ ref }) => ref), ...group.pods.flatMap(({ owner }) => owner ?? [])],
       breaks: breaksOf(group.policies),
-      title: say.noDns({ policies: refsOf(group.policies), pods: names(group.pods) }),
+      title: say.noDns({
+        policies: refsOf(group.policies),
+        count: group.policies.length,
+        pods: names(group.pods),
+      }),
       evidence: [
         ...byRules.map((policy) => quoteSpec(policy, model)),
         ...complains.slice(0, 2).map(({ evidence }) => evidence),
       ],
       strength: "direct",
-      facts: { case: "dns" },
+      facts: { case: "dns", pod: pod.key },
     });
   }
 }
@@ -220,7 +241,7 @@ function* judgePorts(policy: PolicyView, pods: readonly PodView[], model: Model)
       quoteOf(model.sockets.of(first).origin, `${first.key} listens on ${listening.join(", ")}`),
     ],
     strength: "direct",
-    facts: { case: "ports" },
+    facts: { case: "ports", listening },
   });
 }
 
@@ -259,15 +280,11 @@ function* judgePeers(policy: PolicyView, pods: readonly PodView[], model: Model)
       .isolating(pods[0]!, direction)
       .filter((other) => other !== policy && other.rules.some((rule) => rule.direction === direction));
     if (others.length > 0) continue;
-    const peers = rules
-      .flatMap((rule) => rule.peers)
-      .map((peer) => JSON.stringify(peer))
-      .join(", ");
     yield fault({
       repair: policy.ref,
       related: pods[0]!.owner ? [pods[0]!.owner] : [],
       breaks: breaksOf([policy]),
-      title: say.noSuchPeer({ policy: nameOf(policy), peers, pods: names(pods) }),
+      title: say.noSuchPeer({ policy: nameOf(policy), pods: names(pods) }),
       evidence: [quoteSpec(policy, model)],
       strength: "direct",
       facts: { case: "peers" },
@@ -300,14 +317,29 @@ function* judgeCallers(service: ServiceView, model: Model): Iterable<Finding> {
     repair: isolating[0]!.ref,
     related: [...isolating.slice(1).map(({ ref }) => ref), service.ref],
     breaks: breaksOf(isolating),
-    title: say.deniesAll({ policies: refsOf(isolating), service: `${service.namespace}/${service.name}` }),
+    title: say.deniesAll({
+      policies: refsOf(isolating),
+      count: isolating.length,
+      service: `${service.namespace}/${service.name}`,
+    }),
     evidence: [
       ...isolating.map((policy) => quoteSpec(policy, model)),
       ...callers.slice(0, 2).map(({ evidence }) => evidence),
     ],
     strength: "direct",
-    facts: { case: "callers" },
+    facts: { case: "callers", service: `${service.namespace}/${service.name}` },
   });
+}
+
+type Ingress = PolicyView["object"]["spec"]["ingress"];
+
+/** The rules of a policy with the one port that can be meant; undefined if several can. */
+function withPort(ingress: Ingress, listening: readonly string[]): Ingress {
+  const [only, ...others] = listening;
+  const wrong = (ingress ?? []).flatMap(({ ports }) => ports ?? []);
+  if (!only || others.length > 0 || wrong.length !== 1) return undefined;
+  const [port, protocol] = only.split("/");
+  return ingress!.map((rule) => (rule.ports?.length ? { ...rule, ports: [{ protocol, port: Number(port) }] } : rule));
 }
 
 /** A NetworkPolicy denies what it can only have meant to allow. */
@@ -342,20 +374,27 @@ export const networkPolicyDefective = defineCheck({
   },
 
   remedies({ repair, facts }, model) {
-    const undo = { run: `kubectl edit ${kubectlName(repair)}` };
-    const verify = `kubectl describe ${kubectlName(repair)}`;
+    const edit = { run: `kubectl edit ${kubectlName(repair)}` };
+    const describe = `kubectl describe ${kubectlName(repair)}`;
+    const spec = model.policies.all.find((policy) => sameRef(policy.ref, repair))?.object.spec;
     if (facts.case !== "dns") {
-      return [
-        {
-          id: "correct-policy",
-          risk: "low",
-          interrupts: say.nothing(),
-          steps: [{ why: say.correctPolicy(), change: undo, undo, verify }],
-          prevent: [],
-        },
-      ];
+      const corrected =
+        facts.case === "ports" ? withPort(spec?.ingress, facts.listening as readonly string[]) : undefined;
+      const labels = sh`kubectl get pods -n ${repair.namespace ?? "default"} --show-labels; kubectl get namespaces --show-labels`;
+      const patched = (ingress: unknown) => ({ do: "patch", target: repair, patch: { spec: { ingress } } }) as const;
+      const step = corrected
+        ? { why: say.correctPort(), change: patched(corrected), undo: patched(spec?.ingress) }
+        : facts.case === "ports"
+          ? { why: say.choosePort(), change: edit, undo: edit }
+          : facts.case === "peers"
+            ? { why: say.correctPeer(), change: { run: `${labels}; ${edit.run}` }, undo: edit }
+            : { why: say.allowCallers({ service: String(facts.service) }), change: edit, undo: edit };
+      const steps = [{ ...step, verify: { run: describe } }];
+      return [{ id: "correct-policy", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
     }
-    const { policies, dns } = model;
+    const [podNamespace = "", pod = ""] = String(facts.pod).split("/");
+    const verify = { run: sh`kubectl exec -n ${podNamespace} ${pod} -- getent hosts kubernetes.default.svc` };
+    const { dns } = model;
     const { namespace, name } = repair as { namespace: string; name: string };
     const [service] = dns.services;
     const numbers = [...new Set(dnsServers(model).map(({ port }) => port))];
@@ -367,7 +406,7 @@ export const networkPolicyDefective = defineCheck({
       },
     ];
     // for the Pods that are isolated already, and no others: a policy also isolates whom it selects
-    const podSelector = policies.all.find((policy) => sameRef(policy.ref, repair))?.object.spec.podSelector ?? {};
+    const podSelector = spec?.podSelector ?? {};
     const target = { kind: "NetworkPolicy", namespace, name: `${name}-allow-dns` };
     const object = {
       apiVersion: "networking.k8s.io/v1",

@@ -54,16 +54,16 @@ testCheck(serviceRulesMismatch, {
     },
     "a firewall reload on w1 took the jump out of PREROUTING": found(
       lost(/-A PREROUTING .*KUBE-SERVICES/),
-      "On node w1, packets of Pods do not pass the Service rules: the jump to KUBE-SERVICES is missing",
+      "On node w1, packets of Pods bypass the Service rules: nothing in PREROUTING leads to KUBE-SERVICES",
     ),
     "on a managed node it took the one out of OUTPUT": healed(
       lost(/-A OUTPUT .*kubernetes service portals.*KUBE-SERVICES/, managed),
-      "packets of the node itself do not pass",
+      "packets of the node itself bypass the Service rules: nothing in OUTPUT leads to KUBE-SERVICES",
       managed,
     ),
     "it took the one to the node ports": found(
       lost(/-A KUBE-SERVICES .*-j KUBE-NODEPORTS/),
-      "packets from outside do not pass",
+      "packets from outside bypass the Service rules: nothing in KUBE-SERVICES leads to KUBE-NODEPORTS",
     ),
     "k3s on w1 never heard of a Service": healed(
       lost(noRule, k3s),
@@ -76,19 +76,19 @@ testCheck(serviceRulesMismatch, {
     ),
     "it delivers to a Pod that is gone": found(
       cluster().edit(elsewhere),
-      "delivers Service shop/backend:http to 10.128.2.99:8080, which is none of its back ends",
+      "sends Service shop/backend:http to 10.128.2.99:8080, which is not among its back ends",
     ),
     "it has never been told of one of three back ends": found(
       lost(`-A ${SVC} .*-> 10.128.2.4:8080`),
-      "does not deliver Service shop/backend:http to all of its back ends: 10.128.2.4:8080 is missing",
+      "leaves out back ends of Service shop/backend:http: 10.128.2.4:8080",
     ),
     "somebody blocked a cluster IP in the mangle table and forgot it": healed(
       added("mangle", `-A PREROUTING -d ${BACKEND} -j DROP`),
-      "A rule on node w1 refuses Service shop/backend:http: mangle: -A PREROUTING -d 10.96.10.1/32 -j DROP",
+      "A foreign rule on node w1 keeps packets from Service shop/backend:http (mangle PREROUTING)",
     ),
     "somebody refuses a Service wherever its packets are sent on to": healed(
       added("filter", `-A OUTPUT -p tcp -m conntrack --ctorigdst ${BACKEND} --ctorigdstport 8080 -j REJECT`),
-      "A rule on node w1 refuses Service shop/backend:http: filter: -A OUTPUT -p tcp -m conntrack --ctorigdst",
+      "A foreign rule on node w1 keeps packets from Service shop/backend:http (filter OUTPUT)",
     ),
     "IPVS: the real servers of a Service were deleted by hand": healed(
       ipvs((server) => [{ ...server, realServers: [] }]),
@@ -106,7 +106,7 @@ testCheck(serviceRulesMismatch, {
   warns: {
     "node ports are shut to strangers, as may be meant": found(
       added("mangle", "-A PREROUTING ! -s 10.0.0.0/8 -p tcp -m tcp --dport 30000:32767 -j DROP"),
-      "A rule on node w1 refuses Service",
+      "A foreign rule on node w1 keeps packets from Service",
     ),
   },
   clears: {

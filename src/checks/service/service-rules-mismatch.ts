@@ -1,13 +1,16 @@
+import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
 import type { Removal } from "../../model/forwarding/packet-filter.ts";
-import type { NodePlane } from "../../model/forwarding/plane.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { Programmed, ProxyMode, Vantage } from "../../model/proxy.ts";
 import { refId } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import { timeOf } from "../../model/time.ts";
+import { formatPrefix } from "../../net/ip.ts";
+import type { Condition } from "../../parse/iptables-save.ts";
+import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, warning, works } from "../check.ts";
 
@@ -19,8 +22,8 @@ const say = texts("service-rules-mismatch", {
     zh: "节点 {node} 没有任何 Service 规则：访问 ClusterIP 的连接未经转换就离开节点",
   },
   notEntered: {
-    en: "On node {node}, packets {from} do not pass the Service rules: the jump to {chain} is missing",
-    zh: "节点 {node} 上{from}的报文不经过 Service 规则：缺少到 {chain} 的跳转",
+    en: "On node {node}, packets {from} bypass the Service rules: nothing in {chain} leads to {next}",
+    zh: "节点 {node} 上{from}的报文绕过了 Service 规则：{chain} 链没有跳转到 {next}",
   },
   missing: {
     en: "Node {node} has no rule for Service {service}, which has {count} ready back {count:end|ends}",
@@ -31,17 +34,18 @@ const say = texts("service-rules-mismatch", {
     zh: "节点 {node} 将 Service {service} 视为没有后端而拒绝，实际有 {count} 个后端",
   },
   foreign: {
-    en: "A rule on node {node} refuses Service {service}: {rule}",
-    zh: "节点 {node} 上有一条规则拒绝 Service {service}：{rule}",
+    en: "A foreign rule on node {node} keeps packets from Service {service} ({table} {chain})",
+    zh: "节点 {node} 上有一条外来规则阻断了到 Service {service} 的报文（{table} 表 {chain} 链）",
   },
   stale: {
-    en: "Node {node} delivers Service {service} to {extra}, which {count:is none|are none} of its back ends ({expected})",
-    zh: "节点 {node} 把 Service {service} 转发到 {extra}，而其不在该 Service 的后端之列（应为 {expected}）",
+    en: "Node {node} sends Service {service} to {extra}, which {count:is|are} not among its back ends",
+    zh: "节点 {node} 把 Service {service} 转发到 {extra}，而其不在该 Service 的后端之列",
   },
   lacking: {
-    en: "Node {node} does not deliver Service {service} to all of its back ends: {missing} {count:is|are} missing",
-    zh: "节点 {node} 没有把 Service {service} 转发到全部后端：缺少 {missing}",
+    en: "Node {node} leaves out back ends of Service {service}: {missing}",
+    zh: "节点 {node} 转发 Service {service} 时缺少后端 {missing}",
   },
+  more: { en: "{first} and {count} more", zh: "{first}（另有 {count} 个）" },
   fromPods: { en: "of Pods", zh: "来自 Pod " },
   fromNode: { en: "of the node itself", zh: "节点自身" },
   fromOutside: { en: "from outside", zh: "来自外部" },
@@ -54,14 +58,26 @@ const say = texts("service-rules-mismatch", {
     en: "Restart kube-proxy on {node}: it writes all rules anew",
     zh: "重启 {node} 上的 kube-proxy：它会重写全部规则",
   },
-  removeRule: { en: "Remove the rule", zh: "删除该规则" },
+  removeRule: {
+    en: "Remove the rule, and from where it comes as well (firewall service, script), or it returns",
+    zh: "删除该规则，并从其来源（防火墙服务、脚本）中一并去掉，否则会再次出现",
+  },
   interrupts: {
     en: "Nothing: the rules stay while kube-proxy restarts",
     zh: "无中断：kube-proxy 重启期间规则保持不变",
   },
-  prevent: {
-    en: "Alert on kubeproxy_sync_proxy_rules_last_timestamp_seconds, and probe a NodePort on every node; keep `iptables -F`, iptables-restore and firewall reloads off the nodes",
-    zh: "对 kubeproxy_sync_proxy_rules_last_timestamp_seconds 设置告警，并在每个节点上探测一个 NodePort；避免在节点上执行 `iptables -F`、iptables-restore 或重载防火墙",
+  nothingElse: { en: "Nothing", zh: "无" },
+  preventFlush: {
+    en: "Keep `iptables -F`, iptables-restore and firewall reloads off the nodes: kube-proxy writes again only what changes, and everything only about once an hour",
+    zh: "不要在节点上执行 `iptables -F`、iptables-restore 或重载防火墙：kube-proxy 平时只重写有变化的部分，约每小时才全量写一次",
+  },
+  preventAlert: {
+    en: "Probe a ClusterIP from every node, and alert on kubeproxy_sync_proxy_rules_last_timestamp_seconds: a healthy Pod of kube-proxy proves nothing about its rules",
+    zh: "从每个节点探测一个 ClusterIP，并对 kubeproxy_sync_proxy_rules_last_timestamp_seconds 设置告警：kube-proxy 的 Pod 健康不代表规则正确",
+  },
+  preventForeign: {
+    en: "Let one owner write packet filters on the nodes; a rule for a ClusterIP belongs into a NetworkPolicy",
+    zh: "节点上的包过滤规则应只有一个管理者；针对 ClusterIP 的限制应使用 NetworkPolicy",
   },
 });
 
@@ -101,9 +117,8 @@ type Deviation = {
   readonly vantage: Vantage;
   readonly title: Text;
   readonly evidence: readonly Evidence[];
-  /** The foreign rule, as it is printed. */
-  readonly rule?: string;
-  /** The commands that take it away. */
+  /** Of a foreign rule: its line, and the commands that take it away. */
+  readonly line?: number;
   readonly removal?: Removal;
   /** The back ends that are wrong or missing, where others are right: then only some connections fail. */
   readonly some: readonly string[];
@@ -117,52 +132,131 @@ function expectedFor(port: ServicePort, node: string, vantage: Vantage, { servic
   return { endpoints: (isLocal ? choice.local : choice.cluster) ?? [], any: choice.any, isLocal };
 }
 
-const list = (items: readonly string[]) => (items.length > 4 ? `${items.slice(0, 3).join(", ")} …` : items.join(", "));
+/** A few of many, for a title. */
+function shortList(items: readonly string[]): Text | string {
+  const [first = "", ...others] = items;
+  return others.length < 2 ? items.join(", ") : say.more({ first, count: others.length });
+}
 
 function judge(port: ServicePort, node: string, programmed: Programmed, model: Model): Deviation | undefined {
-  const { vantage, delivered, refusedBy, untouched, evidence } = programmed;
+  const { vantage, delivered, refusedBy, untouched } = programmed;
   const { endpoints, any, isLocal } = expectedFor(port, node, vantage, model);
+  const { filter } = model.forwarding.of(node);
   const expected = new Set(endpoints.map(({ address, port: number }) => `${address}:${number}`));
-  const extra = [...delivered].filter((target) => !expected.has(target));
+  const extra = [...delivered.keys()].filter((target) => !expected.has(target));
   const lacking = [...expected].filter((target) => !delivered.has(target));
   const args = { node, service: port.key };
-  const isPartly = [...delivered].some((target) => expected.has(target));
-  const deviation = (what: Deviation["what"], title: Text, targets: readonly string[] = []): Deviation => ({
-    port,
-    what,
-    vantage,
-    title,
-    evidence,
-    some: isPartly ? targets : [],
-  });
+  const isPartly = [...delivered.keys()].some((target) => expected.has(target));
+  const deviation = (
+    what: Deviation["what"],
+    title: Text,
+    evidence: readonly Evidence[],
+    targets: readonly string[] = [],
+  ): Deviation => ({ port, what, vantage, title, evidence, some: isPartly ? targets : [] });
+  const refusals = () => refusedBy.slice(0, 1).map(filter.quote);
 
   const foreign = refusedBy.find(
     ({ chain, ruleset }) => !chain.startsWith("KUBE-") && !ruleset.endsWith(" kube-proxy"),
   );
   if (foreign && (expected.size > 0 || !isLocal)) {
-    const { filter } = model.forwarding.of(node);
-    const rule = filter.quote(foreign).quote;
-    const removal = foreign.rule && filter.removal({ ...foreign, rule: foreign.rule });
-    return { ...deviation("foreign", say.foreign({ ...args, rule })), rule, ...(removal && { removal }) };
+    const { table, chain, line, rule } = foreign;
+    const one = deviation("foreign", say.foreign({ ...args, table, chain }), [filter.quote(foreign)]);
+    return { ...one, line, ...(rule && { removal: filter.removal({ ...foreign, rule }) }) };
   }
-  if (expected.size === 0) {
-    // nothing to deliver: being refused, dropped or left alone comes to the same for the client
-    return extra.length > 0 && !any
-      ? deviation("stale", say.stale({ ...args, extra: list(extra), count: extra.length, expected: "–" }))
-      : undefined;
+  // nothing to deliver: being refused, dropped or left alone comes to the same for the client
+  if (expected.size === 0 && (any || extra.length === 0)) return undefined;
+  if (expected.size > 0 && delivered.size === 0) {
+    const count = expected.size;
+    if (refusedBy.length > 0) return deviation("refused", say.refused({ ...args, count }), refusals());
+    if (untouched) return deviation("missing", say.missing({ ...args, count }), absence(port, node, vantage, model));
   }
-  if (delivered.size === 0 && refusedBy.length > 0)
-    return deviation("refused", say.refused({ ...args, count: expected.size }));
-  if (delivered.size === 0 && untouched) return deviation("missing", say.missing({ ...args, count: expected.size }));
-  if (extra.length > 0)
-    return deviation(
-      "stale",
-      say.stale({ ...args, extra: list(extra), count: extra.length, expected: list([...expected]) }),
-      extra,
-    );
-  return lacking.length > 0
-    ? deviation("lacking", say.lacking({ ...args, missing: list(lacking), count: lacking.length }), lacking)
-    : undefined;
+  if (extra.length > 0) {
+    const wrong = extra.slice(0, 2).map((target) => delivered.get(target)!);
+    return deviation("stale", say.stale({ ...args, extra: shortList(extra), count: extra.length }), wrong, extra);
+  }
+  if (lacking.length === 0) return undefined;
+  const others = [...delivered.values()].slice(0, 1);
+  const evidence = others.length > 0 ? others : absence(port, node, vantage, model);
+  return deviation("lacking", say.lacking({ ...args, missing: shortList(lacking) }), evidence, lacking);
+}
+
+/** What was looked for in a node's rules and is not there, and where it should be. */
+function absence(port: ServicePort, node: string, vantage: Vantage, { forwarding, proxy }: Model): Evidence[] {
+  const { ipvs, iptables, nftables, filter } = forwarding.of(node);
+  const address = port.service.clusterIps.find((ip) => !ip.includes(":"));
+  const protocol = port.protocol.toLowerCase();
+  if (proxy.mode(node) === "ipvs") {
+    const server = known(ipvs)?.find((one) => one.address === address && one.port === port.port);
+    const origin = server ? { ...ipvs.origin, line: server.line } : ipvs.origin;
+    const what = `${port.protocol} ${address}:${port.port}`;
+    return [quoteOf(origin, server ? `${what}: no real server` : `no virtual server ${what}`)];
+  }
+  if (proxy.mode(node) === "nftables") {
+    const [map, key] =
+      vantage === "outside"
+        ? ["service-nodeports", `${protocol} . ${port.nodePort}`]
+        : ["service-ips", `${address} . ${protocol} . ${port.port}`];
+    return [quoteOf(nftables.origin, `ip kube-proxy: no element of the map ${map} for ${key}`)];
+  }
+  const chains = known(iptables)?.tables.find(({ name }) => name === "nat")?.chains ?? [];
+  const at = (line: number | undefined) => (line === undefined ? iptables.origin : { ...iptables.origin, line });
+  const name = vantage === "outside" ? "KUBE-NODEPORTS" : "KUBE-SERVICES";
+  const chain = chains.find((one) => one.name === name);
+  if (!chain) return [quoteOf(iptables.origin, `nat: no chain ${name}`)];
+  const number = vantage === "outside" ? port.nodePort : port.port;
+  const to = vantage === "outside" ? "" : `-d ${address}/32 `;
+  const wanted = `${to}-p ${protocol} --dport ${number}`;
+  const rule = chain.rules.find(
+    ({ conditions, target }) =>
+      target.does === "jump" && isFor(conditions, vantage === "outside" ? undefined : address, number),
+  );
+  if (rule?.target.does !== "jump") return [quoteOf(at(chain.line), `nat: no rule of ${name} for ${wanted}`)];
+  const next = rule.target.chain;
+  const service = chains.find((one) => one.name === next);
+  return [
+    filter.quote({ ruleset: "", table: "nat", chain: name, line: rule.line, rule }),
+    quoteOf(at(service?.line), `nat: ${next} has ${service?.rules.length ?? 0} rules`),
+  ];
+}
+
+/** Whether a rule is for this address and port. */
+function isFor(conditions: readonly Condition[], address: string | undefined, number: number | undefined): boolean {
+  const isAddressed =
+    address === undefined ||
+    conditions.some((one) => one.is === "destination" && !one.not && formatPrefix(one.prefix) === `${address}/32`);
+  const isOfPort = conditions.some(
+    (one) =>
+      one.is === "destination-port" && !one.not && one.ports.some(({ from, to }) => from === number && to === number),
+  );
+  return isAddressed && isOfPort;
+}
+
+/** Which chain should lead to which one, and does not. */
+function missingJump(node: string, vantage: Vantage, { forwarding, proxy }: Model) {
+  if (proxy.mode(node) === "nftables")
+    return { chain: vantage === "host" ? "nat-output" : "nat-prerouting", next: "services" };
+  const chains = known(forwarding.of(node).iptables)?.tables.find(({ name }) => name === "nat")?.chains ?? [];
+  const leads = (from: string, to: string) =>
+    chains.find(({ name }) => name === from)?.rules.some(({ target }) => target.does === "jump" && target.chain === to);
+  const first = vantage === "host" ? "OUTPUT" : "PREROUTING";
+  return vantage === "outside" && leads(first, "KUBE-SERVICES")
+    ? { chain: "KUBE-SERVICES", next: "KUBE-NODEPORTS" }
+    : { chain: first, next: "KUBE-SERVICES" };
+}
+
+/** Why no Service at all is reached: there are no rules, or nothing leads to them. */
+function absenceOfAll(node: string, vantages: readonly Vantage[], port: ServicePort, model: Model): Evidence[] {
+  const { iptables } = model.forwarding.of(node);
+  const chains = known(iptables)?.tables.find(({ name }) => name === "nat")?.chains ?? [];
+  const services = chains.find(({ name }) => name === "KUBE-SERVICES");
+  if (model.proxy.mode(node) !== "iptables" || !services) return absence(port, node, vantages[0]!, model);
+  if (services.rules.length === 0)
+    return [quoteOf({ ...iptables.origin, line: services.line }, "nat: KUBE-SERVICES has 0 rules")];
+  const jumps = vantages.map((vantage) => missingJump(node, vantage, model));
+  return [...new Map(jumps.map((jump) => [jump.chain, jump])).values()].map(({ chain, next }) => {
+    const line = chains.find(({ name }) => name === chain)?.line;
+    return quoteOf({ ...iptables.origin, ...(line && { line }) }, `nat: no rule of ${chain} jumps to ${next}`);
+  });
 }
 
 /** What kube-proxy says once it knows all Services and has written its rules (client-go shared_informer.go). */
@@ -195,13 +289,28 @@ function brokenBy(mine: readonly Deviation[], rules: Capability, { proxy }: Mode
   });
 }
 
-/** Where the rules of a mode are, and how its dispatching chain is called. */
+/** Where the rules of a mode are. */
 const KIND = { iptables: "iptables", ipvs: "ipvs", nftables: "nftables" } as const;
-const CHAIN = { iptables: "KUBE-SERVICES", ipvs: "KUBE-SERVICES", nftables: "services" } as const;
 
-function absence({ port }: Deviation, mode: ProxyMode, plane: NodePlane): Evidence {
-  const address = `${port.service.clusterIps[0]}:${port.port}/${port.protocol}`;
-  return quoteOf(plane[KIND[mode]].origin, `nothing translates ${address}`);
+function quoteBackends(port: ServicePort, { services }: Model): Evidence {
+  const ready = services.endpoints(port).filter((endpoint) => endpoint.ready);
+  const addresses = ready.map(({ address, port: number }) => `${address}:${number}`);
+  const shown = addresses.length > 4 ? `${addresses.slice(0, 3).join(", ")} …` : addresses.join(", ") || "none";
+  return services.quote(port.service, `Service ${port.key}: back ends ${shown}`);
+}
+
+/** The commands of a node that show its rules: for all Services, and for one. */
+const SHOWS_ALL = {
+  iptables: "iptables-save -t nat | grep -e '-j KUBE-SERVICES'",
+  ipvs: "ipvsadm -Ln",
+  nftables: "nft list map ip kube-proxy service-ips",
+} as const;
+
+function showing({ key, service, port, protocol }: ServicePort, mode: ProxyMode): string {
+  const [address = ""] = service.clusterIps;
+  if (mode === "ipvs") return sh`ipvsadm -Ln ${protocol === "UDP" ? "-u" : "-t"} ${`${address}:${port}`}`;
+  if (mode === "nftables") return `${SHOWS_ALL.nftables} ${sh`| grep -F -e ${address}`}`;
+  return sh`iptables-save -t nat | grep -F -e ${key}`;
 }
 
 function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model): Iterable<Finding> {
@@ -222,7 +331,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   const judged: ServicePort[] = [];
   const moving: ServicePort[] = [];
   const unclear: ServicePort[] = [];
-  const warned = new Set<string | undefined>();
+  const warned = new Set<number | undefined>();
   for (const port of ports) {
     if (model.proxy.isRight(port, name)) {
       judged.push(port);
@@ -238,9 +347,9 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     if (found.length === 0) continue;
     // who shuts NodePorts to strangers may mean it
     const shut = found.filter(({ what, vantage }) => what === "foreign" && vantage === "outside");
-    for (const { rule, title, evidence } of shut) {
-      if (!warned.has(rule)) yield warning(node.ref, title, evidence, [port.service.ref]);
-      warned.add(rule);
+    for (const { line, title, evidence } of shut) {
+      if (!warned.has(line)) yield warning(node.ref, title, evidence, [port.service.ref]);
+      warned.add(line);
     }
     const harm = found.filter((deviation) => !shut.includes(deviation));
     if (harm.length === 0) continue;
@@ -256,11 +365,11 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     const [proxy] = proxies;
     const follows = { name: "component.learn", node: name, ...(proxy && { component: refId(proxy) }) } as const;
     const services = [...new Set(moving.map(({ key }) => key))];
-    yield cannotTell(follows, [], say.changing({ services: list(services) }));
+    yield cannotTell(follows, [], say.changing({ services: shortList(services) }));
   }
   for (const port of unclear) yield cannotTell({ ...whole, service: port.key }, [], say.unclear());
   if (deviations.length + moving.length + unclear.length === 0) {
-    yield works(whole, model.proxy.programmed(judged[0]!, name)?.[0]?.evidence ?? []);
+    yield works(whole, [...(model.proxy.programmed(judged[0]!, name)?.[0]?.delivered.values() ?? [])].slice(0, 1));
     return;
   }
   const common = { repair: node.ref, nodes: [name], strength: "differing" as const };
@@ -281,10 +390,13 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
       breaks: isAll ? [whole] : cutOff.map((from) => ({ ...whole, from })),
       title: isAll
         ? say.nothing({ node: name })
-        : say.notEntered({ node: name, from: FROM[first](), chain: CHAIN[mode] }),
-      evidence: [...lost.flatMap(({ evidence }) => evidence).slice(0, 3), absence(lost[0]!, mode, plane)],
+        : say.notEntered({ node: name, from: FROM[first](), ...missingJump(name, first, model) }),
+      evidence: absenceOfAll(name, cutOff, lost[0]!.port, model),
       lost: lost.every(({ port }) => wasWritten(name, port, model)),
-      facts: { case: "all", mode },
+      facts: {
+        case: "all",
+        shows: SHOWS_ALL[mode],
+      },
     });
     return;
   }
@@ -300,21 +412,13 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
       related: [...proxies, port.service.ref],
       breaks: brokenBy(mine, { ...whole, service: port.key }, model),
       title: found.title,
-      evidence: [
-        ...found.evidence,
-        ...(found.what === "missing" ? [absence(found, mode, plane)] : []),
-        model.services.quote(
-          port.service,
-          `Service ${port.key}: back ends ${list(
-            model.services
-              .endpoints(port)
-              .filter(({ ready }) => ready)
-              .map(({ address, port: number }) => `${address}:${number}`),
-          )}`,
-        ),
-      ],
+      evidence: [...found.evidence, ...(found.what === "foreign" ? [] : [quoteBackends(port, model)])],
       lost: found.what === "foreign" || wasWritten(name, port, model),
-      facts: { case: found.what, ...(found.rule && { rule: found.rule }), ...found.removal, mode },
+      facts: {
+        case: found.what,
+        shows: showing(port, mode),
+        ...found.removal,
+      },
     });
   }
 }
@@ -335,33 +439,33 @@ export const serviceRulesMismatch = defineCheck({
 
   remedies({ nodes, related, facts }) {
     const proxy = related.find(({ kind }) => kind === "DaemonSet");
-    const verify =
-      facts.mode === "nftables" ? "nft list table ip kube-proxy" : "iptables-save -t nat | grep KUBE-SERVICES";
-    const { run, undo, verify: shown } = facts as Readonly<Record<keyof Removal, string | undefined>>;
-    if (facts.case === "foreign" && run !== undefined && undo !== undefined) {
-      const steps = nodes.map((node) => ({
+    const node = nodes[0]!;
+    const { shows, run, undo, verify } = facts as Readonly<Record<string, string | undefined>>;
+    if (run !== undefined && undo !== undefined && verify !== undefined) {
+      const step = {
         why: say.removeRule(),
         change: { run, node },
         undo: { run: undo, node },
-        verify: shown ?? verify,
-      }));
-      return [{ id: "remove-rule", risk: "low", interrupts: say.interrupts(), steps, prevent: [say.prevent()] }];
+        verify: { run: verify, node },
+      };
+      const prevent = [say.preventForeign()];
+      return [{ id: "remove-rule", risk: "low", interrupts: say.nothingElse(), steps: [step], prevent }];
     }
+    const step = {
+      why: say.restart({ node }),
+      change: proxy
+        ? ({ do: "restart", component: proxy, node } as const)
+        : { run: "systemctl restart k3s-agent || systemctl restart k3s", node },
+      verify: { run: shows!, node },
+    };
     return [
       {
         id: "rewrite-rules",
         risk: "low",
         interrupts: say.interrupts(),
-        steps: nodes.map((node) => ({
-          why: say.restart({ node }),
-          change: proxy
-            ? ({ do: "restart", component: proxy, node } as const)
-            : { run: "systemctl restart k3s-agent || systemctl restart k3s", node },
-          undo: say.interrupts(),
-          verify,
-        })),
-        prevent: [say.prevent()],
-        errata: ["X18"],
+        steps: [step],
+        prevent: [say.preventFlush(), say.preventAlert()],
+        errata: ["X2"],
       },
     ];
   },

@@ -51,14 +51,14 @@ testCheck(serviceWithoutEndpoints, {
     "the selector was changed for a version that was never rolled out": {
       given: cluster().with(newSelector),
       repair: "Service/shop/backend",
-      says: ["none carries app=backend-v2, while the Pods of Deployment/shop/backend carry app=backend"],
+      says: ["it wants app=backend-v2, the Pods of Deployment/shop/backend carry app=backend"],
       breaks: ["service.select"],
       strength: "direct",
     },
     "the selector of a Service with another name was mistyped": {
       given: cluster().edit(once("api", { app: "bakend" })),
       repair: "Service/shop/api",
-      says: ["none carries app=bakend, while the Pods of Deployment/shop/backend"],
+      says: ["it wants app=bakend, the Pods of Deployment/shop/backend carry app=backend"],
     },
     "a Service is called that selects what nobody knows": {
       given: cluster().edit(once("checkout", { app: "checkout" }), probed("client", "tcp", "10.96.20.1:80", "refused")),
@@ -68,7 +68,7 @@ testCheck(serviceWithoutEndpoints, {
     },
     "all back ends fail their readiness probe": {
       given: backends(unready({ state: { running: { startedAt: ago(900) } } })),
-      says: ["none of its 3 Pods is ready (Deployment/shop/backend: readiness probe fails)"],
+      says: ["no Pod of Deployment/shop/backend is ready (readiness probe fails)"],
       breaks: ["pod.ready"],
       ...BACKEND,
     },

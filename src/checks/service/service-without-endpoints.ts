@@ -5,11 +5,16 @@ import type { Objects } from "../../model/objects.ts";
 import type { PodView } from "../../model/pods.ts";
 import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
 import type { ServiceView } from "../../model/services/services.ts";
+import { distance } from "../../model/spelling.ts";
 import { canonicalIp } from "../../net/ip.ts";
+import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, warning } from "../check.ts";
 
-type Model = Pick<ClusterModel, "services" | "pods" | "objects" | "observations" | "dns" | "time" | "components">;
+type Model = Pick<
+  ClusterModel,
+  "services" | "pods" | "objects" | "observations" | "dns" | "time" | "components" | "sockets"
+>;
 
 const say = texts("service-without-endpoints", {
   noMatch: {
@@ -17,12 +22,12 @@ const say = texts("service-without-endpoints", {
     zh: "Service {service} 没有选中任何 Pod：其命名空间内没有 Pod 带有标签 {selector}",
   },
   noMatchMeant: {
-    en: "Service {service} selects no Pod: none carries {selector}, while the Pods of {workload} carry {labels}",
-    zh: "Service {service} 没有选中任何 Pod：没有 Pod 带有标签 {selector}，而 {workload} 的 Pod 带有 {labels}",
+    en: "Service {service} selects no Pod: it wants {selector}, the Pods of {workload} carry {labels}",
+    zh: "Service {service} 没有选中任何 Pod：它要求 {selector}，而 {workload} 的 Pod 带有 {labels}",
   },
   notReady: {
-    en: "Service {service} has no ready back end: none of its {count} {count:Pod|Pods} is ready ({workload}: {reason})",
-    zh: "Service {service} 没有就绪的后端：其 {count} 个 Pod 均未就绪（{workload}：{reason}）",
+    en: "Service {service} has no ready back end: no Pod of {workload} is ready ({reason})",
+    zh: "Service {service} 没有就绪的后端：{workload} 的 Pod 均未就绪（{reason}）",
   },
   scaledToZero: {
     en: "Service {service} has no back end: {workload} is scaled to zero",
@@ -38,22 +43,62 @@ const say = texts("service-without-endpoints", {
   },
   changing: { en: "its Pods were coming or going", zh: "其 Pod 正在变化" },
   probeFails: { en: "readiness probe fails", zh: "就绪探针失败" },
+  probesClosedPort: {
+    en: "readiness probe asks port {port}, on which nothing listens",
+    zh: "就绪探针访问端口 {port}，而该端口无人监听",
+  },
   gateFails: { en: "readiness gate {gate} is not met", zh: "就绪门控 {gate} 未满足" },
   ended: { en: "terminated", zh: "已退出" },
   deleting: { en: "being deleted", zh: "正在删除" },
   unready: { en: "not ready", zh: "未就绪" },
-  correctSelector: { en: "Let the selector select the Pods again", zh: "让选择器重新选中 Pod" },
-  scaleUp: { en: "Scale the workload up again", zh: "恢复工作负载的副本数" },
-  lookAtPods: { en: "See why the Pods are not ready", zh: "查看 Pod 未就绪的原因" },
-  lookAtWorkload: { en: "See why no Pod is made", zh: "查看 Pod 未被创建的原因" },
+  correctSelector: {
+    en: "Let the selector select the Pods of {workload} again",
+    zh: "让选择器重新选中 {workload} 的 Pod",
+  },
+  seeLabels: {
+    en: "See which labels the Pods carry, then correct the selector of the Service, or the labels of the Pods",
+    zh: "查看 Pod 实际的标签，然后修正 Service 的选择器或 Pod 的标签",
+  },
+  scaleUp: {
+    en: "Scale the workload up again, to as many Pods as it had",
+    zh: "恢复工作负载的副本数",
+  },
+  correctProbe: {
+    en: "Let the probe ask a port on which the Pods listen ({listening}), or the program listen on {port}",
+    zh: "让探针访问 Pod 实际监听的端口（{listening}），或让程序监听 {port}",
+  },
+  lookAtPods: {
+    en: "See why the Pods are not ready: what the probe was answered, what the program says",
+    zh: "查看 Pod 未就绪的原因：探针得到的响应，以及程序日志",
+  },
+  lookAtWorkload: {
+    en: "See why no Pod is made: quota, admission webhook, a Pod template that is refused",
+    zh: "查看 Pod 未被创建的原因：配额、准入 Webhook、Pod 模板被拒绝",
+  },
+  lookAtController: {
+    en: "See whether kube-controller-manager, which writes EndpointSlices, holds and renews its lease",
+    zh: "检查写入 EndpointSlice 的 kube-controller-manager 是否持有租约并在续租",
+  },
   restartController: {
-    en: "See whether kube-controller-manager works: it writes EndpointSlices",
-    zh: "检查 kube-controller-manager 是否正常：EndpointSlice 由它写入",
+    en: "Restart it where it hangs; kubelet starts it again",
+    zh: "在其卡住的节点上重启它，kubelet 会重新拉起",
   },
   nothing: { en: "Nothing", zh: "无" },
+  controllers: {
+    en: "Controllers for some seconds; traffic goes on",
+    zh: "控制器中断数秒，流量不受影响",
+  },
   attaches: {
     en: "The Service gets other back ends: check first which Pods the new selector selects",
     zh: "Service 的后端会改变：先核对新选择器会选中哪些 Pod",
+  },
+  preventEmpty: {
+    en: "Alert on Services that had back ends and have none (kube_endpoint_address with ready=true)",
+    zh: "对曾有后端而现在没有的 Service 设置告警（kube_endpoint_address 且 ready=true）",
+  },
+  preventSelector: {
+    en: "Make selector and Pod labels from one source (Helm helper, kustomize labels), and compare them in CI",
+    zh: "选择器与 Pod 标签由同一份配置生成（Helm helper、kustomize labels），并在 CI 中核对",
   },
 });
 
@@ -120,18 +165,6 @@ function isTypo(a: string, b: string): boolean {
   const [short, long] = a.length < b.length ? [a, b] : [b, a];
   const letters = (text: string) => text.replace(/\d+/g, "");
   return letters(a) !== letters(b) && long.length - short.length <= 1 && distance(a, b) <= 2 && short.length >= 4;
-}
-
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }
 
 /** Its EndpointSlice has been rewritten: it has had back ends once (the API server counts generations of the content). */
@@ -221,7 +254,7 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
         service: keyOf(service),
         selector,
         workload: refId(meant.ref),
-        labels: formatSelector({ matchLabels: { ...meant.template } }),
+        labels: formatSelector({ matchLabels: ofKeys(meant.template, Object.keys(service.selector!)) }),
       })
     : say.noMatch({ service: keyOf(service), selector });
   yield fault({
@@ -233,7 +266,6 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
     facts: {
       case: "selector",
       ...(meant && { labels: Object.entries(meant.template).map(([key, value]) => `${key}=${value}`) }),
-      keys: Object.keys(service.selector!),
     },
   });
 }
@@ -252,10 +284,13 @@ function* judgeUnready(service: ServiceView, pods: readonly PodView[], model: Mo
     yield cannotTell(capability, [], say.changing());
     return;
   }
-  const { reason, crashes } = reasonOf(pods);
+  const closed = pods.map(model.sockets.closedProbe).find((probe) => probe !== undefined);
+  const { crashes, ...first } = reasonOf(pods);
+  const reason = closed && !crashes ? say.probesClosedPort({ port: closed.port }) : first.reason;
   const owner = pods[0]!.owner ?? pods[0]!.ref;
   const wanted = demand(service, model);
   const evidence = [
+    ...(closed && !crashes ? [closed.evidence] : []),
     ...pods
       .slice(0, 3)
       .map((pod) =>
@@ -263,7 +298,7 @@ function* judgeUnready(service: ServiceView, pods: readonly PodView[], model: Mo
       ),
     ...wanted,
   ];
-  const title = say.notReady({ service: keyOf(service), count: pods.length, workload: refId(owner), reason });
+  const title = say.notReady({ service: keyOf(service), workload: refId(owner), reason });
   // an application that crashes and that nobody misses is its owner's affair, not the network's
   if (crashes && wanted.length === 0) yield warning(owner, title, evidence, [service.ref]);
   else {
@@ -278,7 +313,11 @@ function* judgeUnready(service: ServiceView, pods: readonly PodView[], model: Mo
       title,
       evidence,
       strength: "direct",
-      facts: { case: "not-ready" },
+      facts: {
+        case: "not-ready",
+        pod: pods[0]!.name,
+        ...(closed && !crashes && { port: closed.port, listening: closed.listening }),
+      },
     });
   }
 }
@@ -304,7 +343,9 @@ function* judgeUnwritten(service: ServiceView, ready: readonly PodView[], model:
     (pod) => isSettled(pod) && pod.addresses.length > 0 && !pod.addresses.some((address) => named.has(address)),
   );
   if (forgotten.length === 0) return;
-  const [first, ...others] = model.components.byId("kube-controller-manager").map(({ ref: self }) => self);
+  const controllers = model.components.byId("kube-controller-manager");
+  const [first, ...others] = controllers.map(({ ref: self }) => self);
+  const [running] = controllers.flatMap((controller) => controller.pods);
   yield fault({
     repair: first ?? ref("Pod", "kube-controller-manager", "kube-system"),
     related: [service.ref, ...others],
@@ -317,8 +358,14 @@ function* judgeUnwritten(service: ServiceView, ready: readonly PodView[], model:
       model.objects.quoteAbsence("endpointslices", `EndpointSlices of ${keyOf(service)}: ${list([...named])}`),
     ],
     strength: "differing",
-    facts: { case: "not-written" },
+    facts: { case: "not-written", ...(running?.node && { node: running.node, pod: running.name }) },
   });
+}
+
+/** Of the labels those that are asked for, or all if it has none of them. */
+function ofKeys(labels: Labels, keys: readonly string[]): Labels {
+  const asked = Object.entries(labels).filter(([key]) => keys.includes(key));
+  return asked.length > 0 ? Object.fromEntries(asked) : labels;
 }
 
 const list = (addresses: readonly string[]) => (addresses.length > 0 ? addresses.slice(0, 5).join(", ") : "none");
@@ -330,7 +377,7 @@ const nodesOf = (pods: readonly PodView[]) => [
 /** A Service has no back end: it selects no Pod, its Pods are not ready, or its workload is scaled to zero. */
 export const serviceWithoutEndpoints = defineCheck({
   id: "service-without-endpoints",
-  reads: ["services", "pods", "objects", "observations", "dns", "time", "components"],
+  reads: ["services", "pods", "objects", "observations", "dns", "time", "components", "sockets"],
 
   *find(model) {
     const { services, dns } = model;
@@ -347,54 +394,83 @@ export const serviceWithoutEndpoints = defineCheck({
     }
   },
 
-  remedies({ repair, related, facts }) {
+  remedies({ repair, related, facts }, { services }) {
     const service = [repair, ...related].find(({ kind }) => kind === "Service")!;
-    const verify = `kubectl get endpointslices -n ${service.namespace} -l kubernetes.io/service-name=${service.name}`;
-    if (facts.case === "scaled") {
-      const step = {
-        why: say.scaleUp(),
-        change: { do: "scale", target: repair, replicas: 1 } as const,
-        undo: { do: "scale", target: repair, replicas: 0 } as const,
-        verify,
-      };
-      return [{ id: "scale-up", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [] }];
-    }
-    if (facts.case === "selector") {
-      const labels = (facts.labels ?? []) as readonly string[];
-      const keys = facts.keys as readonly string[];
-      const wanted = Object.fromEntries(
-        labels.map((label) => label.split("=") as [string, string]).filter(([key]) => keys.includes(key)),
-      );
-      const change =
-        Object.keys(wanted).length === keys.length
-          ? ({ do: "patch", target: repair, patch: { spec: { selector: wanted } } } as const)
-          : { run: `kubectl edit ${kubectlName(repair)}` };
-      return [
-        {
-          id: "correct-selector",
-          risk: "low",
-          interrupts: say.attaches(),
-          steps: [{ why: say.correctSelector(), change, undo: { run: `kubectl edit ${kubectlName(repair)}` }, verify }],
-          prevent: [],
-        },
-      ];
-    }
+    const namespace = service.namespace ?? "default";
+    const slices = sh`kubectl get endpointslices -n ${namespace} -l ${`kubernetes.io/service-name=${service.name}`}`;
+    const verify = { run: slices };
+    const edit = { run: `kubectl edit ${kubectlName(repair)}` };
     const describe = `kubectl describe ${kubectlName(repair)}`;
-    const { run, why } =
-      facts.case === "not-ready"
-        ? { run: describe, why: say.lookAtPods() }
-        : facts.case === "no-pods"
-          ? { run: describe, why: say.lookAtWorkload() }
-          : { run: "kubectl get lease -n kube-system kube-controller-manager", why: say.restartController() };
-    return [
-      {
-        id: "find-out",
-        risk: "none",
-        interrupts: say.nothing(),
-        steps: [{ why, change: { run }, undo: say.nothing(), verify }],
-        prevent: [],
-      },
-    ];
+    switch (facts.case) {
+      case "scaled": {
+        const scale = (replicas: number) => ({ do: "scale", target: repair, replicas }) as const;
+        const step = { why: say.scaleUp(), change: scale(1), undo: scale(0), verify };
+        return [
+          { id: "scale-up", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.preventEmpty()] },
+        ];
+      }
+      case "selector": {
+        const selector = services.get(namespace, service.name)?.selector ?? {};
+        const carried = Object.fromEntries(
+          ((facts.labels ?? []) as readonly string[]).map((label) => label.split("=") as [string, string]),
+        );
+        const keys = Object.keys(selector);
+        const patched = (labels: Labels) =>
+          ({ do: "patch", target: repair, patch: { spec: { selector: labels } } }) as const;
+        const meant = related.find(({ kind }) => kind !== "Service");
+        const labels = sh`kubectl get pods -n ${namespace} --show-labels`;
+        const step =
+          meant && keys.every((key) => carried[key] !== undefined)
+            ? {
+                why: say.correctSelector({ workload: refId(meant) }),
+                change: patched(Object.fromEntries(keys.map((key) => [key, carried[key]!]))),
+                undo: patched(selector),
+                verify,
+              }
+            : { why: say.seeLabels(), change: { run: `${labels}; ${edit.run}` }, undo: edit, verify };
+        return [
+          {
+            id: "correct-selector",
+            risk: "low",
+            interrupts: say.attaches(),
+            steps: [step],
+            prevent: [say.preventSelector(), say.preventEmpty()],
+          },
+        ];
+      }
+      case "not-written": {
+        const { node, pod } = facts as Record<string, string>;
+        const lease = "kubectl get lease -n kube-system kube-controller-manager -o yaml";
+        const stop = "crictl ps -q --name '^kube-controller-manager$' | xargs crictl stop";
+        const steps = [
+          { why: say.lookAtController(), change: { run: lease }, verify },
+          ...(node === undefined || pod === undefined
+            ? []
+            : [{ why: say.restartController(), change: { run: stop, node }, undo: say.nothing(), verify }]),
+        ];
+        return [{ id: "find-out", risk: "low", interrupts: say.controllers(), steps, prevent: [say.preventEmpty()] }];
+      }
+      default: {
+        const { pod, port, listening } = facts as Record<string, string>;
+        const isUnready = facts.case === "not-ready";
+        const logs = pod === undefined ? "" : sh`; kubectl logs -n ${namespace} ${pod} --all-containers --tail=20`;
+        const look = pod === undefined ? describe : `${sh`kubectl describe -n ${namespace} pod/${pod}`}${logs}`;
+        const step = { why: isUnready ? say.lookAtPods() : say.lookAtWorkload(), change: { run: look }, verify };
+        const correct =
+          port === undefined
+            ? []
+            : [{ why: say.correctProbe({ port, listening: listening! }), change: edit, undo: edit, verify }];
+        return [
+          {
+            id: "find-out",
+            risk: port === undefined ? "none" : "low",
+            interrupts: say.nothing(),
+            steps: [...(port === undefined ? [step] : []), ...correct],
+            prevent: [say.preventEmpty()],
+          },
+        ];
+      }
+    }
   },
 
   manual: {

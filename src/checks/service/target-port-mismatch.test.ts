@@ -24,14 +24,14 @@ testCheck(targetPortMismatch, {
     "the number in the Service was mistyped": {
       given: ports(cluster(), { ...http, targetPort: 8088 }),
       repair: SERVICE,
-      says: ["Service shop/frontend:http sends to port 8088, on which its Pods do not listen; they listen on 8080"],
+      says: ["Service shop/frontend:http sends to port 8088; its Pods listen on 8080"],
       breaks: ["pod.listen"],
       strength: "direct",
     },
     "a chart renamed the container's port, and the Service still asks for the old name": {
       given: ports(cluster({ flavour: "k3s" }), { ...http, targetPort: "web" }),
       repair: SERVICE,
-      says: ["sends to the port named “web”, and no container of its Pods has a port of that name (http:8080)"],
+      says: ["sends to the port named “web”, which its Pods do not have (http:8080)"],
     },
     "all ports of a Service lead nowhere": {
       given: ports(
@@ -50,19 +50,19 @@ testCheck(targetPortMismatch, {
     "the application was started with another port than all agree on": {
       given: cluster().edit(on9000),
       repair: APP,
-      says: ["The Pods of Deployment/shop/frontend do not listen on port 8080", "they listen on 9000"],
+      says: ["The Pods of Deployment/shop/frontend listen on 9000, not on port 8080 as they declare"],
       healedBy: healthy,
     },
     "a developer's default binds the application to 127.0.0.1": {
       given: cluster({ flavour: "managed" }).edit(listening("frontend", [["127.0.0.1", 8080]])),
       repair: APP,
-      says: ["listen on port 8080 for themselves only (127.0.0.1)"],
+      says: ["listen on port 8080 at 127.0.0.1 only"],
       healedBy: () => cluster({ flavour: "managed" }),
     },
     "the Pods have open ports for themselves only, and the Service means none of them": {
       given: ports(cluster(), { ...http, targetPort: 8081 }).edit(listening("frontend", [["127.0.0.1", 9000]])),
       repair: SERVICE,
-      says: ["they listen on nothing"],
+      says: ["its Pods listen on nothing"],
       healedBy: healthy,
     },
     "nor have their containers any ports with a name": {

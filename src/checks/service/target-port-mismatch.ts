@@ -6,6 +6,7 @@ import { namedPorts } from "../../model/policies.ts";
 import { kubectlName, refId } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import type { ListeningSocket } from "../../parse/ss.ts";
+import { sh, shellWord } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Facts, type Finding, fault, warning, works } from "../check.ts";
 
@@ -13,19 +14,19 @@ type Model = Pick<ClusterModel, "services" | "objects" | "observations" | "socke
 
 const say = texts("target-port-mismatch", {
   wrongNumber: {
-    en: "Service {service} sends to port {target}, on which its Pods do not listen; they listen on {listening}",
-    zh: "Service {service} 转发到端口 {target}，而其 Pod 并未监听该端口；实际监听 {listening}",
+    en: "Service {service} sends to port {target}; its Pods listen on {listening}",
+    zh: "Service {service} 转发到端口 {target}，而其 Pod 监听的是 {listening}",
   },
   wrongName: {
-    en: "Service {service} sends to the port named “{target}”, and no container of its Pods has a port of that name ({names})",
-    zh: "Service {service} 转发到名为“{target}”的端口，而其 Pod 的容器没有这个名称的端口（现有：{names}）",
+    en: "Service {service} sends to the port named “{target}”, which its Pods do not have ({names})",
+    zh: "Service {service} 转发到名为“{target}”的端口，而其 Pod 没有该名称的端口（现有：{names}）",
   },
   notListening: {
-    en: "The Pods of {workload} do not listen on port {target}, to which Service {service} rightly sends; they listen on {listening}",
-    zh: "{workload} 的 Pod 没有监听端口 {target}（Service {service} 的目标端口正确）；实际监听 {listening}",
+    en: "The Pods of {workload} listen on {listening}, not on port {target} as they declare (Service {service})",
+    zh: "{workload} 的 Pod 监听 {listening}，而非其声明的端口 {target}（Service {service}）",
   },
   onlyLoopback: {
-    en: "The Pods of {workload} listen on port {target} for themselves only ({address}): Service {service} cannot reach them",
+    en: "The Pods of {workload} listen on port {target} at {address} only: Service {service} cannot reach them",
     zh: "{workload} 的 Pod 只在 {address} 上监听端口 {target}，通过 Service {service} 无法访问",
   },
   changing: { en: "its Pods have just started", zh: "其 Pod 刚刚启动" },
@@ -36,8 +37,20 @@ const say = texts("target-port-mismatch", {
   nothing: { en: "nothing", zh: "无" },
   noNames: { en: "none has a name", zh: "均无名称" },
   setTarget: { en: "Send to the port on which the Pods listen", zh: "改为 Pod 实际监听的端口" },
-  changeApp: { en: "Let the application listen on the port, on all addresses", zh: "让应用在所有地址上监听该端口" },
+  chooseTarget: {
+    en: "Decide which port is meant, and let the Service send to it",
+    zh: "确定应使用的端口，并让 Service 转发到它",
+  },
+  changeApp: {
+    en: "Let the program listen on port {port}, on all addresses (0.0.0.0 or ::): by its arguments, environment or configuration",
+    zh: "通过参数、环境变量或配置，让程序在所有地址（0.0.0.0 或 ：：）上监听端口 {port}",
+  },
   uninterrupted: { en: "Nothing", zh: "无" },
+  rollsOut: { en: "Its Pods are made anew, a few at a time", zh: "其 Pod 会分批重建" },
+  prevent: {
+    en: "Name the container's port and send to the name; give the Pods a readiness probe on it, so that a Pod that does not listen gets no traffic",
+    zh: "为容器端口命名并按名称转发；在该端口上设置就绪探针，未监听的 Pod 就不会接收流量",
+  },
 });
 
 type Listening = { readonly pod: PodView; readonly sockets: readonly ListeningSocket[] };
@@ -192,7 +205,12 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
   ];
   const facts = factsOf(port, pods, model);
   const common = { ...unheardOn(port), evidence };
-  const byApp = { ...common, repair: owner, related: [port.service.ref], facts: { ...facts, case: "app" } };
+  const byApp = {
+    ...common,
+    repair: owner,
+    related: [port.service.ref],
+    facts: { ...facts, case: "app", port: number },
+  };
   const args = { workload: refId(owner), target: number, service: port.key };
   if (loopback) {
     const title = say.onlyLoopback({ ...args, address: loopback.address });
@@ -243,28 +261,31 @@ export const targetPortMismatch = defineCheck({
     }
   },
 
-  remedies({ repair, facts }, { services }) {
-    const verify = `kubectl get ${kubectlName(repair)} -o yaml`;
+  remedies({ repair, related, facts }, { services }) {
+    const { index, target, port } = facts as { index: number; target?: string | number; port?: number };
+    const { namespace = "default", name } = [repair, ...related].find(({ kind }) => kind === "Service")!;
+    const service = services.get(namespace, name);
+    const ports = service?.object.spec.ports ?? [];
+    const address = `${service?.clusterIps[0] ?? name} ${ports[index]?.port ?? ""}`.trim().split(" ");
+    const ask = sh`kubectl run -n ${namespace} -it --rm ask --image=busybox --restart=Never -- nc -zv -w 3`;
+    const verify = { run: `${ask} ${address.map(shellWord).join(" ")}` };
     const edit = { run: `kubectl edit ${kubectlName(repair)}` };
+    const prevent = [say.prevent()];
     if (facts.case === "app") {
-      const step = { why: say.changeApp(), change: edit, undo: say.uninterrupted(), verify };
-      return [
-        { id: "change-application", risk: "medium", interrupts: say.uninterrupted(), steps: [step], prevent: [] },
-      ];
+      const step = { why: say.changeApp({ port: port ?? "?" }), change: edit, undo: edit, verify };
+      return [{ id: "change-application", risk: "medium", interrupts: say.rollsOut(), steps: [step], prevent }];
     }
-    const { index, target } = facts as { index: number; target?: string | number };
-    const ports = services.get(repair.namespace ?? "", repair.name)?.object.spec.ports ?? [];
     const withTarget = (targetPort: string | number | null | undefined) =>
       ({
         do: "patch",
         target: repair,
-        patch: { spec: { ports: ports.map((port, at) => (at === index ? { ...port, targetPort } : port)) } },
+        patch: { spec: { ports: ports.map((one, at) => (at === index ? { ...one, targetPort } : one)) } },
       }) as const;
     const step =
       target === undefined
-        ? { why: say.setTarget(), change: edit, undo: edit, verify }
+        ? { why: say.chooseTarget(), change: edit, undo: edit, verify }
         : { why: say.setTarget(), change: withTarget(target), undo: withTarget(ports[index]?.targetPort), verify };
-    return [{ id: "correct-target-port", risk: "low", interrupts: say.uninterrupted(), steps: [step], prevent: [] }];
+    return [{ id: "correct-target-port", risk: "low", interrupts: say.uninterrupted(), steps: [step], prevent }];
   },
 
   manual: {

@@ -51,6 +51,8 @@ export type ComponentDefinition = {
     /** All rules of the role, where they are the same in every release: fit to restore it from. */
     readonly rules?: readonly PolicyRule[];
   };
+  /** Where its release keeps the manifest of everything that it installs, by version. */
+  readonly manifest?: `https://${string}{version}${string}`;
   /** kube-apiserver creates the role again when it starts (pkg/registry/rbac/rest/storage_rbac.go). */
   readonly bootstrapRole?: true;
   /** What an installation leaves behind even when its workload is gone: its ConfigMap, and what it ran as. */
@@ -145,6 +147,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
         unlessEnv: "NODE_NAME",
       },
     ],
+    manifest: "https://github.com/flannel-io/flannel/releases/download/{version}/kube-flannel.yml",
     grant: {
       role: "flannel",
       binding: "flannel",
@@ -179,6 +182,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
         },
       },
     ],
+    manifest: "https://raw.githubusercontent.com/projectcalico/calico/{version}/manifests/calico.yaml",
     grant: { role: "calico-node", binding: "calico-node" },
   },
   {
@@ -193,6 +197,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
         without: { en: "addresses of nodes that are gone are not freed", zh: "已删除节点占用的地址不会释放" },
       },
     ],
+    manifest: "https://raw.githubusercontent.com/projectcalico/calico/{version}/manifests/calico.yaml",
     grant: { role: "calico-kube-controllers", binding: "calico-kube-controllers" },
   },
   {
@@ -342,6 +347,13 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     grant: {
       role: "system:controller:endpointslice-controller",
       binding: "system:controller:endpointslice-controller",
+      // plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go
+      rules: [
+        rule("get,list,watch", "", "nodes,pods,services"),
+        rule("update", "", "services/finalizers"),
+        rule("create,delete,get,list,update,watch", "discovery.k8s.io", "endpointslices"),
+        rule("create,patch,update", ",events.k8s.io", "events"),
+      ],
     },
     bootstrapRole: true,
   },

@@ -9,8 +9,9 @@ import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, type Origin, quoteOf } from "../../evidence/origin.ts";
 import { type Ip, parseIp } from "../../net/ip.ts";
 import { printIptablesRule } from "../../parse/iptables-print.ts";
-import type { Condition } from "../../parse/iptables-save.ts";
+import type { Condition, IptablesSave } from "../../parse/iptables-save.ts";
 import { printNftRule } from "../../parse/nft-print.ts";
+import { sh, shellWord } from "../../shell.ts";
 import { addressesOf } from "../netfilter/addresses.ts";
 import type { Context } from "../netfilter/condition.ts";
 import type { Outcome } from "../netfilter/evaluate.ts";
@@ -34,7 +35,7 @@ export interface PacketFilter {
   /** Takes a packet through several hooks, each with what the one before made of it; all ends. */
   through(names: readonly Hook[], packet: Packet): readonly Outcome[];
   quote(step: Step): Evidence;
-  /** The commands that take a rule out, put it back as the first of its chain, and show what is there. */
+  /** The commands that take a rule out, put it back where it was, and show what is there. */
   removal(step: Step & { readonly rule: Rule }): Removal;
 }
 
@@ -114,6 +115,17 @@ const hasOriginal = ({ chains }: Ruleset): boolean =>
       ),
   );
 
+/** The words of a rule as it is printed; those in quotes may hold blanks. */
+const wordsOf = (printed: string): readonly string[] =>
+  [...printed.matchAll(/"((?:[^"\\]|\\.)*)"|\S+/g)].map(([word, quoted]) => quoted?.replace(/\\(.)/g, "$1") ?? word);
+
+/** A built-in chain as iptables-save declares it, with its policy. */
+function printedPolicy({ table, chain }: Step, save: IptablesSave | undefined): string {
+  const chains = save?.tables.filter(({ name }) => name === table).flatMap((one) => one.chains);
+  const { policy, packets, bytes } = chains?.find(({ name }) => name === chain) ?? {};
+  return `:${chain} ${policy ?? "-"} [${packets ?? 0}:${bytes ?? 0}]`;
+}
+
 export function packetFilterOf(plane: NodePlane): PacketFilter {
   const { iptables, iptablesLegacy, nftables } = plane;
   const ofIptables: Ruleset[] = [iptables, iptablesLegacy].flatMap((observed) => {
@@ -137,6 +149,8 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
   // Where there is no iptables at all, nft lists everything.
   const sources = [iptables, nftables].filter(({ state }) => state === "present");
   const at = (name: Hook, packet: Packet) => hook(rulesets, name, packet, context);
+  const sourceOf = ({ ruleset }: Pick<Step, "ruleset">) =>
+    ruleset.endsWith("legacy") && iptablesLegacy.state === "present" ? iptablesLegacy : iptables;
   return {
     state: sources.length === 0 ? "unknown" : sources.every((source) => isWhole<unknown>(source)) ? "whole" : "partial",
     rulesets: inUse,
@@ -159,30 +173,44 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
         }));
       });
     },
-    removal({ ruleset, table, chain, rule }) {
+    removal({ ruleset, table, chain, line, rule }) {
       if (rule.nft) {
-        const place = `${ruleset.slice(4)} ${chain}`;
+        const place = `${ruleset.slice(4)} ${chain}`.split(" ").map(shellWord).join(" ");
         return {
           run: `nft delete rule ${place} handle ${rule.nft.handle ?? 0}`,
-          undo: `nft insert rule ${place} '${printNftRule(rule.nft)}'`,
+          undo: `nft insert rule ${place} ${shellWord(printNftRule(rule.nft))}`,
           verify: `nft -a list chain ${place}`,
         };
       }
-      const program = `iptables${ruleset.endsWith("-legacy") ? "-legacy" : ""} -t ${table}`;
-      const words = printIptablesRule(chain, rule).replace(/^(\[[\d:]+\] )?-A /, "");
-      return { run: `${program} -D ${words}`, undo: `${program} -I ${words}`, verify: `${program} -S ${chain}` };
+      const rules =
+        rulesets
+          .find(({ name }) => name === ruleset)
+          ?.chains.get(table)
+          ?.get(chain)?.rules ?? [];
+      const position = 1 + rules.findIndex((one) => one.line === line);
+      const printed = printIptablesRule(chain, rule).replace(/^\[[\d:]+\] /, "");
+      const words = wordsOf(printed).slice(2).map(shellWord).join(" ");
+      const program = sh`${sourceOf({ ruleset }) === iptablesLegacy ? "iptables-legacy" : "iptables"} -t ${table}`;
+      return {
+        run: `${program} ${sh`-D ${chain}`} ${words}`,
+        undo: `${program} ${sh`-I ${chain} ${position}`} ${words}`,
+        verify: `${program} ${sh`-S ${chain}`}`,
+      };
     },
     quote(step) {
       const { rule } = step;
       if (step.ruleset.startsWith("nft ")) {
         const origin: Origin = { ...nftables.origin, pointer: `/nftables/${step.line}` };
-        const words = rule?.nft ? printNftRule(rule.nft) : "policy";
+        const chain = rulesets
+          .find(({ name }) => name === step.ruleset)
+          ?.chains.get(step.table)
+          ?.get(step.chain);
+        const words = rule?.nft ? printNftRule(rule.nft) : `policy ${chain?.base?.policy ?? ""}`;
         return quoteOf(origin, `${step.ruleset.slice(4)} ${step.chain}: ${words}`);
       }
-      const isLegacy = step.ruleset.endsWith("legacy") && iptablesLegacy.state === "present";
-      const origin = { ...(isLegacy ? iptablesLegacy : iptables).origin, line: step.line };
-      const words = rule && !rule.nft ? printIptablesRule(step.chain, rule) : `:${step.chain} policy`;
-      return quoteOf(origin, `${step.table}: ${words}`);
+      const observed = sourceOf(step);
+      const words = rule && !rule.nft ? printIptablesRule(step.chain, rule) : printedPolicy(step, known(observed));
+      return quoteOf({ ...observed.origin, line: step.line }, `${step.table}: ${words}`);
     },
   };
 }

@@ -119,11 +119,12 @@ export function lookupRoute(plane: Pick<NodePlane, "routes" | "routingRules">, p
 
 /** A route as `ip route` prints it. */
 export function formatRoute(route: Route): string {
+  const destination = destinationOf(route)?.length === 0 ? "default" : route.destination;
   const hops = route.nextHops.map(({ gateway, device }) =>
     [gateway && `via ${gateway}`, device && `dev ${device}`].filter(Boolean).join(" "),
   );
   const type = route.type === "unicast" ? "" : `${route.type} `;
-  return [`${type}${route.destination}`, ...hops, ...route.flags].join(" ").trim();
+  return [`${type}${destination}`, ...hops, ...route.flags].join(" ").trim();
 }
 
 export function quoteRoute(plane: Pick<NodePlane, "routes">, route: Route): Evidence {

@@ -1,36 +1,12 @@
 /** A change, and any other command of a report, as what a person types: exactly, and safe to paste into a shell. */
 import { COLLECTION_STYLE, type Document, dump, SCALAR_STYLE, visit } from "js-yaml";
-import type { Cause, Report } from "../report.ts";
+import { kubectlName } from "../../model/ref.ts";
+import { type Command, shellWord } from "../../shell.ts";
+import type { Cause } from "../report.ts";
 
-export type Command = {
-  /** One line, or several: a here-document is pasted as it stands, from its first column. */
-  readonly run: string;
-  /** The node to run it on; without one it runs wherever kubectl does. */
-  readonly node?: string;
-};
-
-type Step = Cause["remedies"][number]["steps"][number];
-type StepChange = Step["change"];
+type StepChange = NonNullable<Cause["remedies"][number]["steps"][number]["change"]>;
 type Change = Exclude<StepChange, { run: string }>;
-type Ref = Report["rootCauses"][number]["object"];
-
-/** Quotes a word for a POSIX shell, if it needs it: names in a bundle are whatever a stranger wrote. */
-export function shellWord(word: string): string {
-  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}
-
-/** As kubectl takes it: `clusterrole/flannel`, `-n shop service/backend`; with the group where the kind is not enough. */
-function kubectlName({ kind, namespace, name, apiGroup }: Ref): string {
-  const group = apiGroup && !BUILT_IN_KINDS.has(kind) ? `.${apiGroup}` : "";
-  const words = shellWord(`${kind.toLowerCase()}${group}/${name}`);
-  return namespace === undefined ? words : `-n ${shellWord(namespace)} ${words}`;
-}
-
-/** Kinds whose bare name kubectl resolves to the one that is meant, whatever CRDs are installed. */
-const BUILT_IN_KINDS = new Set([
-  ...["Pod", "Service", "Node", "Namespace", "ConfigMap", "ServiceAccount", "Deployment", "DaemonSet", "StatefulSet"],
-  ...["ReplicaSet", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
-]);
+type Ref = Cause["object"];
 
 /** Lists of words on one line, texts of several lines as texts: as people write manifests. */
 function asPeopleWrite(documents: Document[]): void {
@@ -47,13 +23,17 @@ export function manifestYaml(object: Readonly<Record<string, unknown>>): string 
   return dump(object, { ...style, transform: asPeopleWrite }).trimEnd();
 }
 
-function applied(object: Readonly<Record<string, unknown>>): string {
+/** A command that reads an object from what follows it. */
+function hereDocument(command: string, object: Readonly<Record<string, unknown>>): string {
   const yaml = manifestYaml(object);
   const lines = new Set(yaml.split("\n"));
   let end = "EOF";
   while (lines.has(end)) end += "_";
-  return `kubectl apply -f - <<'${end}'\n${yaml}\n${end}`;
+  return `${command} <<'${end}'\n${yaml}\n${end}`;
 }
+
+/** What is longer is read more easily as YAML. */
+const LONG = 160;
 
 /** Pods of a workload on one node: the workload's name, then what its controller appends. */
 const POD_SUFFIX: Readonly<Record<string, string>> = {
@@ -76,10 +56,12 @@ function restarted(component: Ref, node: string | undefined): string {
 function changed(change: Change): Command {
   switch (change.do) {
     case "apply":
-      return { run: applied(change.object) };
+      return { run: hereDocument("kubectl apply -f -", change.object) };
     case "patch": {
-      const patch = shellWord(JSON.stringify(change.patch));
-      return { run: `kubectl patch ${kubectlName(change.target)} --type=merge -p ${patch}` };
+      const command = `kubectl patch ${kubectlName(change.target)} --type=merge`;
+      const json = JSON.stringify(change.patch);
+      if (json.length <= LONG) return { run: `${command} -p ${shellWord(json)}` };
+      return { run: hereDocument(`${command} --patch-file=/dev/stdin`, change.patch) };
     }
     case "delete":
       return { run: `kubectl delete ${kubectlName(change.target)}` };
@@ -103,25 +85,6 @@ export function commandOf(change: StepChange): Command {
   if (!("run" in change)) return changed(change as Change);
   const { run, node } = change as { run: string; node?: string | undefined };
   return node === undefined ? { run } : { run, node };
-}
-
-/** Where a step happens: commands that are not kubectl's and show its effect run there too. */
-function nodeOf(change: StepChange): string | undefined {
-  return "node" in change && typeof change.node === "string" ? change.node : undefined;
-}
-
-const RUNS_ANYWHERE = /^(kubectl|netwhy|helm)\b/;
-
-/** The command that shows that a step worked. */
-export function verifyOf({ change, verify }: Step): Command {
-  const node = nodeOf(change);
-  return node === undefined || RUNS_ANYWHERE.test(verify) ? { run: verify } : { run: verify, node };
-}
-
-/** A command that the report words as `on <node>: <command>`. */
-export function wordedCommand(words: string): Command {
-  const match = /^on ([^\s:]+): (.*)$/s.exec(words);
-  return match ? { node: match[1]!, run: match[2]! } : { run: words };
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { Text } from "../../text.ts";
 import type { Cause, Report, ReportEvidence } from "../report.ts";
 import { condensed } from "./chain.ts";
-import { commandOf, verifyOf } from "./commands.ts";
+import { commandOf } from "./commands.ts";
 import { type Block, type Line, line, prose } from "./document.ts";
 import {
   branchesOf,
@@ -130,32 +130,62 @@ function remedyBlocks(remedy: Remedy, speaker: Speaker): Block[] {
     { label: say(words.interrupts()), line: prose(say(interrupts)) },
     ...(source === undefined ? [] : [{ label: say(words.source()), line: line(say(SOURCE[source])) }]),
   ];
-  const items = steps.map((step, index) => ({
-    line: prose(say(step.why)),
-    blocks: stepBlocks(step, steps[index + 1], speaker),
+  const groups = grouped(steps);
+  const items = groups.map((group, index) => ({
+    line: prose(say(group[0]!.why)),
+    blocks: stepBlocks(group, groups[index + 1]?.[0], speaker),
   }));
   const prevention = listOf(prevent.map((text) => ({ line: prose(say(text)) })));
   return [{ shape: "facts", items: facts }, { shape: "steps", items }, ...section(say(words.prevent()), prevention)];
 }
 
-function stepBlocks(step: Step, next: Step | undefined, speaker: Speaker): Block[] {
-  const { say, wide } = speaker;
-  const change = commandOf(step.change);
-  const verify = verifyOf(step);
+/** The same on several nodes, one after the other, is one step. */
+function grouped(steps: readonly Step[]): (readonly [Step, ...Step[]])[] {
+  const groups: [Step, ...Step[]][] = [];
+  for (const step of steps) {
+    const last = groups.at(-1);
+    if (last && isAlike(step, last[0])) last.push(step);
+    else groups.push([step]);
+  }
+  return groups;
+}
+
+function isAlike(one: Step, other: Step): boolean {
+  const runOf = ({ change }: Step) => change && commandOf(change);
+  const [a, b] = [runOf(one), runOf(other)];
+  return one.why.en === other.why.en && a?.run === b?.run && a?.node !== undefined && b?.node !== undefined;
+}
+
+function stepBlocks(group: readonly [Step, ...Step[]], next: Step | undefined, speaker: Speaker): Block[] {
+  const { say, wide, most, comma } = speaker;
+  const [step] = group;
+  const { verify } = step;
+  const change = step.change && commandOf(step.change);
   const blocks: Block[] = [];
+  const namesOf = (nodes: readonly string[]) => {
+    const shown = nodes.slice(0, most.nodes).join(comma);
+    return nodes.length > most.nodes ? say(words.moreNodes({ nodes: shown, count: nodes.length - most.nodes })) : shown;
+  };
+  const nodes = namesOf(group.flatMap((one) => (one.change && commandOf(one.change).node) ?? []));
+  const verified = namesOf([...new Set(group.flatMap((one) => one.verify.node ?? []))]);
   if (step.precondition)
     blocks.push({ shape: "line", line: prose(say(words.precondition({ what: step.precondition }))) });
-  blocks.push(commandBlock(change, { there: (node) => words.onNode({ node }) }, speaker));
+  if (change) blocks.push(commandBlock(change, { there: () => words.onNode({ node: nodes }) }, speaker));
   // one check after several steps that it covers, and none that only repeats its step
-  if (verify.run !== next?.verify && verify.run !== change.run) {
-    blocks.push(commandBlock(verify, { here: words.check(), there: (node) => words.checkOn({ node }) }, speaker));
+  if (!isSame(verify, next?.verify) && !(change && isSame(verify, change))) {
+    const lead = { here: words.check(), there: () => words.checkOn({ node: verified }) };
+    blocks.push(commandBlock(verify, lead, speaker));
   }
-  if (wide) blocks.push(undoBlock(step, speaker));
+  if (wide && step.undo) blocks.push(undoBlock(step.undo, speaker));
   return blocks;
 }
 
-function undoBlock({ undo }: Step, speaker: Speaker): Block {
+type Command = Step["verify"];
+
+const isSame = (one: Command, other: Command | undefined) => one.run === other?.run && one.node === other.node;
+
+function undoBlock(undo: NonNullable<Step["undo"]>, speaker: Speaker): Block {
   if ("en" in undo) return { shape: "line", line: prose(speaker.say(words.undoHow({ how: undo as Text }))) };
-  const command = commandOf(undo as Step["change"]);
+  const command = commandOf(undo as NonNullable<Step["change"]>);
   return commandBlock(command, { here: words.undo(), there: (node) => words.undoOn({ node }) }, speaker);
 }

@@ -5,7 +5,6 @@
 import type { Language, Text } from "../../text.ts";
 import type { Effect, Report, ReportEvidence } from "../report.ts";
 import { condensed } from "./chain.ts";
-import { wordedCommand } from "./commands.ts";
 import { type Block, line, prose } from "./document.ts";
 import { causeBlocks } from "./outline-cause.ts";
 import {
@@ -106,9 +105,7 @@ function blindSection({ blindSpots }: Report, speaker: Speaker): Block[] {
 function blindBlocks({ why, settle }: BlindSpot, speaker: Speaker): Block[] {
   const commands = settle
     .slice(0, speaker.most.commands)
-    .map((how) =>
-      commandBlock(wordedCommand(how), { here: words.settle(), there: (node) => words.settleOn({ node }) }, speaker),
-    );
+    .map((how) => commandBlock(how, { here: words.settle(), there: (node) => words.settleOn({ node }) }, speaker));
   return [{ shape: "line", line: prose(speaker.say(why), "faint") }, ...commands];
 }
 

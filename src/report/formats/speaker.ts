@@ -2,7 +2,6 @@
 import type { Language, Text } from "../../text.ts";
 import type { Cause, Effect, ReportEvidence } from "../report.ts";
 import type { Link } from "./chain.ts";
-import type { Command } from "./commands.ts";
 import { type Block, type Branch, type CommandBlock, type Item, line, prose, type Quote } from "./document.ts";
 import { words } from "./words.ts";
 import { clipped } from "./wrap.ts";
@@ -133,7 +132,7 @@ function restOf(rest: readonly Effect[], { say, most, comma }: Speaker): string 
 }
 
 export function commandBlock(
-  { run, node }: Command,
+  { run, node }: { readonly run: string; readonly node?: string | undefined },
   lead: { here?: Text; there: (node: string) => Text },
   { say }: Speaker,
 ): CommandBlock {

@@ -208,7 +208,9 @@ describe("a report on a terminal", () => {
       "2. flannel may not read Nodes: ClusterRole/flannel does not exist",
     ]);
     expect(text).toContain("! LATENT CAUSE 2 OF 2");
-    expect(text.replace(/\s+/g, " ")).toContain("no test shows that traffic fails for it; some will at the next restart or change");
+    expect(text.replace(/\s+/g, " ")).toContain(
+      "no test shows that traffic fails for it; some will at the next restart or change",
+    );
   });
 
   it("takes three lines if all is well", () => {
