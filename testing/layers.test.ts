@@ -32,7 +32,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   sources: { from: ["text.ts", "errors.ts", "evidence"], packages: ["tar-stream"], impure: true },
   model: { from: ["text.ts", "shell.ts", "net", "parse", "evidence"], packages: ["@noble/hashes"] },
   checks: { from: ["text.ts", "shell.ts", "net", "parse", "evidence", "model"] },
-  cause: { from: ["text.ts", "shell.ts", "evidence", "model", "checks"] },
+  cause: { from: ["text.ts", "evidence", "model", "checks"] },
   report: {
     from: ["text.ts", "shell.ts", "evidence", "model", "checks", "cause"],
     packages: ["js-yaml", "picocolors", "string-width", "zod"],

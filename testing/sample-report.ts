@@ -37,6 +37,7 @@ function symptom(service: string, failed: number, total: number, line: number): 
   return {
     capability: "service.reach",
     subject: { kind: "Service", namespace: "shop", name: service },
+    is: "symptom",
     state: failed === total ? "broken" : "impaired",
     of: [failed, total],
     says: say.fails({ what, of: `${failed}/${total}` }),
@@ -66,6 +67,7 @@ export const ROOT: Report["rootCauses"][number] = {
     {
       capability: "pod-network.entries",
       subject: { kind: "Node", name: "w2" },
+      is: "fault",
       state: "broken",
       says: say.noRoutes(),
       evidence: [

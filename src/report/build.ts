@@ -115,6 +115,7 @@ function effectsOf(owned: readonly Observation[], all: readonly Observation[]): 
     return {
       capability: capability.name,
       subject: subjectOf(capability.zone === undefined ? capability : { name: capability.name }),
+      is: "symptom",
       state: isAll ? "broken" : "impaired",
       ...(failed > 0 && { of: [failed, made.length] as [number, number] }),
       says: isAll ? say.fails({ what, of }) : say.failsSometimes({ what, of }),
@@ -161,6 +162,7 @@ function treeOf(root: ExplainedRoot, observations: readonly Observation[]): Effe
         return {
           capability: first.breaks[0]!.name,
           subject: subjectOf(first.breaks[0]!),
+          is: "fault",
           state: "broken",
           says: faults.length === 1 ? first.title : say.andMore({ title: first.title, count: faults.length - 1 }),
           evidence: distinct(faults.flatMap(({ evidence }) => evidence)).slice(0, 3),
@@ -238,6 +240,7 @@ function contradictionOf(root: ExplainedRoot): Effect {
   return {
     capability: first.breaks[0]!.name,
     subject: subjectOf(first.breaks[0]!),
+    is: "fault",
     state: "predicted",
     says: say.contradicted({ title: titleOf(root), count: root.refutedBy.length }),
     evidence: distinct([...first.evidence, ...root.refutedBy.map(({ evidence }) => evidence)]).slice(0, 3),

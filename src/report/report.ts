@@ -82,6 +82,7 @@ const effect: z.ZodType<EffectData> = z.lazy(() =>
   z.object({
     capability: z.string(),
     subject: reference,
+    is: z.enum(["fault", "symptom"]).describe("found in the cluster's state, or felt by who uses it"),
     state: z.enum(["broken", "impaired", "predicted"]),
     of: z.tuple([z.number(), z.number()]).optional().describe("failed tests, of all that were made"),
     says: text,
@@ -92,6 +93,7 @@ const effect: z.ZodType<EffectData> = z.lazy(() =>
 type EffectData = {
   capability: string;
   subject: z.infer<typeof reference>;
+  is: "fault" | "symptom";
   state: "broken" | "impaired" | "predicted";
   of?: [number, number] | undefined;
   says: TextData;

@@ -13,7 +13,7 @@ type Model = Pick<ClusterModel, "nodes" | "flannel" | "components" | "logs" | "f
 
 const say = texts("pod-network-entry-mismatch", {
   device: {
-    en: "Node {node} has no overlay device {device}: its Pods and those of other nodes do not reach each other",
+    en: "Node {node} has no overlay device {device}: its Pods do not reach those of other nodes",
     zh: "节点 {node} 缺少 Overlay 设备 {device}：其 Pod 与其他节点的 Pod 互不可达",
   },
   missing: {
@@ -82,7 +82,7 @@ function evidenceOf(
   { forwarding }: Model,
 ): readonly Evidence[] {
   const { origin } = forwarding.of(node)[PLACE[placeOf(what)]];
-  if (what === "device-missing") return [quoteOf(origin, `no device ${expected}`)];
+  if (what === "device-missing") return [quoteOf(origin, `no device ${expected.split(":")[0]}`)];
   // what packets meet in its place shows that the route itself is not there
   if (what === "route-missing") return [quoteOf(origin, `no route to ${expected.split(" ")[0]}`), ...found];
   return found.length > 0 ? found : [quoteOf(origin, `no ${expected}`)];

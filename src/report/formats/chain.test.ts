@@ -11,6 +11,7 @@ const say = texts("chain-test", {
 const rules = (node: string, causes: Effect[]): Effect => ({
   capability: "service.rules",
   subject: { kind: "Service", name: "a" },
+  is: "fault",
   state: "broken",
   says: say.rules({ node }),
   evidence: [],
@@ -20,6 +21,7 @@ const rules = (node: string, causes: Effect[]): Effect => ({
 const fails = (service: string, failed: number, state: Effect["state"] = "impaired"): Effect => ({
   capability: "service.reach",
   subject: { kind: "Service", name: service },
+  is: "symptom",
   state,
   of: [failed, 9],
   says: say.fails({ service }),
@@ -46,6 +48,12 @@ it("keeps every link that leads on, before the symptoms beside it", () => {
   const { links } = condensed([fails("a", 1), rules("w1", [fails("b", 1)])], 1);
   expect(names(links.map(({ effect }) => effect))).toEqual(["a", "a"]);
   expect(links[0]?.links).toHaveLength(1);
+});
+
+it("counts no fault among the symptoms, also if it leads to nothing further", () => {
+  const { links, rest } = condensed([fails("a", 9), fails("b", 8), fails("c", 7), rules("w1", [])], 1);
+  expect(links.map(({ effect }) => effect.says.en)).toEqual(["rules differ on w1", "a fails"]);
+  expect(names(rest)).toEqual(["b", "c"]);
 });
 
 it("takes the same on several nodes for one link", () => {

@@ -1,4 +1,4 @@
-/** The chain under a cause, made short enough to be read: the worst symptoms in full, the others summed up. */
+/** The chain under a cause, made short enough to be read: every fault, the worst symptoms, the others summed up. */
 import type { Effect } from "../report.ts";
 
 export type Link = {
@@ -38,12 +38,13 @@ function linkOf(effect: Effect, most: number): Link {
 }
 
 /**
- * @param most symptoms (links that lead to nothing further) to keep under one parent; links that lead on are all kept
+ * @param most symptoms to keep under one parent; faults, and whatever leads on, are all kept
  */
 export function condensed(effects: readonly Effect[], most: number): { links: Link[]; rest: Effect[] } {
-  const leading = effects.filter(({ causes }) => causes.length > 0);
-  const symptoms = effects.filter(({ causes }) => causes.length === 0).sort(byWeight);
+  const isLink = ({ is, causes }: Effect) => is === "fault" || causes.length > 0;
+  const chain = effects.filter(isLink);
+  const symptoms = effects.filter((effect) => !isLink(effect)).sort(byWeight);
   // a rest of one takes the line that it would save
   const kept = symptoms.length <= most + 1 ? symptoms : symptoms.slice(0, most);
-  return { links: [...leading, ...kept].map((effect) => linkOf(effect, most)), rest: symptoms.slice(kept.length) };
+  return { links: [...chain, ...kept].map((effect) => linkOf(effect, most)), rest: symptoms.slice(kept.length) };
 }
