@@ -20,7 +20,10 @@ export type Step =
       readonly hook: Hook;
       readonly before: Packet;
       readonly packet: Packet;
+      /** Those that decided, the last first. */
       readonly rules: readonly Evidence[];
+      /** If asked for: all rules that it met, in order. */
+      readonly met?: readonly Evidence[];
     }
   /** IPVS sends it on to one of a virtual server's real servers. */
   | {
@@ -81,6 +84,10 @@ export type EndName = keyof typeof ENDS;
 export type End = {
   readonly is: EndName;
   readonly at?: Namespace;
+  /** Where it ended among the rules. */
+  readonly hook?: Hook;
+  /** If asked for: all rules that it met there. */
+  readonly met?: readonly Evidence[];
   /** What decided it, most telling first. */
   readonly evidence: readonly Evidence[];
   /** Of `rejected`: how the sender learns of it. */
@@ -102,6 +109,8 @@ export type Way = {
   readonly answer?: number;
   readonly end: End;
   readonly certainty: "certain" | "chosen" | "guessed";
+  /** Of `guessed`: the rules of which it is not known whether the packet meets them. */
+  readonly doubts?: readonly Evidence[];
 };
 
 export type Trace = { readonly ways: readonly Way[] };

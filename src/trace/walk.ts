@@ -32,6 +32,8 @@ export type Sending = {
   readonly packet: Packet;
   /** Bytes of the IP packet, where its size matters: sent with “do not fragment”. */
   readonly size?: number;
+  /** All rules that it meets are told, not only those that decide. */
+  readonly explain?: boolean;
 };
 
 type Trail = { readonly step: Step; readonly before: Trail | undefined; readonly length: number };
@@ -43,6 +45,7 @@ type Moving = {
   readonly packet: Packet;
   readonly trail: Trail | undefined;
   readonly certainty: Way["certainty"];
+  readonly doubts: readonly Evidence[];
   readonly inner: readonly Inner[];
   /** By node, the answers that its connection tracking expects: of one connection, or of several if it passes twice. */
   readonly tracked: ReadonlyMap<string, readonly Packet[]>;
@@ -71,6 +74,7 @@ export function walk(sending: Sending, world: World): Trace {
     packet: sending.packet,
     trail: undefined,
     certainty: "certain",
+    doubts: [],
     inner: [],
     tracked: new Map(),
     size: sending.size ?? 0,
@@ -97,6 +101,7 @@ function end(moving: Moving, how: End): Way[] {
       ...(moving.answer !== undefined && { answer: moving.answer }),
       end: how,
       certainty: moving.certainty,
+      ...(moving.doubts.length > 0 && { doubts: moving.doubts }),
     },
   ];
 }
@@ -501,34 +506,54 @@ function atHook(walk: Walk, moving: Moving, node: string, hook: Hook, on: (passe
   const at: Namespace = { node };
   const { filter } = walk.world.forwarding.of(node);
   if (filter.state === "unknown") return cannotTell(moving, at, onNode(node, "iptables"));
+  // the rules for IPv6 are not read yet
+  if (moving.packet.family === 6) return cannotTell(moving, at, onNode(node, "ip6tables"), "rules for IPv6");
   if ((moving.trail?.length ?? 0) > MOST_STEPS) return end(moving, { is: "loops", at, evidence: [] });
   return filter.at(hook, moving.packet).flatMap((outcome) => {
     if (++walk.count > MOST_WAYS) return cannotTell(moving, at, [], "more ways than are followed");
     const { verdict } = outcome;
     const decisive = outcome.rules.toReversed().map((step) => filter.quote(step));
-    const sure: Moving = { ...moving, certainty: lessSure(moving, outcome) };
-    if (verdict.is === "drop") return end(sure, { is: "dropped", at, evidence: decisive.slice(0, 2) });
+    const certainty = lessSure(moving, outcome);
+    const doubts = certainty === "guessed" ? [...moving.doubts, ...doubtsOf(outcome, filter)] : moving.doubts;
+    const sure: Moving = { ...moving, certainty, doubts };
+    const met = walk.sending.explain ? { met: outcome.met.map((step) => filter.quote(step)) } : {};
+    if (verdict.is === "drop") return end(sure, { is: "dropped", at, hook, evidence: decisive.slice(0, 2), ...met });
     if (verdict.is === "reject")
-      return end(sure, { is: "rejected", at, evidence: decisive.slice(0, 2), with: verdict.with });
+      return end(sure, { is: "rejected", at, hook, evidence: decisive.slice(0, 2), with: verdict.with, ...met });
     if (verdict.is !== "accept") {
       const why = verdict.is === "insufficient" ? verdict.why : verdict.is;
       return end(sure, {
         is: "insufficient",
         at,
+        hook,
         evidence: decisive.slice(0, 1),
         missing: onNode(node, "iptables"),
         because: why,
       });
     }
     const packet = filled(walk, node, outcome.packet, hook);
-    const hasEffect = decisive.length > 0 && outcome.rules.some(({ rule }) => rule !== undefined);
+    // what connection tracking changes, no rule does
+    const hasEffect =
+      outcome.rules.some(({ rule }) => rule !== undefined) ||
+      isTranslated(moving.packet, packet) ||
+      (met.met ?? []).length > 0;
     return on(
       hasEffect
-        ? after(sure, { did: "pass", at, hook, before: moving.packet, packet, rules: decisive }, { packet })
+        ? after(sure, { did: "pass", at, hook, before: moving.packet, packet, rules: decisive, ...met }, { packet })
         : { ...sure, packet },
     );
   });
 }
+
+const isTranslated = (a: Packet, b: Packet): boolean =>
+  textOf(a.source) !== textOf(b.source) ||
+  textOf(a.destination) !== textOf(b.destination) ||
+  a.sourcePort !== b.sourcePort ||
+  a.destinationPort !== b.destinationPort;
+
+/** The rules of which it is not known whether the packet meets them. */
+const doubtsOf = ({ reasons }: Outcome, filter: NodePlane["filter"]): readonly Evidence[] =>
+  reasons.flatMap((reason) => (reason.about === "rule" || reason.about === "effect" ? filter.quote(reason.step) : []));
 
 /** MASQUERADE takes an address of the device that the packet leaves by (nf_nat_masquerade_ipv4: inet_select_addr). */
 function filled({ world }: Walk, node: string, packet: Packet, hook: Hook): Packet {
@@ -796,6 +821,8 @@ function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link, next: 
     world.nodes.all.find(({ name }) => known(world.forwarding.of(name).localAddresses)?.has(address));
   if (!owner || owner.name === node) {
     const inside = insideOf(world, moving.packet.destination);
+    if (inside === undefined && walk.sending.from === "outside" && moving.answer !== undefined)
+      return receiveAnswer(walk, moving, undefined);
     if (inside === undefined) return end(moving, { is: "left-cluster", at, evidence: [] });
     return end(moving, {
       is: "lost",
@@ -898,20 +925,25 @@ function answer(walk: Walk, moving: Moving, at: Namespace): Way[] {
   return send(walk, after(back, { did: "send", at, packet: reply }), at);
 }
 
-/** The asker's socket takes an answer only from whom it asked. */
-function receiveAnswer({ sending }: Walk, moving: Moving, at: Namespace): Way[] {
+/**
+ * The asker's socket takes an answer only from whom it asked.
+ *
+ * @param at undefined: outside
+ */
+function receiveAnswer({ sending }: Walk, moving: Moving, at: Namespace | undefined): Way[] {
   const { packet } = moving;
   const asked = sending.packet;
   const isHere =
-    sending.from !== "outside" &&
-    sending.from.node === at.node &&
-    (sending.from.pod?.key ?? "") === (at.pod?.key ?? "");
+    sending.from === "outside"
+      ? at === undefined
+      : sending.from.node === at?.node && (sending.from.pod?.key ?? "") === (at.pod?.key ?? "");
   const isRight =
     isHere &&
     textOf(packet.source) === textOf(asked.destination) &&
     (packet.sourcePort === undefined || packet.sourcePort === asked.destinationPort);
-  const received = after(moving, { did: "receive", at, evidence: [] });
-  if (isRight) return end(received, { is: "answered", at, evidence: [] });
+  const received = at ? after(moving, { did: "receive", at, evidence: [] }) : moving;
+  const place = at && { at };
+  if (isRight) return end(received, { is: "answered", ...place, evidence: [] });
   const words = `${textOf(packet.source)}:${packet.sourcePort ?? ""} instead of ${textOf(asked.destination)}:${asked.destinationPort ?? ""}`;
-  return end(received, { is: "wrong-answer", at, evidence: [], because: words });
+  return end(received, { is: "wrong-answer", ...place, evidence: [], because: words });
 }
