@@ -8,6 +8,7 @@ import { DIRECTIVES } from "../parse/corefile-plugins.ts";
 import type { ConfigMap } from "../parse/objects.ts";
 import type { ResolvConf } from "../parse/resolv-conf.ts";
 import type { Component, Components } from "./components/components.ts";
+import { hasLabels } from "./labels.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
 import type { Pods, PodView } from "./pods.ts";
@@ -35,6 +36,10 @@ export type DnsForward = {
 export interface Dns {
   /** The Services that answer cluster DNS: those that select the DNS servers' Pods or bear their name. */
   readonly services: readonly ServiceView[];
+  /** Whether kubelets send their Pods to it, as far as is known: a cluster may have another one for it. */
+  isAsked(service: ServiceView): boolean;
+  /** Ready Pods of the DNS servers beside a Service that asks for other labels. */
+  missedBy(service: ServiceView): readonly PodView[];
   readonly servers: readonly DnsServer[];
   readonly forwards: readonly DnsForward[];
   /** cluster.local, unless configured otherwise. */
@@ -117,18 +122,32 @@ export function dnsOf(
     (service.name === "kube-dns" ||
       service.object.metadata.labels?.["k8s-app"] === "kube-dns" ||
       services.selected(service).some(({ key }) => serverPods.has(key)));
+  const found = services.all.filter(isDns);
+  const clusterDnsOf: Dns["clusterDnsOf"] = (node) => {
+    const observed = capture.get("kubeletConfig", { node });
+    const addresses = known(observed)?.clusterDNS;
+    if (!addresses) return undefined;
+    const canonical = addresses.map((address) => canonicalIp(address) ?? address);
+    return { addresses: canonical, evidence: quoteOf(observed.origin, `clusterDNS: ${addresses.join(", ")}`) };
+  };
+  const isNodeLocal = (address: string) => LINK_LOCAL.test(address) || nodeHasAddress(capture, nodes, pods, address);
   return {
-    services: services.all.filter(isDns),
+    services: found,
+    isAsked({ clusterIps }) {
+      const given = nodes.all.flatMap(({ name }) => clusterDnsOf(name)?.addresses ?? []);
+      return given.length === 0 || given.some((address) => clusterIps.includes(address) || isNodeLocal(address));
+    },
+    missedBy(service) {
+      const { namespace, selector } = service;
+      if (!selector || !found.includes(service)) return [];
+      return servers
+        .flatMap(({ component }) => component.pods)
+        .filter((pod) => pod.ready && pod.namespace === namespace && !hasLabels(selector, pod.labels));
+    },
     servers,
     forwards: servers.flatMap(forwardsOf),
     domain: domainOf(servers, capture),
-    clusterDnsOf(node) {
-      const observed = capture.get("kubeletConfig", { node });
-      const addresses = known(observed)?.clusterDNS;
-      if (!addresses) return undefined;
-      const canonical = addresses.map((address) => canonicalIp(address) ?? address);
-      return { addresses: canonical, evidence: quoteOf(observed.origin, `clusterDNS: ${addresses.join(", ")}`) };
-    },
+    clusterDnsOf,
     resolverOf: (pod) =>
       capture.get("podResolvConf", { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name }),
     nodeResolver: (node) => capture.get("nodeResolvConf", { node }),
@@ -142,7 +161,7 @@ export function dnsOf(
       const isSure = servers.length > 0 && resolvers.every((names) => names !== undefined) && servers.every(isOther);
       return isSure ? servers : undefined;
     },
-    isNodeLocal: (address) => LINK_LOCAL.test(address) || nodeHasAddress(capture, nodes, pods, address),
+    isNodeLocal,
   };
 }
 

@@ -69,6 +69,9 @@ testCheck(clusterDnsDown, {
       kubeDns({ selector: null }),
       editPods("coredns", () => undefined),
     ),
+    "its Service selects others, which is said of every Service alike": cluster().edit(
+      kubeDns({ selector: { "k8s-app": "coredns" } }),
+    ),
     "Pods are sent to another Service of DNS by now": migrated(cluster()),
   },
   cannotTell: {

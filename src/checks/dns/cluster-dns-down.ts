@@ -3,7 +3,6 @@ import { formatSelector } from "../../model/labels.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
 import { refId } from "../../model/ref.ts";
-import type { ServiceView } from "../../model/services/services.ts";
 import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault, works } from "../check.ts";
@@ -35,13 +34,7 @@ const say = texts("cluster-dns-down", {
 
 const SETTLING = 60_000;
 
-type Model = Pick<ClusterModel, "dns" | "nodes" | "time">;
-
-/** Whether kubelets send their Pods to a Service, as far as is known: a cluster may have another one for it. */
-function isAsked({ clusterIps }: ServiceView, { dns, nodes }: Model): boolean {
-  const given = nodes.all.flatMap(({ name }) => dns.clusterDnsOf(name)?.addresses ?? []);
-  return given.length === 0 || given.some((address) => clusterIps.includes(address) || dns.isNodeLocal(address));
-}
+type Model = Pick<ClusterModel, "time">;
 
 /** Made or deleted a moment ago, by a rollout for one. */
 function isPassing({ object, terminating }: PodView, { time }: Model): boolean {
@@ -52,7 +45,7 @@ function isPassing({ object, terminating }: PodView, { time }: Model): boolean {
 /** No replica of cluster DNS is ready to answer. */
 export const clusterDnsDown = defineCheck({
   id: "cluster-dns-down",
-  reads: ["dns", "services", "objects", "pods", "time", "components", "nodes"],
+  reads: ["dns", "services", "objects", "pods", "time", "components"],
 
   *find(model) {
     const { dns, services, objects, pods, components } = model;
@@ -60,7 +53,7 @@ export const clusterDnsDown = defineCheck({
     if (dns.services.length === 0 && !services.whole) yield cannotTell(capability, [{ kind: "services" }]);
     for (const service of dns.services) {
       // without selector it leads to servers that are no Pods of the cluster
-      if (!service.selector || !isAsked(service, model)) continue;
+      if (!service.selector || !dns.isAsked(service)) continue;
       const selected = services.selected(service).filter(({ finished }) => !finished);
       const ready = selected.filter((pod) => pod.ready);
       const server =
@@ -75,6 +68,8 @@ export const clusterDnsDown = defineCheck({
           quoteOf(objects.origin("pods", ready[0]!.object), `${ready[0]!.key}: Ready`),
         ]);
       } else if (selected.length === 0) {
+        // its servers are there and it asks for others: that is said of every Service alike
+        if (dns.missedBy(service).length > 0) continue;
         const title = say.noPods({ service: `${service.namespace}/${service.name}` });
         yield fault({
           repair,

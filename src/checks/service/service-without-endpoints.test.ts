@@ -35,6 +35,11 @@ const once = (name: string, selector: Record<string, string>): Edit =>
       metadata: { name, namespace: "shop", generation: 4, labels: { "kubernetes.io/service-name": name } },
     }),
   );
+const legacyDns = editObjects("services", "kube-dns", withSpec({ selector: { "k8s-app": "kube-dns-legacy" } }));
+const otherDns: Edit = (draft) => {
+  for (const { metadata } of draft.list("nodes"))
+    draft.set("kubeletConfig", { node: metadata.name }, { clusterDNS: ["10.96.0.53"] });
+};
 /** Its EndpointSlice lacks the back ends that are on w1. */
 const forgets: Edit = editObjects("endpointslices", "backend-00000", (slice) => ({
   ...slice,
@@ -59,6 +64,13 @@ testCheck(serviceWithoutEndpoints, {
       given: cluster().edit(once("api", { app: "bakend" })),
       repair: "Service/shop/api",
       says: ["it wants app=bakend, the Pods of Deployment/shop/backend carry app=backend"],
+    },
+    "the selector of cluster DNS was changed to the name of its workload": {
+      given: cluster().edit(editObjects("services", "kube-dns", withSpec({ selector: { "k8s-app": "coredns" } }))),
+      repair: "Service/kube-system/kube-dns",
+      says: ["none carries k8s-app=coredns, while the Pods of Deployment/kube-system/coredns carry k8s-app=kube-dns"],
+      breaks: ["service.select"],
+      strength: "direct",
     },
     "a Service is called that selects what nobody knows": {
       given: cluster().edit(once("checkout", { app: "checkout" }), probed("client", "tcp", "10.96.20.1:80", "refused")),
@@ -120,6 +132,7 @@ testCheck(serviceWithoutEndpoints, {
     "a database has no replicas, and a Service for them": cluster().edit(once("db-ro", { app: "db", role: "replica" })),
     "peers are to find each other before they are ready": cluster().edit(editPods("db", unready()), early),
     "a headless Service without ports": cluster().edit(editObjects("services", "db", withSpec({ ports: null }))),
+    "Pods are sent to another Service of DNS by now": cluster().edit(legacyDns, otherDns),
     "a replica became ready a moment ago": cluster().edit(forgets, editPods("backend", ready(ago(2)), "w1")),
   },
   cannotTell: {

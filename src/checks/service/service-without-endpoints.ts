@@ -209,6 +209,7 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
   const workloads = workloadsIn(service.namespace, model.objects);
   const selected = workloads.filter(({ template }) => hasLabels(service.selector!, template));
   const wanted = demand(service, model);
+  const missed = model.dns.missedBy(service);
   const selector = formatSelector({ matchLabels: { ...service.selector } });
   const quote = model.services.quote(service, `Service ${keyOf(service)}: selector ${selector}`);
   const common = {
@@ -245,9 +246,14 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
     return;
   }
   const meant =
-    namesake(service, workloads) ?? (wanted.length > 0 ? workloads.find(resembles(service, isVariant)) : undefined);
+    workloads.find(({ ref: self }) => missed.some(({ owner }) => owner && refId(owner) === refId(self))) ??
+    namesake(service, workloads) ??
+    (wanted.length > 0 ? workloads.find(resembles(service, isVariant)) : undefined);
   const isWanted =
-    wanted.length > 0 || (meant !== undefined && hadEndpoints(service, model)) || meant?.ref.name === service.name;
+    missed.length > 0 ||
+    wanted.length > 0 ||
+    (meant !== undefined && hadEndpoints(service, model)) ||
+    meant?.ref.name === service.name;
   if (!isWanted) return;
   const title = meant
     ? say.noMatchMeant({
@@ -262,7 +268,15 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
     repair: service.ref,
     related: meant ? [meant.ref] : [],
     title,
-    evidence: [quote, ...wanted],
+    evidence: [
+      quote,
+      ...missed
+        .slice(0, 2)
+        .map((pod) =>
+          model.objects.quote("pods", pod.object, `${pod.key}: Ready, ${formatSelector({ matchLabels: pod.labels })}`),
+        ),
+      ...wanted,
+    ],
     facts: {
       case: "selector",
       ...(meant && { labels: Object.entries(meant.template).map(([key, value]) => `${key}=${value}`) }),
@@ -383,11 +397,15 @@ export const serviceWithoutEndpoints = defineCheck({
     const { services, dns } = model;
     if (!services.whole) yield cannotTell({ name: "service.select" }, [{ kind: "services" }]);
     for (const service of services.all) {
-      // without selector somebody else writes its back ends; of cluster DNS its own check speaks
-      if (!service.selector || service.kind === "ExternalName" || dns.services.includes(service)) continue;
+      // without selector somebody else writes its back ends
+      if (!service.selector || service.kind === "ExternalName") continue;
+      // of cluster DNS its own check speaks, unless the servers are there and the Service asks for others
+      const isDns = dns.services.includes(service);
+      if (isDns && (dns.missedBy(service).length === 0 || !dns.isAsked(service))) continue;
       const selected = services.selected(service).filter(({ finished }) => !finished);
       const ready = selected.filter((pod) => pod.ready);
       if (selected.length === 0) yield* judgeEmptySelection(service, model);
+      else if (isDns) continue;
       else if (ready.length === 0 && !service.object.spec.publishNotReadyAddresses)
         yield* judgeUnready(service, selected, model);
       else yield* judgeUnwritten(service, ready, model);
