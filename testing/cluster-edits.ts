@@ -12,6 +12,8 @@ import type { Route } from "../src/parse/ip-route.ts";
 import { printIptablesSave } from "../src/parse/iptables-print.ts";
 import { type IptablesSave, parseIptablesSave } from "../src/parse/iptables-save.ts";
 import type { VirtualServer } from "../src/parse/ipvsadm.ts";
+import type { NftElement, NftRule, NftTable } from "../src/parse/nft-json.ts";
+import { printNftRule } from "../src/parse/nft-print.ts";
 import type { Pod, Workload } from "../src/parse/objects.ts";
 import type { Probe } from "../src/parse/probes.ts";
 import { editNode } from "./cluster.ts";
@@ -255,3 +257,53 @@ export const dropRules = (node: string, pattern: RegExp): Edit =>
       .filter((line) => !/^(\[[\d:]+\] )?-A /.test(line) || !pattern.test(line))
       .join("\n"),
   );
+
+/** One table of a node's nftables, changed; `undefined` removes it. */
+export function editNft(node: string, name: string, change: (table: NftTable) => NftTable | undefined): Edit {
+  return (draft) =>
+    editNode(draft, "nftables", node, (ruleset) => {
+      if (!ruleset.tables.some((table) => table.name === name)) throw new Error(`${node} has no table ${name}`);
+      return {
+        ...ruleset,
+        tables: ruleset.tables.flatMap((table) => (table.name === name ? (change(table) ?? []) : table)),
+      };
+    });
+}
+
+/** Rules of kube-proxy's table that match, as `CHAIN: RULE`, are gone. */
+export function dropNftRules(node: string, pattern: RegExp): Edit {
+  return editNft(node, "kube-proxy", (table) => {
+    const isMeant = (chain: string, rule: NftRule) => pattern.test(`${chain}: ${printNftRule(rule)}`);
+    if (!table.chains.some(({ name, rules }) => rules.some((rule) => isMeant(name, rule))))
+      throw new Error(`no rule of ${node} matches ${pattern}`);
+    const chains = table.chains.map((chain) => ({
+      ...chain,
+      rules: chain.rules.filter((rule) => !isMeant(chain.name, rule)),
+    }));
+    return { ...table, chains };
+  });
+}
+
+/** The elements of a set or map of kube-proxy's table, changed; `undefined` removes one. */
+export function editNftElements(
+  node: string,
+  set: string,
+  change: (element: NftElement) => NftElement | undefined,
+): Edit {
+  return editNft(node, "kube-proxy", (table) => ({
+    ...table,
+    sets: table.sets.map((one) =>
+      one.name === set ? { ...one, elements: one.elements.flatMap((element) => change(element) ?? []) } : one,
+    ),
+  }));
+}
+
+/** A rule before all others of a chain of kube-proxy's table. */
+export function addNftRule(node: string, chain: string, ...statements: NftRule["statements"]): Edit {
+  return editNft(node, "kube-proxy", (table) => ({
+    ...table,
+    chains: table.chains.map((one) =>
+      one.name === chain ? { ...one, rules: [{ item: 9999, handle: 9999, statements }, ...one.rules] } : one,
+    ),
+  }));
+}

@@ -26,6 +26,8 @@ export type ClusterOptions = {
   readonly workloads?: Workloads;
   /** kube-router runs as the enforcer of NetworkPolicies. */
   readonly enforcer?: boolean;
+  /** The mode that kube-proxy is configured for; iptables if not said. */
+  readonly proxy?: "iptables" | "nftables";
 };
 
 export interface Cluster {
@@ -76,7 +78,13 @@ export function cluster(options: ClusterOptions = {}): Cluster {
   return small.get(key)!;
 }
 
-function made({ nodes = 3, flavour = "kubeadm", workloads = "shop", enforcer = false }: ClusterOptions): Cluster {
+function made({
+  nodes = 3,
+  flavour = "kubeadm",
+  workloads = "shop",
+  enforcer = false,
+  proxy = "iptables",
+}: ClusterOptions): Cluster {
   const draft = draftOf(createIntake().capture());
   draft.set("cluster", {}, { name: "built", capturedAt: NOW, kubernetesVersion: "v1.33.1" });
   draft.set("version", {}, { gitVersion: "v1.33.1" });
@@ -84,6 +92,14 @@ function made({ nodes = 3, flavour = "kubeadm", workloads = "shop", enforcer = f
   for (const list of Object.keys(lists) as ListId[])
     draft.setList(list, lists[list] as readonly ObjectOf<typeof list>[]);
   for (const object of lists.nodes) bareNode(draft, object, flavour);
+  const inMode = (text: string): string => text.replace("mode: iptables", `mode: ${proxy}`);
+  draft.setList(
+    "configmaps",
+    draft.list("configmaps").map(({ data, ...map }) => ({
+      ...map,
+      ...(data && { data: Object.fromEntries(Object.entries(data).map(([file, text]) => [file, inMode(text)])) }),
+    })),
+  );
   // workload controllers make the Pods, then agents write what they write when they start
   const owners = (["daemonsets", "deployments", "statefulsets"] as const).flatMap((list) =>
     lists[list].map(({ metadata }) =>

@@ -11,12 +11,14 @@ import type { Place } from "../evidence/kind.ts";
 import { known, type Observed, present } from "../evidence/observed.ts";
 import { overlay, type Replacement } from "../evidence/overlay.ts";
 import { keyOf, pathOf } from "../evidence/path.ts";
+import { formatIp } from "../net/ip.ts";
 import type { ApiList, apiListReader } from "../parse/api-list.ts";
 import type { Pod, Workload } from "../parse/objects.ts";
 import { endpointSlices } from "./agents/endpoint-slices.ts";
 import { flannelState } from "./agents/flannel.ts";
 import { emptyIptables, replaceChains } from "./agents/iptables.ts";
 import { areAlike, type KubeProxyRules, kubeProxyRules } from "./agents/kube-proxy.ts";
+import { kubeProxyTable, replaceTable } from "./agents/kube-proxy-nft.ts";
 import { podsOfWorkload, restarted, usedAddresses } from "./agents/workloads.ts";
 import type { Change } from "./change.ts";
 import type { Component } from "./components/components.ts";
@@ -289,12 +291,22 @@ function settleAgents(
 }
 
 /** What kube-proxy makes of the Services, on each of these nodes. */
-export function writeProxies(draft: Draft, { services, proxy }: ModelParts, nodes: readonly string[]): void {
+export function writeProxies(
+  draft: Draft,
+  { services, proxy, nodes: views }: ModelParts,
+  nodes: readonly string[],
+): void {
   const owns = (chain: string) =>
     chain.startsWith("KUBE-") && !chain.startsWith("KUBE-KUBELET") && chain !== "KUBE-IPTABLES-HINT";
   const isShared = areAlike(services);
   let rules: KubeProxyRules | undefined;
   for (const node of nodes) {
+    if (proxy.mode(node) === "nftables") {
+      const address = views.get(node)?.ipv4;
+      const table = kubeProxyTable(services, node, proxy.clusterRange, address && formatIp(address));
+      draft.set("nftables", { node }, replaceTable(draft.get("nftables", { node }), table));
+      continue;
+    }
     if (!rules || !isShared) rules = kubeProxyRules(services, node, proxy.clusterRange);
     const current = draft.get("iptables", { node }) ?? emptyIptables();
     draft.set("iptables", { node }, replaceChains(current, rules, owns, true));

@@ -1,11 +1,15 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
 import {
+  addNftRule,
   addRules,
+  dropNftRules,
   dropRules,
   type Edit,
   editConfig,
   editIptables,
+  editNft,
+  editNftElements,
   editObjects,
   editPods,
   ipvsMode,
@@ -14,6 +18,7 @@ import { ago, annotated, ready } from "../../../testing/object-states.ts";
 import { chainHash } from "../../model/agents/kube-proxy.ts";
 import { ref } from "../../model/ref.ts";
 import type { VirtualServer } from "../../parse/ipvsadm.ts";
+import { type NftElement, parseNft } from "../../parse/nft-json.ts";
 import { serviceRulesMismatch } from "./service-rules-mismatch.ts";
 
 const BACKEND = "10.96.10.1/32";
@@ -30,6 +35,58 @@ const slices = ["backend-00000", "backend-local-00000"].map((name) => editObject
 const noBackends = { do: "scale", target: ref("Deployment", "backend", "shop"), replicas: 0 } as const;
 const setUnseen = (built: Cluster) => built.without("ipset", { node: "w1" });
 const fromSet = `-d ${BACKEND} -m set --match-set friends src -j DROP`;
+
+/** What a hardening role may leave behind. */
+const FOREIGN_TABLE = JSON.stringify({
+  nftables: [
+    { table: { family: "inet", name: "hardening", handle: 9 } },
+    {
+      chain: {
+        family: "inet",
+        table: "hardening",
+        name: "pre",
+        handle: 1,
+        type: "filter",
+        hook: "prerouting",
+        prio: -150,
+        policy: "accept",
+      },
+    },
+    {
+      chain: {
+        family: "inet",
+        table: "hardening",
+        name: "out",
+        handle: 2,
+        type: "filter",
+        hook: "output",
+        prio: -150,
+        policy: "accept",
+      },
+    },
+    ...["pre", "out"].map((chain) => ({
+      rule: {
+        family: "inet",
+        table: "hardening",
+        chain,
+        handle: 3,
+        expr: [
+          { match: { op: "==", left: { payload: { protocol: "ip", field: "daddr" } }, right: "10.96.10.1" } },
+          { drop: null },
+        ],
+      },
+    })),
+  ],
+});
+const inNft = cluster({ proxy: "nftables" });
+const nft = (...changes: readonly Edit[]) => inNft.edit(...changes);
+const isBackend = ({ key }: NftElement) => JSON.stringify(key).includes('"10.96.10.1","tcp",8080');
+const toBackend = { is: "payload", protocol: "ip", field: "daddr" } as const;
+const nftElsewhere: Edit = editNft("w1", "kube-proxy", (table) =>
+  JSON.parse(
+    JSON.stringify(table).replaceAll('"address":"10.128.2.4","port":8080', '"address":"10.128.2.99","port":8080'),
+  ),
+);
 
 /** kube-proxy of w1 is in IPVS mode, and its table was changed so for one Service. */
 const ipvs = (change: (server: VirtualServer) => readonly VirtualServer[], address = "10.96.10.1") =>
@@ -102,6 +159,51 @@ testCheck(serviceRulesMismatch, {
       ipvs(() => [], "*"),
       "Node w1 has no rules for Services",
     ),
+    "nftables: nft flush ruleset was run on w1": healed(
+      nft(editNft("w1", "kube-proxy", () => undefined)),
+      "Node w1 has no rules for Services",
+      inNft,
+    ),
+    "nftables: the jump to the Services was taken out of nat-prerouting": healed(
+      nft(dropNftRules("w1", /^nat-prerouting: jump services/)),
+      "On node w1, packets of Pods bypass the Service rules: nothing in nat-prerouting leads to services",
+      inNft,
+    ),
+    "nftables: k3s or not, w1 never heard of a Service": healed(
+      nft(editNftElements("w1", "service-ips", (one) => (isBackend(one) ? undefined : one))),
+      "Node w1 has no rule for Service shop/backend:http, which has 3 ready back ends",
+      inNft,
+    ),
+    "nftables: a Service is refused that had no back end yesterday": healed(
+      nft(
+        editNftElements("w1", "service-ips", (one) => (isBackend(one) ? undefined : one)),
+        editNft("w1", "kube-proxy", (table) => {
+          const moved = inNft.model().forwarding.of("w1").nftables;
+          const all = moved.state === "present" ? moved.value.tables.flatMap(({ sets }) => sets) : [];
+          const [element] = all.find(({ name }) => name === "service-ips")!.elements.filter(isBackend);
+          const refused = { key: element!.key, data: { is: "goto", chain: "reject-chain" } } as const;
+          const put = (name: string) => name === "no-endpoint-services";
+          return { ...table, sets: table.sets.map((set) => (put(set.name) ? { ...set, elements: [refused] } : set)) };
+        }),
+      ),
+      "Node w1 refuses Service shop/backend:http as if it had no back end, while it has 3",
+      inNft,
+    ),
+    "nftables: it delivers to a Pod that is gone": healed(
+      nft(nftElsewhere),
+      "Node w1 sends Service shop/backend:http to 10.128.2.99:8080, which is not among its back ends",
+      inNft,
+    ),
+    "nftables: another table drops what is for a cluster IP": healed(
+      nft((draft) =>
+        editNode(draft, "nftables", "w1", (ruleset) => ({
+          ...ruleset,
+          tables: [...ruleset.tables, ...parseNft(FOREIGN_TABLE).value.tables],
+        })),
+      ),
+      "A foreign rule on node w1 keeps packets from Service shop/backend:http (hardening pre)",
+      inNft,
+    ),
   },
   warns: {
     "node ports are shut to strangers, as may be meant": found(
@@ -113,6 +215,15 @@ testCheck(serviceRulesMismatch, {
     "a healthy cluster": cluster(),
     k3s,
     "IPVS mode": ipvs((server) => [server]),
+    "nftables mode": inNft,
+    "nftables: a rule that drops what nobody sends": nft(
+      addNftRule(
+        "w1",
+        "services",
+        { does: "match", op: "==", left: toBackend, right: "10.96.99.99" },
+        { does: "verdict", verdict: { is: "drop" } },
+      ),
+    ),
     "a real server that takes no new connections": ipvs((one) => [{ ...one, realServers: [...one.realServers, real] }]),
     "a Service without back ends is refused on every node": cluster().with(noBackends),
     "a rule for a cluster IP in FORWARD, which no packet meets": added("filter", `-A FORWARD -d ${BACKEND} -j DROP`),
@@ -127,7 +238,10 @@ testCheck(serviceRulesMismatch, {
       "a rule asks a set that was not collected": setUnseen(
         added("mangle", `-A PREROUTING ${fromSet}`, `-A OUTPUT ${fromSet}`),
       ),
-      "nftables mode": cluster().edit(editConfig("kube-proxy", "config.conf", () => "mode: nftables\n")),
+      "nftables mode, and nft was not asked": cluster().edit(
+        editConfig("kube-proxy", "config.conf", () => "mode: nftables\n"),
+      ),
+      "the nftables of w1 were not collected": inNft.without("nftables", { node: "w1" }),
       "the rules of w1 were not collected": cluster().without("iptables", { node: "w1" }),
       "those of a k3s node were not": k3s.without("iptables", { node: "w1" }),
       "the IPVS table of w1 was not": ipvs((server) => [server]).without("ipvs"),
