@@ -42,8 +42,8 @@ const say = texts("target-port-mismatch", {
     zh: "确定应使用的端口，并让 Service 转发到它",
   },
   changeApp: {
-    en: "Let the program listen on port {port}, on all addresses (0.0.0.0 or ::): by its arguments, environment or configuration",
-    zh: "通过参数、环境变量或配置，让程序在所有地址（0.0.0.0 或 ：：）上监听端口 {port}",
+    en: "Let the program listen on port {port}, on all addresses (`0.0.0.0`, `::`): by its arguments, environment or configuration",
+    zh: "通过参数、环境变量或配置，让程序在所有地址（`0.0.0.0`、`::`）上监听端口 {port}",
   },
   uninterrupted: { en: "Nothing", zh: "无" },
   rollsOut: { en: "Its Pods are made anew, a few at a time", zh: "其 Pod 会分批重建" },

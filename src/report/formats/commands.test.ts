@@ -136,6 +136,13 @@ describe("a long command", () => {
     expect(brokenCommand(RUN, 200)).toEqual([RUN]);
   });
 
+  it("is several commands where it was", () => {
+    expect(brokenCommand("kubectl describe pod/a; kubectl logs a", 30)).toEqual([
+      "kubectl describe pod/a;",
+      "kubectl logs a",
+    ]);
+  });
+
   it("means the same when it is broken", () => {
     const command = "a 'b c' \"d  e\" $(echo 'f g') --h=i\\ j -k l m 'n'";
     for (let width = 5; width < 60; width++)

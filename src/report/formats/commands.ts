@@ -88,8 +88,8 @@ export function commandOf(change: StepChange): Command {
 }
 
 /**
- * Breaks a long command the shell's way, with ` \` at the end of the line: before `|` and `&&` if there are any, else
- * between words, an option staying with its value.
+ * Breaks a long command the shell's way: after `;`, and with ` \` at the end of the line before `|` and `&&` if there are
+ * any, else between words, an option staying with its value.
  *
  * @returns lines, most of them within `width`: what is inside quotes or a substitution is never broken
  */
@@ -99,7 +99,8 @@ export function brokenCommand(run: string, width: number): string[] {
   for (const stage of stagesOf(shellWords(run))) {
     let current = "";
     for (const unit of unitsOf(stage)) {
-      const indent = lines.length === 0 && current === "" ? "" : "  ";
+      const isFirst = current === "" && (lines.at(-1)?.endsWith(";") ?? true);
+      const indent = isFirst ? "" : "  ";
       if (current !== "" && current.length + 1 + unit.length <= width - 2) {
         current += ` ${unit}`;
       } else {
@@ -109,14 +110,14 @@ export function brokenCommand(run: string, width: number): string[] {
     }
     lines.push(current);
   }
-  return lines.map((text, index) => (index < lines.length - 1 ? `${text} \\` : text));
+  return lines.map((text, index) => (index < lines.length - 1 && !text.endsWith(";") ? `${text} \\` : text));
 }
 
 /** The commands of a pipeline or a sequence, each with the operator before it. */
 function stagesOf(words: readonly string[]): string[][] {
   const stages: string[][] = [[]];
   for (const word of words) {
-    if (word === "|" || word === "&&" || word === "||") stages.push([word]);
+    if (word === "|" || word === "&&" || word === "||" || stages.at(-1)!.at(-1)?.endsWith(";")) stages.push([word]);
     else stages.at(-1)!.push(word);
   }
   return stages;
