@@ -149,16 +149,13 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
   // Where there is no iptables at all, nft lists everything.
   const sources = [iptables, nftables].filter(({ state }) => state === "present");
   const at = (name: Hook, packet: Packet) => hook(rulesets, name, packet, context);
-<<<<<<< src/model/forwarding/packet-filter.ts
   const policyOf = ({ ruleset, table, chain }: Step): string =>
     rulesets
       .find(({ name }) => name === ruleset)
       ?.chains.get(table)
       ?.get(chain)?.base?.policy ?? "accept";
-=======
   const sourceOf = ({ ruleset }: Pick<Step, "ruleset">) =>
     ruleset.endsWith("legacy") && iptablesLegacy.state === "present" ? iptablesLegacy : iptables;
->>>>>>> /tmp/new.13126
   return {
     state: sources.length === 0 ? "unknown" : sources.every((source) => isWhole<unknown>(source)) ? "whole" : "partial",
     rulesets: inUse,
@@ -209,27 +206,12 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
       const { rule } = step;
       if (step.ruleset.startsWith("nft ")) {
         const origin: Origin = { ...nftables.origin, pointer: `/nftables/${step.line}` };
-<<<<<<< src/model/forwarding/packet-filter.ts
         const words = rule?.nft ? printNftRule(rule.nft) : `policy ${policyOf(step)}`;
-        return quoteOf(origin, `${step.ruleset.slice(4)} ${step.chain}: ${words}`);
-      }
-      const isLegacy = step.ruleset.endsWith("legacy") && iptablesLegacy.state === "present";
-      const origin = { ...(isLegacy ? iptablesLegacy : iptables).origin, line: step.line };
-      const words =
-        rule && !rule.nft ? printIptablesRule(step.chain, rule) : `:${step.chain} ${policyOf(step).toUpperCase()}`;
-      return quoteOf(origin, `${step.table}: ${words}`);
-=======
-        const chain = rulesets
-          .find(({ name }) => name === step.ruleset)
-          ?.chains.get(step.table)
-          ?.get(step.chain);
-        const words = rule?.nft ? printNftRule(rule.nft) : `policy ${chain?.base?.policy ?? ""}`;
         return quoteOf(origin, `${step.ruleset.slice(4)} ${step.chain}: ${words}`);
       }
       const observed = sourceOf(step);
       const words = rule && !rule.nft ? printIptablesRule(step.chain, rule) : printedPolicy(step, known(observed));
       return quoteOf({ ...observed.origin, line: step.line }, `${step.table}: ${words}`);
->>>>>>> /tmp/new.13126
     },
   };
 }
