@@ -107,6 +107,12 @@ export function bareNode(draft: Draft, object: Node, flavour: Flavour): void {
     { line: 3, pid: 200, ppid: 1, command: main },
   ]);
   draft.set("kubeletConfig", place, { clusterDNS: ["10.96.0.10"], clusterDomain: "cluster.local" });
+  if (flavour !== "k3s")
+    draft.set(
+      "cniConfig",
+      { node, file: "10-flannel.conflist" },
+      { name: "cbr0", cniVersion: "0.3.1", plugins: [{ type: "flannel", hairpinMode: true }, { type: "portmap" }] },
+    );
   draft.set("subnetEnv", place, {
     networks: ["10.128.0.0/9"],
     subnet: `${bridge}/${range.length}`,

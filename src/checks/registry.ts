@@ -15,6 +15,7 @@ import { nodeNotReady } from "./node/node-not-ready.ts";
 import { nodeUnreachable } from "./node/node-unreachable.ts";
 import { outsideUnreachable } from "./node/outside-unreachable.ts";
 import { packetFilterDrop } from "./node/packet-filter-drop.ts";
+import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
 import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
 import { underlayMtuTooSmall } from "./pod-network/underlay-mtu-too-small.ts";
@@ -38,6 +39,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "node", check: nodeUnreachable },
   { layer: "node", check: outsideUnreachable },
   { layer: "node", check: packetFilterDrop },
+  { layer: "pod-network", check: cniConfigMissing },
   { layer: "pod-network", check: podNetworkEntryMismatch },
   { layer: "pod-network", check: podRangeConflict },
   { layer: "pod-network", check: underlayMtuTooSmall },

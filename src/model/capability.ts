@@ -39,8 +39,10 @@ export const CAPABILITIES = {
   },
   "node.tunnel": { en: "the node sends and receives encapsulated packets", zh: "节点收发封装报文" },
   "node.track": { en: "the node has room for new connections", zh: "节点的连接跟踪表有空位" },
+  "cni.config": { en: "the node has a CNI configuration", zh: "节点有 CNI 配置" },
   "node.up": { en: "the node works", zh: "节点正常" },
   "node.report": { en: "the node reports its state", zh: "节点上报状态" },
+  "node.ready": { en: "the node counts as ready", zh: "节点处于就绪状态" },
   "node.reach": { en: "reaching the node", zh: "访问节点" },
   "underlay.carry": {
     en: "the network between the nodes carries the Pods' packets",

@@ -6,6 +6,7 @@
 import type { Capture } from "../evidence/capture.ts";
 import type { Change } from "./change.ts";
 import { captureWith } from "./changes.ts";
+import { type Cni, cniOf } from "./cni.ts";
 import { type Components, componentsOf } from "./components/components.ts";
 import { type Dns, dnsOf } from "./dns.ts";
 import { type Flannel, flannelOf } from "./flannel.ts";
@@ -38,6 +39,7 @@ export type ModelParts = {
   readonly logs: Logs;
   readonly forwarding: Forwarding;
   readonly flannel: Flannel;
+  readonly cni: Cni;
   readonly tunnels: Tunnels;
   readonly podNamespaces: PodNamespaces;
   readonly sockets: Sockets;
@@ -70,6 +72,7 @@ const MAKERS: Makers = {
   logs: ({ time }, capture) => logsOf(capture, time),
   forwarding: (_, capture) => forwardingOf(capture),
   flannel: ({ objects, nodes, components, forwarding }) => flannelOf(objects, nodes, components, forwarding),
+  cni: (_, capture) => cniOf(capture),
   sandboxes: (_, capture) => sandboxesOf(capture),
   podNamespaces: (_, capture) => podNamespacesOf(capture),
   sockets: (_, capture) => socketsOf(capture),

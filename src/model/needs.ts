@@ -319,19 +319,27 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           );
         case "pod.attach":
           // Pods of a node that does not report may be gone
-          return all(learns("cni", node), node === undefined ? undefined : perhaps(now({ name: "node.report", node })));
+          return all(
+            learns("cni", node),
+            toFollow(on(node, { name: "cni.config" })),
+            node === undefined ? undefined : perhaps(now({ name: "node.report", node })),
+          );
+        case "cni.config":
+          return learns("cni", node);
         case "node.masquerade":
           return learns("cni", node);
         case "node.up":
           return perhaps(now({ ...capability, name: "node.report" }));
         case "node.report":
           return now(on(node, { name: "api.reach" }));
+        case "node.ready":
+          return all(now({ ...capability, name: "node.report" }), now({ ...capability, name: "cni.config" }));
         case "pod.ready":
           return all(
             perhaps(now({ name: "api.remember" })),
             toFollow({ name: "pod.create" }),
-            // Pods of a node that does not report count as not ready
-            node === undefined ? undefined : all(now({ name: "node.up", node }), now({ name: "node.report", node })),
+            // Pods of a node that is not ready count as not ready, whatever they do
+            node === undefined ? undefined : all(now({ name: "node.up", node }), now({ name: "node.ready", node })),
           );
         case "dns.serve":
           return dnsServe(capability.zone);

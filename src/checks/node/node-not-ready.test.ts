@@ -48,11 +48,11 @@ testCheck(nodeNotReady, {
       breaks: ["node.report"],
       healedBy: healthy,
     },
-    "the CNI configuration of w2 was deleted: the node works, its Pods are not connected": {
+    "the CNI configuration of w2 was deleted: the node works, and gets no new Pods": {
       given: is(cluster(), NO_CNI),
       repair: "Node/w2",
       says: ["cni plugin not initialized"],
-      breaks: ["pod.attach"],
+      breaks: ["node.ready"],
       healedBy: healthy,
     },
     "a node of a managed cluster is gone, and its lease with it": {

@@ -67,6 +67,7 @@ export const nodeNotReady = defineCheck({
       ];
       if (ready === "True") {
         yield works(capability, evidence);
+        yield works({ name: "node.ready", node: name }, evidence);
         yield works({ name: "node.up", node: name }, evidence);
         continue;
       }
@@ -75,8 +76,8 @@ export const nodeNotReady = defineCheck({
       yield fault({
         repair: ref,
         nodes: [name],
-        // a node without a CNI configuration works; its Pods are not connected
-        breaks: [byNetwork ? { name: "pod.attach", node: name } : capability],
+        // a node without a CNI configuration works and reports, and the Pods that it has stay connected
+        breaks: [byNetwork ? { name: "node.ready", node: name } : capability],
         title: ready === "Unknown" ? say.silent({ node: name }) : say.notReady({ node: name, message }),
         evidence: [...evidence, ...leaseOf(name, objects, time)],
         strength: "direct",

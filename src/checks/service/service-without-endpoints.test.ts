@@ -68,7 +68,7 @@ testCheck(serviceWithoutEndpoints, {
     "the selector of cluster DNS was changed to the name of its workload": {
       given: cluster().edit(editObjects("services", "kube-dns", withSpec({ selector: { "k8s-app": "coredns" } }))),
       repair: "Service/kube-system/kube-dns",
-      says: ["none carries k8s-app=coredns, while the Pods of Deployment/kube-system/coredns carry k8s-app=kube-dns"],
+      says: ["it wants k8s-app=coredns, the Pods of Deployment/kube-system/coredns carry k8s-app=kube-dns"],
       breaks: ["service.select"],
       strength: "direct",
     },
