@@ -7,6 +7,7 @@ import { modelOf } from "../src/model/model.ts";
 import { formatIp, formatPrefix, nthAddress, parsePrefix } from "../src/net/ip.ts";
 import type { Route } from "../src/parse/ip-route.ts";
 import { logDigestReader } from "../src/parse/log-digest.ts";
+import type { NftChain, NftRuleset } from "../src/parse/nft-json.ts";
 import type { Node, Pod } from "../src/parse/objects.ts";
 import type { ClusterOptions } from "./cluster.ts";
 
@@ -27,6 +28,20 @@ const route = (destination: string, device: string, more: Partial<Route> = {}): 
   flags: [],
   ...more,
 });
+
+const baseChain = (name: string, type: string, priority: number): NftChain => ({
+  ...{ name, item: 3, rules: [{ item: 4, statements: [{ does: "xt" as const }] }] },
+  base: { type, hook: name.toLowerCase(), priority, policy: "accept" },
+});
+
+/** What nft lists of the rules of iptables: that there are some. */
+const OF_IPTABLES: NftRuleset = {
+  version: "1.0.6",
+  tables: [
+    { name: "filter", chains: ["INPUT", "FORWARD", "OUTPUT"].map((chain) => baseChain(chain, "filter", 0)) },
+    { name: "nat", chains: ["PREROUTING", "OUTPUT"].map((chain) => baseChain(chain, "nat", -100)) },
+  ].map((table) => ({ family: "ip" as const, item: 1, flags: [], sets: [], objects: [], ...table })),
+};
 
 export const addressOf = (object: Node): string => object.status?.addresses?.[0]?.address ?? "";
 
@@ -84,6 +99,7 @@ export function bareNode(draft: Draft, object: Node, flavour: Flavour): void {
   draft.set("bridgePorts", place, []);
   draft.set("iptables", place, emptyIptables());
   draft.set("iptablesLegacy", place, { tables: [] });
+  draft.set("nftables", place, OF_IPTABLES);
   draft.set("ipset", place, []);
   draft.set("conntrack", place, []);
   draft.set("conntrackCount", place, { count: 500, max: 262144 });
@@ -134,25 +150,43 @@ function socketsOf(pod: Pod) {
   }));
 }
 
-/** What is seen inside Pods that nobody has looked into yet: sockets, interfaces, resolver configuration. */
+/** What is seen inside Pods that nobody has looked into yet, and of them on their nodes: sockets, devices, routes, names. */
 export function lookIntoPods(draft: Draft): void {
-  for (const pod of draft.list("pods")) {
+  const fresh = draft.list("pods").filter(({ metadata: { namespace, name }, spec: { nodeName, hostNetwork } }) => {
+    const place = { node: nodeName ?? "", namespace: namespace ?? "", pod: name };
+    return nodeName && namespace && !hostNetwork && draft.get("podLinks", place) === undefined;
+  });
+  for (const [node, pods] of Map.groupBy(fresh, ({ spec }) => spec.nodeName!)) plugIn(draft, node, pods);
+}
+
+/** As the bridge plugin does: a pair of devices for each Pod, one end of it a port of cni0. */
+function plugIn(draft: Draft, node: string, pods: readonly Pod[]): void {
+  const links = draft.get("links", { node }) ?? [];
+  const bridge = links.find(({ name }) => name === "cni0");
+  const gateway = bridge?.addresses[0];
+  const first = Math.max(100, ...links.map(({ index }) => index)) + 1;
+  const flags = ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"];
+  for (const [n, pod] of pods.entries()) {
     const { name, namespace } = pod.metadata;
-    const node = pod.spec.nodeName;
-    if (!node || !namespace || pod.spec.hostNetwork) continue;
-    const place = { node, namespace, pod: name };
-    if (draft.get("podLinks", place) !== undefined) continue;
-    draft.set("podSockets", place, socketsOf(pod));
+    const place = { node, namespace: namespace!, pod: name };
     const address = pod.status?.podIP;
+    draft.set("podSockets", place, socketsOf(pod));
     draft.set("podLinks", place, [
       {
         index: 2,
         name: "eth0",
         flags: ["UP"],
         mtu: 1450,
+        kind: "veth",
+        peerIndex: first + n,
         addresses: address ? [{ family: "inet", local: address, prefixLength: 24, scope: "global" }] : [],
       },
     ]);
+    if (gateway) {
+      const hops = [{ gateway: gateway.local, device: "eth0", flags: [] }];
+      const near = formatPrefix(parsePrefix(`${gateway.local}/${gateway.prefixLength}`)!);
+      draft.set("podRoutes", place, [route("0.0.0.0/0", "eth0", { nextHops: hops }), route(near, "eth0")]);
+    }
     const isDefault = pod.spec.dnsPolicy === "Default";
     draft.set("podResolvConf", place, {
       nameservers: [isDefault ? "172.16.255.254" : "10.96.0.10"],
@@ -160,6 +194,21 @@ export function lookIntoPods(draft: Draft): void {
       options: new Map([["ndots", "5"]]),
     });
   }
+  if (!bridge) return;
+  const names = pods.map((_, n) => `veth${first + n}`);
+  const pairs = names.map((name, n) => ({
+    index: first + n,
+    name,
+    flags,
+    mtu: 1450,
+    kind: "veth",
+    master: "cni0",
+    peerIndex: 2,
+    addresses: [],
+  }));
+  const ports = names.map((name) => ({ name, master: "cni0", state: "forwarding", hairpin: true, isolated: false }));
+  draft.set("links", { node }, [...links, ...pairs]);
+  draft.set("bridgePorts", { node }, [...(draft.get("bridgePorts", { node }) ?? []), ...ports]);
 }
 
 /** k3s and managed clusters have the rules of agents that are no Pods. */

@@ -17,6 +17,7 @@ import { outsideUnreachable } from "./node/outside-unreachable.ts";
 import { packetFilterDrop } from "./node/packet-filter-drop.ts";
 import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
 import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
+import { podPathBroken } from "./pod-network/pod-path-broken.ts";
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
 import { underlayMtuTooSmall } from "./pod-network/underlay-mtu-too-small.ts";
 import { underlayPacketLoss } from "./pod-network/underlay-packet-loss.ts";
@@ -41,6 +42,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "node", check: packetFilterDrop },
   { layer: "pod-network", check: cniConfigMissing },
   { layer: "pod-network", check: podNetworkEntryMismatch },
+  { layer: "pod-network", check: podPathBroken },
   { layer: "pod-network", check: podRangeConflict },
   { layer: "pod-network", check: underlayMtuTooSmall },
   { layer: "pod-network", check: underlayPacketLoss },

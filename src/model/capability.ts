@@ -23,6 +23,7 @@ export const CAPABILITIES = {
   "pod.create": { en: "the control plane makes Pods that are missing", zh: "控制面会创建缺少的 Pod" },
   "pod.listen": { en: "the Pods listen on the target port", zh: "Pod 监听目标端口" },
   "pod.attach": { en: "Pods are connected to the network", zh: "Pod 已接入网络" },
+  "pod.hairpin": { en: "Pods reach themselves through their own Service", zh: "Pod 能经由自己的 Service 访问自身" },
   "pod.reach": { en: "reaching Pods", zh: "访问 Pod" },
   "policy.allow": { en: "NetworkPolicies allow the traffic", zh: "NetworkPolicy 放行该流量" },
   "pod-network.entries": { en: "the node's routes to other nodes' Pods", zh: "节点通往其他节点 Pod 的路由表项" },
@@ -36,6 +37,10 @@ export const CAPABILITIES = {
   "node.masquerade": {
     en: "the node gives packets of Pods that leave the cluster its own address",
     zh: "节点为出集群的 Pod 报文做源地址转换",
+  },
+  "node.bridge": {
+    en: "the node takes answers between its own Pods through the Service rules",
+    zh: "节点上 Pod 之间的应答经过 Service 规则",
   },
   "node.tunnel": { en: "the node sends and receives encapsulated packets", zh: "节点收发封装报文" },
   "node.track": { en: "the node has room for new connections", zh: "节点的连接跟踪表有空位" },

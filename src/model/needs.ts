@@ -182,9 +182,14 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     const pod = endpoint.pod ? pods.get(endpoint.pod.namespace, endpoint.pod.name) : pods.byAddress(endpoint.address);
     if (pod && client.pod?.key === pod.key) {
       // through its own Service back to itself: hairpin, and a policy may or may not count it as itself
-      return all(perhaps(reachPod(client, pod, { protocol: port.protocol, number: endpoint.port })));
+      const itself = perhaps(reachPod(client, pod, { protocol: port.protocol, number: endpoint.port }));
+      return all(now({ name: "pod.hairpin", node: client.node }), itself);
     }
-    if (pod) return reachPod(client, pod, { protocol: port.protocol, number: endpoint.port });
+    if (pod) {
+      const isBeside = pod.node === client.node && client.network === "pod" && !pod.hostNetwork;
+      const direct = reachPod(client, pod, { protocol: port.protocol, number: endpoint.port });
+      return isBeside ? all(direct, now({ name: "node.bridge", node: client.node })) : direct;
+    }
     const node = nodes.byAddress(endpoint.address);
     if (node) return reachNode(client, node.name);
     return endpoint.node === undefined ? reachOutside(client) : reachPodRange(client, endpoint.node);

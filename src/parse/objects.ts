@@ -72,7 +72,13 @@ const podSpec = z.object({
   hostNetwork: maybe(flag),
   serviceAccountName: maybe(text),
   dnsPolicy: maybe(text),
-  dnsConfig: maybe(z.object({ nameservers: maybe(z.array(text)), searches: maybe(z.array(text)) })),
+  dnsConfig: maybe(
+    z.object({
+      nameservers: maybe(z.array(text)),
+      searches: maybe(z.array(text)),
+      options: maybe(z.array(z.object({ name: maybe(text), value: maybe(text) }))),
+    }),
+  ),
   nodeSelector: labels,
   restartPolicy: maybe(text),
   containers: z.array(container),

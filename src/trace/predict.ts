@@ -8,8 +8,9 @@ import type { Missing } from "../evidence/catalogue.ts";
 import { known } from "../evidence/observed.ts";
 import type { ClusterModel } from "../model/model.ts";
 import type { Packet } from "../model/netfilter/packet.ts";
-import { canonicalIp, type Ip, parseIp } from "../net/ip.ts";
+import { canonicalIp, parseIp } from "../net/ip.ts";
 import type { Probe } from "../parse/probes.ts";
+import { openingPacket } from "./packet.ts";
 import type { End, Namespace, Trace, Way } from "./trace.ts";
 import { type World, walk } from "./walk.ts";
 
@@ -25,9 +26,6 @@ export type Prediction = {
 };
 
 type Model = World & Pick<ClusterModel, "dns">;
-
-/** A client's port, as good as any other (net.ipv4.ip_local_port_range begins at 32768). */
-const CLIENT_PORT = 40_000;
 
 export function resultOf({ result }: Probe): Result {
   if (result === "refused" || result === "rejected") return "refused";
@@ -49,34 +47,12 @@ function flowOf(probe: Probe, { pods, dns }: Model): { packet: Packet; from: Nam
   const own = pod?.addresses.map(parseIp).find((ip) => ip?.family === destination.family);
   return {
     from: { node: from.node, ...(pod && { pod }) },
-    packet: firstPacket(
+    packet: openingPacket(
       test === "icmp" ? "icmp" : test === "udp" || test === "dns" ? "udp" : "tcp",
       own,
       destination,
       port,
     ),
-  };
-}
-
-/** The packet that opens a connection, as a socket sends it; without a source, the kernel chooses one. */
-export function firstPacket(
-  protocol: "tcp" | "udp" | "sctp" | "icmp",
-  source: Ip | undefined,
-  destination: Ip,
-  port: number,
-): Packet {
-  const isIcmp = protocol === "icmp";
-  return {
-    family: destination.family,
-    protocol: isIcmp && destination.family === 6 ? "ipv6-icmp" : protocol,
-    source: source ?? "unknown",
-    destination,
-    ...(isIcmp
-      ? { icmpType: destination.family === 6 ? 128 : 8, icmpCode: 0 }
-      : { sourcePort: CLIENT_PORT, destinationPort: port }),
-    ...(protocol === "tcp" && { tcpFlags: ["SYN"] }),
-    mark: 0,
-    ctState: "new",
   };
 }
 

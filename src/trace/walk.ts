@@ -10,12 +10,12 @@
  * `insufficient`, with the evidence that would tell; it is never taken for passing or for dropped.
  */
 import type { Missing } from "../evidence/catalogue.ts";
-import { known } from "../evidence/observed.ts";
+import { isWhole, known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import type { NodePlane } from "../model/forwarding/plane.ts";
 import { lookupRoute, type RouteLookup } from "../model/forwarding/routing.ts";
 import type { ClusterModel } from "../model/model.ts";
-import { isChosen, type Outcome } from "../model/netfilter/outcome.ts";
+import { isOfSome, type Outcome } from "../model/netfilter/outcome.ts";
 import { type Packet, replyTo } from "../model/netfilter/packet.ts";
 import type { Hook } from "../model/netfilter/ruleset.ts";
 import type { PodView } from "../model/pods.ts";
@@ -119,7 +119,7 @@ const inPod = ({ node = "", namespace, name }: PodView, kind: Missing["kind"]): 
 const lessSure = (moving: Moving, outcome: Outcome): Way["certainty"] =>
   outcome.certainty === "certain"
     ? moving.certainty
-    : isChosen(outcome) && moving.certainty !== "guessed"
+    : isOfSome(outcome) && moving.certainty !== "guessed"
       ? "chosen"
       : "guessed";
 
@@ -420,6 +420,12 @@ function receiveLocally(walk: Walk, moving: Moving, node: string): Way[] {
   });
 }
 
+/** Whether IPVS' device holds the address: then it is that of a virtual server. */
+const isVirtual = ({ links }: NodePlane, address: string): boolean =>
+  known(links)?.some(
+    ({ name, addresses }) => name === "kube-ipvs0" && addresses.some(({ local }) => local === address),
+  ) ?? false;
+
 /**
  * IPVS takes what is for a virtual server, wherever it comes from, and sends it on to a real one as if the node did
  * (ip_vs_core.c: ip_vs_in at LOCAL_IN and LOCAL_OUT; ip_vs_xmit.c: ip_vs_nat_xmit).
@@ -433,17 +439,13 @@ function throughIpvs(walk: Walk, moving: Moving, node: string): Way[] | undefine
   if (moving.answer !== undefined || moving.inner.length > 0 || !isKnown(packet.destination)) return undefined;
   const address = formatIp(packet.destination);
   const servers = known(plane.ipvs);
-  if (!servers) {
-    const isVirtual = known(plane.links)?.some(
-      ({ name, addresses }) => name === "kube-ipvs0" && addresses.some(({ local }) => local === address),
-    );
-    return isVirtual ? cannotTell(moving, at, onNode(node, "ipvs")) : undefined;
-  }
+  if (!servers) return isVirtual(plane, address) ? cannotTell(moving, at, onNode(node, "ipvs")) : undefined;
   const server = servers.find(
     (one) =>
       one.address === address && one.port === packet.destinationPort && one.protocol.toLowerCase() === packet.protocol,
   );
-  if (!server) return undefined;
+  if (!server)
+    return isWhole(plane.ipvs) || !isVirtual(plane, address) ? undefined : cannotTell(moving, at, onNode(node, "ipvs"));
   const quote = (words: string, line: number) => quoteOf({ ...plane.ipvs.origin, line }, words);
   const named = `${server.protocol} ${server.address}:${server.port}`;
   const usable = server.realServers.filter(({ weight }) => weight > 0);
@@ -642,6 +644,7 @@ function throughDevice(
   const links = known(plane.links);
   if (!links) return cannotTell(moving, at, onNode(node, "links"));
   const link = links.find(({ name }) => name === device);
+  if (!link && !isWhole(plane.links)) return cannotTell(moving, at, onNode(node, "links"));
   if (!link || !isUp(link)) {
     const words = link ? `${device} is down` : `no device ${device}`;
     return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)] });
@@ -709,6 +712,8 @@ function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: Link, ne
   const ports = known(plane.bridgePorts);
   const out =
     own?.peerIndex === undefined ? undefined : known(plane.links)?.find(({ index }) => index === own.peerIndex);
+  if (own?.peerIndex !== undefined && !out && !isWhole(plane.links))
+    return cannotTell(moving, at, onNode(node, "links"));
   if (own?.peerIndex !== undefined && (!out || out.master !== bridge.name || !isUp(out))) {
     const words = out
       ? `${out.name}: ${isUp(out) ? `master ${out.master ?? "none"}` : "down"}`
@@ -749,6 +754,7 @@ function encapsulate(walk: Walk, moving: Moving, node: string, link: Link, next:
   if (!neighbours) return cannotTell(moving, at, onNode(node, "neighbours"));
   const neighbour = neighbours.find(({ address, device }) => address === next && device === link.name);
   const quote = (words: string) => quoteOf(plane.neighbours.origin, words);
+  if (!neighbour && !isWhole(plane.neighbours)) return cannotTell(moving, at, onNode(node, "neighbours"));
   if (!neighbour?.mac || neighbour.states.includes("FAILED"))
     return end(moving, { is: "unreachable", at, evidence: [quote(`no neighbour ${next} on ${link.name}`)] });
   if (!fdb) return cannotTell(moving, at, onNode(node, "fdb"));
@@ -756,6 +762,7 @@ function encapsulate(walk: Walk, moving: Moving, node: string, link: Link, next:
     ({ mac, device, destination }) => mac === neighbour.mac && device === link.name && destination,
   );
   const evidence = [quote(`${next} dev ${link.name} lladdr ${neighbour.mac}`)];
+  if (!entry && !isWhole(plane.fdb)) return cannotTell(moving, at, onNode(node, "fdb"));
   if (!entry?.destination) {
     const words = `no entry for ${neighbour.mac} on ${link.name}`;
     return end(moving, { is: "lost", at, evidence: [quoteOf(plane.fdb.origin, words), ...evidence] });

@@ -50,10 +50,14 @@ export type Outcome = {
   readonly met: readonly Step[];
 };
 
-/** Whether an outcome happens to some packets for sure: all that it depends on is chance, as the choice of a back end. */
+/**
+ * Whether an outcome happens to some packets for sure: all that it depends on is chance, as the choice of a back end, or
+ * whether the client was there before (session affinity).
+ */
 export function isChosen({ certainty, reasons }: Outcome): boolean {
   const isChoice = (reason: Assumption): boolean =>
-    reason.about === "rule" && reason.doubts.every(({ doubt }) => doubt === "choice");
+    reason.about === "rule" &&
+    reason.doubts.every(({ doubt, condition }) => doubt === "choice" || condition.is === "recent");
   return certainty === "certain" || reasons.every(isChoice);
 }
 

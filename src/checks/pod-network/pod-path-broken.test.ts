@@ -1,0 +1,54 @@
+import { testCheck } from "../../../testing/check-stories.ts";
+import { cluster, editNode } from "../../../testing/cluster.ts";
+import type { Edit } from "../../../testing/cluster-edits.ts";
+import type { BridgePort } from "../../parse/bridge-link.ts";
+import { podPathBroken } from "./pod-path-broken.ts";
+
+const down =
+  (node: string, name: RegExp): Edit =>
+  (draft) =>
+    editNode(draft, "links", node, (links) =>
+      links.map((link) =>
+        name.test(link.name) ? { ...link, flags: link.flags.filter((flag) => flag !== "UP") } : link,
+      ),
+    );
+const ports =
+  (node: string, change: Partial<BridgePort>): Edit =>
+  (draft) =>
+    editNode(draft, "bridgePorts", node, (all) => all.map((port) => ({ ...port, ...change })));
+const sysctl = (key: string, value: string) => ({ do: "sysctl", node: "w1", key, value }) as const;
+const healedBy = () => cluster();
+
+testCheck(podPathBroken, {
+  finds: {
+    "NetworkManager took the bridge of w1 down": {
+      given: cluster().edit(down("w1", /^cni0$/)),
+      repair: "Node/w1",
+      says: ["A device on the way to the Pods of node w1 is down or missing: cni0 is down"],
+      breaks: ["pod.attach"],
+      strength: "direct",
+      healedBy,
+    },
+    "the CNI was configured without hairpin": {
+      given: cluster().edit(ports("w1", { hairpin: false })),
+      repair: "Node/w1",
+      says: ["Pods of node w1 do not reach themselves through their own Service", "hairpin off"],
+      breaks: ["pod.hairpin"],
+      healedBy,
+    },
+    "somebody isolated the ports of the bridge": {
+      given: cluster().edit(ports("w1", { isolated: true })),
+      repair: "Node/w1",
+      says: ["The bridge of node w1 does not pass packets between its Pods", "are isolated"],
+      breaks: ["pod.attach"],
+      healedBy,
+    },
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    k3s: cluster({ flavour: "k3s" }),
+    "a managed cluster": cluster({ flavour: "managed" }),
+    "IP forwarding is off: others tell of that": cluster().with(sysctl("net.ipv4.ip_forward", "0")),
+    "nobody looked into the nodes": cluster().without("links").without("routes"),
+  },
+});

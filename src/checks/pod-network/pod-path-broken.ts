@@ -1,0 +1,269 @@
+import type { Evidence } from "../../evidence/origin.ts";
+import type { Capability, CapabilityName } from "../../model/capability.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { NodeView } from "../../model/nodes.ts";
+import type { PodView } from "../../model/pods.ts";
+import { formatIp, type Ip, parseIp } from "../../net/ip.ts";
+import { texts } from "../../text.ts";
+import { openingPacket } from "../../trace/packet.ts";
+import type { EndName, Namespace, Way } from "../../trace/trace.ts";
+import { walk } from "../../trace/walk.ts";
+import { defineCheck, fault, works } from "../check.ts";
+
+const PARTS = ["nodes", "pods", "services", "forwarding", "sockets", "podNamespaces", "time"] as const;
+type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
+
+const say = texts("pod-path-broken", {
+  device: {
+    en: "A device on the way to the Pods of node {node} is down or missing: {what}",
+    zh: "通往节点 {node} 上 Pod 的网卡未启用或缺失：{what}",
+  },
+  hairpin: {
+    en: "Pods of node {node} do not reach themselves through their own Service: {what}",
+    zh: "节点 {node} 上的 Pod 无法经由自己的 Service 访问自身：{what}",
+  },
+  bridge: {
+    en: "The bridge of node {node} does not pass packets between its Pods: {what}",
+    zh: "节点 {node} 的网桥不转发其 Pod 之间的报文：{what}",
+  },
+  source: {
+    en: "Node {node} throws away packets of Pods because of where they come in: {what}",
+    zh: "节点 {node} 因报文入口不符而丢弃 Pod 报文：{what}",
+  },
+  answer: {
+    en: "On node {node}, answers of Pods to Pods of the same node bypass the Service rules: net.bridge.bridge-nf-call-iptables is 0",
+    zh: "节点 {node} 上同节点 Pod 之间的应答绕过了 Service 规则：net.bridge.bridge-nf-call-iptables 为 0",
+  },
+  setUp: { en: "Bring the device up, or let the CNI make it anew", zh: "启用该网卡，或让 CNI 重新创建" },
+  allowHairpin: {
+    en: "Allow hairpin on the bridge's ports, and hairpinMode in the CNI configuration for Pods to come",
+    zh: "在网桥端口上开启 hairpin，并在 CNI 配置中设置 hairpinMode 以覆盖后续 Pod",
+  },
+  separate: { en: "Take the isolation off the bridge's ports", zh: "取消网桥端口的隔离" },
+  loosen: {
+    en: "Let the source check accept every known source (2) or switch it off (0): the larger of “all” and the device counts",
+    zh: "将源地址校验放宽为宽松模式（2）或关闭（0）：以 all 与该网卡两者中的较大值为准",
+  },
+  filterBridged: {
+    en: "Let bridged packets pass the rules of iptables (module br_netfilter)",
+    zh: "让桥接报文经过 iptables 规则（模块 br_netfilter）",
+  },
+  nothing: { en: "Nothing", zh: "无" },
+  prevent: {
+    en: "Keep network managers of the distribution away from the CNI's devices, and set kernel parameters in /etc/sysctl.d",
+    zh: "不要让发行版的网络管理程序接管 CNI 的网卡，并在 /etc/sysctl.d 中固定内核参数",
+  },
+});
+
+/** What ends a way and is no other check's: rules, routes, neighbours and tunnels have checks of their own. */
+const OURS: ReadonlySet<EndName> = new Set(["device-down", "not-bridged", "not-accepted", "wrong-answer"]);
+
+type Kind = "between" | "itself";
+
+/** What is shown to work if every way of a kind is answered. */
+const SHOWN: Readonly<Record<Kind, readonly CapabilityName[]>> = {
+  between: [],
+  itself: ["pod.hairpin", "node.bridge"],
+};
+
+const SETTLED = 10_000;
+const ipOf = (pod: PodView): Ip | undefined => pod.addresses.map(parseIp).find((ip) => ip?.family === 4);
+
+/** Pods that run, with an address and for a moment already: others come and go while the evidence is taken. */
+function steadyPods(node: string, { pods, time }: Model): PodView[] {
+  return pods
+    .onNode(node)
+    .filter(
+      (pod) =>
+        !pod.hostNetwork &&
+        !pod.finished &&
+        !pod.terminating &&
+        pod.object.status?.phase === "Running" &&
+        ipOf(pod) !== undefined &&
+        (time.age(pod.object.metadata.creationTimestamp) ?? SETTLED) >= SETTLED,
+    );
+}
+
+type Broken = { readonly way: Way; readonly kind: Kind; readonly from: PodView };
+
+function* waysOf(node: NodeView, model: Model): Iterable<Broken> {
+  const [from, beside] = steadyPods(node.name, model);
+  const own = from && ipOf(from);
+  if (!from || !own) return;
+  const at: Namespace = { node: node.name, pod: from };
+  const others = model.nodes.all.filter(({ name }) => name !== node.name).slice(0, 3);
+  const peers = [beside, ...others.map(({ name }) => steadyPods(name, model)[0])].filter((pod) => pod !== undefined);
+  for (const peer of peers) {
+    const packet = openingPacket("icmp", own, ipOf(peer)!);
+    for (const way of walk({ from: at, packet }, model).ways) yield { way, kind: "between", from };
+  }
+  yield* waysToItself(node, model);
+}
+
+/** Through a Service back to where it came from, and to a Pod beside it. */
+function* waysToItself(node: NodeView, model: Model): Iterable<Broken> {
+  for (const service of model.services.all) {
+    if (!service.proxied) continue;
+    const selected = steadyPods(node.name, model).filter((pod) => model.services.selected(service).includes(pod));
+    const [from] = selected;
+    const address = service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
+    const port = service.ports.find(({ protocol }) => protocol === "TCP");
+    if (!from || !address || !port) continue;
+    const packet = openingPacket("tcp", ipOf(from)!, address, port.port);
+    for (const way of walk({ from: { node: node.name, pod: from }, packet }, model).ways)
+      yield { way, kind: "itself", from };
+    // one Service shows what the bridge does
+    return;
+  }
+}
+
+function breaksOf({ way, kind, from }: Broken, node: string): Capability[] {
+  switch (way.end.is) {
+    case "not-bridged":
+      return kind === "itself" ? [{ name: "pod.hairpin", node }] : [{ name: "pod.attach", node }];
+    case "wrong-answer":
+      return [
+        { name: "node.bridge", node },
+        { name: "pod.hairpin", node },
+      ];
+    default:
+      return [{ name: "pod.attach", node, ...(isOfOne(way, from) && { pod: from.key }) }];
+  }
+}
+
+/** Whether what ended it belongs to one Pod alone: its own pair of devices. */
+const isOfOne = ({ end, steps }: Way, from: PodView): boolean =>
+  end.is === "device-down" && steps.length <= 2 && end.at?.node === from.node;
+
+function titleOf({ way, kind }: Broken, node: string, what: string) {
+  switch (way.end.is) {
+    case "not-bridged":
+      return kind === "itself" ? say.hairpin({ node, what }) : say.bridge({ node, what });
+    case "not-accepted":
+      return say.source({ node, what });
+    case "wrong-answer":
+      return say.answer({ node });
+    default:
+      return say.device({ node, what });
+  }
+}
+
+/** Where the answer came from elsewhere than asked: the bridge that let it pass by the rules. */
+function bypass(node: string, { forwarding }: Model): Evidence | undefined {
+  const calls = forwarding.of(node).sysctl("net.bridge.bridge-nf-call-iptables");
+  return calls.state === "present" && calls.value.value === "0" ? calls.value.evidence : undefined;
+}
+
+/** A Pod's packets end on a node for want of a device or a bridge that passes them on. */
+export const podPathBroken = defineCheck({
+  id: "pod-path-broken",
+  reads: PARTS,
+
+  *find(model) {
+    const told = new Set<string>();
+    for (const node of model.nodes.all) {
+      if (!node.sampled) continue;
+      const ways = [...waysOf(node, model)];
+      for (const [kind, names] of Object.entries(SHOWN) as [Kind, readonly CapabilityName[]][]) {
+        const mine = ways.filter((one) => one.kind === kind);
+        if (mine.length > 0 && mine.every(({ way }) => way.end.is === "answered" && way.certainty !== "guessed"))
+          for (const name of names) yield works({ name, node: node.name }, []);
+      }
+      for (const broken of ways) {
+        const { end, certainty } = broken.way;
+        if (!OURS.has(end.is) || certainty === "guessed") continue;
+        const place = end.is === "wrong-answer" ? node.name : (end.at?.node ?? node.name);
+        const evidence =
+          end.is === "wrong-answer" ? [bypass(place, model)].filter((one) => one !== undefined) : end.evidence;
+        if (evidence.length === 0) continue;
+        const what = evidence[0]!.quote;
+        const key = `${end.is} ${broken.kind === "itself"} ${place} ${what}`;
+        const repair = model.nodes.get(place);
+        if (told.has(key) || !repair) continue;
+        told.add(key);
+        yield fault({
+          repair: repair.ref,
+          related: end.at?.pod ? [end.at.pod.ref] : [],
+          nodes: [place],
+          breaks: breaksOf(broken, place),
+          title: titleOf(broken, place, what),
+          evidence,
+          strength: "direct",
+          facts: {
+            end: end.is,
+            kind: broken.kind,
+            from: formatIp(ipOf(broken.from)!),
+            device: what.split(/[\s:]/)[0] ?? "",
+          },
+        });
+      }
+    }
+  },
+
+  remedies({ repair, facts }) {
+    const node = repair.name;
+    const device = String(facts.device);
+    const sysctl = (key: string, value: string, before: string) => ({
+      change: { do: "sysctl", node, key, value } as const,
+      undo: { do: "sysctl", node, key, value: before } as const,
+      verify: { run: `sysctl ${key}`, node },
+    });
+    const run = (command: string, undo: string, verify: string) => ({
+      change: { run: command, node },
+      undo: { run: undo, node },
+      verify: { run: verify, node },
+    });
+    const stepOf = () => {
+      switch (facts.end) {
+        case "not-accepted":
+          return { why: say.loosen(), ...sysctl("net.ipv4.conf.all.rp_filter", "2", "1") };
+        case "wrong-answer":
+          return { why: say.filterBridged(), ...sysctl("net.bridge.bridge-nf-call-iptables", "1", "0") };
+        case "not-bridged":
+          return facts.kind === "itself"
+            ? {
+                why: say.allowHairpin(),
+                ...run(
+                  `bridge link set dev ${device} hairpin on`,
+                  `bridge link set dev ${device} hairpin off`,
+                  `bridge -d link show dev ${device}`,
+                ),
+              }
+            : {
+                why: say.separate(),
+                ...run(
+                  `bridge link set dev ${device} isolated off`,
+                  `bridge link set dev ${device} isolated on`,
+                  `bridge -d link show dev ${device}`,
+                ),
+              };
+        default:
+          return {
+            why: say.setUp(),
+            ...run(`ip link set ${device} up`, `ip link set ${device} down`, `ip link show ${device}`),
+          };
+      }
+    };
+    return [{ id: "mend-path", risk: "low", interrupts: say.nothing(), steps: [stepOf()], prevent: [say.prevent()] }];
+  },
+
+  manual: {
+    title: { en: "The Pods' way through a node is broken", zh: "节点上的 Pod 通路中断" },
+    page: {
+      en: `netwhy walks packets of a Pod of every node through the node's devices, bridges and routes: to another Pod of the node, to Pods of other nodes, and through a Service back to itself. One ends where nothing takes it on.
+
+**How it looks.** *A device is down or missing*: all Pods of the node, or one of them, reach nothing. *Hairpin off*: a Pod that calls its own Service fails now and then, just when it is given to itself. *Source check*: packets arrive and are thrown away without a trace (\`nstat IPReversePathFilter\`). *Bridge*: Pods of one node reach each other by address and not through a Service, while other nodes' Pods do.
+
+**How it comes about.** A network manager of the distribution took the bridge down; the CNI configuration lacks \`hairpinMode\`; systemd or a hardening guide set \`rp_filter = 1\`; the module br_netfilter was not loaded, or its parameter was reset.
+
+**When this is not the cause.** Rules that drop, routes, neighbours and tunnels that are missing have pages of their own.`,
+      zh: `netwhy 让每个节点上某个 Pod 的报文走一遍节点的网卡、网桥和路由：到本节点的另一个 Pod、到其他节点的 Pod，以及经由 Service 回到自身。其中有报文在某处无人接收。
+
+**现象。** *网卡未启用或缺失*：该节点的全部或某个 Pod 什么都访问不到。*未开启 hairpin*：Pod 访问自己的 Service 时偶尔失败，恰好在被转发给自身时。*源地址校验*：报文到达后被静默丢弃（\`nstat IPReversePathFilter\`）。*网桥*：同节点 Pod 之间用地址能通、经由 Service 不通，而其他节点的 Pod 正常。
+
+**成因。** 发行版的网络管理程序关闭了网桥；CNI 配置缺少 \`hairpinMode\`；systemd 或安全基线设置了 \`rp_filter = 1\`；未加载 br_netfilter 模块，或其参数被重置。
+
+**何时不是它。** 丢弃报文的规则，以及缺失的路由、邻居表项和隧道，各有其页面。`,
+    },
+  },
+});
