@@ -50,16 +50,17 @@ export type Outcome = {
   readonly met: readonly Step[];
 };
 
-/**
- * Whether an outcome happens to some packets for sure: all that it depends on is chance, as the choice of a back end, or
- * whether the client was there before (session affinity).
- */
-export function isChosen({ certainty, reasons }: Outcome): boolean {
-  const isChoice = (reason: Assumption): boolean =>
-    reason.about === "rule" &&
-    reason.doubts.every(({ doubt, condition }) => doubt === "choice" || condition.is === "recent");
-  return certainty === "certain" || reasons.every(isChoice);
-}
+type Doubted = Extract<Assumption, { about: "rule" }>["doubts"][number];
+
+const restsOn = ({ certainty, reasons }: Outcome, isFine: (doubted: Doubted) => boolean): boolean =>
+  certainty === "certain" || reasons.every((reason) => reason.about === "rule" && reason.doubts.every(isFine));
+
+/** Whether an outcome happens to some packets for sure: all that it depends on is chance, as the choice of a back end. */
+export const isChosen = (outcome: Outcome): boolean => restsOn(outcome, ({ doubt }) => doubt === "choice");
+
+/** The same, or it depends on whether the client was here before (session affinity): to some clients it happens. */
+export const isOfSome = (outcome: Outcome): boolean =>
+  restsOn(outcome, ({ doubt, condition }) => doubt === "choice" || condition.is === "recent");
 
 /** A list that grows at its end and is shared by what comes after. */
 export type Trail<T> = undefined | { readonly last: T; readonly before: Trail<T> };
