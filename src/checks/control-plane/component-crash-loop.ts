@@ -57,6 +57,10 @@ const say = texts("component-crash-loop", {
   },
   correctConfig: { en: "Correct what it complains of in {config}", zh: "在 {config} 中修正其报错的内容" },
   correctWorkload: { en: "Correct what it complains of", zh: "修正其报错的内容" },
+  correctAnswer: {
+    en: "Correct what keeps the probe from succeeding: the program, what it depends on, or the way from the node to the Pod",
+    zh: "修正使探针失败的原因：程序本身、其依赖，或节点到该 Pod 的路径",
+  },
   correctManifest: {
     en: "Correct its manifest on the node; kubelet starts it anew by itself",
     zh: "修正该节点上的清单，kubelet 会自动重新启动它",
@@ -196,7 +200,7 @@ function* judgePod(
       evidence: [...(why ? [why] : []), objects.quote("pods", pod.object, seen), ...(probed ? [probed.evidence] : [])],
       strength: "direct",
       since,
-      facts: { pod: pod.key, container, kind, node },
+      facts: { pod: pod.key, container, kind, node, ...(probed && { port: probed.port }) },
     });
   }
   if (healthy && containerStatuses(pod).some(({ status }) => mayCrashAgain(status, time)))
@@ -252,6 +256,10 @@ export const componentCrashLoop = defineCheck({
       return [{ ...base, steps: [look, edit], prevent }];
     }
     const config = related.find((one) => one.kind === "ConfigMap" && !CERTIFICATES.has(one.name));
+    // a program that runs and listens complains of something else than its configuration
+    if (kind === "notReady" && facts.port === undefined) {
+      return [{ ...base, steps: [look, { why: say.correctAnswer(), verify }], prevent }];
+    }
     const correct = {
       why: config ? say.correctConfig({ config: refId(config) }) : say.correctWorkload(),
       change: { run: `kubectl edit ${kubectlName(config ?? repair)}` },
