@@ -90,6 +90,8 @@ export type End = {
   readonly met?: readonly Evidence[];
   /** What decided it, most telling first. */
   readonly evidence: readonly Evidence[];
+  /** Of `device-down`: the device is a tunnel's. */
+  readonly tunnel?: true;
   /** Of `rejected`: how the sender learns of it. */
   readonly with?: string;
   /** Of `insufficient`: what would have told, or what is not understood. */

@@ -137,17 +137,23 @@ function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Way[] {
   const { destination } = moving.packet;
   if (!isKnown(destination)) return cannotTell(moving, at, [], "the address that it is sent to");
   const text = formatIp(destination);
-  if (pod.addresses.includes(text) || text.startsWith("127.") || text === "::1") return receiveInPod(walk, moving, pod);
+  if (addressesIn(world, pod).includes(text) || text.startsWith("127.") || text === "::1")
+    return receiveInPod(walk, moving, pod);
   const { links, routes } = world.podNamespaces.of(pod);
-  const device = known(links)?.find(
-    (link) => link.name !== "lo" && link.addresses.some(({ local }) => pod.addresses.includes(local)),
-  );
-  if (routes.state === "present") {
-    const route = lookupRoute({ routes, routingRules: NO_RULES }, { destination });
-    if (route.end === "no-route")
-      return end(moving, { is: "no-route", at, evidence: [quoteOf(routes.origin, `no route to ${text}`)] });
-    if (route.end === "refused") return end(moving, { is: "unreachable", at, evidence: [route.evidence] });
-    if (route.end === "unknown") return cannotTell(moving, at, inPod(pod, "podRoutes"));
+  const route = routes.state === "present" ? lookupRoute({ routes, routingRules: NO_RULES }, { destination }) : undefined;
+  if (route?.end === "no-route")
+    return end(moving, { is: "no-route", at, evidence: [quoteOf(routes.origin, `no route to ${text}`)] });
+  if (route?.end === "refused") return end(moving, { is: "unreachable", at, evidence: [route.evidence] });
+  if (route?.end === "unknown") return cannotTell(moving, at, inPod(pod, "podRoutes"));
+  const hop = route?.end === "via" ? route.hops[0] : undefined;
+  const device =
+    known(links)?.find(({ name }) => name === hop?.device) ??
+    known(links)?.find(
+      (link) => link.name !== "lo" && link.addresses.some(({ local }) => pod.addresses.includes(local)),
+    );
+  if (device && !isUp(device)) {
+    const words = `${device.name}: <${device.flags.join(",")}>`;
+    return end(moving, { is: "device-down", at, evidence: [quoteOf(links.origin, words)] });
   }
   if (device && device.mtu < moving.size)
     return end(moving, { is: "too-big", at, evidence: [mtuOf(links.origin, device)] });
@@ -157,7 +163,13 @@ function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Way[] {
   const crossed = after(moving, { did: "cross", from: at, to: on, device: peer.name });
   if (isProgrammed(peer)) return cannotTell(crossed, on, [], PROGRAMS);
   if (!isUp(peer)) return end(crossed, { is: "device-down", at: on, evidence: [stateOf(world, at.node, peer)] });
-  return receiveOnNode(walk, crossed, at.node, peer.master ?? peer.name, { port: peer, from: pod });
+  return receiveFromPod(walk, crossed, at.node, { port: peer, from: pod }, hop && (hop.gateway ?? text));
+}
+
+/** The addresses that a Pod's devices have; where nobody looked, those that the API knows. A device that is down has none. */
+function addressesIn({ podNamespaces }: World, pod: PodView): readonly string[] {
+  const links = known(podNamespaces.of(pod).links);
+  return links?.filter(isUp).flatMap(({ addresses }) => addresses.map(({ local }) => local)) ?? pod.addresses;
 }
 
 /** A Pod's rules of policy routing are hardly ever other than the kernel's. */
@@ -204,8 +216,22 @@ function sendFromNode(walk: Walk, moving: Moving, node: string): Way[] {
     // addresses and marks can be changed by the rules: routed again (ip_route_me_harder, nf_nat)
     const again = isChanged(packet, passed.packet) ? routeOf(plane, passed.packet) : first;
     if (typeof again !== "object") return cannotTell(passed, at, onNode(node, "routes", "routingRules"));
+    const confined = staysInside(plane, passed.packet, again);
+    if (confined === "unknown") return cannotTell(passed, at, onNode(node, "sysctls"));
+    if (confined) return end(passed, { is: "not-accepted", at, evidence: [confined] });
     return routed(walk, { ...passed, packet: { ...passed.packet, ...deviceOf(again) } }, node, again, ["postrouting"]);
   });
+}
+
+/** What comes from a loopback address does not leave the node, unless it may (__mkroute_output). */
+function staysInside(plane: NodePlane, { source }: Packet, route: RouteLookup): Evidence | "unknown" | undefined {
+  if (!isKnown(source) || !contains(LOOPBACK, source) || route.end !== "via") return undefined;
+  const { device = "" } = route.hops[0] ?? {};
+  const local = setting(plane, "route_localnet", device);
+  if (local === "unknown") return local;
+  return local > 0
+    ? undefined
+    : quoteOf(plane.routes.origin, `${formatIp(source)} may not leave by ${device}: route_localnet is off`);
 }
 
 const isChanged = (a: Packet, b: Packet): boolean =>
@@ -248,13 +274,78 @@ function deviceAddress(plane: NodePlane, route: RouteLookup): Ip | undefined {
 
 type Port = { readonly port: Link; readonly from: PodView };
 
-/** A frame came in by a device, or by a port of the bridge that `device` is. */
-function receiveOnNode(walk: Walk, moving: Moving, node: string, device: string, by?: Port): Way[] {
+/**
+ * A frame of a Pod: for the node, for another Pod on the same bridge, or for nobody, as the address of its next hop is
+ * resolved by ARP.
+ *
+ * @param next undefined if the Pod's routes are not known
+ */
+function receiveFromPod(walk: Walk, moving: Moving, node: string, by: Port, next: string | undefined): Way[] {
   const { world } = walk;
   const plane = world.forwarding.of(node);
   const at: Namespace = { node };
-  const isBridged = by !== undefined && by.port.master !== undefined;
-  if (isBridged && goesAcross(world, plane, moving.packet, device)) return acrossBridge(walk, moving, node, device, by);
+  const { port } = by;
+  const { master } = port;
+  if (master !== undefined) {
+    const bridge = known(plane.links)?.find(({ name }) => name === master);
+    if (bridge && !isUp(bridge)) return end(moving, { is: "device-down", at, evidence: [stateOf(world, node, bridge)] });
+    const state = known(plane.bridgePorts)?.find(({ name }) => name === port.name)?.state ?? "";
+    if (state !== "" && state !== "forwarding") {
+      const evidence = [quoteOf(plane.bridgePorts.origin, `${port.name} state ${state}`)];
+      return end(moving, { is: "not-bridged", at, evidence });
+    }
+  }
+  const device = master ?? port.name;
+  if (next === undefined) {
+    const isForOther = master !== undefined && goesAcross(world, plane, moving.packet, device);
+    return isForOther ? acrossBridge(walk, moving, node, device, by) : receiveOnNode(walk, moving, node, device, by);
+  }
+  if (known(plane.localAddresses)?.has(next)) return receiveOnNode(walk, moving, node, device, by);
+  const isOfOther = master !== undefined && sharesBridge(world, node, master, next);
+  if (isOfOther) return acrossBridge(walk, moving, node, device, by, next);
+  const isProxied = answersArpFor(plane, next, device);
+  if (isProxied === "unknown") return cannotTell(moving, at, onNode(node, "sysctls", "routes"));
+  if (isProxied) return receiveOnNode(walk, moving, node, device, by);
+  // a plugin that answers no ARP gives its Pods a permanent neighbour
+  if (master === undefined) return cannotTell(moving, at, [], `who has ${next}: the Pod's neighbours`);
+  return end(moving, {
+    is: "unreachable",
+    at,
+    evidence: [quoteOf(plane.links.origin, `nobody on ${device} has ${next}`)],
+  });
+}
+
+/** Whether a Pod behind this bridge has an address. */
+const sharesBridge = (world: World, node: string, bridge: string, address: string): boolean =>
+  world.pods.onNode(node).some((pod) => {
+    if (pod.hostNetwork || pod.finished || !addressesIn(world, pod).includes(address)) return false;
+    const own = known(world.podNamespaces.of(pod).links);
+    const peers = known(world.forwarding.of(node).links);
+    return !own || own.some(({ peerIndex }) => peers?.find(({ index }) => index === peerIndex)?.master === bridge);
+  });
+
+/** Proxy ARP: the node answers for what it would forward, if that leaves by another device (arp_process, arp_fwd_proxy). */
+function answersArpFor(plane: NodePlane, address: string, device: string): boolean | "unknown" {
+  const ip = parseIp(address);
+  if (ip?.family !== 4) return true;
+  const on = setting(plane, "proxy_arp", device);
+  if (on === 0) return false;
+  const route = lookupRoute(plane, { destination: ip, inDevice: device });
+  if (route.end === "unknown" || on === "unknown") return "unknown";
+  return route.end === "via" && route.hops.every((hop) => hop.device !== device);
+}
+
+/** A parameter of IPv4 on a device, where that of all devices counts as well; the larger of both. */
+function setting(plane: NodePlane, name: string, device: string): number | "unknown" {
+  const values = ["all", device].map((one) => plane.sysctl(`net.ipv4.conf.${one.replaceAll(".", "/")}.${name}`));
+  if (values.some(({ state }) => state !== "present")) return "unknown";
+  return Math.max(...values.map((found) => (found.state === "present" ? Number(found.value.value) : 0)));
+}
+
+/** A frame for the node came in by a device, or by a port of the bridge that `device` is. */
+function receiveOnNode(walk: Walk, moving: Moving, node: string, device: string, by?: Port): Way[] {
+  const plane = walk.world.forwarding.of(node);
+  const at: Namespace = { node };
   const full = tableFull(moving, plane);
   if (full) return end(moving, { is: "table-full", at, evidence: [full] });
   const seen = expected(moving, node);
@@ -277,16 +368,43 @@ function takeIn(walk: Walk, moving: Moving, node: string, device: string, by?: P
     if (strange === "unknown") return cannotTell(passed, at, onNode(node, "sysctls"));
     if (strange) return end(passed, { is: "not-accepted", at, evidence: [strange] });
     if (route.end === "local") return receiveLocally(walk, passed, node);
-    const forwards = plane.sysctl(isIpv4(passed.packet) ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
+    const out = { ...passed, packet: { ...passed.packet, ...deviceOf(route) } };
+    const isBridgedNat =
+      by?.port.master !== undefined &&
+      bridgeCalls(plane, passed.packet) &&
+      textOf(passed.packet.destination) !== textOf(moving.packet.destination) &&
+      route.end === "via" &&
+      route.hops.every((hop) => hop.device === device);
+    if (isBridgedNat) return routed(walk, out, node, route, ["forward", "postrouting"], by);
+    const forwards = forwarding(plane, passed.packet, device);
     if (forwards.state !== "present") return cannotTell(passed, at, onNode(node, "sysctls"));
     if (forwards.value.value === "0")
       return end(passed, { is: "not-forwarded", at, evidence: [forwards.value.evidence] });
-    const out = { ...passed, packet: { ...passed.packet, ...deviceOf(route) } };
-    return routed(walk, out, node, route, ["forward", "postrouting"], by);
+    return routed(walk, out, node, route, ["forward", "postrouting"]);
   });
 }
 
 const isIpv4 = ({ family }: Packet): boolean => family === 4;
+
+/** Whether a node forwards what comes in by a device (IN_DEV_FORWARD); `ip_forward` sets it for all of them. */
+function forwarding(plane: NodePlane, packet: Packet, device: string): ReturnType<NodePlane["sysctl"]> {
+  if (!isIpv4(packet)) return plane.sysctl("net.ipv6.conf.all.forwarding");
+  const own = plane.sysctl(`net.ipv4.conf.${device.replaceAll(".", "/")}.forwarding`);
+  return own.state === "present" ? own : plane.sysctl("net.ipv4.ip_forward");
+}
+
+/**
+ * Whether br_netfilter shows bridged packets to the rules. What it then sends to another address behind the same bridge is
+ * bridged there and not forwarded (br_nf_pre_routing_finish): hairpin mode and isolation count, forwarding does not.
+ *
+ * Without the module there is no such parameter; a list that has it not tells nothing.
+ */
+function bridgeCalls(plane: NodePlane, packet: Packet): boolean {
+  const calls = plane.sysctl(
+    isIpv4(packet) ? "net.bridge.bridge-nf-call-iptables" : "net.bridge.bridge-nf-call-ip6tables",
+  );
+  return calls.state === "present" && calls.value.value === "1";
+}
 
 /** Frames for another port of the same bridge do not come up to the node, unless it translates their destination. */
 function goesAcross({ forwarding }: World, plane: NodePlane, { destination }: Packet, bridge: string): boolean {
@@ -303,53 +421,59 @@ function goesAcross({ forwarding }: World, plane: NodePlane, { destination }: Pa
 }
 
 /** From port to port of a bridge; with br_netfilter through the hooks of IP as well. */
-function acrossBridge(walk: Walk, moving: Moving, node: string, bridge: string, by: Port): Way[] {
+function acrossBridge(
+  walk: Walk,
+  moving: Moving,
+  node: string,
+  bridge: string,
+  by: Port,
+  next = textOf(moving.packet.destination),
+): Way[] {
   const plane = walk.world.forwarding.of(node);
-  const calls = plane.sysctl(
-    isIpv4(moving.packet) ? "net.bridge.bridge-nf-call-iptables" : "net.bridge.bridge-nf-call-ip6tables",
-  );
-  // without the module there is no such parameter; a list that has it not tells nothing
-  const passes = calls.state === "present" && calls.value.value === "1";
   const packet: Packet = { ...expected(moving, node), inDevice: bridge, outDevice: bridge, physIn: by.port.name };
   const begin: Moving = { ...moving, packet, entered: moving.packet };
-  if (!passes) return throughDevice(walk, begin, node, bridge, undefined, by);
+  if (!bridgeCalls(plane, packet)) return throughDevice(walk, begin, node, bridge, next, by);
   return atHook(walk, begin, node, "prerouting", (translated) =>
     atHook(walk, translated, node, "forward", (forwarded) =>
       atHook(walk, forwarded, node, "postrouting", (last) =>
-        throughDevice(walk, leaving(last, node), node, bridge, undefined, by),
+        throughDevice(walk, leaving(last, node), node, bridge, next, by),
       ),
     ),
   );
 }
 
-/** Why the kernel does not take a packet from where it comes (fib_validate_source, ip_route_input_slow). */
+/** Why the kernel does not take a packet from where it comes (ip_route_input_slow, __fib_validate_source). */
 function notAccepted(
   plane: NodePlane,
   { source, destination, family }: Packet,
   device: string,
   route: RouteLookup,
 ): Evidence | "unknown" | undefined {
-  if (family !== 4 || !isKnown(source) || !isKnown(destination)) return undefined;
-  const value = (key: string): number => {
-    const found = plane.sysctl(key);
-    return found.state === "present" ? Number(found.value.value) : 0;
-  };
-  const conf = (name: string, of: string) => `net.ipv4.conf.${of.replaceAll(".", "/")}.${name}`;
-  const LOOPBACK = { ip: { family: 4, value: 0x7f000000 } as const, length: 8 };
-  if (contains(LOOPBACK, destination) && device !== "lo") {
-    const allowed = value(conf("route_localnet", "all")) === 1 || value(conf("route_localnet", device)) === 1;
-    if (!allowed) return quoteOf(plane.routes.origin, `${formatIp(destination)} from ${device}: route_localnet is off`);
+  if (family !== 4 || !isKnown(source) || !isKnown(destination) || device === "lo") return undefined;
+  const quote = (words: string) => quoteOf(plane.routes.origin, words);
+  if (contains(LOOPBACK, destination) || contains(LOOPBACK, source)) {
+    const local = setting(plane, "route_localnet", device);
+    if (local === "unknown") return "unknown";
+    if (local === 0) return quote(`${formatIp(destination)} from ${device}: route_localnet is off`);
   }
-  const strictness = Math.max(value(conf("rp_filter", "all")), value(conf("rp_filter", device)));
-  if (strictness === 0 || device === "lo" || route.end === "no-route") return undefined;
+  if (route.end === "no-route") return undefined;
   const back = lookupRoute(plane, { destination: source, source: destination });
   if (back.end === "unknown") return "unknown";
-  const quote = (words: string) => quoteOf(plane.routes.origin, words);
+  if (back.end === "local") {
+    const accepts = setting(plane, "accept_local", device);
+    if (accepts === "unknown") return "unknown";
+    return accepts > 0 ? undefined : quote(`${formatIp(source)} came by ${device} and is the node's own address`);
+  }
+  if (back.end === "via" && back.hops.some((hop) => hop.device === device)) return undefined;
+  const strictness = setting(plane, "rp_filter", device);
+  if (strictness === "unknown" || strictness === 0) return strictness === 0 ? undefined : strictness;
   if (back.end !== "via") return quote(`rp_filter ${strictness}: no way back to ${formatIp(source)}`);
-  if (strictness === 1 && !back.hops.some((hop) => hop.device === device))
-    return quote(`rp_filter 1: ${formatIp(source)} came by ${device}, the way back is ${back.evidence.quote}`);
-  return undefined;
+  const hasAddress = known(plane.links)?.some(({ name, addresses }) => name === device && addresses.length > 0);
+  if (strictness === 2 && hasAddress) return undefined;
+  return quote(`rp_filter ${strictness}: ${formatIp(source)} came by ${device}, the way back is ${back.evidence.quote}`);
 }
+
+const LOOPBACK = { ip: { family: 4, value: 0x7f000000 } as const, length: 8 };
 
 function tableFull({ packet }: Moving, { conntrackCount }: NodePlane): Evidence | undefined {
   const counts = known(conntrackCount);
@@ -489,7 +613,7 @@ function decapsulate(walk: Walk, moving: Moving, node: string, inner: Inner): Wa
     const words = device
       ? `${device.name} is down`
       : `no ${inner.kind} device${inner.vni === undefined ? "" : ` with id ${inner.vni}`}`;
-    return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)] });
+    return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)], tunnel: true });
   }
   if (inner.mac !== undefined && device.mac !== undefined && inner.mac !== device.mac) {
     const words = `${device.name} has ${device.mac}, the packet is for ${inner.mac}`;
@@ -647,7 +771,8 @@ function throughDevice(
   if (!link && !isWhole(plane.links)) return cannotTell(moving, at, onNode(node, "links"));
   if (!link || !isUp(link)) {
     const words = link ? `${device} is down` : `no device ${device}`;
-    return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)] });
+    const tunnel = /^(vxlan|ipip|wireguard|geneve)$/.test(link?.kind ?? "") && { tunnel: true as const };
+    return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)], ...tunnel });
   }
   if (isProgrammed(link)) return cannotTell(moving, at, [], PROGRAMS);
   const next = gateway ?? textOf(moving.packet.destination);
@@ -873,10 +998,9 @@ function arriveFromOutside(walk: Walk, moving: Moving): Way[] {
 function receiveInPod(walk: Walk, moving: Moving, pod: PodView): Way[] {
   const at: Namespace = { node: pod.node ?? "", pod };
   const { destination } = moving.packet;
-  if (moving.answer !== undefined) return receiveAnswer(walk, moving, at);
   // what came with another address is not for this Pod, and Pods do not forward
   const text = textOf(destination);
-  const isOwn = pod.addresses.includes(text) || text.startsWith("127.") || text === "::1";
+  const isOwn = addressesIn(walk.world, pod).includes(text) || text.startsWith("127.") || text === "::1";
   if (!isOwn) return end(moving, { is: "lost", at, evidence: [] });
   return receive(walk, moving, at, walk.world.sockets.of(pod), inPod(pod, "podSockets"));
 }

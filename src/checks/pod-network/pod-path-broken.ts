@@ -171,7 +171,8 @@ export const podPathBroken = defineCheck({
       }
       for (const broken of ways) {
         const { end, certainty } = broken.way;
-        if (!OURS.has(end.is) || certainty === "guessed") continue;
+        // tunnels are told of with their entries
+        if (!OURS.has(end.is) || end.tunnel || certainty === "guessed") continue;
         const place = end.is === "wrong-answer" ? node.name : (end.at?.node ?? node.name);
         const evidence =
           end.is === "wrong-answer" ? [bypass(place, model)].filter((one) => one !== undefined) : end.evidence;
