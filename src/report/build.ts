@@ -1,13 +1,12 @@
 /** Makes the report of an explanation: plain data, complete, in a fixed order. */
 
 import type { BlindSpot, ExplainedRoot, Explanation } from "../cause/explain.ts";
-import type { Fault, Missing } from "../checks/check.ts";
+import type { Fault } from "../checks/check.ts";
 import type { Remedy } from "../checks/remedy.ts";
 import type { RegisteredCheck } from "../checks/run.ts";
 import { type CheckResults, narrowed } from "../checks/run.ts";
 import type { Capture } from "../evidence/capture.ts";
 import { catalogue } from "../evidence/catalogue.ts";
-import type { Kind } from "../evidence/kind.ts";
 import type { Blindness } from "../evidence/observed.ts";
 import { isCutOff, isWhole, known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
@@ -15,9 +14,9 @@ import { CAPABILITIES, type Capability, subjectOf } from "../model/capability.ts
 import type { ClusterModel } from "../model/model.ts";
 import type { Observation } from "../model/observations.ts";
 import { refId } from "../model/ref.ts";
-import { type Command, sh } from "../shell.ts";
 import { joinTexts, type Template, type Text, texts, verbatim } from "../text.ts";
 import type { Cause, Effect, Report } from "./report.ts";
+import { settleFor } from "./settle.ts";
 
 const say = texts("report", {
   healthy: { en: "No root cause found", zh: "未发现根因" },
@@ -253,24 +252,6 @@ function titleOf(root: ExplainedRoot): Text {
   return titles.length === 1 ? titles[0]! : say.andMore({ title: titles[0]!, count: titles.length - 1 });
 }
 
-/** The command that would bring a missing piece of evidence. */
-function commandFor({ kind, place = {} }: Missing): Command {
-  const { how } = catalogue[kind] as Kind<unknown>;
-  const { node, namespace = "", pod = "", container = "", file = "*" } = place;
-  const on = (run: string): Command => (node === undefined ? { run } : { run, node });
-  if ("list" in how) return { run: sh`kubectl get --raw ${how.list.replace("*", "v1")}` };
-  if ("file" in how) return on(sh`cat ${how.file.replace("{file}", file)}`);
-  if ("logs" in how) {
-    const previous = how.logs === "previous" ? " --previous" : "";
-    return { run: sh`kubectl logs -n ${namespace} ${pod} -c ${container}` + previous };
-  }
-  if (!("command" in how)) return { run: how.other };
-  if (how.where === "node") return on(how.command);
-  const sandbox = sh`crictl pods -q --namespace ${namespace} --name ${`^${pod}$`}`;
-  const pid = `crictl inspectp -o go-template --template '{{.info.pid}}' $(${sandbox})`;
-  return on(`nsenter -t $(${pid}) -n ${how.command}`);
-}
-
 function whyBlind(why: Blindness): Text {
   switch (why.reason) {
     case "not-collected":
@@ -304,7 +285,7 @@ function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][nu
     what: nodes.length > 0 ? say.ofNodes({ what, nodes: nodes.join(", ") }) : what,
     why: kinds.length > 0 && doubted.length > 0 ? say.inDoubt({ reason, what: list(doubted) }) : reason,
     matters: [...spot.roots, ...(spot.matters ? [...new Set(spot.capabilities.map(({ name }) => name))] : [])],
-    settle: [...new Map(missing.map(commandFor).map((how) => [JSON.stringify(how), how])).values()].slice(0, 5),
+    settle: settleFor(missing),
   };
 }
 

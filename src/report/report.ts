@@ -5,48 +5,8 @@
  * is made from this file.
  */
 import { z } from "zod";
+import { command, evidence, reference, type TextData, text } from "./schema-parts.ts";
 
-const text: z.ZodType<TextData> = z.lazy(() =>
-  z.object({
-    id: z.string().describe("names the sentence for ever"),
-    args: z.record(z.string(), z.union([z.string(), z.number(), text])),
-    en: z.string(),
-    zh: z.string(),
-  }),
-);
-type TextData = {
-  readonly id: string;
-  readonly args: { readonly [name: string]: string | number | TextData };
-  readonly en: string;
-  readonly zh: string;
-};
-
-const reference = z.object({
-  kind: z.string(),
-  namespace: z.string().optional(),
-  name: z.string(),
-  apiGroup: z.string().optional(),
-});
-
-const origin = z.object({
-  kind: z.enum(["api", "file", "log", "command", "probe"]),
-  path: z.string().describe("in the bundle; of a command run live, the command"),
-  line: z.number().optional(),
-  pointer: z.string().optional().describe("JSON pointer"),
-  at: z.string().optional(),
-  node: z.string().optional(),
-});
-
-const evidence = z.object({
-  origin,
-  quote: z.string().describe("as the source has it, never translated"),
-  at: z.string().optional(),
-});
-
-const command = z.object({
-  run: z.string().describe("for a POSIX shell"),
-  node: z.string().optional().describe("where to run it; without one, wherever kubectl works"),
-});
 const change = z.union([
   z.object({ do: z.literal("apply"), object: z.looseObject({ apiVersion: z.string(), kind: z.string() }) }),
   z.object({ do: z.literal("patch"), target: reference, patch: z.record(z.string(), z.unknown()) }),
