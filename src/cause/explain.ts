@@ -79,6 +79,9 @@ const ONLY_FOLLOWS: ReadonlySet<CapabilityName> = new Set([
   "pod.create",
 ]);
 
+/** So many failures that nothing explains are enough to see what would explain them. */
+const MOST_ASKED = 20;
+
 const ofKind = <O extends Outcome["outcome"]>(outcomes: readonly Outcome[], kind: O) =>
   outcomes.filter((outcome): outcome is Extract<Outcome, { outcome: O }> => outcome.outcome === kind);
 
@@ -122,18 +125,24 @@ export function explain(
     failures.filter((failure) => denialOf(failure.need) !== "none" && !mustFail(explained, failure)),
   );
   const meantOnes = new Set(meant.flatMap(({ observations: denied }) => denied));
+  const unexplained = failures.filter((failure) => !isOwned(failure) && !meantOnes.has(failure));
+  // what was not seen, and would explain what nothing seen does
+  const mayExplain = (capability: Capability) =>
+    unexplained
+      .slice(0, MOST_ASKED)
+      .some(({ need }) => reasoner.effect(need, capabilitySet([capability])) !== "none");
   return {
     roots: explained.map((root) => ({
       ...root,
       owned: root.owned.filter(({ observation, effect }) => effect === "must" || !meantOnes.has(observation)),
     })),
-    unexplained: failures.filter((failure) => !isOwned(failure) && !meantOnes.has(failure)),
+    unexplained,
     meant,
     contradicted,
     warnings: ofKind(outcomes, "warning"),
     history: ofKind(outcomes, "past"),
     blindSpots: [
-      ...blindSpotsOf(cannotTell, explained, broken, exercised),
+      ...blindSpotsOf(cannotTell, explained, broken, exercised, mayExplain),
       ...unmappedSpot(observations.unmapped.length),
     ],
     ruledOut,
@@ -275,6 +284,7 @@ function blindSpotsOf(
   roots: readonly ExplainedRoot[],
   broken: CapabilitySet,
   exercised: CapabilitySet,
+  mayExplain: (capability: Capability) => boolean,
 ): BlindSpot[] {
   const groups = new Map<
     string,
@@ -297,7 +307,8 @@ function blindSpotsOf(
     group.capabilities.set(capabilityId(capability), capability);
     // what tests passed through was seen to work at least for them
     group.matters ||=
-      !ONLY_FOLLOWS.has(capability.name) && !exercised.holds(capability) && !exercised.touches(capability);
+      mayExplain(capability) ||
+      (!ONLY_FOLLOWS.has(capability.name) && !exercised.holds(capability) && !exercised.touches(capability));
   }
   return [...groups.values()].map(({ missing, because, capabilities, matters }) => {
     const names = [...capabilities.values()];
