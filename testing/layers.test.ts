@@ -31,10 +31,11 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   evidence: { from: ["text.ts", "parse"] },
   sources: { from: ["text.ts", "errors.ts", "evidence"], packages: ["tar-stream"], impure: true },
   model: { from: ["text.ts", "shell.ts", "net", "parse", "evidence"], packages: ["@noble/hashes"] },
-  checks: { from: ["text.ts", "shell.ts", "net", "parse", "evidence", "model"] },
+  trace: { from: ["text.ts", "net", "parse", "evidence", "model"] },
+  checks: { from: ["text.ts", "shell.ts", "net", "parse", "evidence", "model", "trace"] },
   cause: { from: ["text.ts", "evidence", "model", "checks"] },
   report: {
-    from: ["text.ts", "shell.ts", "evidence", "model", "checks", "cause"],
+    from: ["text.ts", "shell.ts", "net", "evidence", "model", "trace", "checks", "cause"],
     packages: ["js-yaml", "picocolors", "string-width", "zod"],
   },
   "diagnose.ts": { from: ["evidence", "model", "checks", "cause", "report"] },
