@@ -12,7 +12,7 @@ import type { Route } from "../src/parse/ip-route.ts";
 import { printIptablesSave } from "../src/parse/iptables-print.ts";
 import { type IptablesSave, parseIptablesSave } from "../src/parse/iptables-save.ts";
 import type { VirtualServer } from "../src/parse/ipvsadm.ts";
-import type { NftElement, NftRule, NftTable } from "../src/parse/nft-json.ts";
+import { type NftElement, type NftRule, type NftTable, parseNft } from "../src/parse/nft-json.ts";
 import { printNftRule } from "../src/parse/nft-print.ts";
 import type { Pod, Workload } from "../src/parse/objects.ts";
 import type { Probe } from "../src/parse/probes.ts";
@@ -257,6 +257,34 @@ export const dropRules = (node: string, pattern: RegExp): Edit =>
       .filter((line) => !/^(\[[\d:]+\] )?-A /.test(line) || !pattern.test(line))
       .join("\n"),
   );
+
+/** A table of somebody else in a node's nftables: its base chains, each with its rules as nft lists them. */
+export function addNftTable(
+  node: string,
+  name: string,
+  chains: readonly {
+    readonly hook: string;
+    readonly prio: number;
+    readonly policy?: string;
+    readonly rules?: readonly object[][];
+  }[],
+): Edit {
+  const own = { family: "inet", table: name };
+  const items = [
+    { table: { family: "inet", name, handle: 1 } },
+    ...chains.map(({ hook, prio, policy = "accept" }, at) => ({
+      chain: { ...own, name: hook, handle: at + 1, type: "filter", hook, prio, policy },
+    })),
+    ...chains.flatMap(({ hook, rules = [] }) =>
+      rules.map((expr, at) => ({ rule: { ...own, chain: hook, handle: 100 + at, expr } })),
+    ),
+  ];
+  const { tables } = parseNft(JSON.stringify({ nftables: items })).value;
+  return (draft) => {
+    const current = draft.get("nftables", { node }) ?? { version: "1.0.6", tables: [] };
+    draft.set("nftables", { node }, { ...current, tables: [...current.tables, ...tables] });
+  };
+}
 
 /** One table of a node's nftables, changed; `undefined` removes it. */
 export function editNft(node: string, name: string, change: (table: NftTable) => NftTable | undefined): Edit {

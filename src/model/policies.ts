@@ -75,6 +75,8 @@ const OTHER_ENFORCERS =
   /network-policy|azure-npm|ovn-kube|openshift.*(sdn|network)|kube-ovn|romana|contiv|nuage|tungsten|anetd|canal|cilium|calico|antrea|weave|kube-router|netpol/;
 
 /** Chains by which an enforcer shows itself on a node (kube-router also inside k3s, Calico, Weave, Azure). */
+/** Tables of nftables that enforcers of NetworkPolicies make. */
+const ENFORCER_TABLES = /^(calico|kube-network-policies|antrea)/;
 const ENFORCER_CHAINS = /^(KUBE-ROUTER-|KUBE-NWPLCY-|cali-|WEAVE-NPC|AZURE-NPM|ANTREA-|CILIUM_)/;
 
 function viewOf(object: NetworkPolicy): PolicyView {
@@ -258,7 +260,8 @@ function enforcementOf(
   const isEnforced = ({ name }: { readonly name: string }) =>
     known(forwarding.of(name).iptables)
       ?.tables.find((table) => table.name === "filter")
-      ?.chains.some((chain) => ENFORCER_CHAINS.test(chain.name));
+      ?.chains.some((chain) => ENFORCER_CHAINS.test(chain.name)) ||
+    known(forwarding.of(name).nftables)?.tables.some((table) => ENFORCER_TABLES.test(table.name));
   if (nodes.all.some(isEnforced)) return "enforced";
   // flannel alone enforces nothing; any other network may do it in ways that we do not see
   const onlyFlannel = components.withDuty("cni").every(({ definition }) => definition.id === "flannel");

@@ -1,10 +1,14 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
-import { addRules, calico, dropRules, type Edit, editIptables } from "../../../testing/cluster-edits.ts";
+import { addNftTable, addRules, calico, dropRules, type Edit, editIptables } from "../../../testing/cluster-edits.ts";
 import { packetFilterDrop } from "./packet-filter-drop.ts";
 
 const policy = (chain: string): Edit =>
   editIptables("w1", (text) => text.replace(new RegExp(`(\\*filter\\n(?::.*\\n)*?:${chain}) ACCEPT`), "$1 DROP"));
+const VXLAN = {
+  match: { op: "==", left: { payload: { protocol: "udp", field: "dport" } }, right: { set: [4789, 8472] } },
+};
+const SSH = { match: { op: "==", left: { payload: { protocol: "tcp", field: "dport" } }, right: 22 } };
 const rule = (words: string, node = "w1") => cluster().edit(addRules(node, "filter", words));
 /** The node's own network device has the name that its board gives it. */
 const ens192: Edit = (draft) =>
@@ -20,6 +24,16 @@ testCheck(packetFilterDrop, {
       cluster().edit(policy("FORWARD"), dropRules("w1", /FLANNEL-FWD/)),
       "Node w1 drops packets of its Pods to Pods of other nodes: FORWARD has policy DROP and nothing accepts them",
       "node.forward",
+    ),
+    "nftables: the distribution's service shuts what is forwarded": drops(
+      cluster().edit(addNftTable("w1", "filter", [{ hook: "forward", prio: 0, policy: "drop" }])),
+      "Node w1 drops packets of its Pods to Pods of other nodes",
+      "node.forward",
+    ),
+    "nftables: a hardening role shuts the port of the overlay": drops(
+      cluster().edit(addNftTable("w1", "hardening", [{ hook: "input", prio: -10, rules: [[VXLAN, { drop: null }]] }])),
+      "on node w1 drops",
+      "node.tunnel",
     ),
     "a rule against one node's Pods": drops(
       rule("-A FORWARD -s 10.128.1.0/24 -d 10.128.2.0/24 -j DROP"),
@@ -74,6 +88,10 @@ testCheck(packetFilterDrop, {
     ),
   },
   clears: {
+    "nftables: other people's rules": cluster().edit(
+      addNftTable("w1", "mine", [{ hook: "input", prio: 0, rules: [[SSH, { drop: null }], [{ counter: null }]] }]),
+    ),
+    "nftables mode": cluster({ proxy: "nftables" }),
     "a healthy cluster": cluster(),
     k3s: cluster({ flavour: "k3s" }),
     "a managed cluster": cluster({ flavour: "managed" }),

@@ -6,6 +6,7 @@ import { firstPacket } from "../../model/forwarding/packet-filter.ts";
 import { lookupRoute } from "../../model/forwarding/routing.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { Outcome } from "../../model/netfilter/evaluate.ts";
+import { addressesNamedBy, mayDrop } from "../../model/netfilter/named-addresses.ts";
 import type { Hook } from "../../model/netfilter/ruleset.ts";
 import type { Step } from "../../model/netfilter/when.ts";
 import type { NodeView } from "../../model/nodes.ts";
@@ -121,6 +122,13 @@ function namedByDrops(node: string, { forwarding }: Model): Prefix[] {
         for (const one of conditions) if (one.is === "source" || one.is === "destination") named.push(one.prefix);
       }
     }
+  }
+  for (const { nft, name: ruleset, chains } of forwarding.of(node).filter.rulesets) {
+    if (!nft || ruleset.endsWith(" kube-proxy")) continue;
+    for (const byName of chains.values())
+      for (const { name, rules } of byName.values())
+        if (!POLICY_CHAINS.test(name))
+          for (const rule of rules) if (mayDrop(rule)) named.push(...addressesNamedBy(rule));
   }
   return named;
 }
@@ -338,7 +346,7 @@ function widened(dropped: readonly Dropped[], judged: readonly Case[]): Capabili
 }
 
 function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
-  const { filter, iptables, iptablesLegacy } = model.forwarding.of(node.name);
+  const { filter, iptables, iptablesLegacy, nftables } = model.forwarding.of(node.name);
   const capability = { name: "node.forward", node: node.name } as const;
   if (filter.state !== "whole") {
     yield cannotTell(capability, [{ kind: "iptables", place: { node: node.name } }]);
@@ -354,7 +362,7 @@ function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
     judged.push(one);
     if (result !== "passes") dropped.push(result);
   }
-  if (isWhole(iptables) && iptablesLegacy.state !== "unknown") {
+  if (isWhole(iptables) && iptablesLegacy.state !== "unknown" && nftables.state !== "unknown") {
     for (const name of ["node.tunnel", "node.forward"] as const) {
       const mine = results.filter(({ one }) => one.breaks.name === name);
       // those that were tried stand for all

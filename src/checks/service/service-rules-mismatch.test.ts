@@ -238,9 +238,9 @@ testCheck(serviceRulesMismatch, {
       "a rule asks a set that was not collected": setUnseen(
         added("mangle", `-A PREROUTING ${fromSet}`, `-A OUTPUT ${fromSet}`),
       ),
-      "nftables mode, and nft was not asked": cluster().edit(
-        editConfig("kube-proxy", "config.conf", () => "mode: nftables\n"),
-      ),
+      "nftables mode, and nft was not asked": cluster()
+        .edit(editConfig("kube-proxy", "config.conf", () => "mode: nftables\n"))
+        .without("nftables"),
       "the nftables of w1 were not collected": inNft.without("nftables", { node: "w1" }),
       "the rules of w1 were not collected": cluster().without("iptables", { node: "w1" }),
       "those of a k3s node were not": k3s.without("iptables", { node: "w1" }),

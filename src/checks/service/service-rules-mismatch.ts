@@ -320,7 +320,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   const mode = model.proxy.mode(name);
   const plane = model.forwarding.of(name);
   if (mode === undefined) {
-    if (plane.filter.state === "unknown") yield cannotTell(whole, [{ kind: "iptables", place: { node: name } }]);
+    if (plane.filter.state !== "whole") yield cannotTell(whole, [{ kind: "iptables", place: { node: name } }]);
     return;
   }
   if (!model.services.whole || !model.services.endpointsWhole) {

@@ -10,6 +10,7 @@ import { type Evidence, type Origin, quoteOf } from "../../evidence/origin.ts";
 import { type Ip, parseIp } from "../../net/ip.ts";
 import { printIptablesRule } from "../../parse/iptables-print.ts";
 import type { Condition, IptablesSave } from "../../parse/iptables-save.ts";
+import type { NftTable } from "../../parse/nft-json.ts";
 import { printNftRule } from "../../parse/nft-print.ts";
 import { sh, shellWord } from "../../shell.ts";
 import { addressesOf } from "../netfilter/addresses.ts";
@@ -126,6 +127,10 @@ function printedPolicy({ table, chain }: Step, save: IptablesSave | undefined): 
   return `:${chain} ${policy ?? "-"} [${packets ?? 0}:${bytes ?? 0}]`;
 }
 
+const OF_IPTABLES = /^(filter|nat|mangle|raw|security)$/;
+const isOfIptables = ({ family, name, chains }: NftTable): boolean =>
+  family === "ip" && OF_IPTABLES.test(name) && chains.some((chain) => chain.base && /^[A-Z]+$/.test(chain.name));
+
 export function packetFilterOf(plane: NodePlane): PacketFilter {
   const { iptables, iptablesLegacy, nftables } = plane;
   const ofIptables: Ruleset[] = [iptables, iptablesLegacy].flatMap((observed) => {
@@ -148,6 +153,9 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
   );
   // Where there is no iptables at all, nft lists everything.
   const sources = [iptables, nftables].filter(({ state }) => state === "present");
+  // … but says of the rules of iptables-nft only in part what they are.
+  const lacksIptables = iptables.state !== "present" && (listed?.tables.some(isOfIptables) ?? false);
+  const isAll = !lacksIptables && sources.every((source) => isWhole<unknown>(source));
   const at = (name: Hook, packet: Packet) => hook(rulesets, name, packet, context);
   const policyOf = ({ ruleset, table, chain }: Step): string =>
     rulesets
@@ -157,7 +165,7 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
   const sourceOf = ({ ruleset }: Pick<Step, "ruleset">) =>
     ruleset.endsWith("legacy") && iptablesLegacy.state === "present" ? iptablesLegacy : iptables;
   return {
-    state: sources.length === 0 ? "unknown" : sources.every((source) => isWhole<unknown>(source)) ? "whole" : "partial",
+    state: sources.length === 0 ? "unknown" : isAll ? "whole" : "partial",
     rulesets: inUse,
     get asksOriginal() {
       asksOriginal ??= inUse.some(hasOriginal);
