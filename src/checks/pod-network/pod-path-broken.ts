@@ -3,10 +3,11 @@ import type { Capability, CapabilityName } from "../../model/capability.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { PodView } from "../../model/pods.ts";
+import type { ServicePort } from "../../model/services/services.ts";
 import { formatIp, type Ip, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
-import type { EndName, Namespace, Way } from "../../trace/trace.ts";
+import type { EndName, Way } from "../../trace/trace.ts";
 import { walk } from "../../trace/walk.ts";
 import { defineCheck, fault, works } from "../check.ts";
 
@@ -86,35 +87,40 @@ function steadyPods(node: string, { pods, time }: Model): PodView[] {
 
 type Broken = { readonly way: Way; readonly kind: Kind; readonly from: PodView };
 
-function* waysOf(node: NodeView, model: Model): Iterable<Broken> {
-  const [from, beside] = steadyPods(node.name, model);
-  const own = from && ipOf(from);
-  if (!from || !own) return;
-  const at: Namespace = { node: node.name, pod: from };
+/** The Services through which Pods can call themselves. */
+type OwnServices = ReadonlyMap<PodView, ServicePort>;
+
+function ownServices({ services }: Model): OwnServices {
+  const found = new Map<PodView, ServicePort>();
+  for (const service of services.all) {
+    const port = service.proxied ? service.ports.find(({ protocol }) => protocol === "TCP") : undefined;
+    if (!port || !clusterIpOf(port)) continue;
+    for (const pod of services.selected(service)) if (!found.has(pod)) found.set(pod, port);
+  }
+  return found;
+}
+
+const clusterIpOf = ({ service }: ServicePort): Ip | undefined =>
+  service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
+
+function* waysOf(node: NodeView, own: OwnServices, model: Model): Iterable<Broken> {
+  const mine = steadyPods(node.name, model);
+  const [from, beside] = mine;
+  if (!from) return;
   const others = model.nodes.all.filter(({ name }) => name !== node.name).slice(0, 3);
   const peers = [beside, ...others.map(({ name }) => steadyPods(name, model)[0])].filter((pod) => pod !== undefined);
   for (const peer of peers) {
-    const packet = openingPacket("icmp", own, ipOf(peer)!);
-    for (const way of walk({ from: at, packet }, model).ways) yield { way, kind: "between", from };
-  }
-  yield* waysToItself(node, model);
-}
-
-/** Through a Service back to where it came from, and to a Pod beside it. */
-function* waysToItself(node: NodeView, model: Model): Iterable<Broken> {
-  for (const service of model.services.all) {
-    if (!service.proxied) continue;
-    const selected = steadyPods(node.name, model).filter((pod) => model.services.selected(service).includes(pod));
-    const [from] = selected;
-    const address = service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
-    const port = service.ports.find(({ protocol }) => protocol === "TCP");
-    if (!from || !address || !port) continue;
-    const packet = openingPacket("tcp", ipOf(from)!, address, port.port);
+    const packet = openingPacket("icmp", ipOf(from), ipOf(peer)!);
     for (const way of walk({ from: { node: node.name, pod: from }, packet }, model).ways)
-      yield { way, kind: "itself", from };
-    // one Service shows what the bridge does
-    return;
+      yield { way, kind: "between", from };
   }
+  // through a Service back to itself, and to a Pod beside it: one Service shows what the bridge does
+  const caller = mine.find((pod) => own.has(pod));
+  const port = caller && own.get(caller)!;
+  if (!port) return;
+  const packet = openingPacket("tcp", ipOf(caller), clusterIpOf(port)!, port.port);
+  for (const way of walk({ from: { node: node.name, pod: caller }, packet }, model).ways)
+    yield { way, kind: "itself", from: caller };
 }
 
 function breaksOf({ way, kind, from }: Broken, node: string): Capability[] {
@@ -161,9 +167,10 @@ export const podPathBroken = defineCheck({
 
   *find(model) {
     const told = new Set<string>();
+    const own = ownServices(model);
     for (const node of model.nodes.all) {
       if (!node.sampled) continue;
-      const ways = [...waysOf(node, model)];
+      const ways = [...waysOf(node, own, model)];
       for (const [kind, names] of Object.entries(SHOWN) as [Kind, readonly CapabilityName[]][]) {
         const mine = ways.filter((one) => one.kind === kind);
         if (mine.length > 0 && mine.every(({ way }) => way.end.is === "answered" && way.certainty !== "guessed"))
