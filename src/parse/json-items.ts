@@ -81,10 +81,42 @@ export function itemSplitter(
     isScalar = false;
   }
 
+  /** Inside an object, where nearly all characters are. @returns the place of the bracket that closes it, or the end */
+  function skim(piece: string, start: number): number {
+    const bottom = arrayDepth + 1;
+    let at = start;
+    let level = depth;
+    let quoted = inString;
+    let escaped = isEscaped;
+    for (; at < piece.length; at++) {
+      const code = piece.charCodeAt(at);
+      if (quoted) {
+        if (escaped) escaped = false;
+        else if (code === BACKSLASH) escaped = true;
+        else if (code === QUOTE) quoted = false;
+      } else if (code === QUOTE) quoted = true;
+      else if (isOpening(code)) {
+        level++;
+        if (level > arrayDepth + DEEPEST) isTooMuch = true;
+      } else if (isClosing(code)) {
+        if (level === bottom) break;
+        level--;
+      }
+    }
+    depth = level;
+    inString = quoted;
+    isEscaped = escaped;
+    return at;
+  }
+
   /** @returns where the object that is not complete yet begins in the piece */
   function scan(piece: string): number {
     let itemStart = 0;
     for (let at = 0; at < piece.length; at++) {
+      if (phase === "inside" && depth > arrayDepth) {
+        at = skim(piece, at);
+        if (at === piece.length) break;
+      }
       const code = piece.charCodeAt(at);
       if (inString) {
         if (isEscaped) isEscaped = false;

@@ -437,5 +437,5 @@ describe("properties", () => {
       ),
       { numRuns: process.env.NETWHY_LONG ? 50_000 : 1500 },
     );
-  });
+  }, 600_000);
 });
