@@ -1,9 +1,10 @@
 /** Chains as they come about in clusters: which of several faults that belong together is told as the root. */
 import { describe, expect, it } from "vitest";
 import { type Cluster, cluster } from "../../testing/cluster.ts";
-import { type Edit, editObjects, editPods } from "../../testing/cluster-edits.ts";
-import { ago, gone, initialising } from "../../testing/object-states.ts";
+import { type Edit, editObjects, editPods, probed } from "../../testing/cluster-edits.ts";
+import { ago, gone, initialising, unready } from "../../testing/object-states.ts";
 import { diagnose } from "../diagnose.ts";
+import { ref } from "../model/ref.ts";
 import type { Effect } from "../report/report.ts";
 
 /** The roots of a cluster, each with the checks and symptoms below it. */
@@ -44,5 +45,32 @@ describe("a node without CNI configuration", () => {
 
   it("may have another reason that nothing shows", () => {
     expect(told(cluster().edit(networkNotReady))).toEqual(["node-not-ready/Node/w2"]);
+  });
+});
+
+describe("a Service that delivers to the caller's node only", () => {
+  const local = cluster().with({
+    do: "patch",
+    target: ref("Service", "frontend", "shop"),
+    patch: { spec: { internalTrafficPolicy: "Local" } },
+  });
+  const inVain = probed("frontend", "tcp", "10.96.10.2:80", "timeout");
+
+  it("has no back end there because the node is not ready", () => {
+    const [caller] = local.model().pods.withLabels("shop", { app: "frontend" });
+    const silent: Edit = editObjects("nodes", caller!.node!, (node) => ({
+      ...node,
+      status: { ...node.status, conditions: [{ type: "Ready", status: "Unknown", lastTransitionTime: ago(600) }] },
+    }));
+    const takenOut: Edit = editObjects("endpointslices", "frontend-00000", (slice) => ({
+      ...slice,
+      endpoints: (slice.endpoints ?? []).map((one) =>
+        one.nodeName === caller!.node ? { ...one, conditions: { ready: false, serving: false } } : one,
+      ),
+    }));
+    const given = local.edit(silent, takenOut, editPods("frontend", unready(), caller!.node), inVain);
+    const ids = told(given).map((one) => one.split(";")[0]!);
+    expect(ids).toContain(`node-not-ready/Node/${caller!.node}`);
+    expect(ids.filter((id) => id.startsWith("service-without-local-endpoints"))).toEqual([]);
   });
 });

@@ -26,6 +26,7 @@ import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
 import type { RegisteredCheck } from "./run.ts";
 import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
 import { serviceWithoutEndpoints } from "./service/service-without-endpoints.ts";
+import { serviceWithoutLocalEndpoints } from "./service/service-without-local-endpoints.ts";
 import { targetPortMismatch } from "./service/target-port-mismatch.ts";
 
 export const CHECKS: readonly RegisteredCheck[] = [
@@ -48,6 +49,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: underlayPacketLoss },
   { layer: "service", check: serviceRulesMismatch },
   { layer: "service", check: serviceWithoutEndpoints },
+  { layer: "service", check: serviceWithoutLocalEndpoints },
   { layer: "service", check: targetPortMismatch },
   { layer: "dns", check: clusterDnsAddressMismatch },
   { layer: "dns", check: clusterDnsDown },

@@ -17,6 +17,10 @@ export const CAPABILITIES = {
   "service.reach": { en: "reaching the Service", zh: "访问 Service" },
   "service.endpoints": { en: "the Service has ready back ends", zh: "Service 有就绪的后端" },
   "service.select": { en: "the Service selects Pods", zh: "Service 选中了 Pod" },
+  "service.local": {
+    en: "the node has a back end that the Service's traffic policy allows",
+    zh: "节点上有该 Service 的流量策略所允许的后端",
+  },
   "service.follow": { en: "EndpointSlices follow the Pods", zh: "EndpointSlice 随 Pod 更新" },
   "service.rules": { en: "the node's rules deliver the Service", zh: "节点规则正确转发该 Service" },
   "pod.ready": { en: "the Pods are ready", zh: "Pod 就绪" },

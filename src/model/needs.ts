@@ -197,9 +197,12 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
 
   function backends(client: Client, port: ServicePort, node: string, from: Capability["from"] = client.network): Need {
     const choice = services.expected(port, node);
-    const endpoints = choice.cluster ?? choice.local ?? [];
+    const { externalLocal, internalLocal } = port.service.policy;
+    const isLocal = from === "outside" ? externalLocal : internalLocal;
+    const endpoints = (isLocal ? choice.local : choice.cluster) ?? [];
     return all(
       now({ name: "service.endpoints", service: port.key }),
+      isLocal ? now({ name: "service.local", node, service: port.key }) : undefined,
       now({ name: "service.rules", node, service: port.key, ...(from && { from }) }),
       now({ name: "pod.listen", service: port.key }),
       endpoints.length > 0 ? any(endpoints.map((endpoint) => reachEndpoint(client, endpoint, port))) : undefined,
@@ -223,6 +226,17 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     pod,
     podKey: pod.key,
   });
+
+  /** The Pods of a node that a Service of local traffic policy has there. */
+  function localBackends({ node, service: key = "" }: Capability): Need | undefined {
+    const [namespace = "", name = ""] = key.split(":")[0]!.split("/");
+    const service = services.get(namespace, name);
+    const here = service ? services.selected(service).filter((pod) => pod.node === node) : [];
+    return all(
+      now({ name: "service.endpoints", service: key }),
+      ...here.map((pod) => now({ name: "pod.ready", pod: pod.key, ...(node !== undefined && { node }) })),
+    );
+  }
 
   /** What a program needs that runs as a Pod and talks to the API server. */
   function podRun(pod: PodView): Need | undefined {
@@ -307,6 +321,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           return toFollow({ name: "pod.create" });
         case "pod.create":
           return all(runs("kube-controller-manager"), runs("kube-scheduler"));
+        case "service.local":
+          return localBackends(capability);
         case "service.follow":
           return learns("endpoints", undefined);
         case "service.rules":

@@ -191,6 +191,24 @@ const COMPLAINTS: readonly RegExp[] = [
   /ConnectionPool\(host='(?<host>[\w.-]+)', port=(?<port>\d+)\).*(refused|timed out|Max retries)/,
 ];
 
+/** A call that came to nothing, in the words of curl, wget, Go, Python, Java and Node.js. */
+const CAME_TO_NOTHING =
+  /timed out|i\/o timeout|timeout (?:was )?exceeded|timeout of \d+ ?ms exceeded|Connect(?:ion)? ?Timeout(?:Error|Exception| to|:)|deadline exceeded|connection refused|connection reset|network is unreachable|host is unreachable|no route to host|failed to connect|(?:cannot|can't|could ?n[o']t|unable to) connect|E(?:TIMEDOUT|CONNREFUSED|HOSTUNREACH|NETUNREACH)\b/i;
+const URL = /\b(?<scheme>https?):\/\/(?<host>[\w.-]+)(?::(?<port>\d+))?/;
+const HOST_AND_PORT = /(?<![\w.-])(?:to|host) (?<host>[\w.-]+):(?<port>\d+)/;
+const RESOLVING = /Resolving timed out/;
+
+type Words = Readonly<Record<string, string | undefined>>;
+
+/** What a line tells of a call by its URL: the tool's own words need not name the host again. */
+function callIn(message: string): Words | undefined {
+  if (!CAME_TO_NOTHING.test(message)) return undefined;
+  const found = URL.exec(message)?.groups ?? HOST_AND_PORT.exec(message)?.groups;
+  if (!found) return undefined;
+  const { scheme, host, port = scheme === "https" ? "443" : "80" } = found;
+  return RESOLVING.test(message) ? { name: host } : { host, port };
+}
+
 /** Old trouble is over: a complaint counts if it is younger than three of its own intervals, at least five minutes. */
 export function isCurrent(entry: LogEntry, time: CaptureTime): boolean {
   const age = time.age(entry.last.at);
@@ -212,7 +230,9 @@ export function isOngoing(entry: LogEntry, time: CaptureTime): boolean {
 }
 
 function complaintOf(entry: LogEntry, client: Client, origin: Origin, parts: Parts): Observation | undefined {
-  const groups = COMPLAINTS.map((pattern) => pattern.exec(entry.last.message)?.groups).find((found) => found);
+  const { message } = entry.last;
+  const groups: Words | undefined =
+    COMPLAINTS.map((pattern) => pattern.exec(message)?.groups).find((found) => found) ?? callIn(message);
   if (!groups) return undefined;
   const { name, host, port } = groups;
   const target = host === undefined ? nameTarget(name, parts) : hostTarget(host, Number(port), client, parts);
