@@ -92,7 +92,7 @@ export type End = {
   readonly evidence: readonly Evidence[];
   /** Of `device-down`: the device is a tunnel's. */
   readonly tunnel?: true;
-  /** Of `rejected`: how the sender learns of it. */
+  /** Of `rejected`: how the asker learns of it; missing if it does not. */
   readonly with?: string;
   /** Of `insufficient`: what would have told, or what is not understood. */
   readonly missing?: readonly Missing[];

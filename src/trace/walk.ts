@@ -53,6 +53,8 @@ type Moving = {
   readonly entered?: Packet;
   /** Where the answer begins among the steps. */
   readonly answer?: number;
+  /** The answer is a refusal: how the walk ends if the asker learns of it. */
+  readonly refusal?: End;
   readonly size: number;
 };
 
@@ -140,7 +142,8 @@ function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Way[] {
   if (addressesIn(world, pod).includes(text) || text.startsWith("127.") || text === "::1")
     return receiveInPod(walk, moving, pod);
   const { links, routes } = world.podNamespaces.of(pod);
-  const route = routes.state === "present" ? lookupRoute({ routes, routingRules: NO_RULES }, { destination }) : undefined;
+  const route =
+    routes.state === "present" ? lookupRoute({ routes, routingRules: NO_RULES }, { destination }) : undefined;
   if (route?.end === "no-route")
     return end(moving, { is: "no-route", at, evidence: [quoteOf(routes.origin, `no route to ${text}`)] });
   if (route?.end === "refused") return end(moving, { is: "unreachable", at, evidence: [route.evidence] });
@@ -288,7 +291,8 @@ function receiveFromPod(walk: Walk, moving: Moving, node: string, by: Port, next
   const { master } = port;
   if (master !== undefined) {
     const bridge = known(plane.links)?.find(({ name }) => name === master);
-    if (bridge && !isUp(bridge)) return end(moving, { is: "device-down", at, evidence: [stateOf(world, node, bridge)] });
+    if (bridge && !isUp(bridge))
+      return end(moving, { is: "device-down", at, evidence: [stateOf(world, node, bridge)] });
     const state = known(plane.bridgePorts)?.find(({ name }) => name === port.name)?.state ?? "";
     if (state !== "" && state !== "forwarding") {
       const evidence = [quoteOf(plane.bridgePorts.origin, `${port.name} state ${state}`)];
@@ -303,7 +307,7 @@ function receiveFromPod(walk: Walk, moving: Moving, node: string, by: Port, next
   if (known(plane.localAddresses)?.has(next)) return receiveOnNode(walk, moving, node, device, by);
   const isOfOther = master !== undefined && sharesBridge(world, node, master, next);
   if (isOfOther) return acrossBridge(walk, moving, node, device, by, next);
-  const isProxied = answersArpFor(plane, next, device);
+  const isProxied = answersArpFor(plane, next, device, moving.packet);
   if (isProxied === "unknown") return cannotTell(moving, at, onNode(node, "sysctls", "routes"));
   if (isProxied) return receiveOnNode(walk, moving, node, device, by);
   // a plugin that answers no ARP gives its Pods a permanent neighbour
@@ -325,11 +329,12 @@ const sharesBridge = (world: World, node: string, bridge: string, address: strin
   });
 
 /** Proxy ARP: the node answers for what it would forward, if that leaves by another device (arp_process, arp_fwd_proxy). */
-function answersArpFor(plane: NodePlane, address: string, device: string): boolean | "unknown" {
+function answersArpFor(plane: NodePlane, address: string, device: string, packet: Packet): boolean | "unknown" {
   const ip = parseIp(address);
   if (ip?.family !== 4) return true;
   const on = setting(plane, "proxy_arp", device);
-  if (on === 0) return false;
+  const forwards = forwarding(plane, packet, device);
+  if (on === 0 || (forwards.state === "present" && forwards.value.value === "0")) return false;
   const route = lookupRoute(plane, { destination: ip, inDevice: device });
   if (route.end === "unknown" || on === "unknown") return "unknown";
   return route.end === "via" && route.hops.every((hop) => hop.device !== device);
@@ -470,7 +475,9 @@ function notAccepted(
   if (back.end !== "via") return quote(`rp_filter ${strictness}: no way back to ${formatIp(source)}`);
   const hasAddress = known(plane.links)?.some(({ name, addresses }) => name === device && addresses.length > 0);
   if (strictness === 2 && hasAddress) return undefined;
-  return quote(`rp_filter ${strictness}: ${formatIp(source)} came by ${device}, the way back is ${back.evidence.quote}`);
+  return quote(
+    `rp_filter ${strictness}: ${formatIp(source)} came by ${device}, the way back is ${back.evidence.quote}`,
+  );
 }
 
 const LOOPBACK = { ip: { family: 4, value: 0x7f000000 } as const, length: 8 };
@@ -513,9 +520,27 @@ function expected(moving: Moving, node: string): Packet {
         one.sourcePort === packet.sourcePort &&
         one.destinationPort === packet.destinationPort,
     );
+  if (moving.refusal && !packet.tcpFlags) return asRelated(packet, moving.tracked.get(node) ?? []);
   if (entry) return { ...entry, ...(packet.tcpFlags && { tcpFlags: packet.tcpFlags }) };
   // an answer that this node has not seen the question of
   return { ...packet, ctState: packet.protocol === "udp" ? "new" : "invalid" };
+}
+
+/** An ICMP message has its addresses translated as its connection's answers have (nf_nat_icmp_reply_translation). */
+function asRelated(packet: Packet, answers: readonly Packet[]): Packet {
+  const about = answers.find(({ destination }) => textOf(destination) === textOf(packet.destination));
+  if (!about) return { ...packet, ctState: "invalid" };
+  const { sourcePort: _, destinationPort: __, ...rest } = about;
+  const { protocol, source, destination, icmpType, icmpCode } = packet;
+  return {
+    ...rest,
+    protocol,
+    source,
+    destination,
+    ...(icmpType !== undefined && { icmpType }),
+    ...(icmpCode !== undefined && { icmpCode }),
+    ctState: "related",
+  };
 }
 
 /** It leaves the node, or reaches a socket on it: from now on its connection is known there. */
@@ -644,8 +669,10 @@ function atHook(walk: Walk, moving: Moving, node: string, hook: Hook, on: (passe
     const sure: Moving = { ...moving, certainty, doubts };
     const met = walk.sending.explain ? { met: outcome.met.map((step) => filter.quote(step)) } : {};
     if (verdict.is === "drop") return end(sure, { is: "dropped", at, hook, evidence: decisive.slice(0, 2), ...met });
-    if (verdict.is === "reject")
-      return end(sure, { is: "rejected", at, hook, evidence: decisive.slice(0, 2), with: verdict.with, ...met });
+    if (verdict.is === "reject") {
+      const evidence = decisive.slice(0, 2);
+      return refuse(walk, sure, at, { is: "rejected", at, hook, evidence, with: verdict.with, ...met });
+    }
     if (verdict.is !== "accept") {
       const why = verdict.is === "insufficient" ? verdict.why : verdict.is;
       return end(sure, {
@@ -782,8 +809,19 @@ function throughDevice(
   const target = podOn(world, node, next) ?? podBehind(world, node, link);
   if (link.kind === "bridge") return toBridgePort(walk, moving, node, link, next, by);
   const isPodDevice = target !== undefined && isPeerOf(world, target, link);
-  if (isPodDevice) return enterPod(walk, moving, node, link, target);
+  if (isPodDevice) {
+    const own = known(world.podNamespaces.of(target).links)?.find(({ peerIndex }) => peerIndex === link.index);
+    const wrong = wrongNeighbour(plane, next, link.name, own?.mac);
+    return wrong ? end(moving, { is: "lost", at, evidence: [wrong] }) : enterPod(walk, moving, node, link, target);
+  }
   return toUnderlay(walk, moving, node, link, next);
+}
+
+/** An entry that the kernel does not look up again, with a hardware address that the next hop does not have. */
+function wrongNeighbour(plane: NodePlane, next: string, device: string, mac: string | undefined): Evidence | undefined {
+  const entry = known(plane.neighbours)?.find((one) => one.address === next && one.device === device);
+  if (!entry?.states.includes("PERMANENT") || !entry.mac || !mac || entry.mac === mac) return undefined;
+  return quoteOf(plane.neighbours.origin, `${next} lladdr ${entry.mac} PERMANENT, it has ${mac}`);
 }
 
 const isPeerOf = (world: World, pod: PodView, { index, name, addresses }: Link): boolean => {
@@ -830,10 +868,8 @@ function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: Link, ne
   const own = known(world.podNamespaces.of(pod).links)?.find(({ addresses }) =>
     addresses.some(({ local }) => local === next),
   );
-  if (neighbour?.states.includes("PERMANENT") && own?.mac && neighbour.mac && neighbour.mac !== own.mac) {
-    const words = `${next} lladdr ${neighbour.mac} PERMANENT, the Pod has ${own.mac}`;
-    return end(moving, { is: "lost", at, evidence: [quoteOf(plane.neighbours.origin, words)] });
-  }
+  const wrong = wrongNeighbour(plane, next, bridge.name, own?.mac);
+  if (wrong) return end(moving, { is: "lost", at, evidence: [wrong] });
   const ports = known(plane.bridgePorts);
   const out =
     own?.peerIndex === undefined ? undefined : known(plane.links)?.find(({ index }) => index === own.peerIndex);
@@ -967,8 +1003,31 @@ function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link, next: 
   if (!links) return cannotTell(carried, { node: owner.name }, onNode(owner.name, "links"));
   const into = links.find(({ addresses }) => addresses.some(({ local }) => local === address));
   if (!into) return end(carried, { is: "lost", at: { node: owner.name }, evidence: [] });
+  if (!isUp(into))
+    return end(carried, { is: "device-down", at: { node: owner.name }, evidence: [stateOf(world, owner.name, into)] });
+  const wrong = wrongNeighbour(plane, address, link.name, into.mac);
+  if (wrong) return misdirected(walk, moving, node, link, neighbour?.mac, wrong);
   const { entered: _, ...rest } = carried;
   return receiveOnNode(walk, rest, owner.name, into.name);
+}
+
+/** A frame for a hardware address goes to the node that has it, whatever it holds; or nobody takes it. */
+function misdirected(
+  walk: Walk,
+  moving: Moving,
+  node: string,
+  link: Link,
+  mac: string | undefined,
+  evidence: Evidence,
+): Way[] {
+  const { world } = walk;
+  for (const { name } of world.nodes.all) {
+    const into = known(world.forwarding.of(name).links)?.find((one) => one.mac === mac && one.kind !== "vxlan");
+    if (!into || name === node) continue;
+    const { entered: _, ...rest } = after(moving, { did: "carry", from: node, to: name, device: link.name });
+    return receiveOnNode(walk, rest, name, into.name);
+  }
+  return end(moving, { is: "lost", at: { node }, evidence: [evidence] });
 }
 
 /** An address that belongs inside the cluster, in words: whoever is outside does not know it. */
@@ -1022,7 +1081,7 @@ function receive(
   if (!socket) {
     const words = `nothing listens on ${packet.protocol} ${textOf(packet.destination)}:${packet.destinationPort ?? ""}`;
     if (sockets.state === "present" && sockets.gaps.length > 0) return cannotTell(moving, at, missing);
-    return end(moving, { is: "refused", at, evidence: [quoteOf(sockets.origin, words)] });
+    return refuse(walk, moving, at, { is: "refused", at, evidence: [quoteOf(sockets.origin, words)] });
   }
   const holder = socket.processes[0]?.name;
   const words = `${socket.protocol} ${socket.address}:${socket.port}${holder === undefined ? "" : ` ${holder}`}`;
@@ -1036,10 +1095,36 @@ function listens({ protocol, address, port }: ListeningSocket, packet: Packet): 
   return any ? !(address === "0.0.0.0" && packet.family === 6) : address === textOf(packet.destination);
 }
 
+/** Of a refusal the asker has to learn: the reset, or the ICMP message, walks back as an answer does. */
+function refuse(walk: Walk, moving: Moving, at: Namespace, how: End): Way[] {
+  const { packet } = moving;
+  const { with: words, ...unheard } = how;
+  // it is told to the one who answered, or to the node that sent the tunnel's packet
+  if (moving.answer !== undefined || moving.inner.length > 0) return end(moving, unheard);
+  const isReset = how.is === "refused" || words === "tcp-reset";
+  if (packet.protocol !== "tcp" || !(isReset || /port-unreach/.test(words ?? ""))) return end(moving, how);
+  const reset: Packet = { ...replyOf(packet), tcpFlags: ["RST", "ACK"] };
+  const message: Packet = {
+    family: packet.family,
+    protocol: isIpv4(packet) ? "icmp" : "ipv6-icmp",
+    source: "unknown",
+    destination: packet.source,
+    icmpType: isIpv4(packet) ? 3 : 1,
+    icmpCode: isIpv4(packet) ? 3 : 4,
+    mark: 0,
+    ctState: "related",
+  };
+  const seen = at.pod && !at.pod.hostNetwork ? moving : leaving(moving, at.node);
+  return sendBack(walk, { ...seen, refusal: how }, at, isReset ? reset : message);
+}
+
 /** The one that took it answers, and the answer walks back. */
 function answer(walk: Walk, moving: Moving, at: Namespace): Way[] {
-  const { packet } = moving;
-  const reply: Packet = {
+  return sendBack(walk, moving, at, replyOf(moving.packet));
+}
+
+function replyOf(packet: Packet): Packet {
+  return {
     family: packet.family,
     protocol: packet.protocol,
     source: packet.destination,
@@ -1051,9 +1136,12 @@ function answer(walk: Walk, moving: Moving, at: Namespace): Way[] {
     mark: 0,
     ctState: "established",
   };
+}
+
+function sendBack(walk: Walk, moving: Moving, at: Namespace, packet: Packet): Way[] {
   const { entered: _, ...rest } = moving;
-  const back: Moving = { ...rest, packet: reply, answer: moving.trail?.length ?? 0, inner: [] };
-  return send(walk, after(back, { did: "send", at, packet: reply }), at);
+  const back: Moving = { ...rest, packet, answer: moving.trail?.length ?? 0, inner: [] };
+  return send(walk, after(back, { did: "send", at, packet }), at);
 }
 
 /**
@@ -1068,13 +1156,16 @@ function receiveAnswer({ sending }: Walk, moving: Moving, at: Namespace | undefi
     sending.from === "outside"
       ? at === undefined
       : sending.from.node === at?.node && (sending.from.pod?.key ?? "") === (at.pod?.key ?? "");
+  const { refusal } = moving;
+  const isMessage = refusal !== undefined && packet.protocol !== asked.protocol;
+  if (isHere && isMessage) return end(at ? after(moving, { did: "receive", at, evidence: [] }) : moving, refusal);
   const isRight =
     isHere &&
     textOf(packet.source) === textOf(asked.destination) &&
     (packet.sourcePort === undefined || packet.sourcePort === asked.destinationPort);
   const received = at ? after(moving, { did: "receive", at, evidence: [] }) : moving;
   const place = at && { at };
-  if (isRight) return end(received, { is: "answered", ...place, evidence: [] });
+  if (isRight) return end(received, refusal ?? { is: "answered", ...place, evidence: [] });
   const words = `${textOf(packet.source)}:${packet.sourcePort ?? ""} instead of ${textOf(asked.destination)}:${asked.destinationPort ?? ""}`;
   return end(received, { is: "wrong-answer", ...place, evidence: [], because: words });
 }

@@ -1,0 +1,216 @@
+/**
+ * The packet walk against the kernel: small clusters in network namespaces, damaged at random; recorded as bundles are;
+ * and for connections between Pods, nodes, Services and outside, what really happens compared with what the walk says.
+ *
+ * A case is repeated by its seed: `NETWHY_SEED=17 vitest run testing/kernel/walk`. NETWHY_LONG=1 runs thousands.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ClusterModel, modelOf } from "../../src/model/model.ts";
+import { formatIp, parseIp } from "../../src/net/ip.ts";
+import { openingPacket } from "../../src/trace/packet.ts";
+import { type Result, seenAs } from "../../src/trace/predict.ts";
+import type { Namespace, Trace, Way } from "../../src/trace/trace.ts";
+import { walk } from "../../src/trace/walk.ts";
+import { LONG } from "../long.ts";
+import { captureOf } from "../recordings.ts";
+import { KINDS, randomDamage } from "./cluster-damage.ts";
+import { canAsk, seededRandom } from "./namespaces.ts";
+import {
+  type Answer,
+  addressOf,
+  type Damage,
+  GATEWAY,
+  type Host,
+  isPod,
+  NODES,
+  nodeOf,
+  OUTSIDE,
+  PODS,
+  type Question,
+  SERVICES,
+  type SmallCluster,
+  smallCluster,
+} from "./small-cluster.ts";
+import { PYTHON } from "./three-hosts.ts";
+
+const ONLY = process.env.NETWHY_SEED;
+const CASES = LONG ? 700 : 8;
+const QUESTIONS = 30;
+/** Seconds until silence is believed; and until it is believed against what the walk says. */
+const PATIENCE = 0.25;
+const MORE_PATIENCE = 1.5;
+
+type Random = ReturnType<typeof seededRandom>;
+
+const ASKERS: readonly Host[] = [...PODS, ...PODS, ...NODES, "outside"];
+
+function randomQuestion({ pick, chance }: Random): Question {
+  const from = pick(ASKERS);
+  const toService = (): Question => {
+    const { ip, port, protocol, nodePort } = pick(SERVICES);
+    const how = protocol === "TCP" ? "tcp" : "udp";
+    if (nodePort !== undefined && (from === "outside" || chance(0.4)))
+      return {
+        from,
+        how,
+        to: chance(0.1) && from !== "outside" ? "127.0.0.1" : addressOf(pick(NODES)),
+        port: nodePort,
+      };
+    return { from, how, to: ip, port };
+  };
+  const toPod = (): Question => {
+    const to = addressOf(pick(PODS));
+    const how = pick(["tcp", "udp", "icmp", "icmp"] as const);
+    if (how === "icmp") return { from, how, to, port: 0, ...(chance(0.6) && { size: pick([84, 1350, 1450, 1500]) }) };
+    return { from, how, to, port: pick([8080, 8080, 8080, 9090]) };
+  };
+  const toNode = (): Question => {
+    const to = addressOf(pick(NODES));
+    const how = pick(["tcp", "udp", "icmp"] as const);
+    return { from, how, to, port: how === "icmp" ? 0 : pick([10250, 10250, 10248]) };
+  };
+  if (chance(0.05) && from !== "outside") return { from, how: "tcp", to: OUTSIDE, port: 443 };
+  return pick([toService, toService, toPod, toPod, toNode])();
+}
+
+function traceOf({ from, how, to, port, size }: Question, model: ClusterModel): Trace {
+  const at: Namespace | "outside" =
+    from === "outside" ? from : { node: nodeOf(from), ...(isPod(from) && { pod: model.pods.get("lab", from)! }) };
+  const source = from === "outside" ? parseIp(GATEWAY) : isPod(from) ? parseIp(addressOf(from)) : undefined;
+  const packet = openingPacket(how, source, parseIp(to)!, port);
+  return walk({ from: at, packet, ...(size !== undefined && { size }) }, model);
+}
+
+/** Who takes the packet on a way, and what source it has there. */
+function arrival({ steps, answer }: Way): { by: string; source: string } | undefined {
+  const there = steps.slice(0, answer);
+  const last = there.at(-1);
+  const packet = there.findLast((step) => "packet" in step)?.packet;
+  if (last?.did !== "receive" || !packet) return undefined;
+  return {
+    by: last.at.pod?.name ?? last.at.node,
+    source: packet.source === "unknown" ? "unknown" : formatIp(packet.source),
+  };
+}
+
+/** Whether what the kernel did is among what the walk holds possible; undefined if the walk does not know. */
+function agrees({ how }: Question, { result, by, saw }: Answer, { ways }: Trace): boolean | undefined {
+  const seen = ways.map(({ end }) => seenAs(end, how));
+  if (seen.includes(undefined)) return undefined;
+  return ways.some((way, index) => {
+    if (!(seen[index] as readonly Result[]).includes(result)) return false;
+    const arrived = result === "ok" && by !== undefined ? arrival(way) : undefined;
+    return !arrived || (arrived.by === by && (arrived.source === saw || arrived.source === "unknown"));
+  });
+}
+
+function tell({ from, how, to, port, size }: Question, answer: Answer, { ways }: Trace): string {
+  const lines = ways.map((way) => {
+    const at = way.end.at?.pod?.name ?? way.end.at?.node ?? "";
+    const route = way.steps.map((step) =>
+      "device" in step ? `${step.did}:${step.device}` : "hook" in step ? step.hook : step.did,
+    );
+    const told = way.end.evidence.map(({ quote }) => quote).join("; ");
+    const { by, source } = arrival(way) ?? {};
+    return `    ${way.certainty} ${way.end.is} at ${at} ${way.end.because ?? ""} [${told}] ${by ? `taken by ${by} from ${source}` : ""}\n      ${route.join(" ")}`;
+  });
+  return `  ${from} ${how} ${to}:${port}${size ? ` ${size} bytes` : ""}: kernel says ${JSON.stringify(answer)}; the walk:\n${lines.join("\n")}`;
+}
+
+const CLUSTERS = [
+  ["vxlan", "iptables-nft"],
+  ["routed", "nftables"],
+  ["host-gw", "iptables-legacy"],
+] as const;
+
+const isAble = canAsk(
+  "bridge",
+  "iptables-nft-restore",
+  "iptables-legacy-restore",
+  "nft",
+  "ipset",
+  "ss",
+  "sysctl",
+  PYTHON,
+);
+
+describe.skipIf(!isAble).each(CLUSTERS)("a cluster: %s, %s", (network, backend) => {
+  let lab: SmallCluster;
+  const tally = new Map<string, number>();
+  const count = (what: string): void => void tally.set(what, (tally.get(what) ?? 0) + 1);
+
+  beforeAll(async () => {
+    lab = await smallCluster(network, backend);
+  }, 60_000);
+  afterAll(() => lab?.close());
+
+  /** What the walk got wrong. */
+  async function compare(damages: readonly Damage[], questions: readonly Question[]): Promise<readonly string[]> {
+    await lab.putInOrder();
+    await lab.damage(damages);
+    const model = modelOf(captureOf(await lab.record()));
+    const traces = questions.map((question) => traceOf(question, model));
+    const wrongOf = async (indices: readonly number[], patience: number) => {
+      const answers = await lab.ask(
+        indices.map((index) => questions[index]!),
+        patience,
+      );
+      return indices.flatMap((index, at) => {
+        const agreed = agrees(questions[index]!, answers[at]!, traces[index]!);
+        if (patience === PATIENCE) {
+          count(agreed === undefined ? "not told" : "told");
+          if (agreed !== undefined) count(answers[at]!.result);
+          for (const { end } of traces[index]!.ways) count(`end ${end.is}`);
+          const { ways } = traces[index]!;
+          if (ways.length > 1 && new Set(ways.map(({ end }) => end.is)).size > 1) count("several ends");
+        }
+        return agreed === false ? [{ index, text: tell(questions[index]!, answers[at]!, traces[index]!) }] : [];
+      });
+    };
+    let wrong = await wrongOf([...questions.keys()], PATIENCE);
+    // this machine may be busy
+    if (wrong.length > 0)
+      wrong = await wrongOf(
+        wrong.map(({ index }) => index),
+        MORE_PATIENCE,
+      );
+    return wrong.map(({ text }) => text);
+  }
+
+  it("in order", async () => {
+    const random = seededRandom(1);
+    expect(
+      await compare(
+        [],
+        Array.from({ length: 80 }, () => randomQuestion(random)),
+      ),
+    ).toEqual([]);
+  }, 60_000);
+
+  const seeds = ONLY === undefined ? Array.from({ length: CASES }, (_, i) => i + 1) : [Number(ONLY)];
+  it.each(seeds)(
+    "damaged by chance, seed %i",
+    async (seed) => {
+      const random = seededRandom(seed * 1009 + network.length);
+      // every kind has its turn, alone at first, then with others
+      const first = randomDamage(random, lab, KINDS[(seed * 17) % KINDS.length]);
+      const more = random.pick([0, 0, 1, 1, 2]);
+      const damages = [first, ...Array.from({ length: more }, () => randomDamage(random, lab))];
+      const wrong = await compare(
+        damages,
+        Array.from({ length: QUESTIONS }, () => randomQuestion(random)),
+      );
+      const told = damages.map(({ where, what, script }) => `  ${where}: ${what}: ${script}`);
+      if (wrong.length > 0) expect.fail(`${network} seed ${seed}\n${told.join("\n")}\n${wrong.join("\n")}`);
+    },
+    60_000,
+  );
+
+  it.skipIf(ONLY !== undefined)("was told of most, and of all kinds of results", () => {
+    if (process.env.NETWHY_TALLY_WALK)
+      process.stderr.write(`${network} ${JSON.stringify(Object.fromEntries(tally))}\n`);
+    const [told = 0, not = 0] = [tally.get("told"), tally.get("not told")];
+    expect(not).toBeLessThan((told + not) * 0.15);
+    for (const result of ["ok", "refused", "silent"]) expect(tally.get(result) ?? 0).toBeGreaterThan(told / 50);
+  });
+});
