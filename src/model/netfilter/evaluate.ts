@@ -348,9 +348,7 @@ function act(call: Call, target: Target, state: State, path: Trail<Step>, step: 
       const scope: Scope = { packet: state.packet, sets: target.sets, context: call.run.context };
       const found = lookedUp(target.key, target.data, scope);
       if (!found) return goOn(mayEnd(call, state, "unknown-target", path, step));
-      const options = alike(
-        found.hits.map(({ key, data }) => ({ text: JSON.stringify(key) ?? "", does: verdictOf(data) })),
-      );
+      const options = alike(found.hits.map(({ key, data }) => ({ of: [key], does: verdictOf(data) })));
       const ways = among(call, step, state, options, found.mayMiss || options.length === 0, found.doubt);
       const ends: After[] = ways.hits.map(([one, at]) => act(call, at.does, one, path, step));
       return {
@@ -426,17 +424,20 @@ function verdictOf(data: unknown): Target {
   }
 }
 
+/** What elements of a map give: `of` are their keys. */
+type Chosen = { readonly of: readonly unknown[] };
+
 /** Elements that lead to the same are one. */
-function alike(options: readonly { readonly text: string; readonly does: Target }[]) {
+function alike(options: readonly (Chosen & { readonly does: Target })[]) {
   if (options.length < 2) return options;
   const same = Map.groupBy(options, ({ does }) => `${does.does} ${"chain" in does ? does.chain : ""}`);
   return [...same.values()].map(([first, ...others]) =>
-    others.length === 0 ? first! : { ...first!, text: [first!, ...others].map(({ text }) => text).join(" ") },
+    others.length === 0 ? first! : { ...first!, of: [first!, ...others].flatMap(({ of }) => of) },
   );
 }
 
 /** The ways of a packet for which a map has several possible values: one for each, and one if it may have none. */
-function among<T extends { readonly text: string }>(
+function among<T extends Chosen>(
   call: Call,
   step: Step,
   state: State,
@@ -453,8 +454,12 @@ function among<T extends { readonly text: string }>(
       hits.push([rest, option]);
       return { hits, misses: [] };
     }
-    const condition: Condition = { is: "element", text: `${step.ruleset} ${step.line} ${option.text}` };
-    const questions = doubt === "unknown" ? [questionOf(condition, state.packet)] : [];
+    // Most of these texts are never asked for.
+    const conditionOf = (): Condition => ({
+      is: "element",
+      text: `${step.ruleset} ${step.line} ${option.of.map(textOf).join(" ")}`,
+    });
+    const questions = doubt === "unknown" ? [questionOf(conditionOf(), state.packet)] : [];
     const known = questions[0] && assumed(rest.when, questions[0].key);
     if (known === true) return { hits: [[rest, option]], misses: [] };
     if (known === false) continue;
@@ -462,7 +467,7 @@ function among<T extends { readonly text: string }>(
     const fork: Fork = {
       questions,
       isChoice: doubt === "choice",
-      assume: (holds) => ({ about: "rule", step, holds, doubts: [{ condition, doubt }] }),
+      assume: (holds) => ({ about: "rule", step, holds, doubts: [{ condition: conditionOf(), doubt }] }),
     };
     hits.push([{ ...rest, when: also(rest.when, fork, true) }, option]);
     rest = { ...rest, when: also(rest.when, fork, false) };

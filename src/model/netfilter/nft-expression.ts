@@ -39,9 +39,7 @@ export function valueFor(expression: NftExpression, scope: Scope): Value | undef
       const { mod, offset } = expression;
       if (mod === 1) return offset;
       // Which of them it is the sender's port may decide (jhash): of one connection always the same, of many each.
-      return mod > 4096
-        ? { doubt: "choice" }
-        : { doubt: "choice", among: Array.from({ length: mod }, (_, n) => n + offset) };
+      return diceOf(mod, offset);
     }
     case "binary":
       return computed(expression, scope);
@@ -59,6 +57,21 @@ export function valueFor(expression: NftExpression, scope: Scope): Value | undef
       return UNKNOWN;
   }
 }
+
+const dice = new Map<string, Unsure>();
+
+function diceOf(mod: number, offset: number): Unsure {
+  const key = `${mod} ${offset}`;
+  let known = dice.get(key);
+  if (!known) {
+    const among = Array.from({ length: Math.min(mod, MOST_SIDES) }, (_, n) => n + offset);
+    known = mod > MOST_SIDES ? { doubt: "choice" } : { doubt: "choice", among };
+    if (dice.size < 1000) dice.set(key, known);
+  }
+  return known;
+}
+
+const MOST_SIDES = 4096;
 
 function addressOf(packet: Packet, field: string): Value {
   const ip = field === "saddr" ? packet.source : packet.destination;

@@ -9,7 +9,7 @@ import { type Bits, hasConnection, type Packet } from "./packet.ts";
 
 type Mangled = {
   readonly doubt: Doubt;
-  readonly options: readonly { readonly packet: Packet; readonly text: string }[];
+  readonly options: readonly { readonly packet: Packet; readonly of: readonly unknown[] }[];
   /** There may be no such value: the rule ends, and nothing is changed. */
   readonly mayEnd: boolean;
 };
@@ -17,7 +17,7 @@ type Mangled = {
 const ALL: Bits = { value: 0, unknown: 0xffffffff };
 
 export function mangled(key: NftExpression, value: NftExpression, scope: Scope): Mangled {
-  const unchanged: Mangled = { doubt: "unknown", options: [{ packet: scope.packet, text: "" }], mayEnd: false };
+  const unchanged: Mangled = { doubt: "unknown", options: [{ packet: scope.packet, of: [] }], mayEnd: false };
   // A header that the packet has not: the rule ends.
   if (typeof key === "object" && key.is === "payload" && valueFor(key, scope) === undefined)
     return { doubt: "unknown", options: [], mayEnd: true };
@@ -25,21 +25,21 @@ export function mangled(key: NftExpression, value: NftExpression, scope: Scope):
   if (typeof value === "object" && value.is === "map") {
     const found = lookedUp(value.key, value.data, scope);
     if (!found)
-      return { doubt: "unknown", options: [{ packet: withValue(key, UNKNOWN, scope), text: "?" }], mayEnd: true };
+      return { doubt: "unknown", options: [{ packet: withValue(key, UNKNOWN, scope), of: ["?"] }], mayEnd: true };
     const options = found.hits.map((hit) => {
       const constant =
         hit.data === undefined || typeof hit.data === "object" ? undefined : readConstant(hit.data, domain);
-      return { packet: withValue(key, constant ?? UNKNOWN, scope), text: JSON.stringify(hit.key) };
+      return { packet: withValue(key, constant ?? UNKNOWN, scope), of: [hit.key] };
     });
     return { doubt: found.doubt, options, mayEnd: found.mayMiss || options.length === 0 };
   }
   const set = typeof value === "object" ? valueFor(value, scope) : (readConstant(value, domain) ?? UNKNOWN);
   if (set === undefined) return { doubt: "unknown", options: [], mayEnd: true };
   if (typeof set === "object" && set.among && set.among.length <= 64) {
-    const options = set.among.map((one: Known) => ({ packet: withValue(key, one, scope), text: `${one}` }));
+    const options = set.among.map((one: Known) => ({ packet: withValue(key, one, scope), of: [one] }));
     return { doubt: set.doubt, options, mayEnd: false };
   }
-  return { ...unchanged, options: [{ packet: withValue(key, set, scope), text: "" }] };
+  return { ...unchanged, options: [{ packet: withValue(key, set, scope), of: [] }] };
 }
 
 /** Whether rules can see the change. */

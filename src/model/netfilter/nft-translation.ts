@@ -1,12 +1,12 @@
 /** What dnat, snat, masquerade and redirect of nftables translate to: constants, or what a map has for the packet. */
 import { type Ip, parseIp, parsePrefix } from "../../net/ip.ts";
-import type { NftExpression, NftLiteral, NftNat } from "../../parse/nft-json.ts";
+import type { NftExpression, NftLiteral, NftNat, NftOf } from "../../parse/nft-json.ts";
 import type { Doubt } from "./condition.ts";
 import { lookedUp, type Scope } from "./nft-expression.ts";
 import type { Translation } from "./translation.ts";
 
 /** "ends": a map has nothing for the packet, and the rule ends. */
-export type Possible = { readonly to: Translation | "ends" | "unknown"; readonly text: string };
+export type Possible = { readonly to: Translation | "ends" | "unknown"; readonly of: readonly unknown[] };
 
 type Range<T> = { readonly from: T; readonly to: T };
 /** What an address or a port can be; with a concatenation both. */
@@ -14,7 +14,8 @@ type Option = {
   readonly address?: Range<Ip> | "unknown";
   readonly port?: Range<number> | "unknown";
   readonly ends?: true;
-  readonly text: string;
+  /** The keys of the elements that it comes from. */
+  readonly of: readonly unknown[];
 };
 
 const ipOf = (literal: NftLiteral): Ip | undefined => (typeof literal === "string" ? parseIp(literal) : undefined);
@@ -42,12 +43,23 @@ function portRange(expression: NftExpression): Range<number> | "unknown" {
   return typeof from === "number" && typeof to === "number" ? { from, to } : "unknown";
 }
 
+/** `addr . port`, of which a map for every Service is full. */
+const sockets = new WeakMap<NftOf<"concat">, Omit<Option, "of">>();
+
+function socketOf({ of: [address, port, ...others] }: NftOf<"concat">): Omit<Option, "of"> {
+  if (address === undefined || port === undefined || others.length > 0) return { address: "unknown" };
+  return { address: addressRange(address), port: portRange(port) };
+}
+
 /** What an element maps to, or a constant, is: an address or a port, or both (`addr . port`). */
-function optionOf(data: NftExpression, isPort: boolean): Omit<Option, "text"> {
+function optionOf(data: NftExpression, isPort: boolean): Omit<Option, "of"> {
   if (typeof data === "object" && data.is === "concat") {
-    const [address, port, ...others] = data.of;
-    if (address === undefined || port === undefined || others.length > 0) return { address: "unknown" };
-    return { address: addressRange(address), port: portRange(port) };
+    let socket = sockets.get(data);
+    if (!socket) {
+      socket = socketOf(data);
+      sockets.set(data, socket);
+    }
+    return socket;
   }
   return isPort ? { port: portRange(data) } : { address: addressRange(data) };
 }
@@ -57,9 +69,9 @@ function optionsOf(
   isPort: boolean,
   scope: Scope,
 ): { readonly doubt: Doubt; readonly options: readonly Option[] } {
-  const sure = (option: Omit<Option, "text">): { readonly doubt: Doubt; readonly options: readonly Option[] } => ({
+  const sure = (option: Omit<Option, "of">): { readonly doubt: Doubt; readonly options: readonly Option[] } => ({
     doubt: "unknown",
-    options: [{ ...option, text: "" }],
+    options: [{ ...option, of: [] }],
   });
   if (expression === undefined) return sure({});
   if (typeof expression !== "object" || expression.is !== "map") return sure(optionOf(expression, isPort));
@@ -68,15 +80,15 @@ function optionsOf(
     return {
       doubt: "unknown",
       options: [
-        { address: "unknown", text: "?" },
-        { ends: true, text: "" },
+        { address: "unknown", of: ["?"] },
+        { ends: true, of: [] },
       ],
     };
   const options: Option[] = found.hits.map(({ key, data }) => ({
     ...(data === undefined ? { address: "unknown" as const } : optionOf(data, isPort)),
-    text: JSON.stringify(key),
+    of: [key],
   }));
-  if (found.mayMiss || options.length === 0) options.push({ ends: true, text: "" });
+  if (found.mayMiss || options.length === 0) options.push({ ends: true, of: [] });
   return { doubt: found.doubt, options };
 }
 
@@ -89,13 +101,13 @@ export function translationsOf(
   const random = flags.includes("random") || flags.includes("fully-random") ? { random: true as const } : {};
   const possible = addresses.options.flatMap((one) =>
     ports.options.map((two): Possible => {
-      const text = [one.text, two.text].filter((word) => word !== "").join(" ");
-      if (one.ends || two.ends) return { to: "ends", text };
+      const of = [...one.of, ...two.of];
+      if (one.ends || two.ends) return { to: "ends", of };
       const range = flags.includes("netmap") ? netmapped(one.address, does, scope) : one.address;
       const portRange = two.port ?? one.port;
-      if (range === "unknown" || portRange === "unknown") return { to: "unknown", text };
+      if (range === "unknown" || portRange === "unknown") return { to: "unknown", of };
       const to = { does, ...(range && { addresses: range }), ...(portRange && { ports: portRange }), ...random };
-      return { to, text };
+      return { to, of };
     }),
   );
   return { doubt: addresses.options.length > 1 ? addresses.doubt : ports.doubt, possible };
