@@ -39,8 +39,9 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     packages: ["js-yaml", "picocolors", "string-width", "zod"],
   },
   "diagnose.ts": { from: ["evidence", "model", "checks", "cause", "report"] },
+  "path.ts": { from: ["evidence", "model", "trace", "report", "diagnose.ts"] },
   cli: {
-    from: ["text.ts", "errors.ts", "sources", "checks", "report", "diagnose.ts"],
+    from: ["text.ts", "errors.ts", "sources", "checks", "report", "diagnose.ts", "path.ts"],
     packages: ["commander"],
     impure: true,
   },

@@ -153,9 +153,13 @@ async function capabilityPage(files: Files): Promise<void> {
   );
 }
 
-async function reportSchema(files: Files): Promise<void> {
-  const { reportSchema: schema } = await import("../src/report/report.ts");
-  files.set(`${DOCS}/report.schema.json`, `${JSON.stringify(z.toJSONSchema(schema, { io: "input" }), undefined, 2)}\n`);
+async function schemas(files: Files): Promise<void> {
+  const { reportSchema: report } = await import("../src/report/report.ts");
+  const { pathSchema: path } = await import("../src/report/path.ts");
+  for (const [name, schema] of Object.entries({ report, path })) {
+    const text = JSON.stringify(z.toJSONSchema(schema, { io: "input" }), undefined, 2);
+    files.set(`${DOCS}/${name}.schema.json`, `${text}\n`);
+  }
 }
 
 const isCheck = process.argv.includes("--check");
@@ -181,7 +185,7 @@ const files: Files = new Map();
 for (const language of ["en", "zh"] as const) await checkPages(language, files);
 await evidencePage(files);
 await capabilityPage(files);
-await reportSchema(files);
+await schemas(files);
 for (const [path, content] of files) put(path, content);
 for (const entry of readdirSync(join(ROOT, DOCS), { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name).slice(ROOT.length + 1);

@@ -5,7 +5,7 @@ import { type CommandSpec, type Given, LANG_OPTION, type OptionSpec } from "./co
 import type { Surroundings } from "./surroundings.ts";
 import { badValue, usageError } from "./usage-error.ts";
 
-export type Parsed = { readonly command: CommandSpec; readonly argument: string | undefined; readonly given: Given };
+export type Parsed = { readonly command: CommandSpec; readonly values: readonly string[]; readonly given: Given };
 
 function addOption(command: Command, { flags, describes, values, isList }: OptionSpec): void {
   if (isList) command.option<string[]>(flags, describes.en, (value, before) => [...before, value], []);
@@ -36,10 +36,11 @@ export function parseCommandLine(
   // every command takes --lang, wherever it stands
   addOption(program, LANG);
   for (const command of commands) {
-    const parser = program.command(command.name).argument(`[${command.argument.name}]`);
+    const parser = program.command(command.name);
+    for (const { name: word } of command.arguments) parser.argument(`[${word.toLowerCase().replace(/\W.*/, "")}]`);
     for (const option of [...command.options, LANG]) addOption(parser, option);
-    parser.action((argument: string | undefined, given: Given) => {
-      parsed = { command, argument, given };
+    parser.action(() => {
+      parsed = { command, values: parser.args, given: parser.opts() };
     });
   }
   for (const each of [program, ...program.commands]) {

@@ -2,6 +2,7 @@
  * The commands, their options and their help, as data. What a command does is in a file of its own, which is loaded
  * only when it runs: `--help` must be there at once.
  */
+import type { PathFormatName } from "../report/formats/path.ts";
 import type { FormatName } from "../report/formats/registry.ts";
 import { type Text, texts } from "../text.ts";
 import type { ExitCode } from "./exit-code.ts";
@@ -37,6 +38,27 @@ const say = texts("cli", {
   },
   strict: { en: "exit with 1 also if there are only warnings", zh: "仅有警告时也以 1 退出" },
   ignore: { en: "leave out a check or one cause of it (repeatable)", zh: "忽略某个检查项或其某个根因（可重复）" },
+
+  path: { en: "one packet's way, hop by hop, there and back", zh: "逐跳跟踪一个报文的往返路径" },
+  pathLong: {
+    en: "Walks a packet from one end to the other as the kernels of the nodes would, hop by\nhop, there and back, and names the rule, route or table that decides.",
+    zh: "按各节点内核的行为，逐跳跟踪报文从起点到终点再返回，并指出起决定作用的\n规则、路由或表项。",
+  },
+  pathFrom: {
+    en: "tools/client, deploy/web, client@w1 (the Pod on a node), w1, outside",
+    zh: "tools/client、deploy/web、client@w1（某节点上的 Pod）、w1、outside",
+  },
+  pathTo: {
+    en: "backend.shop:8080, svc/db:pg, data/db-0:5432, 10.96.0.10:53/udp, node/w1",
+    zh: "backend.shop:8080、svc/db:pg、data/db-0:5432、10.96.0.10:53/udp、node/w1",
+  },
+  namespace: { en: "the namespace of names that tell none", zh: "未写命名空间的名称所属的命名空间" },
+  size: { en: "send packets this large that may not be split", zh: "发送该大小且不可分片的报文" },
+  met: { en: "draw all ways, with every rule that packets meet", zh: "画出所有路径及经过的每条规则" },
+  toService: { en: "to a Service", zh: "到 Service" },
+  toPod: { en: "to a Pod", zh: "到 Pod" },
+  fromOutside: { en: "by its NodePort", zh: "经由 NodePort" },
+  largePing: { en: "a large ping", zh: "大包 ping" },
 
   demo: { en: "the same for a recorded incident; needs no cluster", zh: "诊断一个录制的真实故障，无需集群" },
   demoLong: {
@@ -81,26 +103,32 @@ export type Example = { readonly run: string; readonly does: Text };
 /** What was given on the command line: the values of options by their names. */
 export type Given = { readonly [option: string]: unknown };
 
+/** What follows the command's name. */
+export type ArgumentSpec = { readonly name: string; readonly describes: Text };
+
 export type CommandSpec = {
   readonly name: string;
-  readonly argument: { readonly name: string; readonly describes: Text };
+  readonly arguments: readonly ArgumentSpec[];
   readonly summary: Text;
   readonly description: Text;
   readonly options: readonly OptionSpec[];
   readonly examples: readonly Example[];
-  readonly run: (argument: string | undefined, given: Given, surroundings: Surroundings) => Promise<ExitCode>;
+  /** `values`: of the arguments, as many as were given. */
+  readonly run: (values: readonly string[], given: Given, surroundings: Surroundings) => Promise<ExitCode>;
 };
 
 export const LANG_OPTION: OptionSpec = { flags: "--lang <en|zh>", describes: say.lang() };
 export const HELP_OPTION: OptionSpec = { flags: "-h, --help", describes: say.commandHelp() };
 
+const OUTPUT_OPTION: OptionSpec = {
+  flags: "-o, --output <format>",
+  describes: say.output(),
+  values: ["text", "wide", "json", "markdown"] satisfies FormatName[] & PathFormatName[],
+};
+
 /** What all commands that print a report take. */
 const REPORT_OPTIONS: readonly OptionSpec[] = [
-  {
-    flags: "-o, --output <format>",
-    describes: say.output(),
-    values: ["text", "wide", "json", "markdown"] satisfies FormatName[],
-  },
+  OUTPUT_OPTION,
   { flags: "--strict", describes: say.strict() },
   { flags: "--ignore <id>", describes: say.ignore(), isList: true },
 ];
@@ -108,7 +136,7 @@ const REPORT_OPTIONS: readonly OptionSpec[] = [
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "diagnose",
-    argument: { name: "BUNDLE", describes: say.bundle() },
+    arguments: [{ name: "BUNDLE", describes: say.bundle() }],
     summary: say.diagnose(),
     description: say.diagnoseLong(),
     options: [{ flags: "--bundle <path>", describes: say.bundleOption() }, ...REPORT_OPTIONS],
@@ -116,14 +144,40 @@ export const COMMANDS: readonly CommandSpec[] = [
       { run: "diagnose ./incident.tar.gz", does: say.incident() },
       { run: "diagnose ./incident -o markdown --lang zh > ticket.md", does: say.ticket() },
     ],
-    run: async (argument, given, surroundings) => {
+    run: async ([argument], given, surroundings) => {
       const { diagnoseCommand } = await import("./diagnose-command.ts");
       return diagnoseCommand(argument, given, surroundings);
     },
   },
   {
+    name: "path",
+    arguments: [
+      { name: "FROM", describes: say.pathFrom() },
+      { name: "TO[:PORT]", describes: say.pathTo() },
+    ],
+    summary: say.path(),
+    description: say.pathLong(),
+    options: [
+      { flags: "--bundle <path>", describes: say.bundle() },
+      { flags: "-n, --namespace <name>", describes: say.namespace() },
+      { flags: "--size <bytes>", describes: say.size() },
+      { flags: "--explain", describes: say.met() },
+      OUTPUT_OPTION,
+    ],
+    examples: [
+      { run: "path tools/client backend.shop:8080 --bundle ./incident.tar.gz", does: say.toService() },
+      { run: "path deploy/web@w1 data/db-0:5432 --bundle ./incident -n shop", does: say.toPod() },
+      { run: "path outside svc/frontend.shop --bundle ./incident", does: say.fromOutside() },
+      { run: "path w1 w2 --size 1500 --bundle ./incident", does: say.largePing() },
+    ],
+    run: async (values, given, surroundings) => {
+      const { pathCommand } = await import("./path-command.ts");
+      return pathCommand(values, given, surroundings);
+    },
+  },
+  {
     name: "demo",
-    argument: { name: "NAME", describes: say.demoName() },
+    arguments: [{ name: "NAME", describes: say.demoName() }],
     summary: say.demo(),
     description: say.demoLong(),
     options: [{ flags: "--list", describes: say.demoList() }, ...REPORT_OPTIONS],
@@ -132,14 +186,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       { run: "demo two-faults", does: say.oneDemo() },
       { run: "demo corefile-broken -o json", does: say.jsonDemo() },
     ],
-    run: async (argument, given, surroundings) => {
+    run: async ([argument], given, surroundings) => {
       const { demoCommand } = await import("./demo-command.ts");
       return demoCommand(argument, given, surroundings);
     },
   },
   {
     name: "explain",
-    argument: { name: "CHECK", describes: say.explainCheck() },
+    arguments: [{ name: "CHECK", describes: say.explainCheck() }],
     summary: say.explain(),
     description: say.explainLong(),
     options: [{ flags: "--list", describes: say.explainList() }],
@@ -147,7 +201,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { run: "explain --list", does: say.explainList() },
       { run: "explain component-access-denied", does: say.onePage() },
     ],
-    run: async (argument, given, surroundings) => {
+    run: async ([argument], given, surroundings) => {
       const { explainCommand } = await import("./explain-command.ts");
       return explainCommand(argument, given, surroundings);
     },

@@ -21,7 +21,9 @@ function table(title: Text, rows: readonly Row[], { lang }: Reader): string[] {
   return ["", title[lang], ...rows.map(([term, explanation]) => `  ${term.padEnd(column)}  ${explanation}`)];
 }
 
-const commandTerm = ({ name, argument }: CommandSpec) => `${name} [${argument.name}]`;
+/** Arguments that can be left out stand in brackets; of several none can. */
+const commandTerm = ({ name, arguments: words }: CommandSpec) =>
+  [name, ...words.map((word) => (words.length > 1 ? word.name : `[${word.name}]`))].join(" ");
 
 function optionTable(options: readonly OptionSpec[], reader: Reader): string[] {
   return table(
@@ -59,12 +61,16 @@ export function programPage(commands: readonly CommandSpec[], reader: Reader): s
 /** The page of one command. */
 export function commandPage(command: CommandSpec, reader: Reader): string {
   const { lang, program } = reader;
-  const { argument, description, options, examples } = command;
+  const { arguments: words, description, options, examples } = command;
   const lines = [
     description[lang],
     "",
     say.usage({ usage: `${program} ${commandTerm(command)} [OPTIONS]` })[lang],
-    ...table(say.arguments(), [[argument.name, argument.describes[lang]]], reader),
+    ...table(
+      say.arguments(),
+      words.map(({ name, describes }): Row => [name, describes[lang]]),
+      reader,
+    ),
     ...optionTable([...options, LANG_OPTION, HELP_OPTION], reader),
     ...exampleTable(examples, reader),
     "",

@@ -37,7 +37,7 @@ async function run(args: readonly string[], surroundings: Surroundings): Promise
   }
   const { parseCommandLine } = await import("./command-line.ts");
   const parsed = parseCommandLine(args, COMMANDS, surroundings);
-  if (parsed) return parsed.command.run(parsed.argument, parsed.given, surroundings);
+  if (parsed) return parsed.command.run(parsed.values, parsed.given, surroundings);
   surroundings.out(programPage(COMMANDS, surroundings));
   return EXIT.healthy;
 }

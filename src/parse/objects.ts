@@ -239,6 +239,7 @@ export const endpointSlice = z.object({
       z.object({
         addresses: maybe(z.array(text)),
         conditions: maybe(z.object({ ready: maybe(flag), serving: maybe(flag), terminating: maybe(flag) })),
+        hostname: maybe(text),
         nodeName: maybe(text),
         zone: maybe(text),
         hints: maybe(

@@ -9,7 +9,7 @@ import type { Missing } from "../evidence/catalogue.ts";
 import { known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import type { ClusterModel } from "../model/model.ts";
-import type { ServiceView } from "../model/services/services.ts";
+import type { ServiceEndpoint, ServiceView } from "../model/services/services.ts";
 import { canonicalIp, parseIp } from "../net/ip.ts";
 import type { CorefileDirective, CorefileServer } from "../parse/corefile.ts";
 
@@ -201,7 +201,8 @@ function serviceAnswer(
     : { is: "no-data", service, evidence };
 }
 
-/** endpointHostname: its host name, else its address with dashes. Host names are those of StatefulSets' Pods. */
-function isNamed({ address, pod }: { address: string; pod?: { readonly name: string } }, label: string): boolean {
-  return pod?.name === label || address.replaceAll(".", "-").replaceAll(":", "-") === label;
+/** endpointHostname: its host name, as Pods of StatefulSets have one, else its address with dashes. */
+function isNamed({ address, slice }: ServiceEndpoint, label: string): boolean {
+  const entry = slice.endpoints?.find(({ addresses }) => addresses?.some((one) => canonicalIp(one) === address));
+  return label === (entry?.hostname ?? address.replaceAll(".", "-").replaceAll(":", "-"));
 }

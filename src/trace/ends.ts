@@ -69,6 +69,10 @@ const say = texts("path-ends", {
     en: "Give an address outside, e.g. `203.0.113.7:443`.",
     zh: "请给出集群外的具体地址，例如 `203.0.113.7:443`。",
   },
+  notHere: {
+    en: "Pods of namespace {namespace} know no `{name}`",
+    zh: "命名空间 {namespace} 中的 Pod 无法解析 `{name}`",
+  },
   seenServices: {
     en: "A Service of that name is in another namespace: {names}",
     zh: "其他命名空间中有同名 Service：{names}",
@@ -266,13 +270,15 @@ function onePod(
   kind: Text,
   names: () => readonly string[],
 ): PodView | Problem {
+  if (meant.on !== undefined && !model.nodes.get(meant.on)) return unknownNode(meant.on, model);
   const found = podsMeant(meant, model);
   const [first, ...others] = found;
   if (!first) {
     const where = meant.namespace === undefined ? kind : say.unknownIn({ kind, namespace: meant.namespace });
     const isQualified = typed.includes("/");
     const near = meant.namespace === undefined || isQualified ? names() : names().map((one) => one.split("/").at(-1)!);
-    const wanted = meant.kind === undefined ? typed : [meant.namespace, meant.name].filter(Boolean).join("/");
+    const plain = typed.split("@")[0] ?? "";
+    const wanted = meant.kind === undefined ? plain : [meant.namespace, meant.name].filter(Boolean).join("/");
     return unknown(where, wanted, [...near, ...near.map((one) => one.split("/").at(-1)!)]);
   }
   if (others.length === 0) return first;
@@ -316,7 +322,7 @@ const podGoal = (pod: PodView | Problem): Goal | Problem => {
 
 /** NAME, NAME.NAMESPACE, NAMESPACE/NAME: as an application would have it, so first of all by its name resolution. */
 function anyGoal(typed: string, meant: Name, from: Source, model: Model): Goal | Problem {
-  const { services, nodes } = model;
+  const { nodes } = model;
   const isPath = typed.includes("/");
   if (!isPath && meant.on === undefined) {
     const resolves = "outside" in from ? undefined : lookup(typed, from, 4, model);
@@ -327,20 +333,33 @@ function anyGoal(typed: string, meant: Name, from: Source, model: Model): Goal |
     if (service && ("outside" in from || from.pod === undefined)) return { is: "service", service };
     if (service) return { is: "name", name: typed };
   }
-  const service = meant.namespace === undefined ? undefined : services.get(meant.namespace, meant.name);
   const pods = podsMeant(meant, model);
-  const exact = pods.some(({ name }) => name === meant.name);
-  if (service && !exact) return { is: "service", service };
+  const isPod = pods.some(({ name }) => name === meant.name);
+  const service = isPod || meant.on !== undefined ? undefined : serviceMeant(meant, from, model);
+  if (service && isProblem(service)) return service;
+  if (service) return { is: "service", service };
   if (pods.length > 0) return podGoal(onePod(typed, meant, model, say.workloadOrPod(), () => []));
   if (!isPath && nodes.get(typed)) return { is: "node", node: typed };
   if (!isPath && typed.includes(".") && !isOfNamespace(typed, model)) return { is: "name", name: typed };
-  const elsewhere = services.all.filter(({ name }) => name === meant.name);
-  if (elsewhere.length > 0) {
-    const names = elsewhere.map(({ name, namespace }) => `\`${name}.${namespace}\``).join(", ");
-    return { problem: say.several({ typed, names }), hint: say.seenServices({ names }) };
-  }
   const known = [...serviceNames(model), ...podNames({ name: "" }, model), ...nodeNames(model)];
   return unknown(say.anything(), typed, isPath ? known : [...known, ...known.map((one) => one.split(/[./]/)[0]!)]);
+}
+
+/** A Service by its name alone is one of the sender's namespace, unless the sender has none. */
+function serviceMeant({ namespace, name }: Name, from: Source, { services }: Model): ServiceView | Problem | undefined {
+  if (namespace !== undefined) return services.get(namespace, name);
+  const [first, ...others] = services.all.filter((one) => one.name === name);
+  if (!first) return undefined;
+  const sender = "outside" in from ? undefined : from.pod?.namespace;
+  if (sender === undefined && others.length === 0) return first;
+  const names = [first, ...others].map((one) => `\`${one.name}.${one.namespace}\``).join(", ");
+  const hint = say.seenServices({ names });
+  return sender === undefined
+    ? {
+        problem: say.several({ typed: name, names }),
+        hint: say.pickNamespace({ example: `${name}.${first.namespace}` }),
+      }
+    : { problem: say.notHere({ namespace: sender, name }), hint };
 }
 
 /** NAME.NAMESPACE of a namespace that there is: no name of the world outside. */

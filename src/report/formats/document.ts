@@ -15,6 +15,16 @@ export type Item = { readonly line: Line; readonly quotes?: readonly Quote[] | u
 
 export type Branch = { readonly line: Line; readonly quotes: readonly Quote[]; readonly branches: readonly Branch[] };
 
+export type Marked = Item & { readonly mark: string; readonly tone?: Tone | undefined };
+
+/** A place on a way, and what happens there. `mark` is one character; a tone tells a good one from a bad one. */
+export type Stop = {
+  readonly mark: string;
+  readonly tone?: Tone | undefined;
+  readonly line: Line;
+  readonly steps: readonly { readonly label: string; readonly line: Line; readonly quotes: readonly Quote[] }[];
+};
+
 /** A command to copy: where (if not on the reader's own machine), and exactly what. */
 export type CommandBlock = { readonly shape: "command"; readonly lead?: string | undefined; readonly run: string };
 
@@ -39,6 +49,9 @@ export type Block =
   | { readonly shape: "tree"; readonly branches: readonly Branch[] }
   | { readonly shape: "steps"; readonly items: readonly { readonly line: Line; readonly blocks: readonly Block[] }[] }
   | { readonly shape: "list"; readonly items: readonly Item[] }
+  /** The same with a mark of its own for each, which says without colours how it is. */
+  | { readonly shape: "marks"; readonly items: readonly Marked[] }
+  | { readonly shape: "trail"; readonly stops: readonly Stop[] }
   | CommandBlock;
 
 /** A line of plain words, or of words in one tone. */

@@ -14,7 +14,11 @@ import { outlineOf } from "./outline.ts";
 import type { RenderOptions } from "./terminal.ts";
 
 export function renderMarkdown(report: Report, { lang, wide }: Pick<RenderOptions, "lang" | "wide">): string {
-  const lines = outlineOf(report, { lang, wide }).flatMap((block) => [...draw(block, 3), ""]);
+  return markdownOf(outlineOf(report, { lang, wide }));
+}
+
+export function markdownOf(blocks: readonly Block[]): string {
+  const lines = blocks.flatMap((block) => [...draw(block, 3), ""]);
   // neighbours may both have asked for the empty line between them
   return `${lines
     .filter((text, index) => text !== "" || lines[index - 1] !== "")
@@ -79,6 +83,18 @@ function draw(block: Block, level: number): string[] {
       return block.branches.flatMap(drawBranch);
     case "list":
       return block.items.flatMap(drawItem);
+    case "marks":
+      return block.items.flatMap(({ mark, line, quotes }) =>
+        drawItem({ line: [{ text: `${mark} ` }, ...line], quotes }),
+      );
+    case "trail":
+      return block.stops.flatMap(({ mark, line, steps }) => [
+        `- ${mark} **${line.map(plainSpan).join("")}**`,
+        ...indented(
+          steps.flatMap((step) => drawItem({ line: [{ text: `${step.label}: ` }, ...step.line], quotes: step.quotes })),
+          "  ",
+        ),
+      ]);
     case "steps":
       return block.items.flatMap(({ line, blocks }, index) => {
         const number = `${index + 1}. `;

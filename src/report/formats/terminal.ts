@@ -14,6 +14,7 @@ import {
   printable,
   printableLines,
   type Quote,
+  type Stop,
   type Tone,
 } from "./document.ts";
 import { outlineOf } from "./outline.ts";
@@ -114,6 +115,13 @@ function draw(block: Block, indent: string, canvas: Canvas): string[] {
         ...paragraph(line, `${indent}• `, `${indent}  `, canvas),
         ...quotes.flatMap((quote) => drawQuote(quote, `${indent}  `, "> ", canvas)),
       ]);
+    case "marks":
+      return block.items.flatMap(({ mark, tone, line, quotes = [] }) => [
+        ...paragraph(line, `${indent}${canvas.paint(mark, tone)} `, `${indent}  `, canvas),
+        ...quotes.flatMap((quote) => drawQuote(quote, `${indent}  `, "> ", canvas)),
+      ]);
+    case "trail":
+      return drawTrail(block.stops, indent, canvas);
     case "steps":
       return block.items.flatMap((item, index) => drawStep(item, index, indent, canvas));
     case "command":
@@ -179,6 +187,32 @@ function drawBranches(branches: readonly Branch[], indent: string, canvas: Canva
       ...paragraph(line, `${indent}${isLast ? "└─ " : "├─ "}`, hanging, canvas),
       ...quotes.flatMap((quote) => drawQuote(quote, hanging, "> ", canvas)),
       ...drawBranches(below, inner, canvas),
+    ];
+  });
+}
+
+/** Labels of the steps of a way stand in a column, as far as they are short. */
+const WIDEST_LABEL = 12;
+
+function drawTrail(stops: readonly Stop[], indent: string, canvas: Canvas): string[] {
+  const column = Math.min(
+    WIDEST_LABEL,
+    Math.max(0, ...stops.flatMap(({ steps }) => steps.map(({ label }) => displayWidth(label)))),
+  );
+  return stops.flatMap(({ mark, tone, line, steps }, index) => {
+    const rail = index === stops.length - 1 ? "  " : `${canvas.paint("│", "faint")} `;
+    const hanging = `${indent}${rail}${" ".repeat(column + 2)}`;
+    return [
+      ...paragraph(line, `${indent}${canvas.paint(mark, tone ?? "strong")} `, `${indent}${rail}`, canvas),
+      ...steps.flatMap((step) => [
+        ...paragraph(
+          step.line,
+          `${indent}${rail}${canvas.paint(padded(step.label, column), "faint")}  `,
+          hanging,
+          canvas,
+        ),
+        ...step.quotes.flatMap((quote) => drawQuote(quote, hanging, "> ", canvas)),
+      ]),
     ];
   });
 }

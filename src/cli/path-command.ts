@@ -1,0 +1,81 @@
+/** `netwhy path`: reads the evidence, walks one packet through it, draws its way. */
+import { DiagnosisError } from "../errors.ts";
+import { isProblem, pathBetween } from "../path.ts";
+import { PATH_FORMATS, type PathFormatName } from "../report/formats/path.ts";
+import type { Path } from "../report/path.ts";
+import { readBundle } from "../sources/bundle.ts";
+import { texts } from "../text.ts";
+import type { Given } from "./commands.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { badValue, unknownName } from "./usage-error.ts";
+
+const say = texts("path-command", {
+  noEnds: { en: "`path` wants two ends: FROM and TO", zh: "`path` 需要起点和终点：FROM 与 TO" },
+  howEnds: {
+    en: "For example: `{program} path tools/client backend.shop:8080 --bundle ./incident.tar.gz`",
+    zh: "例如：`{program} path tools/client backend.shop:8080 --bundle ./incident.tar.gz`",
+  },
+  noBundle: {
+    en: "No bundle was given, and live clusters cannot be read yet.",
+    zh: "未指定证据包；目前还不能直接读取运行中的集群。",
+  },
+  howBundle: {
+    en: "Say where it is: `--bundle ./incident.tar.gz`",
+    zh: "请指定证据包路径：`--bundle ./incident.tar.gz`",
+  },
+  howNames: {
+    en: "`{program} path --help` shows how ends are written.",
+    zh: "`{program} path --help` 可查看起点和终点的写法。",
+  },
+});
+
+/** As those of diagnose: it works, it does not, it cannot be told. */
+const EXITS: Readonly<Record<Path["verdict"], ExitCode>> = {
+  reaches: EXIT.healthy,
+  fails: EXIT.faulty,
+  sometimes: EXIT.faulty,
+  leaves: EXIT.unclear,
+  unclear: EXIT.unclear,
+};
+
+/** Bytes of an IP packet: no smaller than its headers. */
+function sizeOf(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const size = Number(value);
+  if (!/^\d+$/.test(value) || size < 28 || size > 65535) throw badValue("--size", value, ["1500", "1450", "9000"]);
+  return size;
+}
+
+export async function pathCommand(
+  [from, to]: readonly string[],
+  given: Given,
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  const { program, lang, width, color, out } = surroundings;
+  const {
+    bundle,
+    namespace,
+    output,
+    explain = false,
+  } = given as {
+    readonly bundle?: string;
+    readonly namespace?: string;
+    readonly output: PathFormatName;
+    readonly explain?: boolean;
+  };
+  if (from === undefined || to === undefined) {
+    throw new DiagnosisError("usage", say.noEnds(), say.howEnds({ program }));
+  }
+  const size = sizeOf(given.size as string | undefined);
+  if (bundle === undefined) throw new DiagnosisError("no-evidence", say.noBundle(), say.howBundle());
+  const path = pathBetween(await readBundle(bundle), { from, to, namespace }, { size, explain });
+  if (isProblem(path)) {
+    const { problem, hint, unknown } = path;
+    if (unknown) throw unknownName(unknown.kind, unknown.name, unknown.names, say.howNames({ program }));
+    throw new DiagnosisError("usage", problem, hint);
+  }
+  const format = explain && output === "text" ? "wide" : output;
+  out(PATH_FORMATS[format](path, { lang, width, color: color.out }));
+  return EXITS[path.verdict];
+}

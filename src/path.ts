@@ -1,0 +1,19 @@
+/** The other pipeline: from evidence and two ends to the path between them. Pure, as that of diagnose.ts is. */
+import { VERSION } from "./diagnose.ts";
+import type { Capture } from "./evidence/capture.ts";
+import { modelOf } from "./model/model.ts";
+import { buildPath } from "./report/build-path.ts";
+import type { Path } from "./report/path.ts";
+import { type AnswerOptions, answerOf } from "./trace/answer.ts";
+import { endsOf, isProblem, type Problem, type Typed } from "./trace/ends.ts";
+
+/** @returns the path, or why what was typed is none */
+export function pathBetween(capture: Capture, typed: Typed, options: AnswerOptions = {}): Path | Problem {
+  const model = modelOf(capture);
+  const ends = endsOf(typed, model);
+  if (isProblem(ends)) return ends;
+  const answer = answerOf(ends, model, options);
+  return buildPath({ answer, typed, capture, version: VERSION, size: options.size });
+}
+
+export { isProblem };
