@@ -23,6 +23,10 @@ export const CAPABILITIES = {
   },
   "service.follow": { en: "EndpointSlices follow the Pods", zh: "EndpointSlice 随 Pod 更新" },
   "service.rules": { en: "the node's rules deliver the Service", zh: "节点规则正确转发该 Service" },
+  "service.masquerade": {
+    en: "the node gives packets for Services its own address where answers need it",
+    zh: "节点对需要的 Service 报文做源地址转换",
+  },
   "pod.ready": { en: "the Pods are ready", zh: "Pod 就绪" },
   "pod.create": { en: "the control plane makes Pods that are missing", zh: "控制面会创建缺少的 Pod" },
   "pod.listen": { en: "the Pods listen on the target port", zh: "Pod 监听目标端口" },

@@ -183,7 +183,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     if (pod && client.pod?.key === pod.key) {
       // through its own Service back to itself: hairpin, and a policy may or may not count it as itself
       const itself = perhaps(reachPod(client, pod, { protocol: port.protocol, number: endpoint.port }));
-      return all(now({ name: "pod.hairpin", node: client.node }), itself);
+      return all(now({ name: "pod.hairpin", node: client.node, pod: pod.key }), itself);
     }
     if (pod) {
       const isBeside = pod.node === client.node && client.network === "pod" && !pod.hostNetwork;
@@ -319,6 +319,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           );
         case "service.select":
           return toFollow({ name: "pod.create" });
+        case "service.masquerade":
+          return learns("service-proxy", node);
         case "pod.create":
           return all(runs("kube-controller-manager"), runs("kube-scheduler"));
         case "service.local":
@@ -389,7 +391,13 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
         client.node === node && client.network === "host"
           ? client
           : { node, network: "pod", marked: true, ...(client.large && { large: true }) };
-      return all(reachNode(client, node), backends(onward, port, node, onward.marked ? "outside" : client.network));
+      // only back ends on the node itself answer without
+      const masquerade = perhaps(now({ name: "service.masquerade", node }));
+      return all(
+        reachNode(client, node),
+        masquerade,
+        backends(onward, port, node, onward.marked ? "outside" : client.network),
+      );
     },
     reachNode,
     reachOutside,

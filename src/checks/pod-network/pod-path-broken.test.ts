@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
-import type { Edit } from "../../../testing/cluster-edits.ts";
+import { dropRules, type Edit } from "../../../testing/cluster-edits.ts";
 import type { BridgePort } from "../../parse/bridge-link.ts";
 import { podPathBroken } from "./pod-path-broken.ts";
 
@@ -13,9 +13,11 @@ const down =
       ),
     );
 const ports =
-  (node: string, change: Partial<BridgePort>): Edit =>
+  (node: string, change: Partial<BridgePort>, from = 0): Edit =>
   (draft) =>
-    editNode(draft, "bridgePorts", node, (all) => all.map((port) => ({ ...port, ...change })));
+    editNode(draft, "bridgePorts", node, (all) =>
+      all.map((port, index) => (index >= from ? { ...port, ...change } : port)),
+    );
 const sysctl = (key: string, value: string) => ({ do: "sysctl", node: "w1", key, value }) as const;
 const healedBy = () => cluster();
 
@@ -34,6 +36,27 @@ testCheck(podPathBroken, {
       repair: "Node/w1",
       says: ["Pods of node w1 do not reach themselves through their own Service", "hairpin off"],
       breaks: ["pod.hairpin"],
+      healedBy,
+    },
+    "hairpin was switched off for some Pods by hand": {
+      given: cluster().edit(ports("w1", { hairpin: false }, 1)),
+      repair: "Node/w1",
+      says: ["Pods of node w1 do not reach themselves through their own Service", "hairpin off"],
+      breaks: ["pod.hairpin"],
+      healedBy,
+    },
+    "a firewall script flushed what jumps out of POSTROUTING": {
+      given: cluster().edit(dropRules("w1", /-A POSTROUTING .*KUBE-POSTROUTING/)),
+      repair: "Node/w1",
+      says: ["Node w1 does not give packets for Services its own address where answers need it"],
+      breaks: ["service.masquerade"],
+      healedBy,
+    },
+    "the module br_netfilter was unloaded": {
+      given: cluster().with(sysctl("net.bridge.bridge-nf-call-iptables", "0")),
+      repair: "Node/w1",
+      says: ["answers of Pods to Pods of the same node bypass the Service rules"],
+      breaks: ["node.bridge"],
       healedBy,
     },
     "somebody isolated the ports of the bridge": {

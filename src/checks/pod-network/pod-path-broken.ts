@@ -1,17 +1,19 @@
-import type { Evidence } from "../../evidence/origin.ts";
+import { known } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Capability, CapabilityName } from "../../model/capability.ts";
+import type { NodePlane } from "../../model/forwarding/plane.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { PodView } from "../../model/pods.ts";
 import type { ServicePort } from "../../model/services/services.ts";
-import { formatIp, type Ip, parseIp } from "../../net/ip.ts";
+import { type Ip, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { EndName, Way } from "../../trace/trace.ts";
 import { walk } from "../../trace/walk.ts";
 import { defineCheck, fault, works } from "../check.ts";
 
-const PARTS = ["nodes", "pods", "services", "forwarding", "sockets", "podNamespaces", "time"] as const;
+const PARTS = ["nodes", "pods", "services", "forwarding", "sockets", "podNamespaces", "time", "components"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
 
 const say = texts("pod-path-broken", {
@@ -35,6 +37,15 @@ const say = texts("pod-path-broken", {
     en: "On node {node}, answers of Pods to Pods of the same node bypass the Service rules: net.bridge.bridge-nf-call-iptables is 0",
     zh: "节点 {node} 上同节点 Pod 之间的应答绕过了 Service 规则：net.bridge.bridge-nf-call-iptables 为 0",
   },
+  masquerade: {
+    en: "Node {node} does not give packets for Services its own address where answers need it: {what}",
+    zh: "节点 {node} 未对需要的 Service 报文做源地址转换：{what}",
+  },
+  rewrite: {
+    en: "Restart kube-proxy on {node}: it writes the jump from POSTROUTING and its chain anew",
+    zh: "重启 {node} 上的 kube-proxy：它会重写 POSTROUTING 的跳转及其链",
+  },
+  restartBy: { en: "Restarting kube-proxy interrupts nothing", zh: "重启 kube-proxy 不影响业务" },
   setUp: { en: "Bring the device up, or let the CNI make it anew", zh: "启用该网卡，或让 CNI 重新创建" },
   allowHairpin: {
     en: "Allow hairpin on the bridge's ports, and hairpinMode in the CNI configuration for Pods to come",
@@ -59,12 +70,18 @@ const say = texts("pod-path-broken", {
 /** What ends a way and is no other check's: rules, routes, neighbours and tunnels have checks of their own. */
 const OURS: ReadonlySet<EndName> = new Set(["device-down", "not-bridged", "not-accepted", "wrong-answer"]);
 
-type Kind = "between" | "itself";
+/**
+ * To a Pod beside it and on other nodes; through a Service to itself; through one to a Pod beside it; from another node
+ * through a node port.
+ */
+type Kind = "between" | "itself" | "beside" | "node-port";
 
 /** What is shown to work if every way of a kind is answered. */
 const SHOWN: Readonly<Record<Kind, readonly CapabilityName[]>> = {
   between: [],
-  itself: ["pod.hairpin", "node.bridge"],
+  itself: ["pod.hairpin"],
+  beside: ["node.bridge"],
+  "node-port": ["service.masquerade"],
 };
 
 const SETTLED = 10_000;
@@ -85,70 +102,120 @@ function steadyPods(node: string, { pods, time }: Model): PodView[] {
     );
 }
 
-type Broken = { readonly way: Way; readonly kind: Kind; readonly from: PodView };
+type Broken = { readonly way: Way; readonly kind: Kind; readonly from?: PodView };
 
-/** The Services through which Pods can call themselves. */
-type OwnServices = ReadonlyMap<PodView, ServicePort>;
+/** A Service's port by its back ends' Pods. */
+type Served = { readonly port: ServicePort; readonly pods: ReadonlySet<PodView> };
 
-function ownServices({ services }: Model): OwnServices {
-  const found = new Map<PodView, ServicePort>();
-  for (const service of services.all) {
+function servedPorts({ services }: Model): Served[] {
+  return services.all.flatMap((service): Served[] => {
     const port = service.proxied ? service.ports.find(({ protocol }) => protocol === "TCP") : undefined;
-    if (!port || !clusterIpOf(port)) continue;
-    for (const pod of services.selected(service)) if (!found.has(pod)) found.set(pod, port);
-  }
-  return found;
+    return port && clusterIpOf(port) ? [{ port, pods: new Set(services.selected(service)) }] : [];
+  });
 }
 
 const clusterIpOf = ({ service }: ServicePort): Ip | undefined =>
   service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
 
-function* waysOf(node: NodeView, own: OwnServices, model: Model): Iterable<Broken> {
+/** Of many Pods of one node so many are tried: the ports of a bridge are made alike. */
+const MOST_CALLERS = 30;
+
+function* waysOf(node: NodeView, served: readonly Served[], model: Model): Iterable<Broken> {
   const mine = steadyPods(node.name, model);
   const [from, beside] = mine;
-  if (!from) return;
   const others = model.nodes.all.filter(({ name }) => name !== node.name).slice(0, 3);
-  const peers = [beside, ...others.map(({ name }) => steadyPods(name, model)[0])].filter((pod) => pod !== undefined);
-  for (const peer of peers) {
-    const packet = openingPacket("icmp", ipOf(from), ipOf(peer)!);
-    for (const way of walk({ from: { node: node.name, pod: from }, packet }, model).ways)
-      yield { way, kind: "between", from };
+  const through = function* (kind: Kind, caller: PodView, port: ServicePort): Iterable<Broken> {
+    const packet = openingPacket("tcp", ipOf(caller), clusterIpOf(port)!, port.port);
+    const { ways } = walk({ from: { node: node.name, pod: caller }, packet }, model);
+    for (const way of ways) yield { way, kind, from: caller };
+  };
+  if (from) {
+    const peers = [beside, ...others.map(({ name }) => steadyPods(name, model)[0])].filter((pod) => pod !== undefined);
+    for (const peer of peers) {
+      const packet = openingPacket("icmp", ipOf(from), ipOf(peer)!);
+      for (const way of walk({ from: { node: node.name, pod: from }, packet }, model).ways)
+        yield { way, kind: "between", from };
+    }
+    // hairpin is a property of each port
+    for (const pod of mine.slice(0, MOST_CALLERS)) {
+      const own = served.find(({ pods }) => pods.has(pod));
+      if (own) yield* through("itself", pod, own.port);
+    }
+    const near = served.find(({ pods }) => mine.some((pod) => pods.has(pod)) && mine.some((pod) => !pods.has(pod)));
+    const caller = near && mine.find((pod) => !near.pods.has(pod));
+    if (near && caller) yield* through("beside", caller, near.port);
   }
-  // through a Service back to itself, and to a Pod beside it: one Service shows what the bridge does
-  const caller = mine.find((pod) => own.has(pod));
-  const port = caller && own.get(caller)!;
-  if (!port) return;
-  const packet = openingPacket("tcp", ipOf(caller), clusterIpOf(port)!, port.port);
-  for (const way of walk({ from: { node: node.name, pod: caller }, packet }, model).ways)
-    yield { way, kind: "itself", from: caller };
+  yield* waysIn(node, others[0], served, model);
 }
 
-function breaksOf({ way, kind, from }: Broken, node: string): Capability[] {
+/** From another node through a node port of this one. */
+function* waysIn(
+  node: NodeView,
+  other: NodeView | undefined,
+  served: readonly Served[],
+  model: Model,
+): Iterable<Broken> {
+  const open = served.find(({ port }) => port.nodePort !== undefined && !port.service.policy.externalLocal);
+  if (!other?.sampled || !open || !node.ipv4) return;
+  const packet = openingPacket("tcp", undefined, node.ipv4, open.port.nodePort);
+  for (const way of walk({ from: { node: other.name }, packet }, model).ways) yield { way, kind: "node-port" };
+}
+
+function breaksOf({ way, kind, from }: Broken, node: string, isMasquerade: boolean, model: Model): Capability[] {
+  const own = from && { pod: from.key };
   switch (way.end.is) {
     case "not-bridged":
-      return kind === "itself" ? [{ name: "pod.hairpin", node }] : [{ name: "pod.attach", node }];
+      return [kind === "itself" ? { name: "pod.hairpin", node, ...own } : { name: "pod.attach", node }];
     case "wrong-answer":
-      return [
-        { name: "node.bridge", node },
-        { name: "pod.hairpin", node },
-      ];
+      return isMasquerade
+        ? [
+            { name: "service.masquerade", node },
+            { name: "pod.hairpin", node },
+          ]
+        : [
+            { name: "node.bridge", node },
+            { name: "pod.hairpin", node },
+          ];
     default:
-      return [{ name: "pod.attach", node, ...(isOfOne(way, from) && { pod: from.key }) }];
+      return [{ name: "pod.attach", node, ...(isOfOne(way, node, model) && own) }];
   }
 }
 
-/** Whether what ended it belongs to one Pod alone: its own pair of devices. */
-const isOfOne = ({ end, steps }: Way, from: PodView): boolean =>
-  end.is === "device-down" && steps.length <= 2 && end.at?.node === from.node;
+/** Whether the device that ended it is one Pod's alone: not a bridge, which is all of theirs. */
+function isOfOne({ end }: Way, node: string, { forwarding }: Model): boolean {
+  const device = end.evidence[0]?.quote.split(/[\s:]/)[0];
+  const link = known(forwarding.of(node).links)?.find(({ name }) => name === device);
+  return end.is === "device-down" && link?.kind === "veth";
+}
 
-function titleOf({ way, kind }: Broken, node: string, what: string) {
+/** The bit by which kube-proxy marks what is to leave with the node's address (iptablesMasqueradeBit). */
+const MASQUERADE = 0x4000;
+
+const rulesOf = ({ iptables, nftables }: NodePlane) => (iptables.state === "present" ? iptables : nftables);
+
+/** The node that marked a packet for masquerading and let it leave with its old source. */
+function unmasqueraded({ steps, answer }: Way): string | undefined {
+  const there = steps.slice(0, answer);
+  const marked = there.find((step) => step.did === "pass" && (step.packet.mark & MASQUERADE) !== 0);
+  if (marked?.did !== "pass") return undefined;
+  const isDone = there.some(
+    (step) =>
+      step.did === "pass" &&
+      step.hook === "postrouting" &&
+      step.at.node === marked.at.node &&
+      step.before.source !== step.packet.source,
+  );
+  return isDone ? undefined : marked.at.node;
+}
+
+function titleOf({ way, kind }: Broken, node: string, what: string, isMasquerade: boolean) {
   switch (way.end.is) {
     case "not-bridged":
       return kind === "itself" ? say.hairpin({ node, what }) : say.bridge({ node, what });
     case "not-accepted":
       return say.source({ node, what });
     case "wrong-answer":
-      return say.answer({ node });
+      return isMasquerade ? say.masquerade({ node, what }) : say.answer({ node });
     default:
       return say.device({ node, what });
   }
@@ -167,10 +234,10 @@ export const podPathBroken = defineCheck({
 
   *find(model) {
     const told = new Set<string>();
-    const own = ownServices(model);
+    const served = servedPorts(model);
     for (const node of model.nodes.all) {
       if (!node.sampled) continue;
-      const ways = [...waysOf(node, own, model)];
+      const ways = [...waysOf(node, served, model)];
       for (const [kind, names] of Object.entries(SHOWN) as [Kind, readonly CapabilityName[]][]) {
         const mine = ways.filter((one) => one.kind === kind);
         if (mine.length > 0 && mine.every(({ way }) => way.end.is === "answered" && way.certainty !== "guessed"))
@@ -180,27 +247,34 @@ export const podPathBroken = defineCheck({
         const { end, certainty } = broken.way;
         // tunnels are told of with their entries
         if (!OURS.has(end.is) || end.tunnel || certainty === "guessed") continue;
-        const place = end.is === "wrong-answer" ? node.name : (end.at?.node ?? node.name);
+        const marking = end.is === "wrong-answer" ? unmasqueraded(broken.way) : undefined;
+        const place = marking ?? (end.is === "wrong-answer" ? node.name : (end.at?.node ?? node.name));
+        const plane = model.forwarding.of(place);
         const evidence =
-          end.is === "wrong-answer" ? [bypass(place, model)].filter((one) => one !== undefined) : end.evidence;
-        if (evidence.length === 0) continue;
+          end.is !== "wrong-answer"
+            ? end.evidence
+            : marking !== undefined
+              ? [quoteOf(rulesOf(plane).origin, "nat: no rule of POSTROUTING masquerades packets marked 0x4000")]
+              : [bypass(place, model)].filter((one) => one !== undefined);
+        const repair = model.nodes.get(place);
+        if (evidence.length === 0 || !repair) continue;
         const what = evidence[0]!.quote;
         const key = `${end.is} ${broken.kind === "itself"} ${place} ${what}`;
-        const repair = model.nodes.get(place);
-        if (told.has(key) || !repair) continue;
+        if (told.has(key)) continue;
         told.add(key);
+        const isMasquerade = marking !== undefined;
+        const proxies = isMasquerade ? model.components.withDuty("service-proxy").map((one) => one.ref) : [];
         yield fault({
           repair: repair.ref,
-          related: end.at?.pod ? [end.at.pod.ref] : [],
+          related: [...proxies, ...(end.at?.pod ? [end.at.pod.ref] : [])],
           nodes: [place],
-          breaks: breaksOf(broken, place),
-          title: titleOf(broken, place, what),
+          breaks: breaksOf(broken, place, isMasquerade, model),
+          title: titleOf(broken, place, what, isMasquerade),
           evidence,
           strength: "direct",
           facts: {
-            end: end.is,
+            end: isMasquerade ? "unmasqueraded" : end.is,
             kind: broken.kind,
-            from: formatIp(ipOf(broken.from)!),
             device: what.split(/[\s:]/)[0] ?? "",
           },
         });
@@ -208,8 +282,9 @@ export const podPathBroken = defineCheck({
     }
   },
 
-  remedies({ repair, facts }) {
+  remedies({ repair, related, facts }) {
     const node = repair.name;
+    const proxy = related.find(({ kind }) => kind === "DaemonSet");
     const device = String(facts.device);
     const sysctl = (key: string, value: string, before: string) => ({
       change: { do: "sysctl", node, key, value } as const,
@@ -223,6 +298,15 @@ export const podPathBroken = defineCheck({
     });
     const stepOf = () => {
       switch (facts.end) {
+        case "unmasqueraded":
+          return proxy
+            ? {
+                why: say.rewrite({ node }),
+                change: { do: "restart", component: proxy, node } as const,
+                undo: say.restartBy(),
+                verify: { run: "iptables-save -t nat | grep KUBE-POSTROUTING", node },
+              }
+            : { why: say.rewrite({ node }), verify: { run: "iptables-save -t nat | grep KUBE-POSTROUTING", node } };
         case "not-accepted":
           return { why: say.loosen(), ...sysctl("net.ipv4.conf.all.rp_filter", "2", "1") };
         case "wrong-answer":
@@ -260,16 +344,16 @@ export const podPathBroken = defineCheck({
     page: {
       en: `netwhy walks packets of a Pod of every node through the node's devices, bridges and routes: to another Pod of the node, to Pods of other nodes, and through a Service back to itself. One ends where nothing takes it on.
 
-**How it looks.** *A device is down or missing*: all Pods of the node, or one of them, reach nothing. *Hairpin off*: a Pod that calls its own Service fails now and then, just when it is given to itself. *Source check*: packets arrive and are thrown away without a trace (\`nstat IPReversePathFilter\`). *Bridge*: Pods of one node reach each other by address and not through a Service, while other nodes' Pods do.
+**How it looks.** *A device is down or missing*: all Pods of the node, or one of them, reach nothing. *Hairpin off*: a Pod that calls its own Service fails now and then, just when it is given to itself. *Source check*: packets arrive and are thrown away without a trace (\`nstat IPReversePathFilter\`). *Masquerading*: node ports of the node work only for back ends on it. *Bridge*: Pods of one node reach each other by address and not through a Service, while other nodes' Pods do.
 
-**How it comes about.** A network manager of the distribution took the bridge down; the CNI configuration lacks \`hairpinMode\`; systemd or a hardening guide set \`rp_filter = 1\`; the module br_netfilter was not loaded, or its parameter was reset.
+**How it comes about.** A network manager of the distribution took the bridge down; the CNI configuration lacks \`hairpinMode\`; systemd or a hardening guide set \`rp_filter = 1\`; the module br_netfilter was not loaded, or its parameter was reset; the jump to KUBE-POSTROUTING was flushed.
 
 **When this is not the cause.** Rules that drop, routes, neighbours and tunnels that are missing have pages of their own.`,
       zh: `netwhy 让每个节点上某个 Pod 的报文走一遍节点的网卡、网桥和路由：到本节点的另一个 Pod、到其他节点的 Pod，以及经由 Service 回到自身。其中有报文在某处无人接收。
 
-**现象。** *网卡未启用或缺失*：该节点的全部或某个 Pod 什么都访问不到。*未开启 hairpin*：Pod 访问自己的 Service 时偶尔失败，恰好在被转发给自身时。*源地址校验*：报文到达后被静默丢弃（\`nstat IPReversePathFilter\`）。*网桥*：同节点 Pod 之间用地址能通、经由 Service 不通，而其他节点的 Pod 正常。
+**现象。** *网卡未启用或缺失*：该节点的全部或某个 Pod 什么都访问不到。*未开启 hairpin*：Pod 访问自己的 Service 时偶尔失败，恰好在被转发给自身时。*源地址校验*：报文到达后被静默丢弃（\`nstat IPReversePathFilter\`）。*源地址转换*：该节点的 NodePort 只有转发到本节点后端时才通。*网桥*：同节点 Pod 之间用地址能通、经由 Service 不通，而其他节点的 Pod 正常。
 
-**成因。** 发行版的网络管理程序关闭了网桥；CNI 配置缺少 \`hairpinMode\`；systemd 或安全基线设置了 \`rp_filter = 1\`；未加载 br_netfilter 模块，或其参数被重置。
+**成因。** 发行版的网络管理程序关闭了网桥；CNI 配置缺少 \`hairpinMode\`；systemd 或安全基线设置了 \`rp_filter = 1\`；未加载 br_netfilter 模块，或其参数被重置；到 KUBE-POSTROUTING 的跳转被清掉。
 
 **何时不是它。** 丢弃报文的规则，以及缺失的路由、邻居表项和隧道，各有其页面。`,
     },
