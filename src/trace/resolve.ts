@@ -27,8 +27,10 @@ type Model = Pick<ClusterModel, "dns" | "services" | "pods" | "objects">;
 const MOST_ALIASES = 8;
 
 /** Whether a server is the cluster's DNS: by its Service, through a cache of the node, or itself. */
-function isOfCluster(server: string, { dns, pods }: Model): boolean {
+function isOfCluster(server: string, node: string, { dns, pods, services }: Model): boolean {
   if (dns.services.some(({ clusterIps }) => clusterIps.includes(server)) || dns.isNodeLocal(server)) return true;
+  // where Services were not seen, the kubelet's word is as good
+  if (!services.whole && dns.clusterDnsOf(node)?.addresses.includes(server)) return true;
   const pod = pods.byAddress(server);
   return pod !== undefined && dns.servers.some(({ component }) => component.pods.some(({ key }) => key === pod.key));
 }
@@ -44,7 +46,7 @@ export function lookup(name: string, from: Namespace, family: 4 | 6, model: Mode
   const [first] = resolver.servers;
   const base = { ...nothing, resolver, missing: [] };
   if (first === undefined) return { ...base, asks: "nobody", result: { is: "refused" } };
-  const asks = isOfCluster(first, model) ? "cluster" : "others";
+  const asks = isOfCluster(first, from.node, model) ? "cluster" : "others";
   const answerTo = (asked: string): Answer =>
     asks === "cluster"
       ? clusterAnswer(asked.toLowerCase(), family, model)
