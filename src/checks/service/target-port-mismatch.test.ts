@@ -19,6 +19,13 @@ const APP = "Deployment/shop/frontend";
 const SERVICE = "Service/shop/frontend";
 const on9000 = listening("frontend", [["0.0.0.0", 9000]]);
 
+/** The API server names the Pods of the frontend otherwise than the nodes do, which were asked later. */
+const renamed = (suffix: string, sockets: readonly (readonly [string, number])[]) =>
+  cluster().edit(
+    listening("frontend", sockets),
+    editPods("frontend", (pod) => ({ ...pod, metadata: { ...pod.metadata, name: `${pod.metadata.name}-${suffix}` } })),
+  );
+
 testCheck(targetPortMismatch, {
   finds: {
     "the number in the Service was mistyped": {
@@ -94,6 +101,7 @@ testCheck(targetPortMismatch, {
     "the kubelet's readiness probe asks the port, whoever looked at sockets": cluster().edit(on9000, probing),
     "some Pods of a rollout listen on the new port": cluster().edit(listening("frontend", [["*", 9000]], "w1")),
     "SCTP, which ss does not list": ports(cluster(), { ...http, protocol: "SCTP", targetPort: 3868 }),
+    "the Pods were replaced after the list of Pods was read, and those that came listen": renamed("old", [["*", 8080]]),
     "a headless Service names Pods, not ports": cluster().with({
       do: "patch",
       target: ref("Service", "db", "data"),
@@ -104,6 +112,7 @@ testCheck(targetPortMismatch, {
     "pod.listen": {
       "nobody looked into the Pods": cluster().without("podSockets"),
       "the Pods run in sandboxes that hide their sockets": cluster().edit(listening("frontend", [])),
+      "the Pods were replaced after the list of Pods was read, by others": renamed("old", [["*", 9000]]),
       "the Pods became ready a moment ago": cluster().edit(on9000, editPods("frontend", ready(ago(5)))),
     },
   },

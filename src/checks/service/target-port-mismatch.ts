@@ -10,7 +10,7 @@ import { sh, shellWord } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Facts, type Finding, fault, warning, works } from "../check.ts";
 
-type Model = Pick<ClusterModel, "services" | "objects" | "observations" | "sockets" | "time">;
+type Model = Pick<ClusterModel, "services" | "objects" | "observations" | "sockets" | "time" | "sandboxes" | "pods">;
 
 const say = texts("target-port-mismatch", {
   wrongNumber: {
@@ -177,6 +177,19 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
   }
   const first = seen[0];
   if (!first || unseen.length > 0) {
+    const heirs = heirsOf(pods, model);
+    for (const heir of heirs) {
+      const socket = socketsFor(known(model.sockets.of(heir)) ?? [], port.protocol).find(
+        (one) => one.port === numberIn(heir) && isReachable(one, heir),
+      );
+      if (!socket) continue;
+      yield works(capability, [quoteSocket(heir, socket, model)]);
+      return;
+    }
+    if (heirs.length > 0) {
+      yield cannotTell(capability, [], say.changing());
+      return;
+    }
     const missing = unseen.map(
       (pod) =>
         ({ kind: "podSockets", place: { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name } }) as const,
@@ -223,6 +236,15 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
   }
 }
 
+/** Pods of the same workload that nodes run and the API server did not name yet: the list was read before, the nodes after. */
+function heirsOf(pods: readonly PodView[], { sandboxes, pods: listed }: Model): PodView[] {
+  return sandboxes.all.flatMap(({ namespace, pod: name, node }): PodView[] => {
+    if (listed.get(namespace, name)) return [];
+    const before = pods.find(({ owner }) => owner?.namespace === namespace && name.startsWith(`${owner.name}-`));
+    return before ? [{ ...before, name, node, key: `${namespace}/${name}` }] : [];
+  });
+}
+
 /** Ready without a readiness probe is as much as started: programs take a while to listen. */
 function hasJustStarted({ object }: PodView, { time }: Model): boolean {
   const since = object.status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime;
@@ -240,7 +262,7 @@ function quoteSocket(pod: PodView, socket: ListeningSocket, { sockets }: Model) 
 /** A Service sends to a port on which nothing listens in its Pods, by number or by name. */
 export const targetPortMismatch = defineCheck({
   id: "target-port-mismatch",
-  reads: ["services", "objects", "observations", "sockets", "time"],
+  reads: ["services", "objects", "observations", "sockets", "time", "sandboxes", "pods"],
 
   *find(model) {
     for (const service of model.services.all) {
