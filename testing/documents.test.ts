@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { incidentNames, readIncident } from "../src/cli/incidents.ts";
 import { diagnose } from "../src/diagnose.ts";
+import { isProblem, pathBetween } from "../src/path.ts";
+import { PATH_FORMATS } from "../src/report/formats/path.ts";
 import { renderTerminal } from "../src/report/formats/terminal.ts";
 import type { Report } from "../src/report/report.ts";
 import { readBundle } from "../src/sources/bundle.ts";
@@ -35,6 +37,21 @@ describe.each(DOCUMENTS)("%s", (path) => {
   });
 });
 
+/** What a document quotes of what netwhy prints. */
+const quotedIn = (text: string) => [...text.matchAll(/^```text\n([\s\S]*?)^```$/gm)].map(([, block]) => block!);
+
+/** Lines of a quotation that were not printed so; `[…]` stands for what it leaves out. */
+function notPrinted(quoted: string | undefined, printed: string): readonly string[] {
+  const lines = printed.split("\n");
+  return quoted!
+    .trimEnd()
+    .split("\n")
+    .filter((line) => {
+      const [beginning, ...rest] = line.split("[…]");
+      return !lines.some((other) => (rest.length === 0 ? other === line : other.startsWith(beginning!.trimEnd())));
+    });
+}
+
 describe.each([
   ["README.md", "en"],
   ["README.zh-CN.md", "zh"],
@@ -45,13 +62,16 @@ describe.each([
   });
 
   it("quotes what `netwhy demo` prints, line by line, but for what it says it leaves out", () => {
-    const printed = renderTerminal(report, { lang, width: 100, color: false, wide: false }).split("\n");
-    const quoted = /^```text\n([\s\S]*?)^```$/m.exec(read(path))![1]!.trimEnd().split("\n");
-    const wrong = quoted.filter((line) => {
-      const [beginning, ...rest] = line.split("[…]");
-      return !printed.some((other) => (rest.length === 0 ? other === line : other.startsWith(beginning!.trimEnd())));
-    });
-    expect(wrong).toEqual([]);
+    const printed = renderTerminal(report, { lang, width: 100, color: false, wide: false });
+    expect(notPrinted(quotedIn(read(path))[0], printed)).toEqual([]);
+  });
+
+  it("quotes what `netwhy path` prints, for the ends that it names", async () => {
+    const [, from, to, bundle] = /^\.\/netwhy path (\S+) (\S+) --bundle (\S+)$/m.exec(read(path))!;
+    const found = pathBetween(await readBundle(join(ROOT, bundle!)), { from: from!, to: to! });
+    if (isProblem(found)) throw new Error(found.problem.en);
+    const printed = PATH_FORMATS.text(found, { lang, width: 100, color: false });
+    expect(notPrinted(quotedIn(read(path))[1], printed)).toEqual([]);
   });
 
   it("counts checks and incidents as they are", () => {

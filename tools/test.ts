@@ -37,7 +37,7 @@ const GROUPS: readonly Group[] = [
   { name: "generated", budget: 30, command: node("tools/generate.ts", "--check") },
   { name: "kernel", budget: 90, longBudget: 1800, files: ["testing/kernel/**/*.test.ts"] },
   { name: "recordings", budget: 100, longBudget: 600, files: ["testing/scenarios/recordings*.test.ts"] },
-  { name: "walk", budget: 60, files: ["testing/scenarios/probes*.test.ts"] },
+  { name: "walk", budget: 90, files: ["testing/scenarios/{probes,paths}*.test.ts"] },
   { name: "blinding", budget: 200, longBudget: 7200, files: ["testing/scenarios/blinding*.test.ts"] },
   { name: "pairs", budget: 120, longBudget: 1800, files: ["testing/scenarios/pairs*.test.ts"] },
   { name: "healthy", budget: 120, longBudget: 1800, files: ["testing/scenarios/healthy*.test.ts"] },

@@ -41,7 +41,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("help", () => {
   it.each(
-    [[], ["--help"], ["diagnose", "--help"], ["demo", "--help"], ["explain", "-h"]].flatMap(
+    [[], ["--help"], ["diagnose", "--help"], ["path", "--help"], ["demo", "--help"], ["explain", "-h"]].flatMap(
       (args) =>
         [
           [args, "en"],
@@ -217,5 +217,52 @@ describe("demo and explain", () => {
     expect(page.out).toMatch(/^The Corefile does not parse\n\ncorefile-invalid · DNS\n/);
     expect(page.out).not.toContain("**");
     expect((await netwhy(["explain", "corefile-invalid", "--lang", "zh"])).out).toMatch(/^Corefile 无法解析/);
+  });
+});
+
+describe("path", () => {
+  const FLANNEL = ["--bundle", join(SCENARIOS, "flannel-role-deleted/bundle.tar.gz")];
+
+  it.each([
+    [0, "client@cp1", "data/db-0:5432", "✓ REACHED  "],
+    [1, "client@cp1", "data/db-1:5432", "✗ NOT REACHED  "],
+    [1, "client@cp1", "backend.shop:8080", "✗ REACHED SOMETIMES  "],
+    [2, "client@cp1", "203.0.113.7:443", "→ LEAVES THE CLUSTER  "],
+  ])("exits with %i: %s to %s", async (exit, from, to, headline) => {
+    const { code, out, err } = await netwhy(["path", from, to, ...FLANNEL]);
+    expect({ code, err }).toEqual({ code: exit, err: "" });
+    expect(out.startsWith(headline), out).toBe(true);
+  });
+
+  it.each([
+    [["client@cp1"], 3, "error: `path` wants two ends: FROM and TO\n"],
+    [["client@cp1", "w1"], 4, "error: No bundle was given, and live clusters cannot be read yet.\n"],
+    [["client@cp1", "w1", "w2", ...FLANNEL], 3, "error: Too many arguments: client@cp1, w1, w2\n"],
+    [
+      ["client@cp1", "bakend.shop", ...FLANNEL],
+      3,
+      "error: There is no Pod, workload, Service or node named `bakend.shop`.\nDid you mean `backend.shop`?",
+    ],
+    [["client", "w1", ...FLANNEL], 3, "error: `client` can mean several: `tools/client-"],
+    [["client@cp1", "w1", "--size", "27", ...FLANNEL], 3, "error: `27` is no value of `--size`.\n"],
+  ])("%j exits with %i and says why", async (args, exit, says) => {
+    const { code, out, err } = await netwhy(["path", ...args]);
+    expect({ code, out }).toEqual({ code: exit, out: "" });
+    expect(err).toContain(says);
+  });
+
+  it("speaks Chinese, JSON and Markdown, and takes a namespace", async () => {
+    const args = ["path", "client@cp1", "db-1:5432", "-n", "tools", ...FLANNEL];
+    expect((await netwhy([...args, "--lang", "zh"])).err).toMatch(/^错误：没有名为/);
+    const inData = ["path", "tools/client@cp1", "db-1:5432", "-n", "data", ...FLANNEL];
+    expect((await netwhy([...inData, "--lang", "zh"])).out).toMatch(/^✗ 不可达 {2}/);
+    const json = JSON.parse((await netwhy([...inData, "-o", "json"])).out);
+    expect(json).toMatchObject({ schema: "netwhy.path/v1", tool: { version: VERSION }, verdict: "fails", port: 5432 });
+    expect((await netwhy([...inData, "-o", "markdown"])).out).toMatch(/^## ✗ NOT REACHED — /);
+  });
+
+  it("tells all rules that were met, with --explain", async () => {
+    const { out } = await netwhy(["path", "client@cp1", "svc/backend.shop:http", "--explain", ...FLANNEL]);
+    expect(out).toMatch(/prerouting +meets \d+ rules/);
   });
 });

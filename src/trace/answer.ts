@@ -329,9 +329,13 @@ function differences(
   port: ServicePort,
   { from }: Ends,
   walked: Walked,
-  { services }: Model,
+  { services, nodes }: Model,
 ): readonly Text[] {
   if ("outside" in from || service.kind !== "ClusterIP") return [];
+  // packets that end before any rule sees them tell nothing of the rules
+  const ways = walked.backEnds.flatMap((one) => one.ways);
+  if (!ways.some(({ steps }) => steps.some(({ did }) => did === "pass" || did === "balance" || did === "route")))
+    return [];
   const named = keyOf(service);
   const { cluster, local } = services.expected(port, from.node);
   const expected = (service.policy.internalLocal ? local : cluster) ?? [];
@@ -343,7 +347,11 @@ function differences(
   );
   return [
     ...missed.map((one) =>
-      say.neverChosen({ service: named, address: `${one.address}:${one.port}`, node: one.node ?? "?" }),
+      say.neverChosen({
+        service: named,
+        address: `${one.address}:${one.port}`,
+        node: one.node ?? nodes.byAddress(one.address)?.name ?? "?",
+      }),
     ),
     ...stray.map((one) => say.stray({ service: named, address: `${one.address}:${one.port ?? ""}` })),
   ].slice(0, MOST_NOTES);
