@@ -244,6 +244,24 @@ describe("notes", () => {
     ]);
   });
 
+  it("a Pod that asks another server than the cluster's DNS", () => {
+    const told = given((draft) =>
+      draft.set(
+        "podResolvConf",
+        { node: "w1", namespace: "tools", pod: "client-w1" },
+        {
+          nameservers: ["10.96.0.99"],
+          search: ["tools.svc.cluster.local"],
+          options: new Map([["ndots", "5"]]),
+        },
+      ),
+    );
+    expect(notes({ given: told })).toEqual([
+      "The Pod asks 10.96.0.99, which is not the cluster's DNS: that is at 10.96.0.10",
+    ]);
+    expect(path({ given: told }).verdict).toBe("unclear");
+  });
+
   it("how a Service was taken where its name does not help", () => {
     expect(notes({ from: "w1", to: "backend.shop:8080" })).toEqual([
       "Nodes do not ask the cluster's DNS: Service shop/backend is taken by its address",
@@ -277,9 +295,18 @@ describe("tests in the evidence", () => {
     expect(notes).toEqual([]);
   });
 
-  it("that contradict the walk are said to", () => {
-    const { notes } = path({ from: "client@cp1", given: given(probed("client", "http", url, "timeout")) });
-    expect(notes.map(({ id }) => id)).toEqual(["path/contradicted"]);
+  it("decide over the walk: what contradicts it leaves a doubt", () => {
+    const lost = path({ from: "client@cp1", given: given(probed("client", "http", url, "timeout")) });
+    expect([lost.verdict, lost.summary.en]).toEqual([
+      "unclear",
+      "tools/client-cp1 should reach shop/backend:8080/tcp by all that is recorded, yet 1 test of it fails: something else takes the packets, as the network between the nodes could",
+    ]);
+    const dropped = addRules("cp1", "filter", "-A FORWARD -p tcp -m tcp --dport 8080 -j DROP");
+    const passed = path({ from: "client@cp1", given: given(dropped, probed("client", "http", url, "ok")) });
+    expect(passed.verdict).toBe("unclear");
+    expect(passed.summary.en).toMatch(/should not reach .* yet 1 test of it succeeds; .* a rule of node cp1 drops it/);
+    const both = path({ from: "client@cp1", given: given(dropped, probed("client", "http", url, "timeout")) });
+    expect(both.verdict).toBe("fails");
   });
 });
 
@@ -305,7 +332,7 @@ describe("what was not seen", () => {
   it("a name that servers outside know", () => {
     const { verdict, summary, backEnds } = path({ to: "https://api.example.org" });
     expect([verdict, backEnds]).toEqual(["unclear", []]);
-    expect(summary.en).toContain("servers outside (172.16.255.254) know api.example.org, and the evidence does not");
+    expect(summary.en).toContain("only servers outside (172.16.255.254) know the address of api.example.org");
   });
 
   it("a rule that is not understood leaves a doubt", () => {

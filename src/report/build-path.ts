@@ -91,15 +91,19 @@ const say = texts("path", {
   noData: { en: "the name has no address of this family", zh: "该名称没有此协议族的地址" },
   dnsRefused: { en: "no server answers for it (REFUSED)", zh: "没有服务器负责该名称（REFUSED）" },
   dnsOutside: {
-    en: "servers outside ({servers}) know {name}, and the evidence does not; give an address instead of the name",
-    zh: "{name} 由外部服务器（{servers}）解析，证据中没有结果；可改用 IP 地址",
+    en: "only servers outside ({servers}) know the address of {name}; give an address instead of the name",
+    zh: "{name} 的地址只有外部服务器（{servers}）知道；可改用 IP 地址",
   },
   dnsUnknown: { en: "how it resolves names is not recorded", zh: "没有记录其域名解析配置" },
   dnsUnknownWhy: { en: "{detail} is not understood", zh: "无法理解 {detail}" },
   nowhere: { en: "there is no address to send to", zh: "没有可发往的地址" },
-  contradicted: {
-    en: "A test in the evidence ended otherwise: something that is not recorded matters here",
-    zh: "证据中的探测结果与此不同：存在未被记录的影响因素",
+  shouldReach: {
+    en: "{from} should reach {to} by all that is recorded, yet {count} {count:test of it fails|tests of it fail}: something else takes the packets, as the network between the nodes could",
+    zh: "按现有证据 {from} 应能访问 {to}，但有 {count} 项探测失败：报文另有去向，例如丢失在节点之间的网络中",
+  },
+  shouldFail: {
+    en: "{from} should not reach {to}, yet {count} {count:test of it succeeds|tests of it succeed}; by what is recorded, {why}",
+    zh: "按现有证据 {from} 应无法访问 {to}，但有 {count} 项探测成功；据记录，{why}",
   },
 });
 
@@ -193,7 +197,7 @@ export function buildPath({ answer, typed, capture, version, size }: PathInput):
     ...(size !== undefined && { size }),
     verdict: VERDICTS[result],
     summary: summaryOf(answer, typed),
-    notes: [...notes, ...(contradicts(answer) ? [say.contradicted()] : [])],
+    notes: [...notes],
     ...(resolution && { resolution: resolutionOf(resolution) }),
     backEnds: walked.backEnds.map(backEndOf),
     tests: tests.map(({ outcome, evidence }) => ({ outcome, evidence })),
@@ -393,7 +397,11 @@ function whyOf(answer: Answer): Text {
   const worst = asked && worstOf(asked);
   if (worst && asked.result === "failed") return say.queriesFail({ name, why: sentenceOf(worst) });
   const isResolved = addresses.length > 0;
-  if (resolution && !isResolved) return say.unresolved({ name, why: whyUnresolved(resolution.lookup) });
+  if (resolution && !isResolved) {
+    const { result } = resolution.lookup;
+    const reason = whyUnresolved(resolution.lookup);
+    return result.is === "outside" ? reason : say.unresolved({ name, why: reason });
+  }
   const own = worstOf(walked);
   if (walked.result !== "answered" && own) return sentenceOf(own);
   if (worst && asked.result === "sometimes") return say.sometimesUnresolved({ name, why: sentenceOf(worst) });
@@ -406,6 +414,12 @@ function summaryOf(answer: Answer, typed: PathInput["typed"]): Text {
   const names = namesOf(ends, answer, typed);
   const count = walked.backEnds.length;
   const why = whyOf(answer);
+  const contrary = answer.contradicting.length;
+  if (contrary > 0) {
+    return walked.result === "failed"
+      ? say.shouldFail({ ...names, count: contrary, why })
+      : say.shouldReach({ ...names, count: contrary });
+  }
   switch (result) {
     case "answered":
       return count > 1 ? say.reachesAll({ ...names, count }) : say.reaches(names);
@@ -428,13 +442,4 @@ function summaryOf(answer: Answer, typed: PathInput["typed"]): Text {
     case "unclear":
       return say.unclear({ ...names, why });
   }
-}
-
-/** A test that answered where nothing should, or failed where all should. */
-function contradicts({ walked: { result }, tests }: Answer): boolean {
-  const own = tests.filter(({ probe }) => probe?.test !== "dns");
-  return (
-    (result === "answered" && own.some(({ outcome }) => outcome === "failed")) ||
-    (result === "failed" && own.some(({ outcome }) => outcome === "ok"))
-  );
 }

@@ -35,6 +35,10 @@ const say = texts("path-answer", {
     en: "Service {service} has no address for the outside: it is of type {type}",
     zh: "Service {service} 没有面向集群外部的地址：类型为 {type}",
   },
+  otherServer: {
+    en: "The Pod asks {server}, which is not the cluster's DNS: that is at {addresses}",
+    zh: "该 Pod 查询的 {server} 不是集群 DNS；集群 DNS 地址为 {addresses}",
+  },
   nodesAsk: {
     en: "Nodes do not ask the cluster's DNS: Service {service} is taken by its address",
     zh: "节点不使用集群 DNS，此处直接使用 Service {service} 的地址",
@@ -68,6 +72,8 @@ export type Answer = {
   readonly addresses: readonly string[];
   readonly walked: Walked;
   readonly result: Result;
+  /** Tests in the evidence that ended otherwise than the walk: something that is not recorded matters. */
+  readonly contradicting: readonly Observation[];
   readonly notes: readonly Text[];
   /** Tests of the same path in the evidence. */
   readonly tests: readonly Observation[];
@@ -91,6 +97,9 @@ export function answerOf(ends: Ends, model: Model, options: AnswerOptions = {}):
   const aim = targetsOf(ends, service, model);
   const resolution = aim.lookup && resolutionOf(aim.lookup, from, model, options);
   const walked = walkAll(ends, aim.targets, model, options);
+  const result = resultWith(resolution, aim, walked);
+  const tests = testsOf(ends, aim, model);
+  const contradicting = contradictionsOf(result, walked, tests);
   const rulesKnown = walked.backEnds.every(({ result }) => result !== "unclear");
   return {
     ends,
@@ -98,12 +107,14 @@ export function answerOf(ends: Ends, model: Model, options: AnswerOptions = {}):
     ...(resolution && { resolution }),
     addresses: aim.targets.map(({ address }) => formatIp(address)),
     walked,
-    result: resultWith(resolution, aim, walked),
+    result: contradicting.length > 0 ? "unclear" : result,
+    contradicting,
     notes: [
       ...aim.notes,
+      ...serverNotes(ends, aim.lookup, model),
       ...(service ? serviceNotes(service, ends, rulesKnown ? walked : undefined, model) : podNotes(ends)),
     ],
-    tests: testsOf(ends, aim, model),
+    tests,
     missing: aim.missing,
   };
 }
@@ -357,8 +368,26 @@ function differences(
   ].slice(0, MOST_NOTES);
 }
 
+/** A Pod that is meant to ask the cluster's DNS asks somebody else. */
+function serverNotes({ from }: Ends, found: Lookup | undefined, { dns }: Model): readonly Text[] {
+  const [server] = found?.resolver?.servers ?? [];
+  if (found?.asks !== "others" || server === undefined || "outside" in from || !from.pod || from.pod.hostNetwork)
+    return [];
+  const policy = from.pod.object.spec.dnsPolicy ?? "ClusterFirst";
+  const addresses = dns.services.flatMap(({ clusterIps }) => clusterIps);
+  if (!policy.startsWith("ClusterFirst") || addresses.length === 0) return [];
+  return [say.otherServer({ server, addresses: addresses.join(", ") })];
+}
+
 const podNotes = ({ to }: Ends): readonly Text[] =>
   to.is === "pod" && !to.pod.ready ? [say.notReady({ pod: to.pod.key })] : [];
+
+/** A test that failed where all should be answered, or was answered where nothing should. */
+function contradictionsOf(result: Result, walked: Walked, tests: readonly Observation[]): readonly Observation[] {
+  if (result === "answered") return tests.filter(({ outcome }) => outcome === "failed");
+  if (walked.result !== "failed") return [];
+  return tests.filter(({ outcome, probe }) => outcome === "ok" && probe?.test !== "dns");
+}
 
 /** Tests of the same sender to the same address and port, and of the same name. */
 function testsOf(

@@ -104,7 +104,7 @@ function resolutionSection({ resolution }: Path, speaker: Speaker): Block[] {
   const vain = queries.filter(({ answer }) => answer.is === "nxdomain");
   const isShort = !wide && vain.length > 0 && vain.length < queries.length;
   const shown = isShort ? queries.filter((query) => !vain.includes(query)) : queries;
-  const items: Marked[] = shown.map((query): Marked => {
+  const items: Marked[] = (wide ? shown : mergedOutside(shown, comma)).map((query): Marked => {
     const [tone, mark] = QUERY_MARKS[query.answer.is];
     return { mark, tone, line: line(say(queryWords(query, comma))) };
   });
@@ -131,6 +131,15 @@ function resolutionSection({ resolution }: Path, speaker: Speaker): Block[] {
     ],
     note,
   );
+}
+
+/** What servers outside are asked, one after the other, is one line. */
+function mergedOutside(queries: Resolution["queries"], comma: string): Resolution["queries"] {
+  const outside = queries.filter(({ answer }) => answer.is === "outside");
+  const [first] = outside;
+  if (!first) return queries;
+  const merged = { name: outside.map(({ name }) => name).join(comma), answer: first.answer };
+  return queries.flatMap((query) => (query === first ? merged : outside.includes(query) ? [] : query));
 }
 
 const QUERY_MARKS: Readonly<Record<Resolution["answer"]["is"], readonly [Tone, string]>> = {
@@ -243,7 +252,7 @@ function waySections(path: Path, speaker: Speaker): Block[] {
     const note = way.certainty === "guessed" ? say(words.guessed()) : undefined;
     return section(say(title), [{ shape: "trail", stops: stopsOf(way, speaker) }], note);
   });
-  if (rest === 0) return blocks;
+  if (rest === 0 || drawn.length === 0) return blocks;
   return [...blocks, { shape: "line", line: prose(say(words.moreWays({ count: rest })), "faint") }];
 }
 
