@@ -1,7 +1,7 @@
 /** Chains as they come about in clusters: which of several faults that belong together is told as the root. */
 import { describe, expect, it } from "vitest";
 import { type Cluster, cluster } from "../../testing/cluster.ts";
-import { type Edit, editObjects, editPods, probed } from "../../testing/cluster-edits.ts";
+import { type Edit, editIptables, editObjects, editPods, probed } from "../../testing/cluster-edits.ts";
 import { ago, gone, initialising, unready } from "../../testing/object-states.ts";
 import { diagnose } from "../diagnose.ts";
 import { ref } from "../model/ref.ts";
@@ -45,6 +45,20 @@ describe("a node without CNI configuration", () => {
 
   it("may have another reason that nothing shows", () => {
     expect(told(cluster().edit(networkNotReady))).toEqual(["node-not-ready/Node/w2"]);
+  });
+});
+
+describe("one wrong back end among right ones", () => {
+  it("may fail calls from wherever the rules are asked", () => {
+    const { pods, nodes } = cluster().model();
+    const [address] = pods.withLabels("shop", { app: "frontend" })[0]!.addresses;
+    const wrong = editIptables("w1", (text) => text.replaceAll(`${address}:8080`, "10.128.2.99:8080"));
+    const nodePort = `${nodes.get("w1")!.addresses[0]}:30080`;
+    const given = cluster().edit(wrong, probed("client", "tcp", nodePort, "timeout"));
+    expect(diagnose(given.capture)).toMatchObject({
+      rootCauses: [{ id: "service-rules-mismatch/Node/w1" }],
+      unexplained: [],
+    });
   });
 });
 

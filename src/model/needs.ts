@@ -48,8 +48,8 @@ export interface Needs {
   reachNodePort(client: Client, node: string, port: ServicePort): Need;
   reachNode(client: Client, node: string): Need;
   reachOutside(client: Client): Need;
-  /** @param server which it asks, if it was told one; else the one of its resolv.conf */
-  resolve(client: Client, zone: "cluster" | "external", server?: ServicePort): Need;
+  /** @param server which it asks, if it was told one: a Service's, or the one that Pods are given; else that of its resolv.conf */
+  resolve(client: Client, zone: "cluster" | "external", server?: ServicePort | "as-pod"): Need;
 }
 
 export const all = (...of: readonly (Need | undefined)[]): Need => {
@@ -209,11 +209,12 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     );
   }
 
-  function resolve(client: Client, zone: "cluster" | "external", server?: ServicePort): Need {
-    const port =
-      server ?? dns.services.flatMap(({ ports }) => ports).find((p) => p.port === 53 && p.protocol === "UDP");
+  function resolve(client: Client, zone: "cluster" | "external", server?: ServicePort | "as-pod"): Need {
+    const told = server === "as-pod" ? undefined : server;
+    const asksAsPod = server === "as-pod" || (client.network === "pod" && !server);
+    const port = told ?? dns.services.flatMap(({ ports }) => ports).find((p) => p.port === 53 && p.protocol === "UDP");
     return all(
-      client.network === "pod" && !server ? now({ name: "dns.client", node: client.node }) : undefined,
+      asksAsPod ? now({ name: "dns.client", node: client.node }) : undefined,
       now({ name: "dns.serve", zone }),
       port && backends(client, port, client.node),
       !port ? ends(client, client.node) : undefined,

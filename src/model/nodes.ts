@@ -1,6 +1,8 @@
 /** The nodes, from the API and from what was gathered on them. */
 import type { Capture } from "../evidence/capture.ts";
 import { catalogue, type KindId } from "../evidence/catalogue.ts";
+import { isWhole, known } from "../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { canonicalIp, type Ip, type Prefix, parseIp, parsePrefix } from "../net/ip.ts";
 import type { Node } from "../parse/objects.ts";
 import { type Labels, meets } from "./labels.ts";
@@ -22,6 +24,8 @@ export type NodeView = {
   readonly ready: "True" | "False" | "Unknown" | undefined;
   /** Whether anything was gathered on the node itself. */
   readonly sampled: boolean;
+  /** Whether its kubelet runs, if the node's processes were seen. */
+  readonly kubelet?: { readonly runs: boolean; readonly evidence: Evidence };
 };
 
 export interface Nodes {
@@ -62,6 +66,18 @@ function sampledNodes(capture: Capture): Set<string> {
   return names;
 }
 
+/** By itself, or inside the one process of k3s, RKE2, k0s and MicroK8s. */
+const KUBELET = /(^|\/)(kubelet|k3s|rke2|k0s|kubelite|hyperkube)(\s|$)/;
+
+function kubeletOf(capture: Capture, node: string): NodeView["kubelet"] {
+  const processes = capture.get("processes", { node });
+  const found = known(processes)?.find(({ command }) => KUBELET.test(command));
+  if (found) return { runs: true, evidence: quoteOf({ ...processes.origin, line: found.line }, found.command) };
+  return isWhole(processes) && processes.value.length > 0
+    ? { runs: false, evidence: quoteOf(processes.origin, `${node}: ${processes.value.length} processes, no kubelet`) }
+    : undefined;
+}
+
 export function nodesOf(capture: Capture, objects: Objects): Nodes {
   const sampled = sampledNodes(capture);
   const byName = new Map(objects.all("nodes").map((object) => [object.metadata.name, object]));
@@ -69,6 +85,7 @@ export function nodesOf(capture: Capture, objects: Objects): Nodes {
   const all = names.map((name): NodeView => {
     const object = byName.get(name);
     const addresses = addressesOf(object);
+    const kubelet = kubeletOf(capture, name);
     const ipv4 = addresses.map(parseIp).find((ip) => ip?.family === 4);
     return {
       name,
@@ -80,6 +97,7 @@ export function nodesOf(capture: Capture, objects: Objects): Nodes {
       podRanges: podRangesOf(object),
       ready: readiness(object),
       sampled: sampled.has(name),
+      ...(kubelet && { kubelet }),
     };
   });
   const index = new Map(all.map((node) => [node.name, node]));

@@ -184,6 +184,16 @@ describe("observations", () => {
     });
   });
 
+  it("need of a node that asks the server of its Pods what its Pods need", () => {
+    const asking = (clusterDNS: string) =>
+      probing(
+        CLUSTER.edit((draft) => draft.set("kubeletConfig", { node: "w1" }, { clusterDNS: [clusterDNS] })),
+        { test: "dns", target: "backend", server: "10.96.0.99", result: "timeout" },
+      ).model().observations.all[0]!;
+    expect(JSON.stringify(asking("10.96.0.99").need)).toContain('"name":"dns.client","node":"w1"');
+    expect(JSON.stringify(asking("10.96.0.10").need)).not.toContain("dns.client");
+  });
+
   it("are found by the Service that was called in vain", () => {
     const calls = [
       { test: "tcp", target: "10.96.10.1:8080", result: "timeout" },

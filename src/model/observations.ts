@@ -42,7 +42,14 @@ export type ProbeTarget =
     }
   | { readonly is: "pod-range"; readonly node: string }
   | { readonly is: "node"; readonly node: string }
-  | { readonly is: "name"; readonly name: string; readonly zone: "cluster" | "external"; readonly server?: ServicePort }
+  | {
+      readonly is: "name";
+      readonly name: string;
+      readonly zone: "cluster" | "external";
+      readonly server?: ServicePort;
+      /** It asks the address that the kubelet gives to Pods, which is no Service's. */
+      readonly asPod?: true;
+    }
   | { readonly is: "outside" };
 
 export interface Observations {
@@ -95,9 +102,14 @@ function targetOf(probe: Probe, { nodes, pods, services, dns }: Parts): ProbeTar
   if (probe.test === "dns") {
     const name = probe.target.replace(/\.$/, "");
     const isCluster = name.endsWith(`.${dns.domain}`) || !name.includes(".");
-    const server =
-      probe.server === undefined ? undefined : services.byAddress(canonicalIp(probe.server) ?? "", 53, "UDP");
-    return { is: "name", name, zone: isCluster ? "cluster" : "external", ...(server && { server }) };
+    const asked = canonicalIp(probe.server ?? "") ?? "";
+    const server = services.byAddress(asked, 53, "UDP");
+    const isGiven = !server && dns.clusterDnsOf(probe.from.node)?.addresses.includes(asked) === true;
+    return {
+      ...{ is: "name", name, zone: isCluster ? "cluster" : "external" },
+      ...(server && { server }),
+      ...(isGiven && { asPod: true }),
+    };
   }
   const at = addressOf(probe);
   if (!at) return undefined;
@@ -143,7 +155,7 @@ function needOf(target: ProbeTarget, client: Client, needs: Needs): Need {
     case "node":
       return needs.reachNode(client, target.node);
     case "name":
-      return needs.resolve(client, target.zone, target.server);
+      return needs.resolve(client, target.zone, target.server ?? (target.asPod && "as-pod"));
     case "outside":
       return needs.reachOutside(client);
   }

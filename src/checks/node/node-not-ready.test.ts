@@ -1,5 +1,5 @@
 import { testCheck } from "../../../testing/check-stories.ts";
-import { type Cluster, cluster } from "../../../testing/cluster.ts";
+import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
 import { editObjects } from "../../../testing/cluster-edits.ts";
 import { ago, created } from "../../../testing/object-states.ts";
 import { nodeNotReady } from "./node-not-ready.ts";
@@ -32,13 +32,28 @@ const healthy = () => cluster();
 testCheck(nodeNotReady, {
   finds: {
     "w2 lost power ten minutes ago": {
-      given: silent(cluster()).edit(
-        editObjects("leases", "w2", (lease) => ({ ...lease, spec: { ...lease.spec, renewTime: ago(640) } })),
-      ),
+      given: silent(cluster())
+        .edit(editObjects("leases", "w2", (lease) => ({ ...lease, spec: { ...lease.spec, renewTime: ago(640) } })))
+        .without("processes", { node: "w2" }),
       repair: "Node/w2",
       says: ["Node w2 has stopped reporting"],
       breaks: ["node.report"],
       strength: "direct",
+      healedBy: healthy,
+    },
+    "somebody stopped the kubelet of w2": {
+      given: silent(cluster()).edit((draft) =>
+        editNode(draft, "processes", "w2", (all) => all.filter(({ command }) => !command.includes("kubelet"))),
+      ),
+      repair: "Node/w2",
+      says: ["The kubelet of node w2 does not run"],
+      breaks: ["node.report"],
+      healedBy: healthy,
+    },
+    "a firewall keeps the kubelet of w2 from the API server": {
+      given: silent(cluster()),
+      repair: "Node/w2",
+      says: ["Node w2 has stopped reporting, although its kubelet runs"],
       healedBy: healthy,
     },
     "the kubelet of w2 reports that containerd is down": {

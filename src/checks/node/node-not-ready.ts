@@ -8,6 +8,14 @@ const say = texts("node-not-ready", {
     en: "Node {node} has stopped reporting: its kubelet, or the node itself, is down or cut off",
     zh: "节点 {node} 已停止上报状态：kubelet 停止，或节点宕机、失联",
   },
+  stopped: {
+    en: "The kubelet of node {node} does not run: the node has stopped reporting",
+    zh: "节点 {node} 的 kubelet 没有运行，节点已停止上报状态",
+  },
+  cutOff: {
+    en: "Node {node} has stopped reporting, although its kubelet runs: it hangs, or does not get through to the API server",
+    zh: "节点 {node} 已停止上报状态，但其 kubelet 在运行：kubelet 卡住，或无法连通 API Server",
+  },
   notReady: { en: "Node {node} is not ready: {message}", zh: "节点 {node} 未就绪：{message}" },
   joining: { en: "it has just joined the cluster", zh: "该节点刚加入集群" },
   notReported: { en: "its kubelet has not reported yet", zh: "其 kubelet 尚未上报状态" },
@@ -43,7 +51,7 @@ export const nodeNotReady = defineCheck({
   reads: ["nodes", "objects", "time"],
 
   *find({ nodes, objects, time }) {
-    for (const { name, ref, ready, object } of nodes.all) {
+    for (const { name, ref, ready, object, kubelet } of nodes.all) {
       const capability = { name: "node.report", node: name } as const;
       if (!object) {
         if (!nodes.whole) yield cannotTell(capability, [{ kind: "nodes" }]);
@@ -72,17 +80,24 @@ export const nodeNotReady = defineCheck({
         continue;
       }
       const message = condition?.message ?? condition?.reason ?? "";
+      // who answered a command when the kubelet was silent already is up
+      if (ready === "Unknown" && kubelet) yield works({ name: "node.up", node: name }, [kubelet.evidence]);
+      const silent = kubelet === undefined ? say.silent : kubelet.runs ? say.cutOff : say.stopped;
       const byNetwork = ready === "False" && NETWORK_NOT_READY.test(message);
       yield fault({
         repair: ref,
         nodes: [name],
         // a node without a CNI configuration works and reports, and the Pods that it has stay connected
         breaks: [byNetwork ? { name: "node.ready", node: name } : capability],
-        title: ready === "Unknown" ? say.silent({ node: name }) : say.notReady({ node: name, message }),
-        evidence: [...evidence, ...leaseOf(name, objects, time)],
+        title: ready === "Unknown" ? silent({ node: name }) : say.notReady({ node: name, message }),
+        evidence: [
+          ...evidence,
+          ...leaseOf(name, objects, time),
+          ...(ready === "Unknown" && kubelet ? [kubelet.evidence] : []),
+        ],
         strength: "direct",
         since: condition?.lastTransitionTime ?? undefined,
-        facts: { case: byNetwork ? "network" : "kubelet" },
+        facts: { case: byNetwork ? "network" : kubelet?.runs === false ? "stopped" : "kubelet" },
       });
     }
   },
@@ -98,7 +113,7 @@ export const nodeNotReady = defineCheck({
       facts.case === "network"
         ? [{ ...describe, change: { run: `${describe.change.run}; ${agents}` } }, files]
         : [
-            describe,
+            ...(facts.case === "stopped" ? [] : [describe]),
             { why: say.lookKubelet(), change: { run: kubelet, node }, verify },
             {
               why: say.startKubelet(),

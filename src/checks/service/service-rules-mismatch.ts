@@ -285,7 +285,8 @@ function brokenBy(mine: readonly Deviation[], rules: Capability, { proxy }: Mode
   const seen = proxy.programmed(mine[0]!.port, rules.node!)?.length ?? 0;
   return mine.flatMap(({ vantage, some }) => {
     const from = mine.length < seen ? { ...rules, from: vantage } : rules;
-    return some.length > 0 ? some.map((target) => ({ ...from, pod: target })) : [from];
+    // a part of what is needed from there
+    return some.length > 0 ? some.map((target) => ({ ...rules, from: vantage, pod: target })) : [from];
   });
 }
 
