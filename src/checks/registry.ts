@@ -19,6 +19,7 @@ import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
 import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
 import { podPathBroken } from "./pod-network/pod-path-broken.ts";
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
+import { podSandboxFailing } from "./pod-network/pod-sandbox-failing.ts";
 import { underlayMtuTooSmall } from "./pod-network/underlay-mtu-too-small.ts";
 import { underlayPacketLoss } from "./pod-network/underlay-packet-loss.ts";
 import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
@@ -45,6 +46,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: podNetworkEntryMismatch },
   { layer: "pod-network", check: podPathBroken },
   { layer: "pod-network", check: podRangeConflict },
+  { layer: "pod-network", check: podSandboxFailing },
   { layer: "pod-network", check: underlayMtuTooSmall },
   { layer: "pod-network", check: underlayPacketLoss },
   { layer: "service", check: serviceRulesMismatch },

@@ -361,6 +361,7 @@ export type Pod = z.infer<typeof pod>;
 export type Node = z.infer<typeof node>;
 export type Service = z.infer<typeof service>;
 export type EndpointSlice = z.infer<typeof endpointSlice>;
+export type Event = z.infer<typeof event>;
 export type ConfigMap = z.infer<typeof configMap>;
 export type Workload = z.infer<typeof workload>;
 export type NetworkPolicy = z.infer<typeof networkPolicy>;
