@@ -17,7 +17,7 @@ import { printNftRule } from "../src/parse/nft-print.ts";
 import type { Pod, Workload } from "../src/parse/objects.ts";
 import type { Probe } from "../src/parse/probes.ts";
 import { editNode } from "./cluster.ts";
-import { logOf, NOW } from "./cluster-nodes.ts";
+import { localRoute, logOf, NOW } from "./cluster-nodes.ts";
 import { workload } from "./cluster-objects.ts";
 
 export type Edit = (draft: Draft) => void;
@@ -171,7 +171,11 @@ export function probedPairs(passes: Passage): Edit {
 export function addDevice(node: string, name: string, ...addresses: readonly string[]): Edit {
   const held = addresses.map((local) => ({ family: "inet" as const, local, prefixLength: 32, scope: "global" }));
   const device = { index: 90, name, flags: ["NOARP"], mtu: 1500, kind: "dummy", addresses: held };
-  return (draft) => editNode(draft, "links", node, (links) => [...links, device]);
+  return (draft) => {
+    editNode(draft, "links", node, (links) => [...links, device]);
+    const own = addresses.map((address) => localRoute(`${address}/32`, name, address));
+    editNode(draft, "routes", node, (routes) => [...routes, ...own]);
+  };
 }
 
 /** kube-proxy of a node works in IPVS mode: its device holds the cluster IPs, its table has the back ends. */

@@ -29,6 +29,10 @@ const route = (destination: string, device: string, more: Partial<Route> = {}): 
   ...more,
 });
 
+/** The kernel's own, for an address that a device has. */
+export const localRoute = (destination: string, device: string, source: string): Route =>
+  route(destination, device, { type: "local", table: "local", scope: "host", source });
+
 const baseChain = (name: string, type: string, priority: number): NftChain => ({
   ...{ name, item: 3, rules: [{ item: 4, statements: [{ does: "xt" as const }] }] },
   base: { type, hook: name.toLowerCase(), priority, policy: "accept" },
@@ -85,9 +89,9 @@ export function bareNode(draft: Draft, object: Node, flavour: Flavour): void {
     }),
     route("172.16.0.0/16", "eth0", { source: address }),
     route(formatPrefix(range), "cni0", { source: bridge }),
-    route(`${address}/32`, "eth0", { type: "local", table: "local", scope: "host" }),
-    route(`${bridge}/32`, "cni0", { type: "local", table: "local", scope: "host" }),
-    route("127.0.0.0/8", "lo", { type: "local", table: "local", scope: "host" }),
+    localRoute(`${address}/32`, "eth0", address),
+    localRoute(`${bridge}/32`, "cni0", bridge),
+    localRoute("127.0.0.0/8", "lo", "127.0.0.1"),
   ]);
   draft.set("routingRules", place, [
     { priority: 0, table: "local", action: "to_tbl", negated: false },
@@ -106,7 +110,14 @@ export function bareNode(draft: Draft, object: Node, flavour: Flavour): void {
   const sysctls = {
     "net.ipv4.ip_forward": "1",
     "net.bridge.bridge-nf-call-iptables": "1",
-    "net.ipv4.conf.all.rp_filter": "0",
+    ...Object.fromEntries(
+      ["all", "default", "eth0", "cni0", "flannel/1"].flatMap((device) =>
+        ["rp_filter", "accept_local", "route_localnet", "proxy_arp"].map((key) => [
+          `net.ipv4.conf.${device}.${key}`,
+          "0",
+        ]),
+      ),
+    ),
   };
   draft.set(
     "sysctls",

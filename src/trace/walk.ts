@@ -21,6 +21,7 @@ import type { Hook } from "../model/netfilter/ruleset.ts";
 import type { PodView } from "../model/pods.ts";
 import { canonicalIp, contains, formatIp, type Ip, parseIp, prefixOf } from "../net/ip.ts";
 import type { Link } from "../parse/ip-addr.ts";
+import type { NextHop } from "../parse/ip-route.ts";
 import type { ListeningSocket } from "../parse/ss.ts";
 import type { End, Namespace, Step, Trace, Way } from "./trace.ts";
 
@@ -56,6 +57,8 @@ type Moving = {
   /** The answer is a refusal: how the walk ends if the asker learns of it. */
   readonly refusal?: End;
   readonly size: number;
+  /** Somewhere on the way nobody looked, and it was taken to be as usual: that all is well is then a guess. */
+  readonly unseen?: true;
 };
 
 type Walk = {
@@ -148,6 +151,7 @@ function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Way[] {
     return end(moving, { is: "no-route", at, evidence: [quoteOf(routes.origin, `no route to ${text}`)] });
   if (route?.end === "refused") return end(moving, { is: "unreachable", at, evidence: [route.evidence] });
   if (route?.end === "unknown") return cannotTell(moving, at, inPod(pod, "podRoutes"));
+  if (!route && !moving.unseen) return sendFromPod(walk, { ...moving, unseen: true }, pod);
   const hop = route?.end === "via" ? route.hops[0] : undefined;
   const device =
     known(links)?.find(({ name }) => name === hop?.device) ??
@@ -166,13 +170,28 @@ function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Way[] {
   const crossed = after(moving, { did: "cross", from: at, to: on, device: peer.name });
   if (isProgrammed(peer)) return cannotTell(crossed, on, [], PROGRAMS);
   if (!isUp(peer)) return end(crossed, { is: "device-down", at: on, evidence: [stateOf(world, at.node, peer)] });
-  return receiveFromPod(walk, crossed, at.node, { port: peer, from: pod }, hop && (hop.gateway ?? text));
+  if (isOversized(peer, moving))
+    return end(crossed, { is: "too-big", at: on, evidence: [mtuOf(world.forwarding.of(at.node).links.origin, peer)] });
+  return receiveFromPod(
+    walk,
+    crossed,
+    at.node,
+    { port: peer, from: pod },
+    hop && nextOf(hop, text, addressesIn(world, pod)),
+  );
 }
 
-/** The addresses that a Pod's devices have; where nobody looked, those that the API knows. A device that is down has none. */
+/** A gateway that is one's own address is none: the destination is asked for itself (fib_check_nh: RT_SCOPE_HOST). */
+const nextOf = ({ gateway }: NextHop, destination: string, own: readonly string[]): string =>
+  gateway === undefined || own.includes(gateway) ? destination : gateway;
+
+/** What a device does not take in (is_skb_forwardable: with room for a VLAN's tag). */
+const isOversized = ({ mtu }: Link, { size }: Moving): boolean => size > mtu + 4;
+
+/** The addresses that a Pod's devices have, up or down; where nobody looked, those that the API knows. */
 function addressesIn({ podNamespaces }: World, pod: PodView): readonly string[] {
   const links = known(podNamespaces.of(pod).links);
-  return links?.filter(isUp).flatMap(({ addresses }) => addresses.map(({ local }) => local)) ?? pod.addresses;
+  return links?.flatMap(({ addresses }) => addresses.map(({ local }) => local)) ?? pod.addresses;
 }
 
 /** A Pod's rules of policy routing are hardly ever other than the kernel's. */
@@ -275,7 +294,8 @@ function deviceAddress(plane: NodePlane, route: RouteLookup): Ip | undefined {
 
 // ---- a node receives
 
-type Port = { readonly port: Link; readonly from: PodView };
+/** `isAcross`: the frame is for another port, so the node resolves no address for it. */
+type Port = { readonly port: Link; readonly from: PodView; readonly isAcross?: true };
 
 /**
  * A frame of a Pod: for the node, for another Pod on the same bridge, or for nobody, as the address of its next hop is
@@ -300,6 +320,8 @@ function receiveFromPod(walk: Walk, moving: Moving, node: string, by: Port, next
     }
   }
   const device = master ?? port.name;
+  if (master !== undefined && plane.bridgePorts.state !== "present" && !moving.unseen)
+    return receiveFromPod(walk, { ...moving, unseen: true }, node, by, next);
   if (next === undefined) {
     const isForOther = master !== undefined && goesAcross(world, plane, moving.packet, device);
     return isForOther ? acrossBridge(walk, moving, node, device, by) : receiveOnNode(walk, moving, node, device, by);
@@ -335,7 +357,8 @@ function answersArpFor(plane: NodePlane, address: string, device: string, packet
   const on = setting(plane, "proxy_arp", device);
   const forwards = forwarding(plane, packet, device);
   if (on === 0 || (forwards.state === "present" && forwards.value.value === "0")) return false;
-  const route = lookupRoute(plane, { destination: ip, inDevice: device });
+  const { source } = packet;
+  const route = lookupRoute(plane, { destination: ip, inDevice: device, ...(isKnown(source) && { source }) });
   if (route.end === "unknown" || on === "unknown") return "unknown";
   return route.end === "via" && route.hops.every((hop) => hop.device !== device);
 }
@@ -364,30 +387,35 @@ function loopBack(walk: Walk, moving: Moving, node: string): Way[] {
 }
 
 function takeIn(walk: Walk, moving: Moving, node: string, device: string, by?: Port): Way[] {
+  return atHook(walk, moving, node, "prerouting", (passed) => routeIn(walk, moving, passed, node, device, by));
+}
+
+/** After prerouting: for the node itself, or on its way. */
+function routeIn(walk: Walk, before: Moving, passed: Moving, node: string, device: string, by?: Port): Way[] {
   const plane = walk.world.forwarding.of(node);
   const at: Namespace = { node };
-  return atHook(walk, moving, node, "prerouting", (passed) => {
-    const route = routeOf(plane, passed.packet);
-    if (typeof route !== "object") return cannotTell(passed, at, onNode(node, "routes", "routingRules"));
-    const strange = notAccepted(plane, passed.packet, device, route);
-    if (strange === "unknown") return cannotTell(passed, at, onNode(node, "sysctls"));
-    if (strange) return end(passed, { is: "not-accepted", at, evidence: [strange] });
-    if (route.end === "local") return receiveLocally(walk, passed, node);
-    const out = { ...passed, packet: { ...passed.packet, ...deviceOf(route) } };
-    const isBridgedNat =
-      by?.port.master !== undefined &&
-      bridgeCalls(plane, passed.packet) &&
-      textOf(passed.packet.destination) !== textOf(moving.packet.destination) &&
-      route.end === "via" &&
-      route.hops.every((hop) => hop.device === device);
-    if (isBridgedNat) return routed(walk, out, node, route, ["forward", "postrouting"], by);
-    const forwards = forwarding(plane, passed.packet, device);
-    if (forwards.state !== "present") return cannotTell(passed, at, onNode(node, "sysctls"));
-    if (forwards.value.value === "0")
-      return end(passed, { is: "not-forwarded", at, evidence: [forwards.value.evidence] });
-    return routed(walk, out, node, route, ["forward", "postrouting"]);
-  });
+  const route = routeOf(plane, passed.packet);
+  if (typeof route !== "object") return cannotTell(passed, at, onNode(node, "routes", "routingRules"));
+  const strange = notAccepted(plane, passed.packet, device, route);
+  if (strange === "unknown") return cannotTell(passed, at, onNode(node, "sysctls"));
+  if (strange) return end(passed, { is: "not-accepted", at, evidence: [strange] });
+  if (route.end === "local") return receiveLocally(walk, passed, node);
+  const out = { ...passed, packet: { ...passed.packet, ...deviceOf(route) } };
+  const isBridgedNat =
+    by?.port.master !== undefined &&
+    bridgeCalls(plane, passed.packet) === true &&
+    isRedirected(before, passed) &&
+    route.end === "via" &&
+    route.hops.every((hop) => hop.device === device);
+  const forwards = forwarding(plane, passed.packet, device);
+  if (forwards.state !== "present") return cannotTell(passed, at, onNode(node, "sysctls"));
+  if (forwards.value.value === "0")
+    return end(passed, { is: "not-forwarded", at, evidence: [forwards.value.evidence] });
+  return routed(walk, out, node, route, ["forward", "postrouting"], isBridgedNat ? by : undefined);
 }
+
+const isRedirected = (before: Moving, after: Moving): boolean =>
+  textOf(after.packet.destination) !== textOf(before.packet.destination);
 
 const isIpv4 = ({ family }: Packet): boolean => family === 4;
 
@@ -400,15 +428,17 @@ function forwarding(plane: NodePlane, packet: Packet, device: string): ReturnTyp
 
 /**
  * Whether br_netfilter shows bridged packets to the rules. What it then sends to another address behind the same bridge is
- * bridged there and not forwarded (br_nf_pre_routing_finish): hairpin mode and isolation count, forwarding does not.
+ * bridged there (br_nf_pre_routing_finish): hairpin mode and isolation count. Forwarding must be on all the same, as the
+ * route that is looked up would else be an error.
  *
  * Without the module there is no such parameter; a list that has it not tells nothing.
  */
-function bridgeCalls(plane: NodePlane, packet: Packet): boolean {
+function bridgeCalls(plane: NodePlane, packet: Packet): boolean | "unknown" {
   const calls = plane.sysctl(
     isIpv4(packet) ? "net.bridge.bridge-nf-call-iptables" : "net.bridge.bridge-nf-call-ip6tables",
   );
-  return calls.state === "present" && calls.value.value === "1";
+  if (calls.state === "present") return calls.value.value === "1";
+  return plane.sysctl("net.ipv4.ip_forward").state === "present" ? false : "unknown";
 }
 
 /** Frames for another port of the same bridge do not come up to the node, unless it translates their destination. */
@@ -437,14 +467,17 @@ function acrossBridge(
   const plane = walk.world.forwarding.of(node);
   const packet: Packet = { ...expected(moving, node), inDevice: bridge, outDevice: bridge, physIn: by.port.name };
   const begin: Moving = { ...moving, packet, entered: moving.packet };
-  if (!bridgeCalls(plane, packet)) return throughDevice(walk, begin, node, bridge, next, by);
-  return atHook(walk, begin, node, "prerouting", (translated) =>
-    atHook(walk, translated, node, "forward", (forwarded) =>
-      atHook(walk, forwarded, node, "postrouting", (last) =>
-        throughDevice(walk, leaving(last, node), node, bridge, next, by),
-      ),
-    ),
-  );
+  const across: Port = { ...by, isAcross: true };
+  const calls = bridgeCalls(plane, packet);
+  if (calls === "unknown") return cannotTell(moving, { node }, onNode(node, "sysctls"));
+  if (!calls) return throughDevice(walk, begin, node, bridge, next, across);
+  return atHook(walk, begin, node, "prerouting", (passed) => {
+    // to another address: it is the node's business, whomever the frame was for (br_nf_pre_routing_finish)
+    if (isRedirected(begin, passed)) return routeIn(walk, begin, passed, node, bridge, by);
+    return throughHooks(walk, passed, node, ["forward", "postrouting"], (last) =>
+      throughDevice(walk, leaving(last, node), node, bridge, next, across),
+    );
+  });
 }
 
 /** Why the kernel does not take a packet from where it comes (ip_route_input_slow, __fib_validate_source). */
@@ -655,8 +688,10 @@ function decapsulate(walk: Walk, moving: Moving, node: string, inner: Inner): Wa
 /** Takes a packet through all rules of a hook, and each that they accept on. */
 function atHook(walk: Walk, moving: Moving, node: string, hook: Hook, on: (passed: Moving) => Way[]): Way[] {
   const at: Namespace = { node };
-  const { filter } = walk.world.forwarding.of(node);
-  if (filter.state === "unknown") return cannotTell(moving, at, onNode(node, "iptables"));
+  const { filter, iptables } = walk.world.forwarding.of(node);
+  // a node that has no iptables says so; what nobody asked for may hold anything, the legacy back end's rules even unlisted
+  const isUnasked = iptables.state === "unknown" && iptables.why.reason === "not-collected";
+  if (filter.state === "unknown" || isUnasked) return cannotTell(moving, at, onNode(node, "iptables"));
   // the rules for IPv6 are not read yet
   if (moving.packet.family === 6) return cannotTell(moving, at, onNode(node, "ip6tables"), "rules for IPv6");
   if ((moving.trail?.length ?? 0) > MOST_STEPS) return end(moving, { is: "loops", at, evidence: [] });
@@ -802,7 +837,8 @@ function throughDevice(
     return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)], ...tunnel });
   }
   if (isProgrammed(link)) return cannotTell(moving, at, [], PROGRAMS);
-  const next = gateway ?? textOf(moving.packet.destination);
+  const own = known(plane.localAddresses);
+  const next = gateway === undefined || own?.has(gateway) ? textOf(moving.packet.destination) : gateway;
   if (link.kind === "vxlan") return encapsulate(walk, moving, node, link, next);
   if (link.kind === "ipip") return encapsulated(walk, moving, node, link, next, { kind: "ipip" }, []);
   if (link.kind === "wireguard") return cannotTell(moving, at, [], "peers of WireGuard devices");
@@ -810,9 +846,10 @@ function throughDevice(
   if (link.kind === "bridge") return toBridgePort(walk, moving, node, link, next, by);
   const isPodDevice = target !== undefined && isPeerOf(world, target, link);
   if (isPodDevice) {
-    const own = known(world.podNamespaces.of(target).links)?.find(({ peerIndex }) => peerIndex === link.index);
-    const wrong = wrongNeighbour(plane, next, link.name, own?.mac);
-    return wrong ? end(moving, { is: "lost", at, evidence: [wrong] }) : enterPod(walk, moving, node, link, target);
+    const inside = known(world.podNamespaces.of(target).links)?.find(({ peerIndex }) => peerIndex === link.index);
+    const wrong = wrongNeighbour(plane, next, link.name, inside?.mac);
+    if (wrong) return end(moving, { is: "lost", at, evidence: [wrong] });
+    return enterPod(walk, moving, node, link, target, inside);
   }
   return toUnderlay(walk, moving, node, link, next);
 }
@@ -846,9 +883,17 @@ const podBehind = (world: World, node: string, link: Link): PodView | undefined 
         )
     : undefined;
 
-function enterPod(walk: Walk, moving: Moving, node: string, link: Link, pod: PodView): Way[] {
-  const crossed = after(moving, { did: "cross", from: { node }, to: { node, pod }, device: link.name });
-  return receiveInPod(walk, crossed, pod);
+/** @param own the Pod's end of the pair of devices, if it was seen */
+function enterPod(walk: Walk, moving: Moving, node: string, link: Link, pod: PodView, own: Link | undefined): Way[] {
+  const at: Namespace = { node, pod };
+  const { origin } = walk.world.podNamespaces.of(pod).links;
+  const crossed = after(moving, { did: "cross", from: { node }, to: at, device: link.name });
+  if (own && !isUp(own)) {
+    const words = `${own.name}: <${own.flags.join(",")}>`;
+    return end(crossed, { is: "device-down", at, evidence: [quoteOf(origin, words)] });
+  }
+  if (own && isOversized(own, moving)) return end(crossed, { is: "too-big", at, evidence: [mtuOf(origin, own)] });
+  return receiveInPod(walk, own ? crossed : { ...crossed, unseen: true }, pod);
 }
 
 /** On a bridge: the port behind which the Pod with this address is. */
@@ -865,10 +910,13 @@ function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: Link, ne
     const words = neighbour ? `${next} ${neighbour.states.join(",")}` : `${next}: nobody on ${bridge.name} has it`;
     return end(moving, { is: "unreachable", at, evidence: [quoteOf(plane.neighbours.origin, words)] });
   }
-  const own = known(world.podNamespaces.of(pod).links)?.find(({ addresses }) =>
-    addresses.some(({ local }) => local === next),
-  );
-  const wrong = wrongNeighbour(plane, next, bridge.name, own?.mac);
+  const { links: inside } = world.podNamespaces.of(pod);
+  const own = known(inside)?.find((one) => one.addresses.some(({ local }) => local === next));
+  if (inside.state === "present" && !own) {
+    if (!isWhole(inside)) return cannotTell(moving, at, inPod(pod, "podLinks"));
+    return end(moving, { is: "unreachable", at, evidence: [quoteOf(inside.origin, `no device has ${next}`)] });
+  }
+  const wrong = by?.isAcross ? undefined : wrongNeighbour(plane, next, bridge.name, own?.mac);
   if (wrong) return end(moving, { is: "lost", at, evidence: [wrong] });
   const ports = known(plane.bridgePorts);
   const out =
@@ -881,6 +929,7 @@ function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: Link, ne
       : `no device with index ${own.peerIndex}`;
     return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)] });
   }
+  if (!ports && !moving.unseen) return toBridgePort(walk, { ...moving, unseen: true }, node, bridge, next, by);
   const port = out && ports?.find(({ name }) => name === out.name);
   if (port && port.state !== "forwarding" && port.state !== "")
     return end(moving, {
@@ -904,7 +953,9 @@ function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: Link, ne
       at,
       evidence: [quoteOf(plane.bridgePorts.origin, `${port.name} and ${came.name} are isolated`)],
     });
-  return enterPod(walk, moving, node, out ?? bridge, pod);
+  if (out && isOversized(out, moving))
+    return end(moving, { is: "too-big", at, evidence: [mtuOf(plane.links.origin, out)] });
+  return enterPod(walk, moving, node, out ?? bridge, pod, own);
 }
 
 function encapsulate(walk: Walk, moving: Moving, node: string, link: Link, next: string): Way[] {
@@ -1008,7 +1059,16 @@ function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link, next: 
   const wrong = wrongNeighbour(plane, address, link.name, into.mac);
   if (wrong) return misdirected(walk, moving, node, link, neighbour?.mac, wrong);
   const { entered: _, ...rest } = carried;
-  return receiveOnNode(walk, rest, owner.name, into.name);
+  if (!isOversized(into, moving)) return receiveOnNode(walk, rest, owner.name, into.name);
+  const { origin } = world.forwarding.of(owner.name).links;
+  const tooBig: End = { is: "too-big", at: { node: owner.name }, evidence: [mtuOf(origin, into)] };
+  if (into.kind === "veth") return end(carried, tooBig);
+  // many network cards take in more than they send
+  const guessed = { certainty: "guessed" as const };
+  return [
+    ...end({ ...carried, ...guessed }, tooBig),
+    ...receiveOnNode(walk, { ...rest, ...guessed }, owner.name, into.name),
+  ];
 }
 
 /** A frame for a hardware address goes to the node that has it, whatever it holds; or nobody takes it. */
@@ -1073,8 +1133,11 @@ function receive(
 ): Way[] {
   if (moving.answer !== undefined) return receiveAnswer(walk, moving, at);
   const { packet } = moving;
-  if (packet.protocol === "icmp" || packet.protocol === "ipv6-icmp")
+  if (packet.protocol === "icmp" || packet.protocol === "ipv6-icmp") {
+    const ignores = at.pod && !at.pod.hostNetwork ? undefined : ignoresEcho(walk.world.forwarding.of(at.node), packet);
+    if (ignores) return end(moving, { is: "dropped", at, evidence: [ignores] });
     return answer(walk, after(moving, { did: "receive", at, evidence: [] }), at);
+  }
   const list = known(sockets);
   if (!list) return cannotTell(moving, at, missing);
   const socket = list.find((one) => listens(one, packet));
@@ -1087,6 +1150,11 @@ function receive(
   const words = `${socket.protocol} ${socket.address}:${socket.port}${holder === undefined ? "" : ` ${holder}`}`;
   const evidence = [quoteOf({ ...sockets.origin, line: socket.line }, words)];
   return answer(walk, after(moving, { did: "receive", at, evidence }), at);
+}
+
+function ignoresEcho(plane: NodePlane, packet: Packet): Evidence | undefined {
+  const found = plane.sysctl(isIpv4(packet) ? "net.ipv4.icmp_echo_ignore_all" : "net.ipv6.icmp.echo_ignore_all");
+  return found.state === "present" && found.value.value !== "0" ? found.value.evidence : undefined;
 }
 
 function listens({ protocol, address, port }: ListeningSocket, packet: Packet): boolean {
@@ -1165,6 +1233,8 @@ function receiveAnswer({ sending }: Walk, moving: Moving, at: Namespace | undefi
     (packet.sourcePort === undefined || packet.sourcePort === asked.destinationPort);
   const received = at ? after(moving, { did: "receive", at, evidence: [] }) : moving;
   const place = at && { at };
+  if (isRight && moving.unseen)
+    return end({ ...received, certainty: "guessed" }, refusal ?? { is: "answered", ...place, evidence: [] });
   if (isRight) return end(received, refusal ?? { is: "answered", ...place, evidence: [] });
   const words = `${textOf(packet.source)}:${packet.sourcePort ?? ""} instead of ${textOf(asked.destination)}:${asked.destinationPort ?? ""}`;
   return end(received, { is: "wrong-answer", ...place, evidence: [], because: words });

@@ -287,6 +287,7 @@ function podOrder(pod: Pod, network: Network): string[] {
   const gateway = gatewayOf(pod, network);
   return [
     `link set eth0 up mtu ${mtuOf(network)} address ${podMac(pod)}`,
+    "addr flush dev eth0",
     `addr replace ${addressOf(pod)}/${network === "routed" ? 32 : 24} dev eth0`,
     "route flush table main",
     ...["blackhole", "unreachable", "prohibit"].map((type) => `route flush table main type ${type}`),

@@ -34,6 +34,19 @@ const route = (peer: FlannelPeer, device: string): Route => ({
   flags: ["onlink"],
 });
 
+/** The kernel's own, for the address that the device has. */
+const localRoute = (address: string, device: string): Route => ({
+  type: "local",
+  family: "inet",
+  destination: `${address}/32`,
+  table: "local",
+  protocol: "kernel",
+  scope: "host",
+  source: address,
+  nextHops: [{ device, flags: [] }],
+  flags: [],
+});
+
 /** @returns undefined for a node that is in no flannel network, or uses another backend */
 export function flannelState(flannel: Flannel, node: string, uplinkMtu: number): FlannelState | undefined {
   const self = flannel.peer(node);
@@ -62,7 +75,7 @@ export function flannelState(flannel: Flannel, node: string, uplinkMtu: number):
       },
       addresses: [{ family: "inet", local: formatIp(self.range.ip), prefixLength: 32, scope: "global" }],
     },
-    routes: peers.map((peer) => route(peer, device)),
+    routes: [...peers.map((peer) => route(peer, device)), localRoute(formatIp(self.range.ip), device)],
     neighbours: peers.flatMap((peer) =>
       peer.mac === undefined
         ? []
