@@ -1,4 +1,5 @@
 // Made by tools/generate.ts from the folders: never edited.
+import { apiServerAddressWrong } from "./control-plane/api-server-address-wrong.ts";
 import { componentAccessDenied } from "./control-plane/component-access-denied.ts";
 import { componentCrashLoop } from "./control-plane/component-crash-loop.ts";
 import { componentMissing } from "./control-plane/component-missing.ts";
@@ -31,6 +32,7 @@ import { serviceWithoutLocalEndpoints } from "./service/service-without-local-en
 import { targetPortMismatch } from "./service/target-port-mismatch.ts";
 
 export const CHECKS: readonly RegisteredCheck[] = [
+  { layer: "control-plane", check: apiServerAddressWrong },
   { layer: "control-plane", check: componentAccessDenied },
   { layer: "control-plane", check: componentCrashLoop },
   { layer: "control-plane", check: componentMissing },
