@@ -63,6 +63,7 @@ describe("what a node has for another", () => {
     ["the entry of the FDB is missing", "deviating fdb-missing", [without("fdb")]],
     ["the entry of the FDB leads to another node", "deviating fdb-wrong", [put("fdb", { destination: "172.16.0.9" })]],
     ["the device is missing", "deviating device-missing", [without("links")]],
+    ["the device is down", "deviating device-down", [put("links", { flags: ["MULTICAST"] })]],
     ["several are missing", "deviating route-missing fdb-missing", [without("routes"), without("fdb")]],
     [
       "the other node has a new MAC",

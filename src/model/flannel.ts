@@ -9,6 +9,7 @@ import { isWhole, known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { formatIp, formatPrefix, type Ip, type Prefix, parseIp, parsePrefix, prefixOf } from "../net/ip.ts";
 import type { FdbEntry } from "../parse/bridge-fdb.ts";
+import type { Link } from "../parse/ip-addr.ts";
 import type { Neighbour } from "../parse/ip-neigh.ts";
 import type { Route } from "../parse/ip-route.ts";
 import { parseJson } from "../parse/parsed.ts";
@@ -47,6 +48,7 @@ export type FlannelPeer = {
 export type FlannelDeviation = {
   readonly what:
     | "device-missing"
+    | "device-down"
     | "route-missing"
     | "route-wrong"
     | "neighbour-missing"
@@ -151,7 +153,7 @@ type Entries = {
   readonly routes: ReadonlyMap<string, readonly Route[]>;
   readonly neighbours: ReadonlyMap<string, readonly Neighbour[]>;
   readonly fdb: ReadonlyMap<string, readonly FdbEntry[]>;
-  readonly hasDevice: boolean;
+  readonly tunnel: Link | undefined;
 };
 
 function entriesOf(plane: NodePlane, device: string, rangeLengths: ReadonlySet<number>): Entries {
@@ -177,7 +179,7 @@ function entriesOf(plane: NodePlane, device: string, rangeLengths: ReadonlySet<n
       onDevice(known(plane.fdb)).filter(({ destination }) => destination !== undefined),
       ({ mac }) => mac,
     ),
-    hasDevice: (known(plane.links) ?? []).some(({ name }) => name === device),
+    tunnel: known(plane.links)?.find(({ name }) => name === device),
   };
 }
 
@@ -261,15 +263,20 @@ function directPath(peer: FlannelPeer, entries: Entries): FlannelPath {
 }
 
 function tunnelPath(peer: FlannelPeer, entries: Entries, device: string): FlannelPath {
-  const { plane } = entries;
+  const { plane, tunnel } = entries;
   const gateway = formatIp(peer.range.ip);
   const missing: Missing[] = [];
   const proofs: (() => Evidence)[] = [];
   const deviations: FlannelDeviation[] = [];
 
-  if (!entries.hasDevice && isWhole(plane.links)) {
+  if (!tunnel && isWhole(plane.links)) {
     deviations.push({ what: "device-missing", expected: `${device}: VXLAN device`, found: [] });
-  } else if (!entries.hasDevice) missing.push("links");
+  } else if (!tunnel) missing.push("links");
+  // the kernel takes away what leads over a device that goes down
+  else if (!tunnel.flags.includes("UP")) {
+    const found = [quoteOf(plane.links.origin, `${device}: <${tunnel.flags.join(",")}>`)];
+    deviations.push({ what: "device-down", expected: `${device}: UP`, found });
+  }
 
   const expectedRoute = `${formatPrefix(peer.range)} via ${gateway} dev ${device} onlink`;
   const route = judgeRoute(peer, entries, expectedRoute, (via, dev) => via === gateway && dev === device);

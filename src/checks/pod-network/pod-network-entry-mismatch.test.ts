@@ -58,6 +58,18 @@ testCheck(podNetworkEntryMismatch, {
       repair: "Node/w2",
       says: ["Node w2 has no overlay device flannel.1"],
     },
+    "somebody set flannel.1 of w2 down, and the kernel took its routes away": {
+      given: cluster().edit((draft) => {
+        editNode(draft, "links", "w2", (links) =>
+          links.map((one) => (one.name === "flannel.1" ? { ...one, flags: ["BROADCAST", "MULTICAST"] } : one)),
+        );
+        for (const kind of ["neighbours", "fdb"] as const) editNode(draft, kind, "w2", () => [] as never);
+        flush("w2")(draft);
+      }),
+      repair: "Node/w2",
+      says: ["The overlay device flannel.1 of node w2 is down"],
+      breaks: ["pod-network.entries"],
+    },
     "w1 came back with another MAC, and w2 missed it": {
       given: cluster().edit(publishes("w1", "backend-data", '{"VNI":1,"VtepMAC":"02:66:00:00:00:01"}')),
       repair: "Node/w2",

@@ -16,6 +16,10 @@ const say = texts("pod-network-entry-mismatch", {
     en: "Node {node} has no overlay device {device}: its Pods do not reach those of other nodes",
     zh: "节点 {node} 缺少 Overlay 设备 {device}：其 Pod 与其他节点的 Pod 互不可达",
   },
+  deviceDown: {
+    en: "The overlay device {device} of node {node} is down: its Pods do not reach those of other nodes",
+    zh: "节点 {node} 的 Overlay 设备 {device} 未启用：其 Pod 与其他节点的 Pod 互不可达",
+  },
   missing: {
     en: "Node {node} has no {what} to the Pods of {peer} ({range})",
     zh: "节点 {node} 缺少通往 {peer} 上 Pod（{range}）的{what}",
@@ -96,9 +100,14 @@ function foreignRoutes({ peer, deviations }: FlannelPath): string[] {
     .filter((route) => !route.split(" ").includes(formatPrefix(peer.range)));
 }
 
+const isOfDevice = ({ what }: FlannelDeviation): boolean => placeOf(what) === "device";
+
 function titleOf(node: string, { peer, deviations }: FlannelPath) {
-  const device = deviations.find(({ what }) => what === "device-missing");
-  if (device) return say.device({ node, device: device.expected.split(":")[0]! });
+  const device = deviations.find(isOfDevice);
+  if (device) {
+    const args = { node, device: device.expected.split(":")[0]! };
+    return device.what === "device-down" ? say.deviceDown(args) : say.device(args);
+  }
   const wrong = deviations.filter(({ what }) => what.endsWith("wrong"));
   const words = (wrong.length > 0 ? wrong : deviations).map(({ what }) => NAMES[placeOf(what)]());
   const args = { node, peer: peer.node.name, range: formatPrefix(peer.range) };
@@ -133,7 +142,7 @@ function* judgeNode({ name, ref, object }: NodeView, model: Model): Iterable<Fin
   if (right.length === paths.length && right[0]) yield works(whole, right[0].evidence());
   else for (const { peer, evidence } of right) yield works({ ...whole, peer: peer.node.name }, evidence());
 
-  const hasNoDevice = deviating.filter(({ deviations }) => deviations.some(({ what }) => what === "device-missing"));
+  const hasNoDevice = deviating.filter(({ deviations }) => deviations.some(isOfDevice));
   for (const path of hasNoDevice.length > 0 ? hasNoDevice.slice(0, 1) : deviating) {
     const { peer, deviations, evidence } = path;
     yield fault({
