@@ -128,9 +128,7 @@ export function explain(
   const unexplained = failures.filter((failure) => !isOwned(failure) && !meantOnes.has(failure));
   // what was not seen, and would explain what nothing seen does
   const mayExplain = (capability: Capability) =>
-    unexplained
-      .slice(0, MOST_ASKED)
-      .some(({ need }) => reasoner.effect(need, capabilitySet([capability])) !== "none");
+    unexplained.slice(0, MOST_ASKED).some(({ need }) => reasoner.effect(need, capabilitySet([capability])) !== "none");
   return {
     roots: explained.map((root) => ({
       ...root,

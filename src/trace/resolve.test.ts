@@ -83,16 +83,14 @@ describe("what a Pod gets for a name", () => {
     const unready = cluster().edit((draft) =>
       draft.setList(
         "endpointslices",
-        draft
-          .list("endpointslices")
-          .map((slice) =>
-            slice.metadata.namespace === "data"
-              ? {
-                  ...slice,
-                  endpoints: (slice.endpoints ?? []).map((one) => ({ ...one, conditions: { ready: false } })),
-                }
-              : slice,
-          ),
+        draft.list("endpointslices").map((slice) =>
+          slice.metadata.namespace === "data"
+            ? {
+                ...slice,
+                endpoints: (slice.endpoints ?? []).map((one) => ({ ...one, conditions: { ready: false } })),
+              }
+            : slice,
+        ),
       ),
     );
     expect(said("db.data.svc.cluster.local.", { of: unready })).toBe("nxdomain");
