@@ -275,6 +275,8 @@ function orderOf(node: Node, network: Network): { ip: string[]; bridge: string[]
       "net.ipv4.ip_forward=1",
       "net.ipv4.icmp_echo_ignore_all=0",
       "net.bridge.bridge-nf-call-iptables=1",
+      // ip_forward that is on already sets nothing
+      ...devices.map((device) => `net.ipv4.conf.${device}.forwarding=1`),
       ...["all", "default", ...devices].flatMap((device) => off.map((key) => `net.ipv4.conf.${device}.${key}=0`)),
       ...(hasBridge
         ? []
