@@ -1,8 +1,8 @@
 /** Chains as they come about in clusters: which of several faults that belong together is told as the root. */
 import { describe, expect, it } from "vitest";
 import { type Cluster, cluster } from "../../testing/cluster.ts";
-import { type Edit, editIptables, editObjects, editPods, probed } from "../../testing/cluster-edits.ts";
-import { ago, gone, initialising, unready } from "../../testing/object-states.ts";
+import { type Edit, editConfig, editIptables, editObjects, editPods, probed } from "../../testing/cluster-edits.ts";
+import { ago, crashing, gone, initialising, unready, withContainers } from "../../testing/object-states.ts";
 import { diagnose } from "../diagnose.ts";
 import { ref } from "../model/ref.ts";
 import type { Effect } from "../report/report.ts";
@@ -45,6 +45,25 @@ describe("a node without CNI configuration", () => {
 
   it("may have another reason that nothing shows", () => {
     expect(told(cluster().edit(networkNotReady))).toEqual(["node-not-ready/Node/w2"]);
+  });
+});
+
+describe("a Pod network that was moved away from the nodes' ranges", () => {
+  const moved = (text: string) => text.replace("10.128.0.0/9", "10.244.0.0/16");
+  const network = editConfig("kube-flannel-cfg", "net-conf.json", moved);
+  const crashes = editPods("kube-controller-manager", crashing());
+  const ids = (...edits: readonly Edit[]) => told(cluster().edit(...edits)).map((one) => one.split(";")[0]);
+
+  it("ends kube-controller-manager as well, where it was told of it", () => {
+    const controller = editPods(
+      "kube-controller-manager",
+      withContainers((one) => ({ ...one, command: one.command?.map(moved) })),
+    );
+    expect(ids(network, controller, crashes)).toEqual(["pod-range-conflict/ConfigMap/kube-flannel/kube-flannel-cfg"]);
+  });
+
+  it("does not, where it was not", () => {
+    expect(ids(network, crashes)).toContain("component-crash-loop/Pod/kube-system/kube-controller-manager-cp1");
   });
 });
 

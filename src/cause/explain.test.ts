@@ -156,6 +156,14 @@ describe("tests that succeed", () => {
     expect(told.ruledOut).toEqual([]);
   });
 
+  it("does not suffer from tests against what follows from it", () => {
+    const needs = { "pod-network.entries w1": perhaps("pod-network.ranges w1") };
+    const ranges = fault("ranges", "Node/w1", ["pod-network.ranges w1"]);
+    const entries = fault("entries", "Node/w1", ["pod-network.entries w1"], { strength: "differing" });
+    const seen = [failed("pod-network.entries w1"), succeeded("pod-network.entries w1 w2")];
+    expect(only(explained({ needs }, [ranges, entries], seen))).toMatchObject({ confidence: "certain", refutedBy: [] });
+  });
+
   it("put an expectation in doubt that nothing else speaks for", () => {
     const told = explained({}, [RULES], [succeeded("service.rules w1")]);
     expect(ids(told.roots)).toEqual([]);

@@ -198,7 +198,9 @@ function explainRoot(
     return [{ observation, effect, from }];
   });
   const plain = reasonerOf(needs, capabilitySet([]));
-  const refutedBy = successes.filter(({ need }) => plain.effect(need, broken) === "must");
+  // what was found to follow stands for itself: it may hold for some packets only
+  const own = capabilitySet(root.faults.flatMap(({ breaks }) => breaks));
+  const refutedBy = successes.filter(({ need }) => plain.effect(need, own) === "must");
   // where tests were made, complaints in logs about what the tests show to work are of another time
   const isFelt = owned.some(({ observation }) => observation.how === "measured" || successes.length === 0);
   const latent = !isFelt && all.every(({ breaks }) => breaks.every(({ name }) => ONLY_FOLLOWS.has(name)));

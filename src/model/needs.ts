@@ -295,10 +295,17 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     const component = components.all.find((candidate) => refId(candidate.ref) === capability.component);
     if (!component) return undefined;
     const { definition } = component;
+    const here = component.pods.filter(({ node }) => capability.node === undefined || node === capability.node);
+    const running = here.map(podRun).filter((need) => need !== undefined);
     return all(
-      ...component.pods.filter(({ node }) => capability.node === undefined || node === capability.node).map(podRun),
+      // as a whole it runs while one of its Pods does
+      ...(capability.node === undefined ? [any(running)] : running),
       definition.duties.includes("cluster-dns") ? now({ name: "dns.config" }) : undefined,
       definition.duties.includes("cni") ? toFollow(on(capability.node, { name: "pod-network.config" })) : undefined,
+      // it ends at its start if nodes have ranges that are none of its own
+      definition.id === "kube-controller-manager"
+        ? toFollow({ name: "pod-network.config", component: capability.component! })
+        : undefined,
       definition.duties.includes("endpoints") ? runs("kube-controller-manager") : undefined,
       definition.duties.includes("control-plane") ? undefined : toFollow({ name: "pod.create" }),
       // what starts without permission or without the API server ends again, or does not become ready

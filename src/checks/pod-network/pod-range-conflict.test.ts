@@ -14,6 +14,11 @@ const serviceRange = (cidr: string): Edit =>
     "kube-apiserver",
     withContainers((one) => ({ ...one, command: [`--service-cluster-ip-range=${cidr}`] })),
   );
+const controllerRange = (cidr: string): Edit =>
+  editPods(
+    "kube-controller-manager",
+    withContainers((one) => ({ ...one, command: [`--cluster-cidr=${cidr}`] })),
+  );
 /** The nodes' own network is as wide as this. */
 const netmask =
   (prefixLength: number): Edit =>
@@ -49,6 +54,11 @@ testCheck(podRangeConflict, {
         "holds no node's Pod range (10.128.0.0/24, 10.128.1.0/24, 10.128.2.0/24)",
       ],
       breaks: ["pod-network.config"],
+      healedBy: healthy,
+    },
+    "it was moved in kube-controller-manager as well": {
+      given: cluster().edit(network("10.244.0.0/16"), controllerRange("10.244.0.0/16")),
+      repair: "ConfigMap/kube-flannel/kube-flannel-cfg",
       healedBy: healthy,
     },
     "a node joined after the range of kube-controller-manager had been widened": {

@@ -2,7 +2,7 @@ import type { CapabilityName } from "../../model/capability.ts";
 import type { Change } from "../../model/change.ts";
 import type { FlannelConfig } from "../../model/flannel.ts";
 import type { ClusterModel } from "../../model/model.ts";
-import type { RangeConflict, Ranges } from "../../model/ranges.ts";
+import type { Range, RangeConflict, Ranges } from "../../model/ranges.ts";
 import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
 import { contains, covers, formatPrefix, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
 import { sh } from "../../shell.ts";
@@ -28,6 +28,10 @@ const say = texts("pod-range-conflict", {
   correctNetwork: {
     en: "Set the network to the one that the nodes' Pod ranges are taken from",
     zh: "将网络改回各节点 Pod 网段所属的网络",
+  },
+  correctController: {
+    en: "Set --cluster-cidr of kube-controller-manager to it as well: the kubelet restarts it",
+    zh: "同时将 kube-controller-manager 的 --cluster-cidr 改回该网络：kubelet 会重启它",
   },
   restartFlannel: {
     en: "Restart flannel: it reads its network when it starts",
@@ -138,8 +142,26 @@ function harmful(conflict: RangeConflict, { nodes, services, ranges }: Model): R
   return conflict;
 }
 
+/** The controller managers whose range holds no node's either: they end at their next start, or have ended. */
+function controllersElsewhere(config: Ref, { all, podRanges }: Ranges): readonly Range[] {
+  return all.filter(
+    ({ of, source, prefix }) =>
+      of === "pod-network" &&
+      source.kind === "Pod" &&
+      refId(source) !== refId(config) &&
+      podRanges.every((range) => range.prefix.ip.family !== prefix.ip.family || !covers(prefix, range.prefix)) &&
+      podRanges.some((range) => range.prefix.ip.family === prefix.ip.family),
+  );
+}
+
 /** Sets flannel's network to the one that others give the nodes' ranges from; which it is must be known. */
-function correctNetwork(repair: Ref, { networks, text, agent }: FlannelConfig, { all, podRanges }: Ranges): Remedy[] {
+function correctNetwork(
+  repair: Ref,
+  { networks, text, agent }: FlannelConfig,
+  ranges: Ranges,
+  nodeOf: (pod: Ref) => string | undefined,
+): Remedy[] {
+  const { all, podRanges } = ranges;
   const wrong = networks.find((network) => text.includes(formatPrefix(network)));
   const right = all.find(
     ({ of, source, prefix }) =>
@@ -147,7 +169,23 @@ function correctNetwork(repair: Ref, { networks, text, agent }: FlannelConfig, {
       refId(source) !== refId(repair) &&
       podRanges.every((range) => range.prefix.ip.family !== prefix.ip.family || covers(prefix, range.prefix)),
   );
-  if (!wrong || !right) return [];
+  const restart = {
+    why: say.restartFlannel(),
+    change: { do: "restart", component: agent },
+    verify: rolledOut(agent),
+  } as const;
+  if (!wrong || !right) {
+    const shown = { run: `kubectl get ${kubectlName(repair)} -o yaml` };
+    const edit = { why: say.correctNetwork(), change: { run: `kubectl edit ${kubectlName(repair)}` }, verify: shown };
+    const file = "/etc/kubernetes/manifests/kube-controller-manager.yaml";
+    const controllers = controllersElsewhere(repair, ranges).map(({ source }) => ({
+      why: say.correctController(),
+      change: { run: `vi ${file}`, ...(nodeOf(source) && { node: nodeOf(source)! }) },
+      verify: rolledOut(source),
+    }));
+    const steps = [edit, ...controllers, restart];
+    return [{ id: "correct-network", risk: "medium", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
+  }
   const patch = (json: string) =>
     ({ do: "patch", target: repair, patch: { data: { "net-conf.json": json } } }) as const satisfies Change;
   const steps = [
@@ -157,11 +195,7 @@ function correctNetwork(repair: Ref, { networks, text, agent }: FlannelConfig, {
       undo: patch(text),
       verify: { run: `kubectl get ${kubectlName(repair)} -o yaml` },
     },
-    {
-      why: say.restartFlannel(),
-      change: { do: "restart", component: agent },
-      verify: rolledOut(agent),
-    },
+    restart,
   ] as const;
   return [{ id: "correct-network", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
 }
@@ -182,7 +216,8 @@ export const podRangeConflict = defineCheck({
       const { a, b } = conflict ?? overlap;
       const repair = repairOf(conflict ?? overlap);
       const related = [a.source, b.source].filter((source) => refId(source) !== refId(repair));
-      const evidence = [a.evidence, b.evidence];
+      const controllers = what === "network-elsewhere" ? controllersElsewhere(a.source, ranges) : [];
+      const evidence = [a.evidence, b.evidence, ...controllers.map((one) => one.evidence)];
       if (!conflict) {
         // one hazard, of which every node is an example
         if (!warned.has(what)) yield warning(repair, titleOf(overlap), evidence, related);
@@ -192,9 +227,12 @@ export const podRangeConflict = defineCheck({
       const affected = conflict.nodes.length > 0 ? conflict.nodes : nodes.all;
       yield fault({
         repair,
-        related,
+        related: [...related, ...controllers.map(({ source }) => source)],
         nodes: affected.map(({ name }) => name),
-        breaks: affected.map(({ name }) => ({ name: BREAKS[what], node: name })),
+        breaks: [
+          ...affected.map(({ name }) => ({ name: BREAKS[what], node: name })),
+          ...controllers.map(({ source }) => ({ name: BREAKS[what], component: refId(source) })),
+        ],
         title: titleOf(conflict),
         evidence,
         strength: "direct",
@@ -213,8 +251,14 @@ export const podRangeConflict = defineCheck({
     }
   },
 
-  remedies({ repair, facts, nodes }, { flannel, ranges }) {
-    if (facts.case === "network-elsewhere" && flannel.config) return correctNetwork(repair, flannel.config, ranges);
+  remedies({ repair, facts, nodes }, { flannel, ranges, pods }) {
+    if (facts.case === "network-elsewhere" && flannel.config)
+      return correctNetwork(
+        repair,
+        flannel.config,
+        ranges,
+        ({ namespace, name }) => pods.get(namespace ?? "", name)?.node,
+      );
     const node = repair.kind === "Node" ? repair.name : nodes[0];
     const shown = { run: "kubectl get nodes -o custom-columns=NAME:.metadata.name,CIDR:.spec.podCIDRs" };
     if (node === undefined || facts.case === "pods-services" || facts.case === "pods-nodes") {
