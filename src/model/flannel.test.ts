@@ -3,6 +3,7 @@ import { type Cluster, cluster, editNode } from "../../testing/cluster.ts";
 import { type Edit, editConfig, editObjects, edits } from "../../testing/cluster-edits.ts";
 import { annotated } from "../../testing/object-states.ts";
 import { formatPrefix } from "../net/ip.ts";
+import { ref } from "./ref.ts";
 
 const CLUSTER = cluster();
 const PREFIX = "flannel.alpha.coreos.com/";
@@ -158,6 +159,11 @@ describe("flannel's configuration", () => {
   });
 
   it.each(["", "null", "[", "7"])("is none where it is %j", (text) => expect(configured(text)).toBeUndefined());
+
+  it("is read even where its DaemonSet was deleted", () => {
+    const target = ref("DaemonSet", "kube-flannel-ds", "kube-flannel");
+    expect(CLUSTER.with({ do: "delete", target }).model().flannel.config).toMatchObject({ backend: "vxlan" });
+  });
 
   it("is not used in a cluster whose nodes do not tell of it", () => {
     expect(cluster({ flavour: "managed" }).model().flannel).toMatchObject({ used: false });

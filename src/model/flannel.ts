@@ -87,7 +87,11 @@ const PREFIX = "flannel.alpha.coreos.com/";
 
 function configOf(objects: Objects, components: Components): { config: FlannelConfig; map: Ref } | undefined {
   for (const component of components.byId("flannel")) {
-    const names = (component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name);
+    // of a DaemonSet that is gone, its configuration tells
+    const { marker } = component.definition;
+    const names = component.leftBehind
+      ? [marker?.configMap]
+      : (component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name);
     for (const map of objects.all("configmaps")) {
       if (map.metadata.namespace !== component.ref.namespace || !names.includes(map.metadata.name)) continue;
       const text = map.data?.["net-conf.json"];
