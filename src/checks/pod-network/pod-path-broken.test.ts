@@ -59,6 +59,18 @@ testCheck(podPathBroken, {
       breaks: ["node.bridge"],
       healedBy,
     },
+    ...Object.fromEntries(
+      ["veth101", "veth102"].map((device) => [
+        `${device} is down, the devices of other Pods are not`,
+        {
+          given: cluster().edit(down("w1", new RegExp(`^${device}$`))),
+          repair: "Node/w1",
+          says: [device],
+          breaks: ["pod.attach"],
+          healedBy,
+        },
+      ]),
+    ),
     "somebody isolated the ports of the bridge": {
       given: cluster().edit(ports("w1", { isolated: true })),
       repair: "Node/w1",

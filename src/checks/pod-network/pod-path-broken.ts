@@ -6,7 +6,7 @@ import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { PodView } from "../../model/pods.ts";
 import type { ServicePort } from "../../model/services/services.ts";
-import { type Ip, parseIp } from "../../net/ip.ts";
+import { formatIp, type Ip, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { EndName, Way } from "../../trace/trace.ts";
@@ -107,11 +107,13 @@ type Broken = { readonly way: Way; readonly kind: Kind; readonly from?: PodView 
 /** A Service's port by its back ends' Pods. */
 type Served = { readonly port: ServicePort; readonly pods: ReadonlySet<PodView> };
 
+/** Those with the fewest Pods first: a call of one is walked to each of them. */
 function servedPorts({ services }: Model): Served[] {
-  return services.all.flatMap((service): Served[] => {
+  const served = services.all.flatMap((service): Served[] => {
     const port = service.proxied ? service.ports.find(({ protocol }) => protocol === "TCP") : undefined;
     return port && clusterIpOf(port) ? [{ port, pods: new Set(services.selected(service)) }] : [];
   });
+  return served.sort((a, b) => a.pods.size - b.pods.size);
 }
 
 const clusterIpOf = ({ service }: ServicePort): Ip | undefined =>
@@ -120,6 +122,30 @@ const clusterIpOf = ({ service }: ServicePort): Ip | undefined =>
 /** Of many Pods of one node so many are tried: the ports of a bridge are made alike. */
 const MOST_CALLERS = 30;
 
+/** Whether the port of the node's bridge behind which a Pod is sends frames back. */
+function hasHairpin(pod: PodView, node: string, { forwarding, podNamespaces }: Model): boolean | undefined {
+  const plane = forwarding.of(node);
+  const peers = (known(podNamespaces.of(pod).links) ?? []).map(({ peerIndex }) => peerIndex);
+  const device = known(plane.links)?.find(({ index, kind }) => kind === "veth" && peers.includes(index));
+  return known(plane.bridgePorts)?.find(({ name }) => name === device?.name)?.hairpin;
+}
+
+/** Whether a device of its own, or the other end of it, is not up: no other Pod's packets show that. */
+function looksCut(pod: PodView, node: string, { forwarding, podNamespaces }: Model): boolean {
+  const own = (known(podNamespaces.of(pod).links) ?? []).filter(({ name }) => name !== "lo");
+  const ends = own.flatMap(
+    ({ peerIndex }) => known(forwarding.of(node).links)?.filter(({ index }) => index === peerIndex) ?? [],
+  );
+  return [...own, ...ends].some(({ flags }) => !flags.includes("UP"));
+}
+
+/** The Pod that the rules of a Service chose. */
+function targetOf({ steps, answer }: Way, { pods }: Model): PodView | undefined {
+  const sent = steps.slice(0, answer).findLast((step) => "packet" in step);
+  const destination = sent && "packet" in sent ? sent.packet.destination : "unknown";
+  return destination === "unknown" ? undefined : pods.byAddress(formatIp(destination));
+}
+
 function* waysOf(node: NodeView, served: readonly Served[], model: Model): Iterable<Broken> {
   const mine = steadyPods(node.name, model);
   const [from, beside] = mine;
@@ -127,20 +153,31 @@ function* waysOf(node: NodeView, served: readonly Served[], model: Model): Itera
   const through = function* (kind: Kind, caller: PodView, port: ServicePort): Iterable<Broken> {
     const packet = openingPacket("tcp", ipOf(caller), clusterIpOf(port)!, port.port);
     const { ways } = walk({ from: { node: node.name, pod: caller }, packet }, model);
-    for (const way of ways) yield { way, kind, from: caller };
+    // of other nodes' Pods tell the ways between Pods
+    for (const way of ways) {
+      const target = targetOf(way, model);
+      if (target?.node !== undefined && target.node !== node.name) continue;
+      const isOther = kind === "itself" && target !== undefined && target.key !== caller.key;
+      yield { way, kind: isOther ? "beside" : kind, from: caller };
+    }
   };
   if (from) {
     const peers = [beside, ...others.map(({ name }) => steadyPods(name, model)[0])].filter((pod) => pod !== undefined);
-    for (const peer of peers) {
-      const packet = openingPacket("icmp", ipOf(from), ipOf(peer)!);
-      for (const way of walk({ from: { node: node.name, pod: from }, packet }, model).ways)
-        yield { way, kind: "between", from };
+    const cut = mine.filter((pod) => pod !== from && looksCut(pod, node.name, model)).slice(0, MOST_CALLERS);
+    const pairs = [...peers.map((peer) => [from, peer] as const), ...cut.map((pod) => [pod, from] as const)];
+    for (const [caller, peer] of pairs) {
+      const packet = openingPacket("icmp", ipOf(caller), ipOf(peer)!);
+      for (const way of walk({ from: { node: node.name, pod: caller }, packet }, model).ways)
+        yield { way, kind: "between", from: caller };
     }
-    // hairpin is a property of each port
-    for (const pod of mine.slice(0, MOST_CALLERS)) {
+    // hairpin is a property of each port: of those that have it, one Pod shows what the node does
+    const callable = mine.flatMap((pod) => {
       const own = served.find(({ pods }) => pods.has(pod));
-      if (own) yield* through("itself", pod, own.port);
-    }
+      return own ? [{ pod, port: own.port }] : [];
+    });
+    const suspects = callable.filter(({ pod }) => hasHairpin(pod, node.name, model) === false);
+    for (const { pod, port } of new Set([...callable.slice(0, 1), ...suspects.slice(0, MOST_CALLERS)]))
+      yield* through("itself", pod, port);
     const near = served.find(({ pods }) => mine.some((pod) => pods.has(pod)) && mine.some((pod) => !pods.has(pod)));
     const caller = near && mine.find((pod) => !near.pods.has(pod));
     if (near && caller) yield* through("beside", caller, near.port);
