@@ -39,13 +39,14 @@ const GROUPS: readonly Group[] = [
   { name: "recordings", budget: 100, longBudget: 600, files: ["testing/scenarios/recordings*.test.ts"] },
   { name: "walk", budget: 90, files: ["testing/scenarios/{probes,paths}*.test.ts"] },
   { name: "blinding", budget: 200, longBudget: 7200, files: ["testing/scenarios/blinding*.test.ts"] },
+  { name: "removals", budget: 60, longBudget: 3600, files: ["testing/scenarios/rule-removal*.test.ts"] },
   { name: "pairs", budget: 120, longBudget: 1800, files: ["testing/scenarios/pairs*.test.ts"] },
   { name: "healthy", budget: 120, longBudget: 1800, files: ["testing/scenarios/healthy*.test.ts"] },
   { name: "incidents", budget: 60, files: ["scenarios/*.test.ts"] },
   { name: "browser", budget: 60, files: ["testing/browser/**/*.test.ts"] },
   { name: "launcher", budget: 240, longBudget: 600, files: ["testing/launcher/**/*.test.ts"] },
   { name: "cli", budget: 90, files: ["src/cli/**/*.test.ts"] },
-  { name: "unit", budget: 420, longBudget: 3600, files: ["{src,testing,tools}/**/*.test.ts"] },
+  { name: "unit", budget: 800, longBudget: 3600, files: ["{src,testing,tools}/**/*.test.ts"] },
 ];
 
 type Result = Tally & { readonly seconds: number; readonly output: string };
