@@ -233,6 +233,16 @@ export const catalogue = {
     },
     NOTHING_THERE,
   ),
+  ip6tablesLegacy: onNode(
+    "ip6tables-legacy-save.txt",
+    "ip6tables-legacy-save -c",
+    parseIptablesSave,
+    {
+      en: "rules for IPv6 packets in the other iptables back end",
+      zh: "另一个 iptables 后端中的 IPv6 规则",
+    },
+    NOTHING_THERE,
+  ),
   nftables: {
     path: "nodes/{node}/nft-ruleset.json",
     how: { command: "nft -j list ruleset", where: "node" },
@@ -270,6 +280,10 @@ export const catalogue = {
   routingRules: onNode("ip-rule.json", "ip -j rule", parseIpRule, {
     en: "the node's policy routing",
     zh: "节点的策略路由",
+  }),
+  routingRules6: onNode("ip-6-rule.json", "ip -j -6 rule", parseIpRule, {
+    en: "the node's policy routing of IPv6",
+    zh: "节点的 IPv6 策略路由",
   }),
   neighbours: onNode(
     "ip-neigh.json",
@@ -327,7 +341,7 @@ export const catalogue = {
   }),
   sockets: onNode(
     "ss.txt",
-    "ss -lntupH",
+    "ss -lntupSH",
     parseSs,
     {
       en: "what listens on the node",
@@ -386,9 +400,19 @@ export const catalogue = {
     },
     "tells-nothing",
   ),
+  podRoutes6: inPod(
+    "ip-6-route.json",
+    "ip -j -6 route",
+    parseIpRoute,
+    {
+      en: "the Pod's IPv6 routes",
+      zh: "Pod 的 IPv6 路由",
+    },
+    "tells-nothing",
+  ),
   podSockets: inPod(
     "ss.txt",
-    "ss -lntupH",
+    "ss -lntupSH",
     parseSs,
     {
       en: "what listens inside the Pod",

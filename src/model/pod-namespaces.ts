@@ -7,7 +7,9 @@ import type { PodView } from "./pods.ts";
 
 export type PodNamespace = {
   readonly links: Observed<readonly Link[]>;
+  /** Of IPv4, and of IPv6: they are gathered apart. */
   readonly routes: Observed<readonly Route[]>;
+  readonly routes6: Observed<readonly Route[]>;
 };
 
 export interface PodNamespaces {
@@ -19,7 +21,11 @@ export function podNamespacesOf(capture: Capture): PodNamespaces {
   return {
     of({ node = "", namespace, name: pod }) {
       const place = { node, namespace, pod };
-      return { links: capture.get("podLinks", place), routes: capture.get("podRoutes", place) };
+      return {
+        links: capture.get("podLinks", place),
+        routes: capture.get("podRoutes", place),
+        routes6: capture.get("podRoutes6", place),
+      };
     },
   };
 }

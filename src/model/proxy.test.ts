@@ -35,7 +35,7 @@ function compare(model: ClusterModel): { disagreements: string[]; right: number;
   for (const { name } of model.nodes.all) {
     const mode = model.proxy.mode(name);
     if (mode !== "iptables" && mode !== "nftables") continue;
-    const { rulesets } = model.forwarding.of(name).filter;
+    const rulesets = model.forwarding.of(name).filter.rulesetsFor(4);
     const usual = mode === "nftables" ? usualNftRules(rulesets) : usualRules(rulesets);
     for (const port of portsOf(model)) {
       const quick = usual.delivery(port);

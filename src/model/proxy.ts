@@ -110,7 +110,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     const { filter } = forwarding.of(name);
     const known = usual.get(filter);
     if (known) return known;
-    const rules = mode(name) === "nftables" ? usualNftRules(filter.rulesets) : usualRules(filter.rulesets);
+    const rules = mode(name) === "nftables" ? usualNftRules(filter.rulesetsFor(4)) : usualRules(filter.rulesetsFor(4));
     const candidates = services.all.filter(({ proxied }) => proxied).flatMap(({ ports }) => ports);
     const tried = candidates.find((port) => {
       const quick = port.protocol === "TCP" && !port.service.policy.external ? rules.delivery(port) : undefined;
@@ -163,7 +163,8 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     const { filter, nftables } = forwarding.of(name);
     const nodeMode = mode(name);
     return (
-      filter.state === "whole" && (nodeMode === "iptables" || (nodeMode === "nftables" && nftables.state === "present"))
+      filter.stateOf(4) === "whole" &&
+      (nodeMode === "iptables" || (nodeMode === "nftables" && nftables.state === "present"))
     );
   }
 

@@ -12,7 +12,7 @@ tcp LISTEN 0      128                             *%br0:9004       *:* users:(("
 tcp LISTEN 0      511          *:80       *:* users:(("nginx: worker",pid=8,fd=6),("nginx: (x),y",pid=1,fd=6),("nginx: worker",pid=8,fd=7))
 `;
 
-describe("ss -lntupH", () => {
+describe("ss -lntupSH", () => {
   const { value, gaps } = parseSs(SAMPLE);
 
   it("gives the sockets with the processes that hold them", () => {
@@ -50,6 +50,16 @@ describe("ss -lntupH", () => {
     expect(value.map((socket) => [socket.protocol, socket.port])).toEqual([
       ["udp", 8081],
       ["tcp", 9000],
+    ]);
+  });
+
+  it("tells sockets of SCTP; associations under them are none (print_sctp_assoc in misc/ss.c)", () => {
+    const text =
+      'sctp LISTEN 0      5       10.1.0.1:38412 0.0.0.0:* users:(("amf",pid=9,fd=3))\n`- ESTAB 0 0 10.1.0.1%eth0:38412 10.1.0.2:9487\n';
+    const { value, gaps } = parseSs(text);
+    expect(gaps).toEqual([]);
+    expect(value).toEqual([
+      { protocol: "sctp", address: "10.1.0.1", port: 38412, processes: [{ name: "amf", pid: 9 }], line: 1 },
     ]);
   });
 

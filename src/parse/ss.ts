@@ -1,5 +1,5 @@
 /**
- * `ss -lntupH`: listening TCP and UDP sockets.
+ * `ss -lntupSH`: listening TCP, UDP and SCTP sockets.
  *
  * Format (iproute2, misc/ss.c): protocol, state (LISTEN, UNCONN), queues, local address:port, peer address:port,
  * users:(("name",pid=1,fd=3)). The address is `*` for both families, `0.0.0.0`, `[::]`, an address, or
@@ -9,8 +9,10 @@ import { canonicalIp } from "../net/ip.ts";
 import { compact, splitPort, withoutBrackets } from "./fields.ts";
 import { type Parser, splitLines } from "./parsed.ts";
 
+export type SocketProtocol = "tcp" | "udp" | "sctp";
+
 export type ListeningSocket = {
-  readonly protocol: "tcp" | "udp";
+  readonly protocol: SocketProtocol;
   /** Canonical address, or "*" for every address of both families. */
   readonly address: string;
   readonly device?: string;
@@ -20,12 +22,13 @@ export type ListeningSocket = {
   readonly line: number;
 };
 
-const WITH_NETID = /^(tcp|udp)\s+(\S+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s*(.*)$/;
+const WITH_NETID = /^(tcp|udp|sctp)\s+(\S+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s*(.*)$/;
 const WITHOUT_NETID = /^(LISTEN|UNCONN)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s*(.*)$/;
-const OTHER_NETID = /^(raw|icmp6|nl|u_\w+|p_\w+|v_\w+|mptcp|sctp|dccp|tipc|xdp|udplite|\?\?\?)\s/;
+const OTHER_NETID = /^(raw|icmp6|nl|u_\w+|p_\w+|v_\w+|mptcp|dccp|tipc|xdp|udplite|\?\?\?)\s/;
+const ASSOCIATION = /^`- /;
 const HEADER = /^(Netid\s+)?State\s+Recv-Q\s/;
 
-type Row = { readonly protocol: "tcp" | "udp"; readonly state: string; readonly local: string; readonly rest: string };
+type Row = { readonly protocol: SocketProtocol; readonly state: string; readonly local: string; readonly rest: string };
 
 /**
  * The columns of a line; the first is missing when one kind of sockets was asked for, and then the state tells which.
@@ -69,7 +72,7 @@ export const parseSs: Parser<readonly ListeningSocket[]> = (text) => {
   const value: ListeningSocket[] = [];
   lines.forEach((content, index) => {
     const line = index + 1;
-    if (content.trim() === "" || HEADER.test(content) || OTHER_NETID.test(content)) return;
+    if (content.trim() === "" || HEADER.test(content) || OTHER_NETID.test(content) || ASSOCIATION.test(content)) return;
     const row = columnsOf(content);
     const local = row && toLocal(row.local);
     if (!local) gaps.push({ line, what: `is no socket: ${content.slice(0, 100)}` });

@@ -146,7 +146,9 @@ function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Way[] {
     return receiveInPod(walk, moving, pod);
   const { links, routes } = world.podNamespaces.of(pod);
   const route =
-    routes.state === "present" ? lookupRoute({ routes, routingRules: NO_RULES }, { destination }) : undefined;
+    routes.state === "present"
+      ? lookupRoute({ routes, routingRules: NO_RULES, routingRules6: NO_RULES }, { destination })
+      : undefined;
   if (route?.end === "no-route")
     return end(moving, { is: "no-route", at, evidence: [quoteOf(routes.origin, `no route to ${text}`)] });
   if (route?.end === "refused") return end(moving, { is: "unreachable", at, evidence: [route.evidence] });
@@ -691,7 +693,8 @@ function atHook(walk: Walk, moving: Moving, node: string, hook: Hook, on: (passe
   const { filter, iptables } = walk.world.forwarding.of(node);
   // a node that has no iptables says so; what nobody asked for may hold anything, the legacy back end's rules even unlisted
   const isUnasked = iptables.state === "unknown" && iptables.why.reason === "not-collected";
-  if (filter.state === "unknown" || isUnasked) return cannotTell(moving, at, onNode(node, "iptables"));
+  if (filter.stateOf(moving.packet.family) === "unknown" || isUnasked)
+    return cannotTell(moving, at, onNode(node, "iptables"));
   // the rules for IPv6 are not read yet
   if (moving.packet.family === 6) return cannotTell(moving, at, onNode(node, "ip6tables"), "rules for IPv6");
   if ((moving.trail?.length ?? 0) > MOST_STEPS) return end(moving, { is: "loops", at, evidence: [] });

@@ -123,7 +123,7 @@ function namedByDrops(node: string, { forwarding }: Model): Prefix[] {
       }
     }
   }
-  for (const { nft, name: ruleset, chains } of forwarding.of(node).filter.rulesets) {
+  for (const { nft, name: ruleset, chains } of forwarding.of(node).filter.rulesetsFor(4)) {
     if (!nft || ruleset.endsWith(" kube-proxy")) continue;
     for (const byName of chains.values())
       for (const { name, rules } of byName.values())
@@ -348,7 +348,7 @@ function widened(dropped: readonly Dropped[], judged: readonly Case[]): Capabili
 function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
   const { filter, iptables, iptablesLegacy, nftables } = model.forwarding.of(node.name);
   const capability = { name: "node.forward", node: node.name } as const;
-  if (filter.state !== "whole") {
+  if (filter.stateOf(4) !== "whole") {
     yield cannotTell(capability, [{ kind: "iptables", place: { node: node.name } }]);
     return;
   }

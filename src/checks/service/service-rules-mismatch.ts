@@ -321,7 +321,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   const mode = model.proxy.mode(name);
   const plane = model.forwarding.of(name);
   if (mode === undefined) {
-    if (plane.filter.state !== "whole") yield cannotTell(whole, [{ kind: "iptables", place: { node: name } }]);
+    if (plane.filter.stateOf(4) !== "whole") yield cannotTell(whole, [{ kind: "iptables", place: { node: name } }]);
     return;
   }
   if (!model.services.whole || !model.services.endpointsWhole) {

@@ -152,7 +152,7 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
   }
   const numberIn = (pod: PodView) =>
     typeof port.targetPort === "number" ? port.targetPort : namedPorts(pod, port.targetPort, port.protocol)[0];
-  // `ss -lntup` does not list SCTP
+  // whoever gathered without asking for SCTP (`ss -S`) saw no such socket anywhere
   if (port.protocol === "SCTP") return;
   const capability = { name: "pod.listen", service: port.key } as const;
   const seen: Listening[] = [];

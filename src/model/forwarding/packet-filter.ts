@@ -25,11 +25,13 @@ import type { Step } from "../netfilter/when.ts";
 import type { NodePlane } from "./plane.ts";
 import { lookupRoute } from "./routing.ts";
 
+export type Family = 4 | 6;
+
 export interface PacketFilter {
-  /** Whether the rules were seen, and completely. */
-  readonly state: "whole" | "partial" | "unknown";
-  /** Those that hold any rule for IPv4 packets. */
-  readonly rulesets: readonly Ruleset[];
+  /** Whether the rules for packets of a family were seen, and completely. */
+  stateOf(family: Family): "whole" | "partial" | "unknown";
+  /** Those that hold any rule for packets of a family. */
+  rulesetsFor(family: Family): readonly Ruleset[];
   /** Whether any rule asks where a translated packet was sent at first. */
   readonly asksOriginal: boolean;
   at(name: Hook, packet: Packet): readonly Outcome[];
@@ -43,7 +45,7 @@ export interface PacketFilter {
 export type Removal = { readonly run: string; readonly undo: string; readonly verify: string };
 
 export type Flow = {
-  readonly protocol: "tcp" | "udp";
+  readonly protocol: "tcp" | "udp" | "sctp";
   readonly source: Ip;
   readonly destination: Ip;
   readonly port: number;
@@ -85,7 +87,11 @@ function contextOf(plane: NodePlane): Context {
   };
 }
 
-/** rpfilter_mt (net/ipv4/netfilter/ipt_rpfilter.c): whether the way back to the source leaves by the device it came in. */
+/**
+ * rpfilter_mt (net/ipv4/netfilter/ipt_rpfilter.c, net/ipv6/netfilter/ip6t_rpfilter.c): whether the way back to the source
+ * leaves by the device it came in. For IPv6 any route by that device will do, also if a longer prefix leads elsewhere
+ * (RT6_LOOKUP_F_IFACE).
+ */
 function cameTheRightWay(
   { options, not }: Extract<Condition, { is: "rpfilter" }>,
   { source, destination, inDevice, mark }: Packet,
@@ -93,12 +99,15 @@ function cameTheRightWay(
 ): "yes" | "no" | undefined {
   const answer = (holds: boolean) => (holds === (not === true) ? "no" : "yes");
   if (inDevice === "lo") return answer(true);
-  if (source === "unknown" || destination === "unknown" || inDevice === "unknown" || source.family !== 4)
-    return undefined;
+  if (source === "unknown" || destination === "unknown" || inDevice === "unknown") return undefined;
+  // what nobody can be asked back at, as neighbour discovery sends it before a host has its address
+  if (source.family === 6 && source.value === 0n) return answer(true);
+  const isBound = source.family === 6 && !options.includes("loose");
   const back = lookupRoute(plane, {
     destination: source,
     source: destination,
     mark: options.includes("validmark") ? mark : 0,
+    ...(isBound && inDevice !== undefined && { outDevice: inDevice }),
   });
   if (back.end === "unknown") return undefined;
   if (back.end === "local") return answer(options.includes("accept-local"));
@@ -127,46 +136,68 @@ function printedPolicy({ table, chain }: Step, save: IptablesSave | undefined): 
   return `:${chain} ${policy ?? "-"} [${packets ?? 0}:${bytes ?? 0}]`;
 }
 
+const FAMILIES = [4, 6] as const;
 const OF_IPTABLES = /^(filter|nat|mangle|raw|security)$/;
-const isOfIptables = ({ family, name, chains }: NftTable): boolean =>
-  family === "ip" && OF_IPTABLES.test(name) && chains.some((chain) => chain.base && /^[A-Z]+$/.test(chain.name));
+const isOfIptables = ({ name, chains }: NftTable): boolean =>
+  OF_IPTABLES.test(name) && chains.some((chain) => chain.base && /^[A-Z]+$/.test(chain.name));
 
 export function packetFilterOf(plane: NodePlane): PacketFilter {
-  const { iptables, iptablesLegacy, nftables } = plane;
-  const ofIptables: Ruleset[] = [iptables, iptablesLegacy].flatMap((observed) => {
-    const save = known(observed);
-    return save ? iptablesRulesets(save, 4) : [];
-  });
-  const told = new Set(ofIptables.flatMap(({ name, chains }) => (name.endsWith("-legacy") ? [] : [...chains.keys()])));
+  const { nftables } = plane;
+  const saves = {
+    4: { nft: plane.iptables, legacy: plane.iptablesLegacy, program: "iptables", table: "ip" },
+    6: { nft: plane.ip6tables, legacy: plane.ip6tablesLegacy, program: "ip6tables", table: "ip6" },
+  } as const;
+  const ofIptables: Ruleset[] = FAMILIES.flatMap((family) =>
+    [saves[family].nft, saves[family].legacy].flatMap((observed) => {
+      const save = known(observed);
+      return save ? iptablesRulesets(save, family) : [];
+    }),
+  );
+  const told = new Set(
+    ofIptables.flatMap(({ name, chains, families }) =>
+      name.endsWith("-legacy") ? [] : [...chains.keys()].map((table) => `${saves[families[0]!].table} ${table}`),
+    ),
+  );
   const listed = known(nftables);
-  const ofNft = listed ? nftRulesets(listed, ({ family, name }) => family === "ip" && told.has(name)) : [];
+  const ofNft = listed ? nftRulesets(listed, ({ family, name }) => told.has(`${family} ${name}`)) : [];
   const rulesets = [...ofIptables, ...ofNft];
   const context = contextOf(plane);
   let asksOriginal: boolean | undefined;
   const inUse = rulesets.filter(
-    ({ chains, families, layer = "ip", nft }) =>
-      families.includes(4) &&
+    ({ chains, layer = "ip", nft }) =>
       layer === "ip" &&
       (nft?.chains ?? [...chains.values()].flatMap((table) => [...table.values()])).some(
         ({ rules }) => rules.length > 0,
       ),
   );
-  // Where there is no iptables at all, nft lists everything.
-  const sources = [iptables, nftables].filter(({ state }) => state === "present");
-  // … but says of the rules of iptables-nft only in part what they are.
-  const lacksIptables = iptables.state !== "present" && (listed?.tables.some(isOfIptables) ?? false);
-  const isAll = !lacksIptables && sources.every((source) => isWhole<unknown>(source));
+  const byFamily = {
+    4: inUse.filter(({ families }) => families.includes(4)),
+    6: inUse.filter(({ families }) => families.includes(6)),
+  };
+  function stateOf(family: Family): "whole" | "partial" | "unknown" {
+    const { nft: save, table: prefix } = saves[family];
+    // Where there is no iptables at all, nft lists everything.
+    const sources = [save, nftables].filter(({ state }) => state === "present");
+    // … but says of the rules of iptables-nft only in part what they are.
+    const isListed = listed?.tables.some((table) => table.family === prefix && isOfIptables(table)) ?? false;
+    const isAll = !(save.state !== "present" && isListed) && sources.every((source) => isWhole<unknown>(source));
+    return sources.length === 0 ? "unknown" : isAll ? "whole" : "partial";
+  }
+  const states = { 4: stateOf(4), 6: stateOf(6) };
   const at = (name: Hook, packet: Packet) => hook(rulesets, name, packet, context);
   const policyOf = ({ ruleset, table, chain }: Step): string =>
     rulesets
       .find(({ name }) => name === ruleset)
       ?.chains.get(table)
       ?.get(chain)?.base?.policy ?? "accept";
-  const sourceOf = ({ ruleset }: Pick<Step, "ruleset">) =>
-    ruleset.endsWith("legacy") && iptablesLegacy.state === "present" ? iptablesLegacy : iptables;
+  const sourceOf = ({ ruleset }: Pick<Step, "ruleset">) => {
+    const { nft, legacy, program } = saves[ruleset.startsWith("ip6") ? 6 : 4];
+    const isLegacy = ruleset.endsWith("legacy") && legacy.state === "present";
+    return isLegacy ? { save: legacy, program: `${program}-legacy` } : { save: nft, program };
+  };
   return {
-    state: sources.length === 0 ? "unknown" : isAll ? "whole" : "partial",
-    rulesets: inUse,
+    stateOf: (family) => states[family],
+    rulesetsFor: (family) => byFamily[family],
     get asksOriginal() {
       asksOriginal ??= inUse.some(hasOriginal);
       return asksOriginal;
@@ -203,7 +234,7 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
       const position = 1 + rules.findIndex((one) => one.line === line);
       const printed = printIptablesRule(chain, rule).replace(/^\[[\d:]+\] /, "");
       const words = wordsOf(printed).slice(2).map(shellWord).join(" ");
-      const program = sh`${sourceOf({ ruleset }) === iptablesLegacy ? "iptables-legacy" : "iptables"} -t ${table}`;
+      const program = sh`${sourceOf({ ruleset }).program} -t ${table}`;
       return {
         run: `${program} ${sh`-D ${chain}`} ${words}`,
         undo: `${program} ${sh`-I ${chain} ${position}`} ${words}`,
@@ -217,7 +248,7 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
         const words = rule?.nft ? printNftRule(rule.nft) : `policy ${policyOf(step)}`;
         return quoteOf(origin, `${step.ruleset.slice(4)} ${step.chain}: ${words}`);
       }
-      const observed = sourceOf(step);
+      const { save: observed } = sourceOf(step);
       const words = rule && !rule.nft ? printIptablesRule(step.chain, rule) : printedPolicy(step, known(observed));
       return quoteOf({ ...observed.origin, line: step.line }, `${step.table}: ${words}`);
     },

@@ -22,13 +22,17 @@ export type NodePlane = {
   readonly node: string;
   readonly links: Observed<readonly Link[]>;
   readonly routes: Observed<readonly Route[]>;
+  /** Of IPv4, and of IPv6: the kernel keeps them apart. */
   readonly routingRules: Observed<readonly RoutingRule[]>;
+  readonly routingRules6: Observed<readonly RoutingRule[]>;
   readonly neighbours: Observed<readonly Neighbour[]>;
   readonly fdb: Observed<readonly FdbEntry[]>;
   readonly bridgePorts: Observed<readonly BridgePort[]>;
   readonly iptables: Observed<IptablesSave>;
   readonly iptablesLegacy: Observed<IptablesSave>;
-  /** All that nft lists: also the tables of iptables-nft, which `iptables` tells better. */
+  readonly ip6tables: Observed<IptablesSave>;
+  readonly ip6tablesLegacy: Observed<IptablesSave>;
+  /** All that nft lists: also the tables of iptables-nft, which `iptables` and `ip6tables` tell better. */
   readonly nftables: Observed<NftRuleset>;
   readonly ipsets: Observed<readonly Ipset[]>;
   readonly ipvs: Observed<readonly VirtualServer[]>;
@@ -82,11 +86,14 @@ function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) =>
     },
     routes: capture.get("routes", { node }),
     routingRules: capture.get("routingRules", { node }),
+    routingRules6: capture.get("routingRules6", { node }),
     neighbours: capture.get("neighbours", { node }),
     fdb: capture.get("fdb", { node }),
     bridgePorts: capture.get("bridgePorts", { node }),
     iptables: capture.get("iptables", { node }),
     iptablesLegacy: capture.get("iptablesLegacy", { node }),
+    ip6tables: capture.get("ip6tables", { node }),
+    ip6tablesLegacy: capture.get("ip6tablesLegacy", { node }),
     nftables: capture.get("nftables", { node }),
     ipsets: capture.get("ipset", { node }),
     ipvs: capture.get("ipvs", { node }),

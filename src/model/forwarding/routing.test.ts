@@ -5,14 +5,18 @@ import { forwardingOf } from "./plane.ts";
 import { lookupRoute, type RoutedPacket } from "./routing.ts";
 
 /** Routes and rules as one writes them: `table 7 10.0.0.0/8 dev a`, `100: from 10.0.0.0/8 lookup 7`. */
-type Tables = { readonly routes: readonly string[]; readonly rules?: readonly string[] };
+type Tables = {
+  readonly routes: readonly string[];
+  readonly rules?: readonly string[];
+  readonly rules6?: readonly string[];
+};
 
 const word = (words: readonly string[], name: string) => words[words.indexOf(name) + 1];
 
 function routeOf(line: string): object {
   const words = line.split(" ");
   const has = (name: string) => words.includes(name);
-  const type = ["blackhole", "unreachable", "prohibit", "throw", "local", "broadcast"].find(has);
+  const type = ["blackhole", "unreachable", "prohibit", "throw", "local", "anycast", "broadcast"].find(has);
   const dst = words.find((one) => one === "default" || /^[\da-f]*[.:][\d.:a-f]*(\/\d+)?$/.test(one));
   const hops = line.split(" nexthop ").slice(1);
   const hopOf = (text: string) => {
@@ -59,12 +63,13 @@ function ruleOf(line: string): object {
   };
 }
 
-const planeOf = ({ routes, rules }: Tables) =>
+const planeOf = ({ routes, rules, rules6 }: Tables) =>
   forwardingOf(
     captureOf(
       new Map([
         ["nodes/n/ip-route.json", `${JSON.stringify(routes.map(routeOf))}\n`],
         ...(rules ? [["nodes/n/ip-rule.json", `${JSON.stringify(rules.map(ruleOf))}\n`] as const] : []),
+        ...(rules6 ? [["nodes/n/ip-6-rule.json", `${JSON.stringify(rules6.map(ruleOf))}\n`] as const] : []),
       ]),
     ),
   ).of("n");
@@ -194,6 +199,43 @@ describe("policy rules", () => {
   it("are the kernel's own where they were not gathered", () => expect(way({ routes }, "10.1.1.1")).toBe("main"));
 
   it("lead nowhere if there are none", () => expect(way({ routes, rules: [] }, "10.1.1.1")).toBe("no-route"));
+});
+
+describe("IPv6", () => {
+  const routes = [
+    "fd00:1::/64 dev wide metric 1024",
+    "fd00:1::/64 dev near metric 256",
+    "table local local fd00:1::1 dev near",
+    "table local anycast fd00:1:: dev near",
+    "fe80::/64 dev near",
+    "fe80::/64 dev wide",
+    "default via fe80::1 dev wide metric 1024",
+    "table 7 default dev seven",
+  ];
+
+  it.each([
+    ["fd00:1::9", "near"],
+    ["fd00:1::1", "local"],
+    // the address of the subnet's routers is the node's as well
+    ["fd00:1::", "local"],
+    ["2001:db8::1", "fe80::1 wide"],
+    // on which device only who sends it knows
+    ["fe80::9", "unknown"],
+  ])("%s goes %s", (destination, expected) => expect(way({ routes }, destination)).toBe(expected));
+
+  it("has policy rules of its own", () => {
+    const all = "5: from all lookup 7";
+    expect(way({ routes, rules: [all], rules6: ["32766: from all lookup main"] }, "2001:db8::1")).toBe("fe80::1 wide");
+    expect(way({ routes, rules6: [all] }, "2001:db8::1")).toBe("seven");
+    expect(way({ routes, rules6: [all] }, "8.8.8.8")).toBe("no-route");
+  });
+
+  it("looks for a route by one device, if it is asked for one", () => {
+    const lookup = (outDevice: string) =>
+      lookupRoute(planeOf({ routes }), { destination: parseIp("fd00:1::9")!, outDevice });
+    expect(lookup("wide")).toMatchObject({ end: "via", hops: [{ device: "wide" }] });
+    expect(lookup("other").end).toBe("no-route");
+  });
 });
 
 describe("what was not seen whole", () => {

@@ -3,7 +3,7 @@
  *
  * Source: Linux net/core/fib_rules.c (fib_rules_lookup), net/ipv4/fib_rules.c, fib_trie.c (fib_table_lookup); of routes to
  * the same prefix the one with the smallest metric counts; `throw` continues with the next rule. Dead next hops are not
- * used. testing/kernel/routing.kernel.test.ts holds this to what the kernel says.
+ * used. IPv6 has rules of its own (net/ipv6/fib6_rules.c, route.c). testing/kernel/routing.kernel.test.ts holds this to what the kernel says.
  */
 import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
@@ -26,7 +26,12 @@ export type RoutedPacket = {
   readonly source?: Ip;
   readonly inDevice?: string;
   readonly mark?: number;
+  /** Only routes that leave by this device count. */
+  readonly outDevice?: string;
 };
+
+/** A node's routes and policy rules. */
+export type RoutingTables = Pick<NodePlane, "routes" | "routingRules" | "routingRules6">;
 
 /** What a node without `ip rule` output has: the kernel's default rules. */
 const DEFAULT_RULES: readonly RoutingRule[] = ["local", "main", "default"].map((table, index) => ({
@@ -66,14 +71,16 @@ function ruleApplies(rule: RoutingRule, packet: RoutedPacket): boolean | undefin
   return fits !== rule.negated;
 }
 
-const isUsable = ({ flags, nextHops }: Route): boolean =>
-  !flags.includes("dead") && (nextHops.length === 0 || nextHops.some((hop) => !hop.flags.includes("dead")));
+const isUsable = ({ flags, nextHops }: Route, outDevice: string | undefined): boolean =>
+  !flags.includes("dead") &&
+  (nextHops.length === 0 || nextHops.some((hop) => !hop.flags.includes("dead"))) &&
+  (outDevice === undefined || nextHops.some(({ device }) => device === outDevice));
 
-function bestIn(table: string, routes: readonly Route[], destination: Ip): Route | undefined {
+function bestIn(table: string, routes: readonly Route[], { destination, outDevice }: RoutedPacket): Route | undefined {
   let best: Route | undefined;
   let bestLength = -1;
   for (const route of routes) {
-    if (route.table !== table || !isUsable(route)) continue;
+    if (route.table !== table || !isUsable(route, outDevice)) continue;
     const prefix = destinationOf(route);
     if (!prefix || prefix.length < bestLength || !contains(prefix, destination)) continue;
     if (prefix.length === bestLength && (route.metric ?? 0) >= (best!.metric ?? 0)) continue;
@@ -82,6 +89,9 @@ function bestIn(table: string, routes: readonly Route[], destination: Ip): Route
   }
   return best;
 }
+
+/** The same prefix on every device: which of them is meant, the socket or the sender has to say. */
+const LINK_LOCAL = parsePrefix("fe80::/10")!;
 
 const REFUSALS = ["blackhole", "unreachable", "prohibit"];
 
@@ -94,8 +104,10 @@ function nextRule(rules: readonly RoutingRule[], index: number): number {
   return found < 0 ? index + 1 : found;
 }
 
-export function lookupRoute(plane: Pick<NodePlane, "routes" | "routingRules">, packet: RoutedPacket): RouteLookup {
-  const { routes, routingRules } = plane;
+export function lookupRoute(plane: RoutingTables, packet: RoutedPacket): RouteLookup {
+  const { routes } = plane;
+  const { destination, outDevice } = packet;
+  const routingRules = destination.family === 4 ? plane.routingRules : plane.routingRules6;
   if (routes.state !== "present" || routes.gaps.length > 0) return { end: "unknown" };
   if (routingRules.state === "present" && routingRules.gaps.length > 0) return { end: "unknown" };
   const rules = [...(known(routingRules) ?? DEFAULT_RULES)].sort((a, b) => a.priority - b.priority);
@@ -106,12 +118,14 @@ export function lookupRoute(plane: Pick<NodePlane, "routes" | "routingRules">, p
     index = applies ? nextRule(rules, index) : index + 1;
     if (!applies) continue;
     if (REFUSALS.includes(action)) return { end: "no-route" };
-    const route = table === undefined ? undefined : bestIn(table, routes.value, packet.destination);
+    const route = table === undefined ? undefined : bestIn(table, routes.value, packet);
     if (!route || route.type === "throw") continue;
     const evidence = quoteRoute(plane, route);
     if (REFUSALS.includes(route.type)) return { end: "refused", route, evidence };
     if (destinationOf(route)!.length <= suppressPrefixLength) continue;
-    if (route.type === "local") return { end: "local", route, evidence };
+    // an anycast address is a node's own as well (ip6_input_finish)
+    if (route.type === "local" || route.type === "anycast") return { end: "local", route, evidence };
+    if (contains(LINK_LOCAL, destination) && outDevice === undefined) return { end: "unknown" };
     return { end: "via", route, hops: route.nextHops.filter(({ flags }) => !flags.includes("dead")), evidence };
   }
   return { end: "no-route" };
