@@ -5,7 +5,8 @@ import { modelOf } from "./model/model.ts";
 import { buildPath } from "./report/build-path.ts";
 import type { Path } from "./report/path.ts";
 import { type AnswerOptions, answerOf } from "./trace/answer.ts";
-import { endsOf, isProblem, type Problem, type Typed } from "./trace/ends.ts";
+import { endsOf, type Typed } from "./trace/ends/ends.ts";
+import { isProblem, type Problem } from "./trace/ends/goal.ts";
 
 /** @returns the path, or why what was typed is none */
 export function pathBetween(capture: Capture, typed: Typed, options: AnswerOptions = {}): Path | Problem {

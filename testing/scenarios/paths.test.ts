@@ -10,7 +10,8 @@ import { buildPath } from "../../src/report/build-path.ts";
 import { PATH_FORMATS } from "../../src/report/formats/path.ts";
 import { type Path, pathSchema } from "../../src/report/path.ts";
 import { answerOf } from "../../src/trace/answer.ts";
-import { endsOf, isProblem } from "../../src/trace/ends.ts";
+import { endsOf } from "../../src/trace/ends/ends.ts";
+import { isProblem } from "../../src/trace/ends/goal.ts";
 import { captureOf, RECORDINGS, readRecording, truthOf } from "../recordings.ts";
 
 /** Where only the programs of Cilium know, and where policies deny some calls on purpose. */

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cluster } from "../../testing/cluster.ts";
-import { addObjects } from "../../testing/cluster-edits.ts";
-import { service } from "../../testing/cluster-objects.ts";
-import { formatIp } from "../net/ip.ts";
-import { type Ends, endsOf, isProblem } from "./ends.ts";
+import { cluster } from "../../../testing/cluster.ts";
+import { addObjects } from "../../../testing/cluster-edits.ts";
+import { service } from "../../../testing/cluster-objects.ts";
+import { formatIp } from "../../net/ip.ts";
+import { type Ends, endsOf } from "./ends.ts";
+import { isProblem } from "./goal.ts";
 
 const model = cluster().model();
 const BACKEND = "shop/backend-7d9f8c6b5-aaaa0";

@@ -1,0 +1,75 @@
+/** A node takes a packet in: prerouting, the check of its source, the route; then it is for the node itself, or on its way. */
+import type { Namespace } from "../trace.ts";
+import { expected, leaving } from "./connections.ts";
+import { receive } from "./deliver.ts";
+import { atHook } from "./hooks.ts";
+import { throughIpvs } from "./ipvs.ts";
+import { routed } from "./leave.ts";
+import { cannotTell, end, type Moving, type Next, onNode, type Port, textOf, type Walk } from "./moving.ts";
+import { deviceOf, routeOf } from "./routes.ts";
+import { bridgeCalls, forwarding, notAccepted, tableFull } from "./settings.ts";
+import { decapsulate } from "./tunnel.ts";
+
+/** A frame for the node came in by a device, or by a port of the bridge that `device` is. */
+export function receiveOnNode(walk: Walk, moving: Moving, node: string, device: string, by?: Port): Next[] {
+  const plane = walk.world.forwarding.of(node);
+  const at: Namespace = { node };
+  const full = tableFull(moving, plane);
+  if (full) return end(moving, { is: "table-full", at, evidence: [full] });
+  const seen = expected(moving, node);
+  return takeIn(walk, { ...moving, packet: { ...seen, inDevice: device }, entered: seen }, node, device, by);
+}
+
+/** What a node sends to itself comes back in by its loopback device, with its connection and its marks. */
+export function loopBack(walk: Walk, moving: Moving, node: string): Next[] {
+  const { outDevice: _, ...packet } = moving.packet;
+  return takeIn(walk, { ...moving, packet: { ...packet, inDevice: "lo" } }, node, "lo");
+}
+
+function takeIn(walk: Walk, moving: Moving, node: string, device: string, by?: Port): Next[] {
+  return atHook(walk, moving, node, "prerouting", (passed) => routeIn(walk, moving, passed, node, device, by));
+}
+
+/** After prerouting: for the node itself, or on its way. */
+export function routeIn(walk: Walk, before: Moving, passed: Moving, node: string, device: string, by?: Port): Next[] {
+  const plane = walk.world.forwarding.of(node);
+  const at: Namespace = { node };
+  const route = routeOf(plane, passed.packet);
+  if (typeof route !== "object") return cannotTell(passed, at, onNode(node, "routes", "routingRules"));
+  const strange = notAccepted(plane, passed.packet, device, route);
+  if (strange === "unknown") return cannotTell(passed, at, onNode(node, "sysctls"));
+  if (strange) return end(passed, { is: "not-accepted", at, evidence: [strange] });
+  if (route.end === "local") return receiveLocally(walk, passed, node);
+  const out = { ...passed, packet: { ...passed.packet, ...deviceOf(route) } };
+  const isBridgedNat =
+    by?.port.master !== undefined &&
+    bridgeCalls(plane, passed.packet) === true &&
+    isRedirected(before, passed) &&
+    route.end === "via" &&
+    route.hops.every((hop) => hop.device === device);
+  const forwards = forwarding(plane, passed.packet, device);
+  if (forwards.state !== "present") return cannotTell(passed, at, onNode(node, "sysctls"));
+  if (forwards.value.value === "0")
+    return end(passed, { is: "not-forwarded", at, evidence: [forwards.value.evidence] });
+  return routed(walk, out, node, route, ["forward", "postrouting"], isBridgedNat ? by : undefined);
+}
+
+export const isRedirected = (before: Moving, after: Moving): boolean =>
+  textOf(after.packet.destination) !== textOf(before.packet.destination);
+
+function receiveLocally(walk: Walk, moving: Moving, node: string): Next[] {
+  const { outDevice: _, ...packet } = moving.packet;
+  return atHook(walk, { ...moving, packet }, node, "input", (passed) => {
+    const balanced = throughIpvs(walk, passed, node);
+    if (balanced) return balanced;
+    const last = passed.inner.at(-1);
+    if (last) return decapsulate(walk, passed, node, last);
+    return receive(
+      walk,
+      leaving(passed, node),
+      { node },
+      walk.world.forwarding.of(node).sockets,
+      onNode(node, "sockets"),
+    );
+  });
+}

@@ -1,0 +1,79 @@
+/** Devices: whose they are, and what they do not let through. */
+import { known } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import type { NodePlane } from "../../model/forwarding/plane.ts";
+import { lookupRoute } from "../../model/forwarding/routing.ts";
+import type { PodView } from "../../model/pods.ts";
+import { parseIp } from "../../net/ip.ts";
+import type { Link } from "../../parse/ip-addr.ts";
+import type { Moving, Walk, World } from "./moving.ts";
+
+export const isUp = ({ flags }: Link): boolean => flags.length === 0 || flags.includes("UP");
+
+export const stateOf = (world: World, node: string, { name, flags }: Link): Evidence =>
+  quoteOf(world.forwarding.of(node).links.origin, `${name}: <${flags.join(",")}>`);
+
+export const mtuOf = (origin: NodePlane["links"]["origin"], { name, mtu }: Link): Evidence =>
+  quoteOf(origin, `${name} mtu ${mtu}`);
+
+/** What a device does not take in (is_skb_forwardable: with room for a VLAN's tag). */
+export const isOversized = ({ mtu }: Link, { size }: Moving): boolean => size > mtu + 4;
+
+/** Cilium's programs on its devices decide over every packet, and no table of the kernel shows how. */
+export const PROGRAMS = "eBPF programs of Cilium";
+
+export const isProgrammed = ({ name }: Link): boolean => /^(cilium_|lxc)/.test(name);
+
+/** The addresses that a Pod's devices have, up or down; where nobody looked, those that the API knows. */
+export function addressesIn({ podNamespaces }: World, pod: PodView): readonly string[] {
+  const links = known(podNamespaces.of(pod).links);
+  return links?.flatMap(({ addresses }) => addresses.map(({ local }) => local)) ?? pod.addresses;
+}
+
+/** The node's end of the pair of devices that connects a Pod. */
+export function hostPeer({ world }: Walk, pod: PodView, own: Link | undefined): Link | "unknown" {
+  const plane = world.forwarding.of(pod.node ?? "");
+  const links = known(plane.links);
+  if (!links) return "unknown";
+  const byIndex = own?.peerIndex === undefined ? undefined : links.find(({ index }) => index === own.peerIndex);
+  if (byIndex) return byIndex;
+  // without the Pod's own devices: the device by which the node reaches it
+  const ip = pod.addresses.map(parseIp).find((one) => one !== undefined);
+  const route = ip && lookupRoute(plane, { destination: ip });
+  const name = route?.end === "via" ? route.hops[0]?.device : undefined;
+  return links.find((link) => link.name === name) ?? "unknown";
+}
+
+export const isPeerOf = (world: World, pod: PodView, { index, name, addresses }: Link): boolean => {
+  const own = known(world.podNamespaces.of(pod).links);
+  // without the Pod's devices: one without an address, as Calico and Cilium make them
+  if (!own) return addresses.every(({ scope }) => scope === "link") && name !== "lo";
+  return own.some(({ peerIndex }) => peerIndex === index);
+};
+
+/** The Pod of this node that has the address: where ranges conflict, another node's may have it too. */
+export const podOn = ({ pods }: World, node: string, address: string): PodView | undefined =>
+  pods.onNode(node).find((pod) => !pod.hostNetwork && !pod.finished && pod.addresses.includes(address));
+
+export const podBehind = (world: World, node: string, link: Link): PodView | undefined =>
+  link.kind === "veth" && link.addresses.every(({ scope }) => scope === "link")
+    ? world.pods
+        .onNode(node)
+        .find(
+          (pod) =>
+            !pod.hostNetwork &&
+            known(world.podNamespaces.of(pod).links)?.some(({ peerIndex }) => peerIndex === link.index),
+        )
+    : undefined;
+
+/** An entry that the kernel does not look up again, with a hardware address that the next hop does not have. */
+export function wrongNeighbour(
+  plane: NodePlane,
+  next: string,
+  device: string,
+  mac: string | undefined,
+): Evidence | undefined {
+  const entry = known(plane.neighbours)?.find((one) => one.address === next && one.device === device);
+  if (!entry?.states.includes("PERMANENT") || !entry.mac || !mac || entry.mac === mac) return undefined;
+  return quoteOf(plane.neighbours.origin, `${next} lladdr ${entry.mac} PERMANENT, it has ${mac}`);
+}

@@ -1,0 +1,112 @@
+/** A packet on its way, as one stage of the walk hands it to the next: what it is, how it came there, and where it goes on. */
+import type { Missing } from "../../evidence/catalogue.ts";
+import type { Evidence } from "../../evidence/origin.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { Packet } from "../../model/netfilter/packet.ts";
+import type { PodView } from "../../model/pods.ts";
+import { formatIp } from "../../net/ip.ts";
+import type { Link } from "../../parse/ip-addr.ts";
+import type { End, Namespace, Step, Way } from "../trace.ts";
+
+export type World = Pick<ClusterModel, "nodes" | "pods" | "services" | "forwarding" | "sockets" | "podNamespaces">;
+
+/** What is sent: by whom, and how large its packets are. */
+export type Sending = {
+  readonly from: Namespace | "outside";
+  readonly packet: Packet;
+  /** Bytes of the IP packet, where its size matters: sent with “do not fragment”. */
+  readonly size?: number;
+  /** All rules that it meets are told, not only those that decide. */
+  readonly explain?: boolean;
+};
+
+type Trail = { readonly step: Step; readonly before: Trail | undefined; readonly length: number };
+
+/** The packet that a tunnel carries, and the hardware address that it is for. */
+export type Inner = {
+  readonly packet: Packet;
+  readonly vni?: number;
+  readonly mac?: string;
+  readonly kind: "vxlan" | "ipip";
+};
+
+export type Moving = {
+  readonly packet: Packet;
+  readonly trail: Trail | undefined;
+  readonly certainty: Way["certainty"];
+  readonly doubts: readonly Evidence[];
+  readonly inner: readonly Inner[];
+  /** By node, the answers that its connection tracking expects: of one connection, or of several if it passes twice. */
+  readonly tracked: ReadonlyMap<string, readonly Packet[]>;
+  /** As it came to the node on which it is. */
+  readonly entered?: Packet;
+  /** Where the answer begins among the steps. */
+  readonly answer?: number;
+  /** The answer is a refusal: how the walk ends if the asker learns of it. */
+  readonly refusal?: End;
+  readonly size: number;
+  /** Somewhere on the way nobody looked, and it was taken to be as usual: that all is well is then a guess. */
+  readonly unseen?: true;
+};
+
+/** `isAcross`: the frame is for another port, so the node resolves no address for it. */
+export type Port = { readonly port: Link; readonly from: PodView; readonly isAcross?: true };
+
+export type Walk = {
+  readonly world: World;
+  readonly sending: Sending;
+  /** How many ways were followed: more than a few thousand are no answer. */
+  count: number;
+};
+
+/** Where a packet goes on: stages hand it over to `walk.ts` where the walk goes round. */
+type Onward =
+  /** A socket sends it. */
+  | { readonly go: "send"; readonly moving: Moving; readonly at: Namespace }
+  /** A node takes it in by a device. */
+  | { readonly go: "arrive"; readonly moving: Moving; readonly node: string; readonly device: string }
+  /** A node has sent it to itself. */
+  | { readonly go: "loop-back"; readonly moving: Moving; readonly node: string };
+
+/** A way that has ended, or one that goes on. */
+export type Next = Way | Onward;
+
+export const after = (moving: Moving, step: Step, change: Partial<Moving> = {}): Moving => ({
+  ...moving,
+  ...change,
+  trail: { step, before: moving.trail, length: (moving.trail?.length ?? 0) + 1 },
+});
+
+export function end(moving: Moving, how: End): Way[] {
+  const steps: Step[] = [];
+  for (let trail = moving.trail; trail; trail = trail.before) steps.unshift(trail.step);
+  return [
+    {
+      steps,
+      ...(moving.answer !== undefined && { answer: moving.answer }),
+      end: how,
+      certainty: moving.certainty,
+      ...(moving.doubts.length > 0 && { doubts: moving.doubts }),
+    },
+  ];
+}
+
+export const cannotTell = (
+  moving: Moving,
+  at: Namespace | undefined,
+  missing: readonly Missing[],
+  because?: string,
+): Way[] => end(moving, { is: "insufficient", ...(at && { at }), evidence: [], missing, ...(because && { because }) });
+
+export const onNode = (node: string, ...kinds: readonly Missing["kind"][]): Missing[] =>
+  kinds.map((kind) => ({ kind, place: { node } }));
+
+export const inPod = ({ node = "", namespace, name }: PodView, kind: Missing["kind"]): Missing[] => [
+  { kind, place: { node, namespace, pod: name } },
+];
+
+export const isKnown = <T>(value: T | "unknown" | undefined): value is T => value !== "unknown" && value !== undefined;
+
+export const textOf = (ip: Packet["destination"]): string => (isKnown(ip) ? formatIp(ip) : "?");
+
+export const isIpv4 = ({ family }: Packet): boolean => family === 4;

@@ -1,0 +1,101 @@
+/** Into a tunnel (VXLAN, IPIP), and out of it. */
+import { isWhole, known } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import type { Packet } from "../../model/netfilter/packet.ts";
+import { parseIp } from "../../net/ip.ts";
+import type { Link } from "../../parse/ip-addr.ts";
+import type { Namespace } from "../trace.ts";
+import { isUp } from "./devices.ts";
+import { after, cannotTell, end, type Inner, type Moving, type Next, onNode, type Walk } from "./moving.ts";
+
+/** What VXLAN and IPIP add to a packet (RFC 7348, RFC 2003). */
+const OVERHEAD = { vxlan: 50, ipip: 20 } as const;
+
+export function encapsulate(walk: Walk, moving: Moving, node: string, link: Link, next: string): Next[] {
+  const plane = walk.world.forwarding.of(node);
+  const at: Namespace = { node };
+  const neighbours = known(plane.neighbours);
+  const fdb = known(plane.fdb);
+  if (!neighbours) return cannotTell(moving, at, onNode(node, "neighbours"));
+  const neighbour = neighbours.find(({ address, device }) => address === next && device === link.name);
+  const quote = (words: string) => quoteOf(plane.neighbours.origin, words);
+  if (!neighbour && !isWhole(plane.neighbours)) return cannotTell(moving, at, onNode(node, "neighbours"));
+  if (!neighbour?.mac || neighbour.states.includes("FAILED"))
+    return end(moving, { is: "unreachable", at, evidence: [quote(`no neighbour ${next} on ${link.name}`)] });
+  if (!fdb) return cannotTell(moving, at, onNode(node, "fdb"));
+  const entry = fdb.find(
+    ({ mac, device, destination }) => mac === neighbour.mac && device === link.name && destination,
+  );
+  const evidence = [quote(`${next} dev ${link.name} lladdr ${neighbour.mac}`)];
+  if (!entry && !isWhole(plane.fdb)) return cannotTell(moving, at, onNode(node, "fdb"));
+  if (!entry?.destination) {
+    const words = `no entry for ${neighbour.mac} on ${link.name}`;
+    return end(moving, { is: "lost", at, evidence: [quoteOf(plane.fdb.origin, words), ...evidence] });
+  }
+  const seen = [...evidence, quoteOf(plane.fdb.origin, `${neighbour.mac} dev ${link.name} dst ${entry.destination}`)];
+  const inner = { kind: "vxlan" as const, mac: neighbour.mac, ...(link.vxlan && { vni: link.vxlan.id }) };
+  return encapsulated(moving, node, link, entry.destination, inner, seen);
+}
+
+/** The node sends the tunnel's packet as its own. */
+export function encapsulated(
+  moving: Moving,
+  node: string,
+  link: Link,
+  to: string,
+  inner: Omit<Inner, "packet">,
+  evidence: readonly Evidence[],
+): Next[] {
+  const { vxlan } = link;
+  const destination = parseIp(to);
+  const source = vxlan?.local === undefined ? undefined : parseIp(vxlan.local);
+  const at: Namespace = { node };
+  if (!destination) return cannotTell(moving, at, [], `the tunnel's other end, ${to}`);
+  const outer: Packet = {
+    family: destination.family,
+    protocol: inner.kind === "vxlan" ? "udp" : "4",
+    source: source ?? "unknown",
+    destination,
+    // drawn from the inner flow (udp_flow_src_port)
+    ...(inner.kind === "vxlan" && { sourcePort: "unknown" as const, destinationPort: vxlan?.port ?? 8472 }),
+    mark: 0,
+    ctState: "new",
+  };
+  const { entered: _, ...rest } = moving;
+  const wrapped = after(
+    {
+      ...rest,
+      packet: outer,
+      inner: [...moving.inner, { ...inner, packet: moving.packet }],
+      size: moving.size && moving.size + OVERHEAD[inner.kind],
+    },
+    { did: "encapsulate", at, device: link.name, to, evidence },
+  );
+  return [{ go: "send", moving: wrapped, at }];
+}
+
+export function decapsulate(walk: Walk, moving: Moving, node: string, inner: Inner): Next[] {
+  const plane = walk.world.forwarding.of(node);
+  const at: Namespace = { node };
+  const links = known(plane.links);
+  if (!links) return cannotTell(moving, at, onNode(node, "links"));
+  const port = moving.packet.destinationPort;
+  const device = links.find(({ kind, vxlan }) =>
+    inner.kind === "ipip" ? kind === "ipip" : vxlan?.id === inner.vni && (vxlan?.port ?? port) === port,
+  );
+  if (!device || !isUp(device)) {
+    const words = device
+      ? `${device.name} is down`
+      : `no ${inner.kind} device${inner.vni === undefined ? "" : ` with id ${inner.vni}`}`;
+    return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)], tunnel: true });
+  }
+  if (inner.mac !== undefined && device.mac !== undefined && inner.mac !== device.mac) {
+    const words = `${device.name} has ${device.mac}, the packet is for ${inner.mac}`;
+    return end(moving, { is: "lost", at, evidence: [quoteOf(plane.links.origin, words)] });
+  }
+  const { entered: _, ...rest } = moving;
+  const size = moving.size && moving.size - OVERHEAD[inner.kind];
+  const out: Moving = { ...rest, packet: inner.packet, inner: moving.inner.slice(0, -1), size };
+  const unwrapped = after(out, { did: "decapsulate", at, device: device.name });
+  return [{ go: "arrive", moving: unwrapped, node, device: device.name }];
+}

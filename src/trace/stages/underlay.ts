@@ -1,0 +1,109 @@
+/** The network between the nodes, and what comes from outside. */
+import { known } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import type { Packet } from "../../model/netfilter/packet.ts";
+import { canonicalIp, contains, formatIp } from "../../net/ip.ts";
+import type { Link } from "../../parse/ip-addr.ts";
+import type { End, Namespace } from "../trace.ts";
+import { isOversized, isUp, mtuOf, stateOf, wrongNeighbour } from "./devices.ts";
+import {
+  after,
+  cannotTell,
+  end,
+  isKnown,
+  type Moving,
+  type Next,
+  onNode,
+  textOf,
+  type Walk,
+  type World,
+} from "./moving.ts";
+import { receiveAnswer } from "./reply.ts";
+
+/** The network between the nodes: to the node that has the next hop's address, or away from the cluster. */
+export function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link, next: string): Next[] {
+  const { world } = walk;
+  const plane = world.forwarding.of(node);
+  const at: Namespace = { node };
+  const address = canonicalIp(next) ?? next;
+  const neighbour = known(plane.neighbours)?.find((one) => one.address === address && one.device === link.name);
+  if (neighbour?.states.includes("FAILED"))
+    return end(moving, {
+      is: "unreachable",
+      at,
+      evidence: [quoteOf(plane.neighbours.origin, `${address} dev ${link.name} FAILED`)],
+    });
+  const owner =
+    world.nodes.byAddress(address) ??
+    world.nodes.all.find(({ name }) => known(world.forwarding.of(name).localAddresses)?.has(address));
+  if (!owner || owner.name === node) {
+    const inside = insideOf(world, moving.packet.destination);
+    if (inside === undefined && walk.sending.from === "outside" && moving.answer !== undefined)
+      return receiveAnswer(walk, moving, undefined);
+    if (inside === undefined) return end(moving, { is: "left-cluster", at, evidence: [] });
+    return end(moving, {
+      is: "lost",
+      at,
+      evidence: [quoteOf(plane.routes.origin, `${inside} leaves by ${link.name} via ${next}`)],
+    });
+  }
+  const links = known(world.forwarding.of(owner.name).links);
+  const carried = after(moving, { did: "carry", from: node, to: owner.name, device: link.name });
+  if (!links) return cannotTell(carried, { node: owner.name }, onNode(owner.name, "links"));
+  const into = links.find(({ addresses }) => addresses.some(({ local }) => local === address));
+  if (!into) return end(carried, { is: "lost", at: { node: owner.name }, evidence: [] });
+  if (!isUp(into))
+    return end(carried, { is: "device-down", at: { node: owner.name }, evidence: [stateOf(world, owner.name, into)] });
+  const wrong = wrongNeighbour(plane, address, link.name, into.mac);
+  if (wrong) return misdirected(walk, moving, node, link, neighbour?.mac, wrong);
+  const { entered: _, ...rest } = carried;
+  const arriving = { go: "arrive", node: owner.name, device: into.name } as const;
+  if (!isOversized(into, moving)) return [{ ...arriving, moving: rest }];
+  const { origin } = world.forwarding.of(owner.name).links;
+  const tooBig: End = { is: "too-big", at: { node: owner.name }, evidence: [mtuOf(origin, into)] };
+  if (into.kind === "veth") return end(carried, tooBig);
+  // many network cards take in more than they send
+  const guessed = { certainty: "guessed" as const };
+  return [...end({ ...carried, ...guessed }, tooBig), { ...arriving, moving: { ...rest, ...guessed } }];
+}
+
+/** A frame for a hardware address goes to the node that has it, whatever it holds; or nobody takes it. */
+function misdirected(
+  walk: Walk,
+  moving: Moving,
+  node: string,
+  link: Link,
+  mac: string | undefined,
+  evidence: Evidence,
+): Next[] {
+  const { world } = walk;
+  for (const { name } of world.nodes.all) {
+    const into = known(world.forwarding.of(name).links)?.find((one) => one.mac === mac && one.kind !== "vxlan");
+    if (!into || name === node) continue;
+    const { entered: _, ...rest } = after(moving, { did: "carry", from: node, to: name, device: link.name });
+    return [{ go: "arrive", moving: rest, node: name, device: into.name }];
+  }
+  return end(moving, { is: "lost", at: { node }, evidence: [evidence] });
+}
+
+/** An address that belongs inside the cluster, in words: whoever is outside does not know it. */
+function insideOf({ pods, nodes, services }: World, destination: Packet["destination"]): string | undefined {
+  if (!isKnown(destination)) return undefined;
+  const text = formatIp(destination);
+  const isInside =
+    pods.byAddress(text) !== undefined ||
+    nodes.all.some(({ podRanges }) => podRanges.some((range) => contains(range, destination))) ||
+    services.all.some(({ clusterIps }) => clusterIps.includes(text));
+  return isInside ? text : undefined;
+}
+
+export function arriveFromOutside(walk: Walk, moving: Moving): Next[] {
+  const { destination } = moving.packet;
+  const address = textOf(destination);
+  const owner = walk.world.nodes.byAddress(address);
+  if (!owner) return end(moving, { is: "left-cluster", evidence: [] });
+  const links = known(walk.world.forwarding.of(owner.name).links);
+  const into = links?.find(({ addresses }) => addresses.some(({ local }) => local === address));
+  if (!into) return cannotTell(moving, { node: owner.name }, onNode(owner.name, "links"));
+  return [{ go: "arrive", moving, node: owner.name, device: into.name }];
+}
