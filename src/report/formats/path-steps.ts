@@ -2,12 +2,14 @@
 import type { Text } from "../../text.ts";
 import type { PathPacket, PathStep } from "../path.ts";
 import type { ReportEvidence } from "../report.ts";
-import { type Line, line, type Quote, type Stop } from "./document.ts";
-import { FAINT } from "./path-ways.ts";
+import { type Line, line, type Quote, type Stop, type Tone } from "./document.ts";
 import { pathWords as words } from "./path-words.ts";
 import { type Speaker, whereOf } from "./speaker.ts";
 import { clipped } from "./wrap.ts";
 
+export const FAINT: Tone = "faint";
+
+/** How much of a rule is shown in short. */
 export const RULE_COLUMNS = 150;
 
 type Around = {

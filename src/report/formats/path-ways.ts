@@ -2,11 +2,11 @@
 import type { Text } from "../../text.ts";
 import type { Path, PathPlace, PathWay } from "../path.ts";
 import { type Block, type Line, line, prose, type Stop, type Tone } from "./document.ts";
-import { flowWords, ruleQuote, ruleQuotes, stepOf, stepsOf } from "./path-steps.ts";
+import { FAINT, flowWords, ruleQuote, ruleQuotes, stepOf, stepsOf } from "./path-steps.ts";
 import { pathWords as words } from "./path-words.ts";
 import { refId, type Speaker, section, whereOf } from "./speaker.ts";
 
-/** How many ways are drawn on a page that a tired person reads, and how much of a rule. */
+/** How many ways are drawn on a page that a tired person reads. */
 const MOST_WAYS = 1;
 
 type Drawn = { readonly title: Text; readonly way: PathWay };
@@ -132,5 +132,3 @@ function finish(
   const doubted = doubts.slice(0, wide ? 99 : 2);
   stop.steps.push(...doubted.map((rule) => stepOf(say(words.doubt()), [], [ruleQuote(rule, speaker)])));
 }
-
-export const FAINT: Tone = "faint";
