@@ -216,7 +216,7 @@ describe("in bounded memory", () => {
       import { readBundle } from ${JSON.stringify(fileURLToPath(new URL("./bundle.ts", import.meta.url)))};
       const capture = await readBundle(process.argv[1]);
       console.log(capture.size, JSON.stringify(capture.notes), JSON.stringify(capture.all("nodes")[0]?.observed.gaps));`;
-    const args = ["--max-old-space-size=160", "--input-type=module", "--eval", script, path];
+    const args = ["--max-old-space-size=96", "--input-type=module", "--eval", script, path];
     const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: "utf8" });
     return status === 0 ? stdout.trim() : `${status} ${stderr}`;
   }
@@ -224,14 +224,14 @@ describe("in bounded memory", () => {
   const zeros = (mib: number) => Buffer.alloc(mib * MIB, 0x20);
 
   it("an entry that claims 1 KB and is followed by far more", () => {
-    const content = Buffer.concat([header("api/v1/nodes.json", 1024), zeros(400)]);
+    const content = Buffer.concat([header("api/v1/nodes.json", 1024), zeros(150)]);
     expect(readWithLittle(store("lying.tar.zst", zstdCompressSync(content)))).toMatch(
       /^1 .*not read to its end: (Invalid tar header|it expands)/,
     );
   });
 
   it("an entry that expands without end", () => {
-    const content = Buffer.concat([header("api/v1/nodes.json", 10 * 1024 * MIB), zeros(600)]);
+    const content = Buffer.concat([header("api/v1/nodes.json", 10 * 1024 * MIB), zeros(300)]);
     expect(readWithLittle(store("bomb.tar.zst", zstdCompressSync(content)))).toMatch(/^1 .*expands more than 500-fold/);
   });
 
@@ -240,25 +240,25 @@ describe("in bounded memory", () => {
     ["one line without end", "api/v1/nodes.jsonl", '{"metadata":{"name":"'],
     ["one log line without end", "logs/a/b/c.log", "x"],
   ])("%s", (_, name, start) => {
-    const body = Buffer.concat([Buffer.from(start), zeros(220)]);
+    const body = Buffer.concat([Buffer.from(start), zeros(130)]);
     const content = Buffer.concat([header(name, body.length), body]);
     expect(readWithLittle(store("endless.tar.zst", zstdCompressSync(content)))).toMatch(/^1 /);
   });
 
-  it("a name of hundreds of megabytes", () => {
-    const content = Buffer.concat([header("api/v1/nodes.json", 0), header("long", 300 * MIB, "x"), zeros(300)]);
+  it("a name of many megabytes", () => {
+    const content = Buffer.concat([header("api/v1/nodes.json", 0), header("long", 150 * MIB, "x"), zeros(150)]);
     expect(readWithLittle(store("long-name.tar.zst", zstdCompressSync(content)))).toMatch(
       /not read to its end: Header exceeds max size/,
     );
   });
 
-  it.runIf(LONG)("ten million entries", async () => {
-    const path = join(folder, "ten-million.tar.zst");
+  it("millions of entries", async () => {
+    const path = join(folder, "millions.tar.zst");
     const block = header("junk", 0);
     const many = Buffer.concat(Array.from({ length: 100_000 }, () => block));
     // a frame of zstd after another is one stream
     const frame = zstdCompressSync(many);
-    writeFileSync(path, Buffer.concat([zstdCompressSync(header("api/v1/nodes.json", 0)), ...Array(100).fill(frame)]));
+    writeFileSync(path, Buffer.concat([zstdCompressSync(header("api/v1/nodes.json", 0)), ...Array(LONG ? 100 : 4).fill(frame)]));
     expect(readWithLittle(path)).toMatch(/^1 /);
   });
 });
