@@ -1,11 +1,12 @@
 /** The pipeline, from evidence to report. Everything in it is pure; the same evidence gives the same report. */
-import { explain } from "./cause/explain.ts";
+import { explain, type Reasoning } from "./cause/explain.ts";
 import { CHECKS } from "./checks/registry.ts";
 import { type RegisteredCheck, runChecks } from "./checks/run.ts";
 import type { Capture } from "./evidence/capture.ts";
-import { modelOf } from "./model/model.ts";
+import { type ClusterModel, modelOf } from "./model/model.ts";
 import { buildReport } from "./report/build.ts";
 import type { Report } from "./report/report.ts";
+import { forecastsOf } from "./trace/forecast.ts";
 
 export const VERSION = "0.1.0";
 
@@ -15,10 +16,18 @@ export type DiagnoseOptions = {
   readonly clock?: () => number;
 };
 
+/** What the reasoning may conclude by itself, in the name of which check. */
+export function reasoningOf(checks: readonly RegisteredCheck[], model: ClusterModel): Reasoning {
+  return {
+    inferences: checks.flatMap(({ check: { id, infers } }) => (infers ? [{ check: id, ...infers }] : [])),
+    blockings: checks.flatMap(({ check: { id, blocks } }) => (blocks ? [{ check: id, ...blocks }] : [])),
+    forecasts: forecastsOf(model),
+  };
+}
+
 export function diagnose(capture: Capture, { checks = CHECKS, clock = () => 0 }: DiagnoseOptions = {}): Report {
   const model = modelOf(capture);
   const results = runChecks(checks, model, clock);
-  const inferences = checks.flatMap(({ check: { id, infers } }) => (infers ? [{ check: id, ...infers }] : []));
-  const explanation = explain(results.outcomes, model, inferences);
+  const explanation = explain(results.outcomes, model, reasoningOf(checks, model));
   return buildReport({ capture, model, checks, results, explanation, version: VERSION });
 }

@@ -33,12 +33,12 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   model: { from: ["text.ts", "shell.ts", "net", "parse", "evidence"], packages: ["@noble/hashes"] },
   trace: { from: ["text.ts", "net", "parse", "evidence", "model"] },
   checks: { from: ["text.ts", "shell.ts", "net", "parse", "evidence", "model", "trace"] },
-  cause: { from: ["text.ts", "evidence", "model", "checks"] },
+  cause: { from: ["text.ts", "evidence", "model", "trace", "checks"] },
   report: {
     from: ["text.ts", "shell.ts", "net", "evidence", "model", "trace", "checks", "cause"],
     packages: ["js-yaml", "picocolors", "string-width", "zod"],
   },
-  "diagnose.ts": { from: ["evidence", "model", "checks", "cause", "report"] },
+  "diagnose.ts": { from: ["evidence", "model", "trace", "checks", "cause", "report"] },
   "path.ts": { from: ["evidence", "model", "trace", "report", "diagnose.ts"] },
   cli: {
     from: ["text.ts", "errors.ts", "sources", "checks", "report", "diagnose.ts", "path.ts"],

@@ -5,7 +5,7 @@
  *     [fault("role-gone", "ClusterRole/a", ["component.learn w1"])], [failed("service.rules w1")])
  */
 import { type Explanation, explain } from "../src/cause/explain.ts";
-import type { CannotTell, Fault, Outcome, Strength } from "../src/checks/check.ts";
+import type { Blockage, CannotTell, Fault, Outcome, Strength } from "../src/checks/check.ts";
 import { type Capability, type CapabilityName, capabilityId } from "../src/model/capability.ts";
 import type { Need, Needs } from "../src/model/needs.ts";
 import type { Observation } from "../src/model/observations.ts";
@@ -13,6 +13,7 @@ import type { PolicyView } from "../src/model/policies.ts";
 import { type Ref, ref } from "../src/model/ref.ts";
 import type { TunnelFlows } from "../src/model/tunnels.ts";
 import { verbatim } from "../src/text.ts";
+import { type Forecasts, NO_FORECASTS } from "../src/trace/forecast.ts";
 
 /** `name`, `name node`, `name node peer`; other fields as `field=value`. */
 export function capability(words: string): Capability {
@@ -105,6 +106,8 @@ export type World = {
   readonly flows?: Readonly<Record<string, TunnelFlows>>;
   /** Failed probes to addresses of nothing. */
   readonly unmapped?: number;
+  /** What the walk says of tests. */
+  readonly forecasts?: Forecasts;
 };
 
 export function needsOf(needs: World["needs"] = {}): Needs {
@@ -141,6 +144,14 @@ const INFERENCES = (
   title: ({ are, nodes }: { are: string; nodes: readonly string[] }) => verbatim(`${of} ${are} ${nodes.join(" ")}`),
 }));
 
+const BLOCKINGS = [
+  {
+    check: "path-blocked",
+    title: ({ end, node, what }: Blockage) => verbatim(`${end} at ${node}: ${what}`),
+  },
+];
+
 export function explained(world: World, outcomes: readonly Outcome[], seen: readonly Observation[] = []): Explanation {
-  return explain(outcomes, modelOf(world, seen), INFERENCES);
+  const { forecasts = NO_FORECASTS } = world;
+  return explain(outcomes, modelOf(world, seen), { inferences: INFERENCES, blockings: BLOCKINGS, forecasts });
 }

@@ -131,6 +131,7 @@ export const SAMPLE: Report = {
   triggers: [],
   rootCauses: [ROOT],
   unexplained: [symptom("odd", 1, 3, 12)],
+  disagreements: [],
   meantDenials: [
     {
       policies: [{ kind: "NetworkPolicy", namespace: "shop", name: "deny" }],
@@ -184,6 +185,7 @@ export const HEALTHY: Report = {
   summary: verbatim("No root cause found") satisfies Text,
   rootCauses: [],
   unexplained: [],
+  disagreements: [],
   meantDenials: [],
   warnings: [],
   history: [],

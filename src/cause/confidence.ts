@@ -25,6 +25,10 @@ const say = texts("confidence", {
     en: "it accounts for {count} failed {count:test|tests}",
     zh: "可解释 {count} 项失败的探测",
   },
+  agrees: {
+    en: "the packets of {count} of them end there, walked through the nodes' rules and routes",
+    zh: "按节点的规则与路由逐跳推演，其中 {count} 项的报文正是止于此处",
+  },
   unseen: {
     en: "{count} {count:thing|things} below it {count:was|were} not seen",
     zh: "其下有 {count} 个环节未能观测",
@@ -40,21 +44,25 @@ export function confidenceOf({
   owned,
   refutedBy,
   unseenBelow,
+  agreed,
 }: {
   readonly root: Root;
   readonly owned: readonly { readonly observation: Observation; readonly effect: Effect }[];
   readonly refutedBy: readonly Observation[];
   readonly unseenBelow: readonly CannotTell[];
+  /** Of the failed tests those whose walk ends at it. */
+  readonly agreed: number;
 }): { readonly confidence: Confidence; readonly because: Text } {
   const strongest = [...root.faults].sort((a, b) => strengthRank(a.strength) - strengthRank(b.strength))[0]!.strength;
   const failed = owned.filter(({ observation }) => observation.how === "measured").length;
   const doubts =
-    (strengthRank(strongest) >= strengthRank("heard") ? 1 : 0) +
+    (strengthRank(strongest) >= strengthRank("heard") && agreed === 0 ? 1 : 0) +
     Math.min(unseenBelow.length, 2) +
     (refutedBy.length > 0 ? 1 : 0);
   const reasons = [
     say[strongest](),
     ...(failed > 0 ? [say.explains({ count: failed })] : []),
+    ...(agreed > 0 ? [say.agrees({ count: agreed })] : []),
     ...(unseenBelow.length > 0 ? [say.unseen({ count: unseenBelow.length })] : []),
     ...(refutedBy.length > 0 ? [say.against({ count: refutedBy.length })] : []),
   ];

@@ -11,6 +11,7 @@ import { type Need, pair } from "../model/needs.ts";
 import type { Observation } from "../model/observations.ts";
 import { ref } from "../model/ref.ts";
 import type { Tunnels } from "../model/tunnels.ts";
+import type { Forecasts } from "../trace/forecast.ts";
 import type { CapabilitySet } from "./effect.ts";
 
 /** What a check concludes, with the name of the check. */
@@ -34,6 +35,10 @@ function doubts(need: Need, working: CapabilitySet): Capability[] {
 
 type Suspect = { readonly capability: Capability; readonly failures: readonly Observation[] };
 
+/** Whether it fails or works with its packets; a name is also resolved wrongly by servers that are reached. */
+const isOfPackets = ({ target }: Observation): boolean => target.is !== "name";
+const targetOf = ({ failure }: { readonly failure: Observation }): string => failure.probe?.target ?? "";
+
 /**
  * What each failure leaves of unobservable things, if it leaves one kind of them and nothing else. Those that leave one
  * thing say which it is; those that leave several (a Service with back ends on many nodes) belong to one that is suspected
@@ -43,11 +48,21 @@ function suspectsOf(
   failures: readonly Observation[],
   working: CapabilitySet,
   unobservable: ReadonlySet<CapabilityName>,
+  forecasts: Forecasts,
 ): Suspect[] {
-  const left = failures.flatMap((failure) => {
-    const open = new Map(doubts(failure.need, working).map((capability) => [capabilityId(capability), capability]));
+  const opened = failures.map((failure) => {
+    const all = doubts(failure.need, working);
+    // where the walk finds that the packets pass, nothing is in doubt but what it cannot see
+    const isSeen = isOfPackets(failure) && forecasts.of(failure)?.says === "works";
+    const left = isSeen ? all.filter(({ name }) => unobservable.has(name)) : all;
+    return { failure, isSeen, open: new Map(left.map((capability) => [capabilityId(capability), capability])) };
+  });
+  // what does not answer to those beside it either has a reason of its own
+  const silent = new Set(opened.filter(({ isSeen, open }) => isSeen && open.size === 0).map(targetOf));
+  const left = opened.filter(({ failure, isSeen, open }) => {
     const names = new Set([...open.values()].map(({ name }) => name));
-    return names.size === 1 && [...names].every((name) => unobservable.has(name)) ? [{ failure, open }] : [];
+    const isOneKind = names.size === 1 && [...names].every((name) => unobservable.has(name));
+    return isOneKind && !(isSeen && silent.has(targetOf({ failure })));
   });
   const suspects = new Map<string, { capability: Capability; failures: Observation[] }>();
   const blame = (id: string, capability: Capability, failure: Observation) => {
@@ -100,41 +115,58 @@ function lossesOf(suspects: readonly Suspect[], working: CapabilitySet, nodes: r
   ];
 }
 
-/** What a pair's own tables show of encapsulated packets: seen where they were sent and not where they should arrive. */
-function traceOf({ name, node, peer }: Capability, tunnels: Tunnels): readonly Evidence[] | "arrived" {
-  if (name !== "underlay.carry" || node === undefined || peer === undefined) return [];
-  const ways = [tunnels.flows(node, peer), tunnels.flows(peer, node)];
-  if (ways.every(({ state }) => state === "arrived")) return "arrived";
-  return ways.flatMap((way) => (way.state === "lost" ? way.evidence : []));
+/**
+ * What a pair's own tables show of its packets, encapsulated or as they are: seen where they were sent and not where they
+ * should arrive.
+ */
+function traceOf({ capability, failures }: Suspect, { tunnels, forecasts }: Sights): readonly Evidence[] | "arrived" {
+  const { name, node, peer } = capability;
+  if (node === undefined || peer === undefined) return [];
+  if (name === "underlay.carry") {
+    const ways = [tunnels.flows(node, peer), tunnels.flows(peer, node)];
+    if (ways.every(({ state }) => state === "arrived")) return "arrived";
+    const lost = ways.flatMap((way) => (way.state === "lost" ? way.evidence : []));
+    if (lost.length > 0) return lost;
+  }
+  const sightings = failures.flatMap((failure) => forecasts.sighting(failure) ?? []);
+  const between = sightings.filter(
+    (one) => one.is !== "unanswered" && [one.from, one.to].includes(node) && [one.from, one.to].includes(peer),
+  );
+  return sightings.length > 0 && between.length === 0 ? "arrived" : between.flatMap(({ evidence }) => evidence);
 }
+
+type Sights = { readonly tunnels: Tunnels; readonly forecasts: Forecasts };
 
 export function inferredFaults(
   failures: readonly Observation[],
   working: CapabilitySet,
   inferences: readonly Inferring[],
   { nodes, tunnels }: Pick<ModelParts, "nodes" | "tunnels">,
+  forecasts: Forecasts,
 ): readonly Fault[] {
   const names = nodes.all.map(({ name }) => name);
-  const suspects = suspectsOf(failures, working, new Set(inferences.map(({ of }) => of))).filter(
-    ({ capability }) => traceOf(capability, tunnels) !== "arrived",
+  const sights = { tunnels, forecasts };
+  const unobservable = new Set(inferences.map(({ of }) => of));
+  const suspects = suspectsOf(failures, working, unobservable, forecasts).filter(
+    (suspect) => traceOf(suspect, sights) !== "arrived",
   );
   return inferences.flatMap(({ check, of, title }) =>
     lossesOf(
       suspects.filter(({ capability }) => capability.name === of),
       working,
       names,
-    ).map((loss) => faultOf(loss, { check, title, names, tunnels })),
+    ).map((loss) => faultOf(loss, { check, title, names, sights })),
   );
 }
 
 function faultOf(
   { ends, suspects }: Loss,
-  { check, title, names, tunnels }: Pick<Inferring, "check" | "title"> & { names: readonly string[]; tunnels: Tunnels },
+  { check, title, names, sights }: Pick<Inferring, "check" | "title"> & { names: readonly string[]; sights: Sights },
 ): Fault {
   const [first] = suspects as [Suspect, ...Suspect[]];
   const [node, ...others] = ends.nodes;
-  const traces = suspects.flatMap(({ capability }) => {
-    const trace = traceOf(capability, tunnels);
+  const traces = suspects.flatMap((suspect) => {
+    const trace = traceOf(suspect, sights);
     return trace === "arrived" ? [] : trace;
   });
   const failures = [...new Set(suspects.flatMap((suspect) => suspect.failures))];

@@ -11,6 +11,8 @@ import type { Observation } from "../model/observations.ts";
 import type { PolicyView } from "../model/policies.ts";
 import { timeOf } from "../model/time.ts";
 import type { Text } from "../text.ts";
+import { type Forecast, type Forecasts, NO_FORECASTS, type Sighting } from "../trace/forecast.ts";
+import { type Blocking, blockedFaults } from "./blocked.ts";
 import { type Confidence, confidenceOf } from "./confidence.ts";
 import {
   type CapabilitySet,
@@ -53,6 +55,13 @@ export type BlindSpot = {
   readonly matters: boolean;
 };
 
+/** A test and the walk of its packets do not agree: something is not seen, or was otherwise when it was tested. */
+export type Disagreement = {
+  readonly observation: Observation;
+  readonly forecast: Forecast;
+  readonly sighting?: Sighting;
+};
+
 export type RuledOut = { readonly fault: Fault; readonly by: Observation };
 
 export type Explanation = {
@@ -65,6 +74,7 @@ export type Explanation = {
   readonly history: readonly Past[];
   readonly blindSpots: readonly BlindSpot[];
   readonly ruledOut: readonly RuledOut[];
+  readonly disagreements: readonly Disagreement[];
 };
 
 type Parts = Pick<ModelParts, "needs" | "observations" | "nodes" | "tunnels" | "time" | "components" | "policies">;
@@ -85,11 +95,18 @@ const MOST_ASKED = 20;
 const ofKind = <O extends Outcome["outcome"]>(outcomes: readonly Outcome[], kind: O) =>
   outcomes.filter((outcome): outcome is Extract<Outcome, { outcome: O }> => outcome.outcome === kind);
 
-/** @param inferences what elimination may conclude, by the check that tells of it */
+export type Reasoning = {
+  /** What elimination may conclude, by the check that tells of it. */
+  readonly inferences?: readonly Inferring[];
+  /** What tells of whatever ends the packets of tests. */
+  readonly blockings?: readonly Blocking[];
+  readonly forecasts?: Forecasts;
+};
+
 export function explain(
   outcomes: readonly Outcome[],
   model: Parts,
-  inferences: readonly Inferring[] = [],
+  { inferences = [], blockings = [], forecasts = NO_FORECASTS }: Reasoning = {},
 ): Explanation {
   const { needs, observations, nodes } = model;
   const found = ofKind(outcomes, "fault");
@@ -110,12 +127,14 @@ export function explain(
   const leftOver = failures.filter(
     (failure) => denialOf(failure.need) === "none" && !first.some((root) => predicts(root, failure, reasoner)),
   );
-  const inferred = inferredFaults(leftOver, working, inferences, model);
+  const blocked = blockedFaults(leftOver, blockings, forecasts);
+  const stillLeft = leftOver.filter((failure) => !blocked.some(({ accountsFor }) => accountsFor?.includes(failure)));
+  const inferred = [...blocked, ...inferredFaults(stillLeft, working, inferences, model, forecasts)];
   const roots = inferred.length === 0 ? first : rootsOf([...kept, ...inferred], needs, reasoner, sampled);
 
   const cannotTell = ofKind(outcomes, "cannot-tell").filter(({ capability }) => !working.holds(capability));
   const all = roots
-    .map((root) => explainRoot(root, observations.failed, successes, reasoner, cannotTell, model))
+    .map((root) => explainRoot(root, observations.failed, successes, reasoner, cannotTell, model, forecasts))
     .sort(byRank);
   const contradicted = all.filter(isContradicted);
   const explained = all.filter((root) => !isContradicted(root));
@@ -144,7 +163,24 @@ export function explain(
       ...unmappedSpot(observations.unmapped.length),
     ],
     ruledOut,
+    disagreements: disagreementsOf(successes, unexplained, forecasts),
   };
+}
+
+function disagreementsOf(
+  successes: readonly Observation[],
+  unexplained: readonly Observation[],
+  forecasts: Forecasts,
+): readonly Disagreement[] {
+  return [
+    ...unexplained.map((observation) => ({ observation, against: "works" })),
+    ...successes.map((observation) => ({ observation, against: "fails" })),
+  ].flatMap(({ observation, against }) => {
+    const forecast = forecasts.of(observation);
+    if (forecast?.says !== against) return [];
+    const sighting = forecasts.sighting(observation);
+    return [{ observation, forecast, ...(sighting && { sighting }) }];
+  });
 }
 
 /** What only differs, harms nothing that was tested, and would have made tests fail that succeeded. */
@@ -187,11 +223,14 @@ function explainRoot(
   reasoner: Reasoner,
   cannotTell: readonly CannotTell[],
   { needs }: Parts,
+  forecasts: Forecasts,
 ): ExplainedRoot {
   const broken = breaksOf(root);
   const all = faultsOf(root);
   const alone = all.map((fault) => [fault, capabilitySet(fault.breaks)] as const).reverse();
   const owned = failures.flatMap((observation): Owned[] => {
+    const stopping = all.find(({ accountsFor }) => accountsFor?.includes(observation));
+    if (stopping) return [{ observation, effect: "must", from: stopping }];
     const effect = reasoner.effect(observation.need, broken);
     if (effect === "none") return [];
     const [from] = alone.find(([, breaks]) => reasoner.effect(observation.need, breaks) !== "none") ?? [all[0]!];
@@ -215,6 +254,7 @@ function explainRoot(
     owned,
     refutedBy,
     unseenBelow,
+    agreed: owned.filter(({ observation }) => endsAt(root, forecasts.of(observation))).length,
   });
   return {
     ...root,
@@ -224,6 +264,19 @@ function explainRoot(
     ...confidence,
     ...(since !== undefined && { since }),
   };
+}
+
+/** Whether the walk of a test ends at what is wrong: on its node, or with its evidence. */
+function endsAt({ faults }: Root, forecast: Forecast | undefined): boolean {
+  return (forecast?.failing ?? []).some(({ end }) =>
+    faults.some(
+      ({ repair, evidence }) =>
+        (repair.kind === "Node" && repair.name === end.at?.node) ||
+        evidence.some(({ origin, quote }) =>
+          end.evidence.some((one) => one.origin.path === origin.path && one.quote === quote),
+        ),
+    ),
+  );
 }
 
 function earliest(times: readonly (string | undefined)[]): string | undefined {

@@ -9,8 +9,10 @@ import type { Missing } from "../evidence/catalogue.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import type { Capability, CapabilityName } from "../model/capability.ts";
 import type { ClusterModel, ModelPart } from "../model/model.ts";
+import type { Observation } from "../model/observations.ts";
 import type { Ref } from "../model/ref.ts";
 import type { Template, Text } from "../text.ts";
+import type { EndName } from "../trace/trace.ts";
 import type { Remedy } from "./remedy.ts";
 
 /**
@@ -42,6 +44,8 @@ export type Fault = {
   readonly lost: boolean;
   /** What the remedies need to know of it. */
   readonly facts: Facts;
+  /** Failed tests whose packets it ends, as their walk shows. */
+  readonly accountsFor?: readonly Observation[];
 };
 
 export type Facts = Readonly<Record<string, string | number | readonly string[]>>;
@@ -153,12 +157,26 @@ export type Ends = { readonly are: "pair" | "one-to-all" | "all" | "one"; readon
  */
 export type Inference = { readonly of: CapabilityName; readonly title: (ends: Ends) => Text };
 
+/** What ends the packets of failed tests, by their walk: how, where, and the line that decides it. */
+export type Blockage = {
+  readonly end: EndName;
+  readonly node: string;
+  readonly pod?: string;
+  readonly to: string;
+  readonly what: string;
+};
+
+/** Whatever ends the packets of failed tests that no other fault accounts for (cause/blocked.ts). */
+export type Blocks = { readonly title: (blockage: Blockage) => Text };
+
 export type Check<R extends ModelPart = ModelPart> = {
   readonly id: string;
   readonly reads: readonly R[];
   readonly manual: Manual;
   /** Instead of `find`. */
   readonly infers?: Inference;
+  /** Instead of `find`. */
+  readonly blocks?: Blocks;
   readonly find: (model: Pick<ClusterModel, R>) => Iterable<Finding>;
   readonly remedies: (fault: Fault, model: Pick<ClusterModel, R>) => readonly Remedy[];
 };
@@ -173,6 +191,7 @@ export function defineCheck<const R extends ModelPart>(definition: {
   readonly reads: readonly R[];
   readonly manual: Manual;
   readonly infers?: Inference;
+  readonly blocks?: Blocks;
   readonly find?: (model: Pick<ClusterModel, R>) => Iterable<Finding>;
   readonly remedies?: (fault: Fault, model: Pick<ClusterModel, R>) => readonly Remedy[];
 }): Check<R> {

@@ -16,6 +16,7 @@ import { nodeNotReady } from "./node/node-not-ready.ts";
 import { nodeUnreachable } from "./node/node-unreachable.ts";
 import { outsideUnreachable } from "./node/outside-unreachable.ts";
 import { packetFilterDrop } from "./node/packet-filter-drop.ts";
+import { packetPathBlocked } from "./node/packet-path-blocked.ts";
 import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
 import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
 import { podPathBroken } from "./pod-network/pod-path-broken.ts";
@@ -44,6 +45,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "node", check: nodeUnreachable },
   { layer: "node", check: outsideUnreachable },
   { layer: "node", check: packetFilterDrop },
+  { layer: "node", check: packetPathBlocked },
   { layer: "pod-network", check: cniConfigMissing },
   { layer: "pod-network", check: podNetworkEntryMismatch },
   { layer: "pod-network", check: podPathBroken },

@@ -1,6 +1,6 @@
 /** Makes the report of an explanation: plain data, complete, in a fixed order. */
 
-import type { BlindSpot, ExplainedRoot, Explanation } from "../cause/explain.ts";
+import type { BlindSpot, Disagreement, ExplainedRoot, Explanation } from "../cause/explain.ts";
 import type { Fault } from "../checks/check.ts";
 import type { Remedy } from "../checks/remedy.ts";
 import type { RegisteredCheck } from "../checks/run.ts";
@@ -15,6 +15,8 @@ import type { ClusterModel } from "../model/model.ts";
 import type { Observation } from "../model/observations.ts";
 import { refId } from "../model/ref.ts";
 import { joinTexts, type Template, type Text, texts, verbatim } from "../text.ts";
+import type { Sighting } from "../trace/forecast.ts";
+import { ENDS } from "../trace/trace.ts";
 import type { Cause, Effect, Report } from "./report.ts";
 import { settleFor } from "./settle.ts";
 
@@ -59,6 +61,18 @@ const say = texts("report", {
   inDoubt: { en: "{reason}; left in doubt: {what}", zh: "{reason}；因此无法确认：{what}" },
   partial: { en: "it is incomplete: {message}", zh: "不完整：{message}" },
   ofNodes: { en: "{what} ({nodes})", zh: "{what}({nodes})" },
+  passes: {
+    en: "{test}; yet nothing on the nodes stops its packets{where}",
+    zh: "{test}；但按各节点状态推演，没有什么会阻止其报文{where}",
+  },
+  stops: {
+    en: "{test}; yet on node {node} its packets should end: {end}",
+    zh: "{test}；但按各节点状态推演，其报文应止于节点 {node}：{end}",
+  },
+  lostBetween: { en: ": {from} tracks them, {to} never saw them", zh: "：{from} 有其连接跟踪记录，{to} 从未收到" },
+  answerLost: { en: ": {from} saw the answer, {to} did not", zh: "：{from} 有应答记录，{to} 未收到应答" },
+  unanswered: { en: ": they came to {at}, and nothing answered", zh: "：报文已到达 {at}，但无应答" },
+  unsighted: { en: "", zh: "" },
   contradicted: {
     en: "{title}; yet {count} {count:test shows|tests show} that it works",
     zh: "{title}；但有 {count} 项探测表明其工作正常",
@@ -247,6 +261,37 @@ function contradictionOf(root: ExplainedRoot): Effect {
   };
 }
 
+function sightingText(sighting: Sighting | undefined): Text {
+  switch (sighting?.is) {
+    case undefined:
+      return say.unsighted();
+    case "lost-between":
+      return say.lostBetween(sighting);
+    case "answer-lost":
+      return say.answerLost(sighting);
+    case "unanswered":
+      return say.unanswered(sighting);
+  }
+}
+
+/** Tests of one kind that disagree with the walk in one way are told of once. */
+function disagreementsOf(disagreements: readonly Disagreement[]): Report["disagreements"] {
+  const told = disagreements.map(({ observation, forecast, sighting }) => {
+    const test = observation.evidence.quote;
+    const end = forecast.failing[0]?.end;
+    const says = end
+      ? say.stops({ test, node: end.at?.node ?? "", end: phrase(ENDS[end.is]) })
+      : say.passes({ test, where: sightingText(sighting) });
+    const evidence = [observation.evidence, ...(end?.evidence.slice(0, 2) ?? []), ...(sighting?.evidence ?? [])];
+    const kind = `${symptomOf(observation)} ${end?.is ?? "works"} ${end?.at?.node ?? ""} ${sighting?.is ?? ""}`;
+    return { kind, says, evidence: distinct(evidence) };
+  });
+  return [...Map.groupBy(told, ({ kind }) => kind).values()].map((same) => {
+    const [{ says, evidence }] = same as [(typeof told)[number], ...typeof told];
+    return { says: same.length === 1 ? says : say.andMore({ title: says, count: same.length - 1 }), evidence };
+  });
+}
+
 function titleOf(root: ExplainedRoot): Text {
   const titles = [...new Map(root.faults.map((fault) => [fault.title.en, fault.title])).values()];
   return titles.length === 1 ? titles[0]! : say.andMore({ title: titles[0]!, count: titles.length - 1 });
@@ -347,6 +392,7 @@ export function buildReport({ capture, model, checks, results, explanation, vers
     triggers: [],
     rootCauses,
     unexplained,
+    disagreements: disagreementsOf(explanation.disagreements),
     meantDenials: explanation.meant.map(({ policies, observations: denied }) => ({
       policies: policies.map(({ ref }) => ref),
       says: say.denied({

@@ -104,6 +104,9 @@ export const reportSchema = z
     ),
     rootCauses: z.array(cause),
     unexplained: z.array(effect),
+    disagreements: z
+      .array(z.object({ says: text, evidence: z.array(evidence) }))
+      .describe("tests that ended otherwise than their packets, walked through the state of all nodes"),
     meantDenials: z.array(z.object({ policies: z.array(reference), says: text, evidence: z.array(evidence) })),
     warnings: z.array(cause),
     history: z.array(z.object({ object: reference, title: text, evidence: z.array(evidence) })),

@@ -258,7 +258,10 @@ describe("in bounded memory", () => {
     const many = Buffer.concat(Array.from({ length: 100_000 }, () => block));
     // a frame of zstd after another is one stream
     const frame = zstdCompressSync(many);
-    writeFileSync(path, Buffer.concat([zstdCompressSync(header("api/v1/nodes.json", 0)), ...Array(LONG ? 100 : 4).fill(frame)]));
+    writeFileSync(
+      path,
+      Buffer.concat([zstdCompressSync(header("api/v1/nodes.json", 0)), ...Array(LONG ? 100 : 4).fill(frame)]),
+    );
     expect(readWithLittle(path)).toMatch(/^1 /);
   });
 });

@@ -34,6 +34,7 @@ export function outlineOf(report: Report, { lang, wide }: OutlineOptions): Block
     ...verdictOf(report, speaker),
     ...report.rootCauses.flatMap((cause, index) => causeBlocks(cause, index, report, speaker)),
     ...effectSection(report.unexplained, speaker),
+    ...disagreementSection(report, speaker),
     ...deniedSection(report, speaker),
     ...section(speaker.say(words.warnings()), titlesOf(report.warnings, speaker), speaker.say(words.warningsNote())),
     ...section(speaker.say(words.history()), titlesOf(report.history, speaker)),
@@ -63,6 +64,15 @@ function verdictOf(report: Report, speaker: Speaker): Block[] {
 function effectSection(effects: readonly Effect[], speaker: Speaker): Block[] {
   const branches = branchesOf(condensed(effects, speaker.most.symptoms), speaker);
   return section(speaker.say(words.unexplained()), branches.length > 0 ? [{ shape: "tree", branches }] : []);
+}
+
+function disagreementSection({ disagreements }: Report, speaker: Speaker): Block[] {
+  const { say, most, wide } = speaker;
+  const items = disagreements.map(({ says, evidence }) => ({
+    line: prose(say(says)),
+    quotes: quotesOf(evidence, wide ? 99 : 2, most.linkQuoteColumns, speaker),
+  }));
+  return section(say(words.disagreements()), listOf(items));
 }
 
 function deniedSection({ meantDenials }: Report, speaker: Speaker): Block[] {

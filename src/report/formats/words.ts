@@ -61,6 +61,10 @@ export const words = texts("format", {
   prevent: { en: "So that it does not come back", zh: "防止再次发生" },
   noRemedy: { en: "netwhy has no remedy for this one yet.", zh: "netwhy 暂无针对它的修复方案。" },
 
+  disagreements: {
+    en: "Tests that ended otherwise than the nodes' state says",
+    zh: "结果与节点状态推演不一致的探测",
+  },
   unexplained: { en: "Failures that nothing seen explains", zh: "现有证据无法解释的失败" },
   meantDenials: { en: "Denied on purpose", zh: "按策略本意拒绝" },
   warnings: { en: "Warnings", zh: "警告" },

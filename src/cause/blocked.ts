@@ -1,0 +1,72 @@
+/**
+ * Failed tests that no fault accounts for, where the walk of the same packets ends before its goal: what ends it is then
+ * the fault, whatever it is. Checks know what is usual and find what deviates from it, tested or not; this finds what
+ * nobody thought of, but only where a test shows that it hurts.
+ */
+import type { Blockage, Fault } from "../checks/check.ts";
+import { capabilityId } from "../model/capability.ts";
+import type { Observation } from "../model/observations.ts";
+import { ref } from "../model/ref.ts";
+import type { Text } from "../text.ts";
+import type { Forecasts } from "../trace/forecast.ts";
+import type { End } from "../trace/trace.ts";
+
+/** What a check says of a blockage, with the name of the check. */
+export type Blocking = { readonly check: string; readonly title: (blockage: Blockage) => Text };
+
+/** Rules that CNI plugins write for policies: a denial by them is meant by somebody. */
+const OF_POLICY = /\b(cali-|KUBE-NWPLCY|KUBE-POD-FW|CILIUM|ANTREA|WEAVE-NPC)/i;
+
+const isPlace = (end: End): end is End & Required<Pick<End, "at">> =>
+  end.at !== undefined &&
+  end.evidence.length > 0 &&
+  end.is !== "left-cluster" &&
+  !end.evidence.some(({ quote }) => OF_POLICY.test(quote));
+
+type Stop = { readonly end: End & Required<Pick<End, "at">>; readonly failures: Set<Observation> };
+
+export function blockedFaults(
+  failures: readonly Observation[],
+  blockings: readonly Blocking[],
+  forecasts: Forecasts,
+): readonly Fault[] {
+  const stops = new Map<string, Stop>();
+  for (const failure of failures) {
+    const ends = (forecasts.of(failure)?.failing ?? []).map(({ end }) => end);
+    // one end that says nothing of its place, and it is not known what there is to repair
+    if (ends.length === 0 || !ends.every(isPlace)) continue;
+    for (const end of ends) {
+      if (!isPlace(end)) continue;
+      const key = `${end.is} ${end.at.node} ${end.at.pod?.key ?? ""} ${end.evidence[0]!.quote}`;
+      const stop = stops.get(key) ?? { end, failures: new Set() };
+      stop.failures.add(failure);
+      stops.set(key, stop);
+    }
+  }
+  return blockings.flatMap(({ check, title }) => [...stops.values()].map((stop) => faultOf(stop, check, title)));
+}
+
+function faultOf({ end, failures }: Stop, check: string, title: Blocking["title"]): Fault {
+  const tests = [...failures];
+  const { node, pod } = end.at;
+  const [first] = tests;
+  const to = first?.probe?.target ?? "";
+  const broken = new Map(tests.map(({ capability }) => [capabilityId(capability), capability]));
+  return {
+    outcome: "fault",
+    check,
+    repair: pod?.ref ?? ref("Node", node),
+    related: [],
+    nodes: [node],
+    breaks: [...broken.values()],
+    title: title({ end: end.is, node, to, what: end.evidence[0]!.quote, ...(pod && { pod: pod.key }) }),
+    evidence: [...end.evidence.slice(0, 3), ...tests.slice(0, 3).map(({ evidence }) => evidence)],
+    strength: "direct",
+    lost: false,
+    facts: { end: end.is, from: fromOf(first), to },
+    accountsFor: tests,
+  };
+}
+
+/** As `netwhy path` takes it. */
+const fromOf = (test: Observation | undefined): string => test?.client.podKey ?? test?.client.node ?? "";
