@@ -38,10 +38,14 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     from: ["text.ts", "shell.ts", "net", "evidence", "model", "trace", "checks", "cause"],
     packages: ["js-yaml", "picocolors", "string-width", "zod"],
   },
+  replay: {
+    from: ["text.ts", "errors.ts", "parse", "evidence", "sources", "model"],
+    impure: true,
+  },
   "diagnose.ts": { from: ["evidence", "model", "trace", "checks", "cause", "report"] },
   "path.ts": { from: ["evidence", "model", "trace", "report", "diagnose.ts"] },
   cli: {
-    from: ["text.ts", "errors.ts", "sources", "checks", "report", "diagnose.ts", "path.ts"],
+    from: ["text.ts", "errors.ts", "sources", "replay", "checks", "report", "diagnose.ts", "path.ts"],
     packages: ["commander"],
     impure: true,
   },

@@ -17,7 +17,11 @@ export function selects(selector: LabelSelector, labels: Labels | null | undefin
   return (selector.matchExpressions ?? []).every((requirement) => meets(requirement, labels));
 }
 
-type Requirement = NonNullable<LabelSelector["matchExpressions"]>[number];
+type Requirement = {
+  readonly key: string;
+  readonly operator: string;
+  readonly values?: readonly string[] | null | undefined;
+};
 
 /** Operators of label and of node selectors (Gt and Lt exist for nodes only). An unknown operator selects nothing. */
 export function meets({ key, operator, values }: Requirement, labels: Labels | null | undefined): boolean {

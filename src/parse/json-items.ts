@@ -30,11 +30,11 @@ export type ItemSplitter = {
 
 /**
  * @param arrayKey the key of the array in the top object; undefined for a bare array
- * @param onItem is given each object and its index, in order
+ * @param onItem is given each object, its index, and its text as it stands there, in order
  */
 export function itemSplitter(
   arrayKey: string | undefined,
-  onItem: (item: unknown, index: number) => void,
+  onItem: (item: unknown, index: number, text: string) => void,
 ): ItemSplitter {
   const arrayDepth = arrayKey === undefined ? 1 : 2;
   const gaps: Gap[] = [];
@@ -64,9 +64,10 @@ export function itemSplitter(
 
   function endItem(rest: string): void {
     keep(rest);
-    const item = isTooMuch ? undefined : parseJson(parts!.join(""));
+    const text = parts!.join("");
+    const item = isTooMuch ? undefined : parseJson(text);
     if (!item) gaps.push({ pointer: pointer(), what: "deeper or larger than any object of the API" });
-    else if (item.ok) onItem(item.value, count);
+    else if (item.ok) onItem(item.value, count, text);
     else gaps.push({ pointer: pointer(), what: item.why });
     count++;
     parts = undefined;

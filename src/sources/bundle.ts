@@ -85,19 +85,37 @@ const reasonOf = (error: unknown): Text =>
  * @throws DiagnosisError if there is nothing at `path`, or nothing in it that is evidence
  */
 export async function readBundle(path: string, limits: BundleLimits = BUNDLE_LIMITS): Promise<Capture> {
-  const found = await stat(path).catch((cause: Error) => {
-    throw new DiagnosisError("no-evidence", say.nothingThere({ path, message: cause.message }), say.checkPath(), cause);
-  });
   const intake = createIntake();
-  const reading = readingOf(intake, limits);
-  if (found.isDirectory()) await readDirectory(path, reading, limits);
-  else await readArchive(path, reading, limits);
+  await readFiles(path, intake, limits);
   const capture = intake.capture();
   if (capture.size > 0) return capture;
   const note = capture.notes[0];
   throw note
     ? new DiagnosisError("unreadable-evidence", say.nothingReadable({ path, note: note.what }), say.whatBundlesAre())
-    : new DiagnosisError("no-evidence", say.noEvidence({ path }), say.whatBundlesAre());
+    : nothingIn(path);
+}
+
+/** There is a file or a directory, and nothing in it that is evidence. */
+export function nothingIn(path: string): DiagnosisError {
+  return new DiagnosisError("no-evidence", say.noEvidence({ path }), say.whatBundlesAre());
+}
+
+/**
+ * Hands the files of a bundle to whoever takes them in.
+ *
+ * @throws DiagnosisError if there is nothing at `path`
+ */
+export async function readFiles(
+  path: string,
+  intake: Pick<Intake, "open" | "note">,
+  limits: BundleLimits = BUNDLE_LIMITS,
+): Promise<void> {
+  const found = await stat(path).catch((cause: Error) => {
+    throw new DiagnosisError("no-evidence", say.nothingThere({ path, message: cause.message }), say.checkPath(), cause);
+  });
+  const reading = readingOf(intake, limits);
+  if (found.isDirectory()) await readDirectory(path, reading, limits);
+  else await readArchive(path, reading, limits);
 }
 
 /** Whether what was read takes so much of the heap that too little would be left to reason about it. */
@@ -120,7 +138,7 @@ type Reading = {
   note(path: string, what: Text): void;
 };
 
-function readingOf(intake: Intake, limits: BundleLimits): Reading {
+function readingOf(intake: Pick<Intake, "open" | "note">, limits: BundleLimits): Reading {
   let entries = 0;
   let pieces = 0;
   let bytesInAll = 0;

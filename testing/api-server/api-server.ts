@@ -1,0 +1,78 @@
+/**
+ * A Kubernetes API server for tests: what `netwhy replay` serves, with faults to inject.
+ *
+ *   await using api = await apiServer({ bundle: recordingPath("healthy-iptables") });
+ *   api.inject({ on: /\/pods/, does: "refuse", reason: "TooManyRequests", retryAfter: 1, times: 2 });
+ *
+ * It listens on loopback, on a port of its own, without TLS and for everybody.
+ */
+import type { ApiRequest } from "../../src/replay/answer.ts";
+import { answer } from "../../src/replay/api.ts";
+import { createStoreIntake } from "../../src/replay/bundle-store.ts";
+import { kubeconfig, readStore } from "../../src/replay/replay.ts";
+import { listen, send } from "../../src/replay/server.ts";
+import type { Store } from "../../src/replay/store.ts";
+import { WATCH_OPTIONS, type WatchOptions } from "../../src/replay/watch.ts";
+import { deliverBroken, type Fault, faultList } from "./faults.ts";
+
+export type ApiServerOptions = {
+  /** The path of a bundle. */
+  readonly bundle?: string;
+  /** Or its files. */
+  readonly files?: ReadonlyMap<string, string>;
+  /** Or a store. */
+  readonly store?: Store;
+  readonly watch?: Partial<WatchOptions>;
+};
+
+export type ApiServer = AsyncDisposable & {
+  readonly url: string;
+  readonly port: number;
+  /** The text of a kubeconfig for it. */
+  readonly kubeconfig: string;
+  readonly store: Store;
+  /** What was asked, in order. */
+  readonly requests: readonly ApiRequest[];
+  /** @returns how to end the fault */
+  inject(fault: Fault): () => void;
+  /** Ends all connections, and listens no more. */
+  close(): Promise<void>;
+};
+
+export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
+  const store = await storeFor(options);
+  const watch = { ...WATCH_OPTIONS, ...options.watch };
+  const requests: ApiRequest[] = [];
+  const faults = faultList();
+  const { port, close } = await listen(
+    (request) => answer(request, store, { watch }),
+    0,
+    (res, whole, request) => {
+      requests.push(request);
+      const fault = faults.next(request);
+      return fault ? deliverBroken(fault, res, whole) : send(res, whole);
+    },
+  );
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    kubeconfig: kubeconfig(port),
+    store,
+    requests,
+    inject: faults.add,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function storeFor({ bundle, files = new Map(), store }: ApiServerOptions): Promise<Store> {
+  if (store) return store;
+  if (bundle !== undefined) return (await readStore(bundle)).store;
+  const intake = createStoreIntake();
+  for (const [path, text] of files) {
+    const sink = intake.open(path);
+    sink?.write(text);
+    sink?.end({ bytes: Buffer.byteLength(text) });
+  }
+  return intake.store();
+}
