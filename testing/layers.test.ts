@@ -45,7 +45,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "diagnose.ts": { from: ["evidence", "model", "trace", "checks", "cause", "report"] },
   "path.ts": { from: ["evidence", "model", "trace", "report", "diagnose.ts"] },
   cli: {
-    from: ["text.ts", "errors.ts", "sources", "replay", "checks", "report", "diagnose.ts", "path.ts"],
+    from: ["text.ts", "shell.ts", "errors.ts", "sources", "replay", "checks", "report", "diagnose.ts", "path.ts"],
     packages: ["commander"],
     impure: true,
   },

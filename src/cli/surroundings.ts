@@ -13,9 +13,13 @@ export type Surroundings = {
   readonly out: (text: string) => void;
   /** The rest. */
   readonly err: (text: string) => void;
+  /** Waits until somebody wants the program to end: Ctrl-C, or a signal that asks for it. */
+  readonly interrupted: () => Promise<void>;
 };
 
-type Process = Pick<NodeJS.Process, "stdout" | "stderr" | "env">;
+type Process = Pick<NodeJS.Process, "stdout" | "stderr" | "env" | "once">;
+
+const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Without a terminal, and without one that says how wide it is. */
 const DEFAULT_WIDTH = 100;
@@ -27,7 +31,8 @@ function hasColors(stream: NodeJS.WriteStream, { NO_COLOR, FORCE_COLOR, TERM }: 
   return stream.isTTY === true && TERM !== "dumb";
 }
 
-export function surroundingsOf(args: readonly string[], { stdout, stderr, env }: Process): Surroundings {
+export function surroundingsOf(args: readonly string[], process: Process): Surroundings {
+  const { stdout, stderr, env } = process;
   const columns = stdout.isTTY ? stdout.columns : Number(env.COLUMNS);
   return {
     program: env.NETWHY_CALLED_AS || "netwhy",
@@ -36,5 +41,9 @@ export function surroundingsOf(args: readonly string[], { stdout, stderr, env }:
     color: { out: hasColors(stdout, env), err: hasColors(stderr, env) },
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
+    interrupted: () =>
+      new Promise((resolve) => {
+        for (const signal of ENDING_SIGNALS) process.once(signal, () => resolve());
+      }),
   };
 }
