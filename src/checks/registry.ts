@@ -18,6 +18,7 @@ import { outsideUnreachable } from "./node/outside-unreachable.ts";
 import { packetFilterDrop } from "./node/packet-filter-drop.ts";
 import { packetPathBlocked } from "./node/packet-path-blocked.ts";
 import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
+import { podMasqueradeMismatch } from "./pod-network/pod-masquerade-mismatch.ts";
 import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
 import { podPathBroken } from "./pod-network/pod-path-broken.ts";
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
@@ -47,6 +48,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "node", check: packetFilterDrop },
   { layer: "node", check: packetPathBlocked },
   { layer: "pod-network", check: cniConfigMissing },
+  { layer: "pod-network", check: podMasqueradeMismatch },
   { layer: "pod-network", check: podNetworkEntryMismatch },
   { layer: "pod-network", check: podPathBroken },
   { layer: "pod-network", check: podRangeConflict },

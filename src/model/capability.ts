@@ -46,6 +46,10 @@ export const CAPABILITIES = {
     en: "the node gives packets of Pods that leave the cluster its own address",
     zh: "节点为出集群的 Pod 报文做源地址转换",
   },
+  "node.keep-source": {
+    en: "the node leaves the addresses of packets to Pods as they are",
+    zh: "节点不改写发往 Pod 的报文的源地址",
+  },
   "node.bridge": {
     en: "the node takes answers between its own Pods through the Service rules",
     zh: "节点上 Pod 之间的应答经过 Service 规则",

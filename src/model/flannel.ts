@@ -5,7 +5,8 @@
  * reached), pkg/backend/vxlan/{vxlan,vxlan_network,device}.go (a route, a neighbour and an FDB entry for every other node),
  * pkg/backend/hostgw/hostgw.go (a route). The annotations are the input, so k3s' embedded flannel is understood as well.
  */
-import { isWhole, known } from "../evidence/observed.ts";
+import type { Capture } from "../evidence/capture.ts";
+import { isWhole, known, type Observed } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { formatIp, formatPrefix, type Ip, type Prefix, parseIp, parsePrefix, prefixOf } from "../net/ip.ts";
 import type { FdbEntry } from "../parse/bridge-fdb.ts";
@@ -13,6 +14,7 @@ import type { Link } from "../parse/ip-addr.ts";
 import type { Neighbour } from "../parse/ip-neigh.ts";
 import type { Route } from "../parse/ip-route.ts";
 import { parseJson } from "../parse/parsed.ts";
+import type { SubnetEnv } from "../parse/subnet-env.ts";
 import type { Components } from "./components/components.ts";
 import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
 import { destinationOf, lookupRoute, quoteRoute } from "./forwarding/routing.ts";
@@ -79,6 +81,8 @@ export interface Flannel {
   readonly configMap: Ref | undefined;
   /** How a node is reached; undefined if it does not tell, or is in no flannel network. */
   peer(node: string): FlannelPeer | undefined;
+  /** What flannel of a node tells its CNI plugin: its networks, and whether it masquerades what leaves them (--ip-masq). */
+  subnetEnv(node: string): Observed<SubnetEnv>;
   /** From a node to every other one that tells how it is reached. */
   paths(node: string): readonly FlannelPath[];
 }
@@ -187,7 +191,15 @@ function entriesOf(plane: NodePlane, device: string, rangeLengths: ReadonlySet<n
   };
 }
 
-export function flannelOf(objects: Objects, nodes: Nodes, components: Components, forwarding: Forwarding): Flannel {
+type Parts = {
+  readonly capture: Capture;
+  readonly objects: Objects;
+  readonly nodes: Nodes;
+  readonly components: Components;
+  readonly forwarding: Forwarding;
+};
+
+export function flannelOf({ capture, objects, nodes, components, forwarding }: Parts): Flannel {
   const found = configOf(objects, components);
   const peers = nodes.all.map((node) => peerOf(node, objects)).filter((peer) => peer !== undefined);
   const byName = new Map(peers.map((peer) => [peer.node.name, peer]));
@@ -198,6 +210,7 @@ export function flannelOf(objects: Objects, nodes: Nodes, components: Components
     config: found?.config,
     configMap: found?.map,
     peer: (node) => byName.get(node),
+    subnetEnv: (node) => capture.get("subnetEnv", { node }),
     paths(name) {
       const self = byName.get(name);
       if (!self) return [];

@@ -71,7 +71,8 @@ const MAKERS: Makers = {
   components: ({ objects, pods, nodes }, capture) => componentsOf(capture, objects, pods, nodes),
   logs: ({ time }, capture) => logsOf(capture, time),
   forwarding: (_, capture) => forwardingOf(capture),
-  flannel: ({ objects, nodes, components, forwarding }) => flannelOf(objects, nodes, components, forwarding),
+  flannel: ({ objects, nodes, components, forwarding }, capture) =>
+    flannelOf({ capture, objects, nodes, components, forwarding }),
   cni: (_, capture) => cniOf(capture),
   sandboxes: (_, capture) => sandboxesOf(capture),
   podNamespaces: (_, capture) => podNamespacesOf(capture),

@@ -183,7 +183,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     if (pod && client.pod?.key === pod.key) {
       // through its own Service back to itself: hairpin, and a policy may or may not count it as itself
       const itself = perhaps(reachPod(client, pod, { protocol: port.protocol, number: endpoint.port }));
-      return all(now({ name: "pod.hairpin", node: client.node, pod: pod.key }), itself);
+      return all(now({ name: "pod.hairpin", node: client.node, pod: pod.key, service: port.key }), itself);
     }
     if (pod) {
       const isBeside = pod.node === client.node && client.network === "pod" && !pod.hostNetwork;
@@ -400,7 +400,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           ? client
           : { node, network: "pod", marked: true, ...(client.large && { large: true }) };
       // only back ends on the node itself answer without
-      const masquerade = perhaps(now({ name: "service.masquerade", node }));
+      const masquerade = perhaps(now({ name: "service.masquerade", node, service: port.key }));
       return all(
         reachNode(client, node),
         masquerade,

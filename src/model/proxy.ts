@@ -6,13 +6,14 @@
  */
 import { known as knownOf } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import { formatIp, type Ip, nthAddress, parseIp } from "../net/ip.ts";
+import { contains, formatIp, type Ip, nthAddress, parseIp } from "../net/ip.ts";
 import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
 import type { Component, Components } from "./components/components.ts";
 import { type UsualRules, usualRules } from "./forwarding/kube-services.ts";
 import { isOfKubeProxy, usualNftRules } from "./forwarding/kube-services-nft.ts";
 import { firstPacket, type PacketFilter } from "./forwarding/packet-filter.ts";
 import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
+import { lookupRoute } from "./forwarding/routing.ts";
 import type { Outcome } from "./netfilter/evaluate.ts";
 import type { Packet } from "./netfilter/packet.ts";
 import type { Step } from "./netfilter/when.ts";
@@ -27,12 +28,18 @@ export type Vantage = "pod" | "host" | "outside";
 
 export type Programmed = {
   readonly vantage: Vantage;
+  /** What is asked for: `itself` is the cluster IP, by a back end that is given its own connection. */
+  readonly to: "cluster-ip" | "node-port" | "itself";
   /** Back ends, `address:port`, to which packets may be delivered, each with the rule that sends them there. */
   readonly delivered: ReadonlyMap<string, Evidence>;
   /** Packets are refused or dropped by these rules. */
   readonly refusedBy: readonly Step[];
   /** Packets pass with the Service's address unchanged: no rule knows it. */
   readonly untouched: boolean;
+  /** Back ends that are sent packets with the client's address where kube-proxy would put in the node's own. */
+  readonly unmasked: ReadonlyMap<string, Evidence>;
+  /** Some packets are marked for masquerading. */
+  readonly marked: boolean;
 };
 
 export interface ServiceProxy {
@@ -46,6 +53,8 @@ export interface ServiceProxy {
   isRight(port: ServicePort, node: string): boolean;
   /** What becomes of connections to a port's cluster IPs (or node port, from outside); undefined if it cannot be told. */
   programmed(port: ServicePort, node: string): readonly Programmed[] | undefined;
+  /** The same of what comes from inside to the node port, and of back ends on the node that are given themselves. */
+  programmedInside(port: ServicePort, node: string): readonly Programmed[] | undefined;
 }
 
 type Parts = {
@@ -57,6 +66,9 @@ type Parts = {
 };
 
 const OUTSIDE = parseIp("198.51.100.1")!; // RFC 5737
+
+/** The bit by which kube-proxy marks what is to leave with the node's address (iptablesMasqueradeBit). */
+const MASQUERADE = 0x4000;
 
 function configOf(component: Component, objects: Objects) {
   const names = (component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name);
@@ -104,7 +116,8 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     return range && nthAddress(range, 2 ** (32 - range.length) - 2);
   }
 
-  const usual = new WeakMap<PacketFilter, { readonly rules: UsualRules; readonly tried?: ServicePort }>();
+  type Usual = { readonly rules: UsualRules; readonly masks: boolean; readonly tried?: ServicePort };
+  const usual = new WeakMap<PacketFilter, Usual>();
   /** A node's usual rules, and a port on which walking them came to the same. */
   function usualOf(name: string) {
     const { filter } = forwarding.of(name);
@@ -112,16 +125,25 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     if (known) return known;
     const rules = mode(name) === "nftables" ? usualNftRules(filter.rulesetsFor(4)) : usualRules(filter.rulesetsFor(4));
     const candidates = services.all.filter(({ proxied }) => proxied).flatMap(({ ports }) => ports);
+    const masks = candidates.slice(0, 20).some((port) => rules.marksStrangers(port));
+    const started: Usual = { rules, masks };
+    // walking asks for it
+    usual.set(filter, started);
     const tried = candidates.find((port) => {
       const quick = port.protocol === "TCP" && !port.service.policy.external ? rules.delivery(port) : undefined;
-      return quick !== undefined && quick.size > 0;
+      return quick !== undefined && quick.size > 0 && rules.marksStrangers(port) === masks;
     });
     const walked = tried && programmed(tried, name);
     const quick = tried && rules.delivery(tried);
     const isSame = walked?.every(
-      ({ delivered, refusedBy, untouched }) => refusedBy.length === 0 && !untouched && sameKeys(delivered, quick!),
+      ({ vantage, delivered, refusedBy, untouched, unmasked, marked }) =>
+        refusedBy.length === 0 &&
+        !untouched &&
+        sameKeys(delivered, quick!) &&
+        unmasked.size === 0 &&
+        (vantage !== "host" || marked === masks),
     );
-    const made = tried && isSame ? { rules, tried } : { rules };
+    const made = tried && isSame ? { ...started, tried } : started;
     usual.set(filter, made);
     return made;
   }
@@ -144,9 +166,11 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     isRight(port, name) {
       const { policy } = port.service;
       if (policy.external || policy.internalLocal || !isWalked(name)) return false;
-      const { rules, tried } = usualOf(name);
+      const { rules, tried, masks } = usualOf(name);
       if (!tried || (tried !== port && rules.distinguishes(tried, port))) return false;
+      if (rules.marksStrangers(port) !== masks) return false;
       const quick = rules.delivery(port);
+      if (rules.hairpins && quick && !mayBeGivenThemselves(quick, rules.hairpins, name)) return false;
       return quick !== undefined && sameKeys(quick, keysOf(port, name));
     },
     configuredMode: modeOfConfig,
@@ -156,7 +180,17 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
       .find((range) => range)
       ?.split(",")[0],
     programmed,
+    programmedInside,
   };
+
+  function mayBeGivenThemselves(targets: ReadonlySet<string>, hairpins: ReadonlySet<string>, name: string): boolean {
+    const ranges = nodes.get(name)?.podRanges ?? [];
+    return [...targets].every((target) => {
+      const address = target.split(":")[0]!;
+      const ip = parseIp(address);
+      return hairpins.has(address) || !ip || !ranges.some((range) => contains(range, ip));
+    });
+  }
 
   /** Whether the rules are seen that proxy Services on a node. */
   function isWalked(name: string): boolean {
@@ -182,12 +216,15 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     if (pod) {
       const packet = firstPacket({ protocol, source: pod, destination: address, port: port.port, inDevice: "cni0" });
       const ends = entering(packet, address, "forward", plane);
-      found.push(programmedBy("pod", ends, address, plane, refusedAsService(ends, plane)));
+      found.push(
+        programmedBy({ vantage: "pod", to: "cluster-ip" }, ends, address, plane, refusedAsService(ends, plane)),
+      );
     }
     if (own) {
       const packet = firstPacket({ protocol, source: own, destination: address, port: port.port });
       const ends = plane.filter.at("output", packet);
-      found.push(programmedBy("host", ends, address, plane, ends.filter(isRefusedAsService)));
+      const way = { vantage: "host", to: "cluster-ip", masks: usualOf(name).masks } as const;
+      found.push(programmedBy(way, ends, address, plane, ends.filter(isRefusedAsService)));
     }
     if (own && port.nodePort !== undefined) {
       const packet = firstPacket({
@@ -197,10 +234,44 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
         port: port.nodePort,
         inDevice: "eth0",
       });
-      found.push(programmedBy("outside", entering(packet, own, "input", plane), own, plane));
+      const way = { vantage: "outside", to: "node-port", masks: !port.service.policy.externalLocal } as const;
+      found.push(programmedBy(way, entering(packet, own, "input", plane), own, plane));
     }
     const known = found.filter((one) => one !== undefined);
     return known.length > 0 ? known : undefined;
+  }
+
+  function programmedInside(port: ServicePort, name: string): readonly Programmed[] | undefined {
+    const plane = forwarding.of(name);
+    const address = port.service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
+    const own = nodes.get(name)?.ipv4;
+    if (mode(name) === "ipvs" || !isWalked(name) || !address || port.protocol === "SCTP") return undefined;
+    const protocol = port.protocol === "UDP" ? "udp" : "tcp";
+    const { externalLocal } = port.service.policy;
+    const found: (Programmed | undefined)[] = [];
+    const pod = podAddress(name);
+    // without a range of Pod addresses those of Pods are as any other
+    if (own && pod && port.nodePort !== undefined && (!externalLocal || usualOf(name).masks)) {
+      const flow = { protocol, source: pod, destination: own, port: port.nodePort, inDevice: "cni0" } as const;
+      const way = { vantage: "pod", to: "node-port", masks: !externalLocal } as const;
+      found.push(programmedBy(way, entering(firstPacket(flow), own, "input", plane), own, plane));
+    }
+    if (own && port.nodePort !== undefined) {
+      const packet = firstPacket({ protocol, source: own, destination: own, port: port.nodePort });
+      const way = { vantage: "host", to: "node-port", masks: true } as const;
+      found.push(programmedBy(way, plane.filter.at("output", packet), own, plane));
+    }
+    const { cluster = [] } = services.expected(port, name);
+    for (const endpoint of cluster) {
+      const source = parseIp(endpoint.address);
+      if (source?.family !== 4 || !nodes.get(name)?.podRanges.some((range) => contains(range, source))) continue;
+      const flow = { protocol, source, destination: address, port: port.port, inDevice: "cni0" } as const;
+      const toItself = plane.filter
+        .at("prerouting", firstPacket(flow))
+        .filter(({ packet }) => packet.destination !== "unknown" && sameIp(packet.destination, source));
+      found.push(programmedBy({ vantage: "pod", to: "itself", masks: true }, toItself, address, plane));
+    }
+    return found.filter((one) => one !== undefined);
   }
 }
 
@@ -251,8 +322,28 @@ const sameIp = (a: Ip | "unknown", b: Ip) => a !== "unknown" && a.family === b.f
 const isGuess = ({ reasons }: Outcome) =>
   reasons.some((reason) => reason.about !== "rule" || reason.doubts.some(({ doubt }) => doubt === "unknown"));
 
+/** Where from and where to; `masks` if kube-proxy would give these packets the node's own address. */
+type WayIn = Pick<Programmed, "vantage" | "to"> & { readonly masks?: boolean };
+
+const isMarked = ({ mark }: Packet): boolean => (mark & MASQUERADE) !== 0;
+
+/** Whether a translated packet leaves with an address of the node, or is marked for that. */
+function isMasked(packet: Packet, plane: NodePlane): boolean {
+  const { destination, source } = packet;
+  if (isMarked(packet) || destination === "unknown" || source === "unknown") return true;
+  const route = lookupRoute(plane, { destination });
+  const device = route.end === "via" ? route.hops[0]?.device : undefined;
+  const links = knownOf(plane.links);
+  if (device === undefined || !links) return true;
+  const held = links.find(({ name }) => name === device)?.addresses ?? [];
+  if (held.some(({ local }) => local === formatIp(source))) return true;
+  const { inDevice: _, ...own } = packet;
+  const ends = plane.filter.at("postrouting", { ...own, outDevice: device });
+  return !ends.some(({ verdict, packet: last }) => verdict.is === "accept" && last.source === source);
+}
+
 function programmedBy(
-  vantage: Vantage,
+  { masks, ...way }: WayIn,
   ends: readonly Outcome[],
   target: Ip,
   plane: NodePlane,
@@ -260,6 +351,7 @@ function programmedBy(
 ): Programmed | undefined {
   if (ends.some(isGuess)) return undefined;
   const delivered = new Map<string, Evidence>();
+  const unmasked = new Map<string, Evidence>();
   const refusedBy: Step[] = refused.flatMap(({ rules }) => rules.slice(-1));
   let untouched = false;
   for (const { verdict, packet, rules } of ends) {
@@ -268,13 +360,15 @@ function programmedBy(
     // what is refused after its translation is refused as a packet to the back end: no business of the proxy
     if (packet.destination !== "unknown" && !sameIp(packet.destination, target)) {
       const sending = rules.findLast(({ rule }) => rule?.target.does === "dnat") ?? decisive;
-      if (sending && (isRefused || verdict.is === "accept"))
-        delivered.set(`${formatIp(packet.destination)}:${packet.destinationPort ?? ""}`, plane.filter.quote(sending));
+      const backEnd = `${formatIp(packet.destination)}:${packet.destinationPort ?? ""}`;
+      if (sending && (isRefused || verdict.is === "accept")) delivered.set(backEnd, plane.filter.quote(sending));
+      if (sending && masks === true && verdict.is === "accept" && !isMasked(packet, plane))
+        unmasked.set(backEnd, plane.filter.quote(sending));
     } else if (isRefused && decisive && !isForUntranslated(decisive)) refusedBy.push(decisive);
     else if (isRefused && decisive) untouched = true;
     else if (verdict.is === "accept" && packet.destination !== "unknown") untouched = true;
   }
-  return { vantage, delivered, refusedBy, untouched };
+  return { ...way, delivered, refusedBy, untouched, unmasked, marked: ends.some(({ packet }) => isMarked(packet)) };
 }
 
 /** IPVS: the virtual server's real servers that take new connections (weight above zero). */
@@ -294,6 +388,9 @@ function ipvsProgrammed(port: ServicePort, plane: NodePlane): readonly Programme
   return [
     {
       vantage: "host",
+      to: "cluster-ip",
+      unmasked: new Map(),
+      marked: false,
       delivered: new Map(
         servers.map((real) => [
           `${real.address}:${real.port}`,

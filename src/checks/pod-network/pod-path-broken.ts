@@ -70,6 +70,8 @@ const say = texts("pod-path-broken", {
 /** What ends a way and is no other check's: rules, routes, neighbours and tunnels have checks of their own. */
 const OURS: ReadonlySet<EndName> = new Set(["device-down", "not-bridged", "not-accepted", "wrong-answer"]);
 
+const UNMASKED: ReadonlySet<EndName> = new Set(["answered", "wrong-answer", "not-accepted"]);
+
 /**
  * To a Pod beside it and on other nodes; through a Service to itself; through one to a Pod beside it; from another node
  * through a node port.
@@ -182,37 +184,44 @@ function* waysOf(node: NodeView, served: readonly Served[], model: Model): Itera
     const caller = near && mine.find((pod) => !near.pods.has(pod));
     if (near && caller) yield* through("beside", caller, near.port);
   }
-  yield* waysIn(node, others[0], served, model);
+  yield* waysIn(node, others[0], from, served, model);
 }
 
-/** From another node through a node port of this one. */
+/** From another node, and from a Pod of this one, through a node port of this one. */
 function* waysIn(
   node: NodeView,
   other: NodeView | undefined,
+  from: PodView | undefined,
   served: readonly Served[],
   model: Model,
 ): Iterable<Broken> {
   const open = served.find(({ port }) => port.nodePort !== undefined && !port.service.policy.externalLocal);
-  if (!other?.sampled || !open || !node.ipv4) return;
+  if (!open || !node.ipv4) return;
+  if (from) {
+    const packet = openingPacket("tcp", ipOf(from), node.ipv4, open.port.nodePort);
+    for (const way of walk({ from: { node: node.name, pod: from }, packet }, model).ways)
+      yield { way, kind: "node-port", from };
+  }
+  if (!other?.sampled) return;
   const packet = openingPacket("tcp", undefined, node.ipv4, open.port.nodePort);
   for (const way of walk({ from: { node: other.name }, packet }, model).ways) yield { way, kind: "node-port" };
 }
 
 function breaksOf({ way, kind, from }: Broken, node: string, isMasquerade: boolean, model: Model): Capability[] {
   const own = from && { pod: from.key };
+  if (isMasquerade)
+    return [
+      { name: "service.masquerade", node },
+      { name: "pod.hairpin", node },
+    ];
   switch (way.end.is) {
     case "not-bridged":
       return [kind === "itself" ? { name: "pod.hairpin", node, ...own } : { name: "pod.attach", node }];
     case "wrong-answer":
-      return isMasquerade
-        ? [
-            { name: "service.masquerade", node },
-            { name: "pod.hairpin", node },
-          ]
-        : [
-            { name: "node.bridge", node },
-            { name: "pod.hairpin", node },
-          ];
+      return [
+        { name: "node.bridge", node },
+        { name: "pod.hairpin", node },
+      ];
     default:
       return [{ name: "pod.attach", node, ...(isOfOne(way, node, model) && own) }];
   }
@@ -246,13 +255,14 @@ function unmasqueraded({ steps, answer }: Way): string | undefined {
 }
 
 function titleOf({ way, kind }: Broken, node: string, what: string, isMasquerade: boolean) {
+  if (isMasquerade) return say.masquerade({ node, what });
   switch (way.end.is) {
     case "not-bridged":
       return kind === "itself" ? say.hairpin({ node, what }) : say.bridge({ node, what });
     case "not-accepted":
       return say.source({ node, what });
     case "wrong-answer":
-      return isMasquerade ? say.masquerade({ node, what }) : say.answer({ node });
+      return say.answer({ node });
     default:
       return say.device({ node, what });
   }
@@ -282,21 +292,22 @@ export const podPathBroken = defineCheck({
       }
       for (const broken of ways) {
         const { end, certainty } = broken.way;
+        // it may be answered nevertheless, as from back ends on the node; or be taken for a forged one
+        const marking = UNMASKED.has(end.is) ? unmasqueraded(broken.way) : undefined;
         // tunnels are told of with their entries
-        if (!OURS.has(end.is) || end.tunnel || certainty === "guessed") continue;
-        const marking = end.is === "wrong-answer" ? unmasqueraded(broken.way) : undefined;
+        if ((!OURS.has(end.is) && marking === undefined) || end.tunnel || certainty === "guessed") continue;
         const place = marking ?? (end.is === "wrong-answer" ? node.name : (end.at?.node ?? node.name));
         const plane = model.forwarding.of(place);
         const evidence =
-          end.is !== "wrong-answer"
-            ? end.evidence
-            : marking !== undefined
-              ? [quoteOf(rulesOf(plane).origin, "nat: no rule of POSTROUTING masquerades packets marked 0x4000")]
+          marking !== undefined
+            ? [quoteOf(rulesOf(plane).origin, "nat: no rule of POSTROUTING masquerades packets marked 0x4000")]
+            : end.is !== "wrong-answer"
+              ? end.evidence
               : [bypass(place, model)].filter((one) => one !== undefined);
         const repair = model.nodes.get(place);
         if (evidence.length === 0 || !repair) continue;
         const what = evidence[0]!.quote;
-        const key = `${end.is} ${broken.kind === "itself"} ${place} ${what}`;
+        const key = `${marking ?? end.is} ${broken.kind === "itself" && !marking} ${place} ${what}`;
         if (told.has(key)) continue;
         told.add(key);
         const isMasquerade = marking !== undefined;

@@ -31,6 +31,10 @@ const noRule = `-A KUBE-SERVICES -d ${BACKEND}`;
 /** kube-proxy of w1 has not seen that a back end was replaced. */
 const elsewhere: Edit = editIptables("w1", (text) => text.replaceAll("10.128.2.4:8080", "10.128.2.99:8080"));
 const changed = annotated({ "endpoints.kubernetes.io/last-change-trigger-time": ago(2) });
+/** Clients of a Service come to the same back end again. */
+const sticky = cluster()
+  .edit(editObjects("services", "backend", (one) => ({ ...one, spec: { ...one.spec, sessionAffinity: "ClientIP" } })))
+  .with({ do: "restart", component: ref("DaemonSet", "kube-proxy", "kube-system") });
 const slices = ["backend-00000", "backend-local-00000"].map((name) => editObjects("endpointslices", name, changed));
 const noBackends = { do: "scale", target: ref("Deployment", "backend", "shop"), replicas: 0 } as const;
 const setUnseen = (built: Cluster) => built.without("ipset", { node: "w1" });
@@ -139,6 +143,53 @@ testCheck(serviceRulesMismatch, {
       lost(`-A ${SVC} .*-> 10.128.2.4:8080`),
       "leaves out back ends of Service shop/backend:http: 10.128.2.4:8080",
     ),
+    "the last rule of a Service with session affinity is gone": found(
+      lost(/-A KUBE-SVC-\S+ -m comment --comment "shop\/backend:http -> \S+" -j KUBE-SEP/, sticky),
+      "Node w1 leaves some connections to Service shop/backend:http untranslated",
+    ),
+    "what Pods send to a node port of a local Service is bound to the node": found(
+      lost(/-A KUBE-EXT-\S+ .*pod traffic for shop\/backend-local:http/),
+      "leaves out back ends of Service shop/backend-local:http",
+    ),
+    "the rule is gone that marks what comes through a node port": {
+      ...found(
+        lost(/-A KUBE-EXT-\S+ .*masquerade traffic for shop\/frontend:http/),
+        "Node w1 does not give packets from outside for Service shop/frontend:http its own address",
+      ),
+      breaks: ["service.masquerade"],
+      strength: "differing",
+    },
+    "the rule is gone that marks what the node itself sends to a cluster IP": {
+      ...found(
+        lost(new RegExp(`-A ${SVC} ! -s .*KUBE-MARK-MASQ`)),
+        "Node w1 does not give packets of the node itself for Service shop/backend:http its own address",
+      ),
+      breaks: ["service.masquerade"],
+    },
+    "a back end that is given itself is not masqueraded": {
+      ...found(
+        lost(/-A KUBE-SEP-\S+ -s 10.128.1.\S+ .*shop\/backend:http.* -j KUBE-MARK-MASQ/),
+        "what back ends of Service shop/backend:http send to themselves through it (hairpin)",
+      ),
+      breaks: ["pod.hairpin"],
+    },
+    "the one rule is gone that marks": {
+      ...found(lost(/-A KUBE-MARK-MASQ/), "Node w1 gives no packets for Services its own address"),
+      breaks: ["service.masquerade", "pod.hairpin"],
+    },
+    "nftables: the one rule is gone that marks": {
+      ...healed(
+        nft(dropNftRules("w1", /^mark-for-masquerade: /)),
+        "Node w1 gives no packets for Services its own address",
+        inNft,
+      ),
+      breaks: ["service.masquerade", "pod.hairpin"],
+    },
+    "nftables: a back end that is given itself is not masqueraded": healed(
+      nft(dropNftRules("w1", /^endpoint-\S+-shop\/backend\/tcp\/http__10.128.1.\S+ ip saddr /)),
+      "what back ends of Service shop/backend:http send to themselves through it (hairpin)",
+      inNft,
+    ),
     "somebody blocked a cluster IP in the mangle table and forgot it": healed(
       added("mangle", `-A PREROUTING -d ${BACKEND} -j DROP`),
       "A foreign rule on node w1 keeps packets from Service shop/backend:http (mangle PREROUTING)",
@@ -206,6 +257,11 @@ testCheck(serviceRulesMismatch, {
     ),
   },
   warns: {
+    "no rule drops what comes to a node without a back end of a local Service": {
+      given: cluster().edit(dropRules("cp1", /shop\/backend-local:http has no local endpoints/)),
+      repair: "Node/cp1",
+      says: ["has no back end of Service shop/backend-local:http, and no rule that drops its packets"],
+    },
     "node ports are shut to strangers, as may be meant": found(
       added("mangle", "-A PREROUTING ! -s 10.0.0.0/8 -p tcp -m tcp --dport 30000:32767 -j DROP"),
       "A foreign rule on node w1 keeps packets from Service",

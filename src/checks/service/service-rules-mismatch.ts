@@ -14,7 +14,10 @@ import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, warning, works } from "../check.ts";
 
-type Model = Pick<ClusterModel, "nodes" | "services" | "proxy" | "components" | "logs" | "time" | "forwarding">;
+type Model = Pick<
+  ClusterModel,
+  "nodes" | "pods" | "services" | "proxy" | "components" | "logs" | "time" | "forwarding"
+>;
 
 const say = texts("service-rules-mismatch", {
   nothing: {
@@ -44,6 +47,28 @@ const say = texts("service-rules-mismatch", {
   lacking: {
     en: "Node {node} leaves out back ends of Service {service}: {missing}",
     zh: "节点 {node} 转发 Service {service} 时缺少后端 {missing}",
+  },
+  partly: {
+    en: "Node {node} leaves some connections to Service {service} untranslated",
+    zh: "节点 {node} 对到 Service {service} 的部分连接不做转换",
+  },
+  undropped: {
+    en: "Node {node} has no back end of Service {service}, and no rule that drops its packets as it should: {what}",
+    zh: "节点 {node} 没有 Service {service} 的本地后端，也缺少应丢弃其报文的规则：{what}",
+  },
+  toNodePort: { en: "its node port answers as if closed", zh: "其 NodePort 表现为未监听" },
+  toClusterIp: { en: "those to its ClusterIP leave the node", zh: "发往其 ClusterIP 的报文离开节点" },
+  unmasked: {
+    en: "Node {node} does not give packets {from} for Service {service} its own address: no rule marks them for masquerading",
+    zh: "节点 {node} 未对{from}到 Service {service} 的报文做源地址转换：没有规则标记它们",
+  },
+  hairpin: {
+    en: "Node {node} does not give its own address to what back ends of Service {service} send to themselves through it (hairpin)",
+    zh: "节点 {node} 未对 Service {service} 的后端经由该 Service 访问自身的报文做源地址转换（hairpin）",
+  },
+  unmarked: {
+    en: "Node {node} gives no packets for Services its own address: nothing marks them for masquerading",
+    zh: "节点 {node} 未对任何 Service 报文做源地址转换：没有规则标记它们",
   },
   more: { en: "{first} and {count} more", zh: "{first}（另有 {count} 个）" },
   fromPods: { en: "of Pods", zh: "来自 Pod " },
@@ -115,6 +140,7 @@ type Deviation = {
   readonly port: ServicePort;
   readonly what: "missing" | "refused" | "foreign" | "stale" | "lacking";
   readonly vantage: Vantage;
+  readonly to: Programmed["to"];
   readonly title: Text;
   readonly evidence: readonly Evidence[];
   /** Of a foreign rule: its line, and the commands that take it away. */
@@ -125,10 +151,11 @@ type Deviation = {
 };
 
 /** The back ends that a vantage point of a node should be delivered to. */
-function expectedFor(port: ServicePort, node: string, vantage: Vantage, { services }: Model) {
+function expectedFor(port: ServicePort, node: string, { vantage, to }: Programmed, { services }: Model) {
   const choice = services.expected(port, node);
   const { internalLocal, externalLocal } = port.service.policy;
-  const isLocal = vantage === "outside" ? externalLocal : internalLocal;
+  // what comes from inside to a node port is not bound to the node
+  const isLocal = vantage === "outside" ? externalLocal : to === "cluster-ip" && internalLocal;
   return { endpoints: (isLocal ? choice.local : choice.cluster) ?? [], any: choice.any, isLocal };
 }
 
@@ -139,8 +166,8 @@ function shortList(items: readonly string[]): Text | string {
 }
 
 function judge(port: ServicePort, node: string, programmed: Programmed, model: Model): Deviation | undefined {
-  const { vantage, delivered, refusedBy, untouched } = programmed;
-  const { endpoints, any, isLocal } = expectedFor(port, node, vantage, model);
+  const { vantage, to, delivered, refusedBy, untouched } = programmed;
+  const { endpoints, any, isLocal } = expectedFor(port, node, programmed, model);
   const { filter } = model.forwarding.of(node);
   const expected = new Set(endpoints.map(({ address, port: number }) => `${address}:${number}`));
   const extra = [...delivered.keys()].filter((target) => !expected.has(target));
@@ -152,7 +179,7 @@ function judge(port: ServicePort, node: string, programmed: Programmed, model: M
     title: Text,
     evidence: readonly Evidence[],
     targets: readonly string[] = [],
-  ): Deviation => ({ port, what, vantage, title, evidence, some: isPartly ? targets : [] });
+  ): Deviation => ({ port, what, vantage, to, title, evidence, some: isPartly ? targets : [] });
   const refusals = () => refusedBy.slice(0, 1).map(filter.quote);
 
   const foreign = refusedBy.find(
@@ -174,10 +201,19 @@ function judge(port: ServicePort, node: string, programmed: Programmed, model: M
     const wrong = extra.slice(0, 2).map((target) => delivered.get(target)!);
     return deviation("stale", say.stale({ ...args, extra: shortList(extra), count: extra.length }), wrong, extra);
   }
+  if (lacking.length === 0 && untouched && expected.size > 0)
+    return deviation("lacking", say.partly(args), [...delivered.values()].slice(0, 1), [...expected]);
   if (lacking.length === 0) return undefined;
   const others = [...delivered.values()].slice(0, 1);
   const evidence = others.length > 0 ? others : absence(port, node, vantage, model);
   return deviation("lacking", say.lacking({ ...args, missing: shortList(lacking) }), evidence, lacking);
+}
+
+/** A Service of local policy without a back end on the node: its packets are dropped, so that nobody takes them for refused. */
+function isUndropped(port: ServicePort, node: string, programmed: Programmed, model: Model): boolean {
+  const { endpoints, any, isLocal } = expectedFor(port, node, programmed, model);
+  const { delivered, refusedBy, untouched } = programmed;
+  return isLocal && any && endpoints.length === 0 && delivered.size === 0 && refusedBy.length === 0 && untouched;
 }
 
 /** What was looked for in a node's rules and is not there, and where it should be. */
@@ -314,6 +350,77 @@ function showing({ key, service, port, protocol }: ServicePort, mode: ProxyMode)
   return sh`iptables-save -t nat | grep -F -e ${key}`;
 }
 
+type Unmasked = { readonly port: ServicePort; readonly ways: readonly Programmed[] };
+
+/** Packets for Services that leave with the client's address where kube-proxy would put in the node's own. */
+function* judgeMasquerading(
+  node: NodeView,
+  unmasked: readonly Unmasked[],
+  isAll: boolean,
+  mode: ProxyMode,
+  model: Model,
+): Iterable<Finding> {
+  const { name } = node;
+  const [first] = unmasked;
+  if (!first) return;
+  const proxies = model.components.withDuty("service-proxy").map(({ ref: self }) => self);
+  const common = { repair: node.ref, nodes: [name], strength: "differing" as const };
+  if (isAll) {
+    const services = [...new Set(unmasked.map(({ port }) => port.service.ref))];
+    yield fault({
+      ...common,
+      related: [...proxies, ...services],
+      breaks: [
+        { name: "service.masquerade", node: name },
+        { name: "pod.hairpin", node: name },
+      ],
+      title: say.unmarked({ node: name }),
+      evidence: absenceOfMark(name, model),
+      lost: unmasked.every(({ port }) => wasWritten(name, port, model)),
+      facts: { case: "unmarked", shows: MARKS[mode] },
+    });
+    return;
+  }
+  for (const { port, ways } of unmasked) {
+    const [way] = ways;
+    const args = { node: name, service: port.key };
+    const breaks = ways.flatMap(({ to, vantage, unmasked: targets }): Capability[] =>
+      to === "itself"
+        ? [...targets.keys()].flatMap((target) => {
+            const pod = model.pods.byAddress(target.slice(0, target.lastIndexOf(":")));
+            return pod ? [{ name: "pod.hairpin", node: name, pod: pod.key, service: port.key }] : [];
+          })
+        : [{ name: "service.masquerade", node: name, service: port.key, from: vantage }],
+    );
+    if (!way || breaks.length === 0) continue;
+    yield fault({
+      ...common,
+      related: [...proxies, port.service.ref],
+      breaks,
+      title: way.to === "itself" ? say.hairpin(args) : say.unmasked({ ...args, from: FROM[way.vantage]() }),
+      evidence: [...way.unmasked.values()].slice(0, 2),
+      lost: wasWritten(name, port, model),
+      facts: { case: "unmasked", shows: showing(port, mode) },
+    });
+  }
+}
+
+const MARKS = {
+  iptables: "iptables-save -t nat | grep -e KUBE-MARK-MASQ",
+  ipvs: "iptables-save -t nat | grep -e KUBE-MARK-MASQ",
+  nftables: "nft list chain ip kube-proxy mark-for-masquerade",
+} as const;
+
+function absenceOfMark(node: string, { forwarding, proxy }: Model): Evidence[] {
+  const { iptables, nftables } = forwarding.of(node);
+  if (proxy.mode(node) === "nftables")
+    return [quoteOf(nftables.origin, "ip kube-proxy: no rule of mark-for-masquerade sets a mark")];
+  const chains = known(iptables)?.tables.find(({ name }) => name === "nat")?.chains;
+  const line = chains?.find(({ name }) => name === "KUBE-MARK-MASQ")?.line;
+  const origin = line === undefined ? iptables.origin : { ...iptables.origin, line };
+  return [quoteOf(origin, "nat: no rule of KUBE-MARK-MASQ sets the mark 0x4000")];
+}
+
 function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model): Iterable<Finding> {
   const { name } = node;
   const whole = { name: "service.rules", node: name } as const;
@@ -332,10 +439,13 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   const judged: ServicePort[] = [];
   const moving: ServicePort[] = [];
   const unclear: ServicePort[] = [];
+  const unmasked: Unmasked[] = [];
+  let marked = false;
   const warned = new Set<number | undefined>();
   for (const port of ports) {
     if (model.proxy.isRight(port, name)) {
       judged.push(port);
+      marked = true;
       continue;
     }
     const programmed = model.proxy.programmed(port, name);
@@ -344,8 +454,28 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
       continue;
     }
     judged.push(port);
-    const found = programmed.map((one) => judge(port, name, one, model)).filter((deviation) => deviation !== undefined);
-    if (found.length === 0) continue;
+    const deviating = (all: readonly Programmed[]) =>
+      all.map((one) => judge(port, name, one, model)).filter((deviation) => deviation !== undefined);
+    const inside = model.proxy.programmedInside(port, name) ?? [];
+    const fromOthers = deviating(programmed);
+    const found = fromOthers.length > 0 ? fromOthers : deviating(inside.filter(({ to }) => to !== "itself"));
+    const ways = [...programmed, ...inside];
+    marked ||= ways.some((way) => way.marked);
+    if (found.length === 0) {
+      const undropped = programmed.find((one) => isUndropped(port, name, one, model));
+      if (undropped && isSettled(port, model)) {
+        const what = undropped.vantage === "outside" ? say.toNodePort() : say.toClusterIp();
+        yield warning(
+          node.ref,
+          say.undropped({ node: name, service: port.key, what }),
+          [quoteBackends(port, model)],
+          [port.service.ref],
+        );
+      }
+      const bare = ways.filter((way) => way.unmasked.size > 0);
+      if (bare.length > 0 && isSettled(port, model)) unmasked.push({ port, ways: bare });
+      continue;
+    }
     // who shuts NodePorts to strangers may mean it
     const shut = found.filter(({ what, vantage }) => what === "foreign" && vantage === "outside");
     for (const { line, title, evidence } of shut) {
@@ -369,6 +499,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     yield cannotTell(follows, [], say.changing({ services: shortList(services) }));
   }
   for (const port of unclear) yield cannotTell({ ...whole, service: port.key }, [], say.unclear());
+  yield* judgeMasquerading(node, unmasked, !marked && unmasked.length > 1, mode, model);
   if (deviations.length + moving.length + unclear.length === 0) {
     yield works(whole, [...(model.proxy.programmed(judged[0]!, name)?.[0]?.delivered.values() ?? [])].slice(0, 1));
     return;
@@ -376,7 +507,9 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   const common = { repair: node.ref, nodes: [name], strength: "differing" as const };
   const served = judged.filter((port) => model.services.expected(port, name).any);
   // what befalls all Services alike is one fault of the node
-  const lost = deviations.filter(({ what }) => what === "missing");
+  const lost = deviations.filter(
+    ({ what, vantage, to }) => what === "missing" && to === (vantage === "outside" ? "node-port" : "cluster-ip"),
+  );
   const cutOff = VANTAGES.filter((vantage) => {
     const seen = served.filter((port) => vantage !== "outside" || port.nodePort !== undefined).length;
     return seen > 1 && lost.filter((deviation) => deviation.vantage === vantage).length === seen;
@@ -427,7 +560,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
 /** A node's rules do not deliver a Service to the back ends that it has: missing, stale, or foreign rules. */
 export const serviceRulesMismatch = defineCheck({
   id: "service-rules-mismatch",
-  reads: ["nodes", "services", "proxy", "components", "logs", "time", "forwarding"],
+  reads: ["nodes", "pods", "services", "proxy", "components", "logs", "time", "forwarding"],
 
   *find(model) {
     // nobody walks the rules for IPv6 and SCTP yet

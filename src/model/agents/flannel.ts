@@ -4,7 +4,8 @@
  * Source: flannel pkg/backend/vxlan/{device,vxlan_network}.go, pkg/trafficmngr/iptables/iptables.go (masqRules,
  * forwardRules), pkg/subnet/subnet.go (subnet.env).
  */
-import { formatIp, formatPrefix } from "../../net/ip.ts";
+import { known } from "../../evidence/observed.ts";
+import { formatIp, formatPrefix, parsePrefix } from "../../net/ip.ts";
 import type { FdbEntry } from "../../parse/bridge-fdb.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { Neighbour } from "../../parse/ip-neigh.ts";
@@ -53,7 +54,8 @@ export function flannelState(flannel: Flannel, node: string, uplinkMtu: number):
   if (self?.backend !== "vxlan" || self.mac === undefined) return undefined;
   const device = `flannel.${flannel.config?.vni ?? 1}`;
   const peers = flannel.paths(node).map(({ peer }) => peer);
-  const network = flannel.config?.networks[0] ?? self.range;
+  const [told] = known(flannel.subnetEnv(node))?.networks ?? [];
+  const network = flannel.config?.networks[0] ?? (told === undefined ? undefined : parsePrefix(told)) ?? self.range;
   const [range, net] = [formatPrefix(self.range), formatPrefix(network)];
   const masq = '-m comment --comment "flanneld masq"';
   const forward = '-m comment --comment "flanneld forward"';

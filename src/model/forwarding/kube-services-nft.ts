@@ -34,6 +34,7 @@ export function usualNftRules(rulesets: readonly Ruleset[]): UsualRules {
   const services = elementsOf(table, "service-ips");
   const firewalled = elementsOf(table, "firewall-ips");
   const known = new Set((table?.sets ?? []).map(({ name }) => name));
+  const hairpins = addressesIn(table, "hairpin-connections");
   const memo = new Map<string, UsualDelivery | undefined>();
 
   function targetsOf(name: string, protocol: string): UsualDelivery | undefined {
@@ -88,11 +89,13 @@ export function usualNftRules(rulesets: readonly Ruleset[]): UsualRules {
     const chain = chains.get(data.chain);
     const last = chain?.rules.at(-1);
     if (!chain || chain.isCut || !last) return undefined;
-    if (!chain.rules.slice(0, -1).every((rule) => isMarking(rule) || isUpdating(rule))) return undefined;
+    const before = chain.rules.slice(0, -1);
+    if (!before.every((rule) => isMarking(rule) || isUpdating(rule))) return undefined;
     const [first, second, ...others] = last.statements;
     if (others.length > 0 || !first || !isProtocol(first, protocol) || second?.does !== "dnat") return undefined;
     const { address, port } = second;
-    return typeof address === "string" && typeof port === "number" ? `${address}:${port}` : undefined;
+    if (typeof address !== "string" || !(hairpins || before.some((rule) => isHairpin(rule, address)))) return undefined;
+    return typeof port === "number" ? `${address}:${port}` : undefined;
   }
 
   const special = specialConditions(rulesets, table);
@@ -103,10 +106,17 @@ export function usualNftRules(rulesets: readonly Ruleset[]): UsualRules {
   };
 
   return {
+    ...(hairpins && { hairpins }),
     distinguishes: (a, b) =>
       special === "unknown" ||
       a.protocol !== b.protocol ||
       special.some((condition) => meets(condition, a) !== meets(condition, b)),
+    marksStrangers(port) {
+      const [address] = port.service.clusterIps.filter((ip) => !ip.includes(":"));
+      const data = services?.get(keyOf(address ?? "", port.protocol.toLowerCase(), port.port))?.data;
+      const rules = typeof data === "object" && data.is === "goto" ? chains.get(data.chain)?.rules : undefined;
+      return rules?.some(isMarking) ?? false;
+    },
     delivery(port) {
       const [address] = port.service.clusterIps.filter((ip) => !ip.includes(":"));
       if (!table || !services || !firewalled || address === undefined) return undefined;
@@ -117,6 +127,19 @@ export function usualNftRules(rulesets: readonly Ruleset[]): UsualRules {
       return targetsOf(data.chain, protocol);
     },
   };
+}
+
+/** The addresses that the elements of a set name; undefined if there is no such set. */
+function addressesIn(table: NftTable | undefined, name: string): ReadonlySet<string> | undefined {
+  const set = table?.sets.find((one) => one.name === name);
+  return (
+    set &&
+    new Set(
+      set.elements.flatMap(({ key }) =>
+        (typeof key === "object" && key.is === "concat" ? key.of : [key]).filter((part) => typeof part === "string"),
+      ),
+    )
+  );
 }
 
 /** The elements of a map by address, protocol and port; undefined if it is none that kube-proxy makes. */
@@ -142,6 +165,14 @@ function isMarking({ statements }: NftRule): boolean {
     (last.does === "verdict" && last.verdict.is === "jump" && last.verdict.chain === MARKING) ||
     (last.does === "mangle" && typeof last.key === "object" && last.key.is === "meta" && last.key.key === "mark")
   );
+}
+
+/** `ip saddr ADDRESS jump mark-for-masquerade` */
+function isHairpin(rule: NftRule, address: string): boolean {
+  const [match, , ...others] = rule.statements;
+  if (!isMarking(rule) || others.length > 0 || match?.does !== "match" || match.op !== "==") return false;
+  const { left, right } = match;
+  return typeof left === "object" && left.is === "payload" && left.field === "saddr" && right === address;
 }
 
 /** `update @affinity-… { ip saddr }` */

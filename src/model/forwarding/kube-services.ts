@@ -5,7 +5,7 @@
  *
  * Source: kubernetes pkg/proxy/iptables/proxier.go, writeServiceToEndpointRules and syncProxyRules.
  */
-import { contains, formatPrefix, type Ip, parseIp } from "../../net/ip.ts";
+import { contains, formatIp, formatPrefix, type Ip, parseIp } from "../../net/ip.ts";
 import type { Condition, Rule } from "../netfilter/rule.ts";
 import type { Ruleset, RulesetChain } from "../netfilter/ruleset.ts";
 import type { ServicePort } from "../services/services.ts";
@@ -16,6 +16,10 @@ export type UsualDelivery = ReadonlySet<string>;
 export interface UsualRules {
   /** @returns undefined if something about the rules for this port is unusual */
   delivery(port: ServicePort): UsualDelivery | undefined;
+  /** Whether the chain of a port marks for masquerading what comes to its cluster IP from others than Pods. */
+  marksStrangers(port: ServicePort): boolean;
+  /** Addresses of back ends on the node that may be given their own connections, where a set of the rules says so. */
+  readonly hairpins?: ReadonlySet<string>;
   /** Whether rules outside kube-proxy's chains tell these two ports apart. */
   distinguishes(a: ServicePort, b: ServicePort): boolean;
 }
@@ -65,6 +69,18 @@ function isForOthers({ conditions }: Rule, address: Ip, port: ServicePort): bool
   });
 }
 
+/** The rule by which a back end that is given its own connection is masqueraded: for its address, and nothing else. */
+const isHairpin = ({ conditions }: Rule, target: string): boolean =>
+  isOnly(conditions, ["source", "comment"]) &&
+  conditions.some(
+    (one) => one.is === "source" && one.prefix.length === 32 && target.startsWith(`${formatIp(one.prefix.ip)}:`),
+  );
+
+/** What may stand in the rule that marks what others than Pods send to a cluster IP. */
+const STRANGERS: ReadonlySet<Condition["is"]> = new Set([
+  ...(["source", "in", "destination", "protocol", "comment", "destination-port", "bare"] as const),
+]);
+
 export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
   const [only] = rulesets.filter(({ chains }) => chains.get("nat")?.has("KUBE-SERVICES"));
   const nat = rulesets.length > 0 && only ? only.chains.get("nat") : undefined;
@@ -101,9 +117,11 @@ export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
     const last = chain?.rules.at(-1);
     if (!chain || chain.isCut || last?.target.does !== "dnat") return undefined;
     if (!last.conditions.every((one) => one.is !== "protocol" || one.protocol === protocol)) return undefined;
-    const isUsual = chain.rules
-      .slice(0, -1)
-      .every(({ target }) => target.does === "jump" && target.chain === "KUBE-MARK-MASQ");
+    const { to } = last.target;
+    const others = chain.rules.slice(0, -1);
+    const isUsual =
+      others.every(({ target }) => target.does === "jump" && target.chain === "KUBE-MARK-MASQ") &&
+      others.some((rule) => isHairpin(rule, to));
     return isUsual && isOnly(last.conditions, ["protocol", "comment", "recent"]) ? last.target.to : undefined;
   }
 
@@ -136,19 +154,39 @@ export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
     distinguishes: (a, b) =>
       a.protocol !== b.protocol || special.some((condition) => meets(condition, a) !== meets(condition, b)),
     delivery(port) {
+      const chain = chainOf(port);
+      return chain === undefined ? undefined : targetsOf(chain, port.protocol.toLowerCase());
+    },
+    marksStrangers(port) {
+      const chain = chainOf(port);
       const address = addressOf(port);
-      if (!dispatch || dispatch.isCut || !address || rulesets.length > 1) return undefined;
-      const { rules, index } = dispatch;
-      const positions = index
-        ? [...(index.byDestination.get(address.value) ?? []), ...(index.byPort.get(port.port) ?? []), ...index.others]
-        : [...rules.keys()];
-      const mine = positions.filter((at) => isDispatch(rules[at]!, address, port));
-      const [position = -1] = mine;
-      const rule = rules[position];
-      if (mine.length !== 1 || rule?.target.does !== "jump") return undefined;
-      // a rule before it may take the packets away
-      if (positions.some((at) => at < position && !isForOthers(rules[at]!, address, port))) return undefined;
-      return targetsOf(rule.target.chain, port.protocol.toLowerCase());
+      const rules = chain === undefined || !address ? undefined : nat?.get(chain)?.rules;
+      return (
+        rules?.some(
+          (rule) =>
+            rule.target.does === "jump" &&
+            rule.target.chain === "KUBE-MARK-MASQ" &&
+            rule.conditions.every(({ is }) => STRANGERS.has(is)) &&
+            !isForOthers(rule, address!, port),
+        ) ?? false
+      );
     },
   };
+
+  /** The chain to which the rule for a port's cluster IP leads. */
+  function chainOf(port: ServicePort): string | undefined {
+    const address = addressOf(port);
+    if (!dispatch || dispatch.isCut || !address || rulesets.length > 1) return undefined;
+    const { rules, index } = dispatch;
+    const positions = index
+      ? [...(index.byDestination.get(address.value) ?? []), ...(index.byPort.get(port.port) ?? []), ...index.others]
+      : [...rules.keys()];
+    const mine = positions.filter((at) => isDispatch(rules[at]!, address, port));
+    const [position = -1] = mine;
+    const rule = rules[position];
+    if (mine.length !== 1 || rule?.target.does !== "jump") return undefined;
+    // a rule before it may take the packets away
+    if (positions.some((at) => at < position && !isForOthers(rules[at]!, address, port))) return undefined;
+    return rule.target.chain;
+  }
 }

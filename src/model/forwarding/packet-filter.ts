@@ -18,7 +18,7 @@ import type { Context } from "../netfilter/condition.ts";
 import type { Outcome } from "../netfilter/evaluate.ts";
 import { hook } from "../netfilter/hooks.ts";
 import { nftRulesets } from "../netfilter/nftables.ts";
-import type { Packet } from "../netfilter/packet.ts";
+import { type Packet, packetKey } from "../netfilter/packet.ts";
 import type { Rule } from "../netfilter/rule.ts";
 import { type Hook, iptablesRulesets, type Ruleset } from "../netfilter/ruleset.ts";
 import type { Step } from "../netfilter/when.ts";
@@ -141,6 +141,8 @@ const OF_IPTABLES = /^(filter|nat|mangle|raw|security)$/;
 const isOfIptables = ({ name, chains }: NftTable): boolean =>
   OF_IPTABLES.test(name) && chains.some((chain) => chain.base && /^[A-Z]+$/.test(chain.name));
 
+const OUTCOMES_KEPT = 10_000;
+
 export function packetFilterOf(plane: NodePlane): PacketFilter {
   const { nftables } = plane;
   const saves = {
@@ -184,7 +186,16 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
     return sources.length === 0 ? "unknown" : isAll ? "whole" : "partial";
   }
   const states = { 4: stateOf(4), 6: stateOf(6) };
-  const at = (name: Hook, packet: Packet) => hook(rulesets, name, packet, context);
+  const outcomes = new Map<string, readonly Outcome[]>();
+  /** Packets without a history, as those of tunnels, come again and again. */
+  const at = (name: Hook, packet: Packet): readonly Outcome[] => {
+    if (packet.translation || packet.original || packet.natDone) return hook(rulesets, name, packet, context);
+    const key = `${name} ${packet.family} ${packetKey(packet)}`;
+    const found = outcomes.get(key) ?? hook(rulesets, name, packet, context);
+    if (outcomes.size >= OUTCOMES_KEPT) outcomes.clear();
+    outcomes.set(key, found);
+    return found;
+  };
   const policyOf = ({ ruleset, table, chain }: Step): string =>
     rulesets
       .find(({ name }) => name === ruleset)
@@ -195,6 +206,8 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
     const isLegacy = ruleset.endsWith("legacy") && legacy.state === "present";
     return isLegacy ? { save: legacy, program: `${program}-legacy` } : { save: nft, program };
   };
+  // walks ask for the same again and again
+  const quotes = new Map<string, Evidence>();
   return {
     stateOf: (family) => states[family],
     rulesetsFor: (family) => byFamily[family],
@@ -242,15 +255,22 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
       };
     },
     quote(step) {
-      const { rule } = step;
-      if (step.ruleset.startsWith("nft ")) {
-        const origin: Origin = { ...nftables.origin, pointer: `/nftables/${step.line}` };
-        const words = rule?.nft ? printNftRule(rule.nft) : `policy ${policyOf(step)}`;
-        return quoteOf(origin, `${step.ruleset.slice(4)} ${step.chain}: ${words}`);
-      }
-      const { save: observed } = sourceOf(step);
-      const words = rule && !rule.nft ? printIptablesRule(step.chain, rule) : printedPolicy(step, known(observed));
-      return quoteOf({ ...observed.origin, line: step.line }, `${step.table}: ${words}`);
+      const key = `${step.ruleset} ${step.table} ${step.chain} ${step.line}`;
+      const quote = quotes.get(key) ?? printed(step);
+      quotes.set(key, quote);
+      return quote;
     },
   };
+
+  function printed(step: Step): Evidence {
+    const { rule } = step;
+    if (step.ruleset.startsWith("nft ")) {
+      const origin: Origin = { ...nftables.origin, pointer: `/nftables/${step.line}` };
+      const words = rule?.nft ? printNftRule(rule.nft) : `policy ${policyOf(step)}`;
+      return quoteOf(origin, `${step.ruleset.slice(4)} ${step.chain}: ${words}`);
+    }
+    const { save: observed } = sourceOf(step);
+    const words = rule && !rule.nft ? printIptablesRule(step.chain, rule) : printedPolicy(step, known(observed));
+    return quoteOf({ ...observed.origin, line: step.line }, `${step.table}: ${words}`);
+  }
 }

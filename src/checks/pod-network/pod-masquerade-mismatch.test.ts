@@ -1,0 +1,78 @@
+import { testCheck } from "../../../testing/check-stories.ts";
+import { cluster, editNode } from "../../../testing/cluster.ts";
+import { addRules, dropRules, type Edit } from "../../../testing/cluster-edits.ts";
+import { podMasqueradeMismatch } from "./pod-masquerade-mismatch.ts";
+
+const without = (pattern: RegExp, built = cluster()) => built.edit(dropRules("w1", pattern));
+/** flannel of w1 was started without --ip-masq. */
+const notMeant: Edit = (draft) => editNode(draft, "subnetEnv", "w1", (env) => ({ ...env, ipMasq: false }));
+const healed = (says: string, given = cluster(), by = cluster()) => ({
+  given,
+  repair: "Node/w1",
+  says: [says],
+  strength: "differing" as const,
+  healedBy: () => by,
+});
+const k3s = cluster({ flavour: "k3s" });
+const nft = cluster({ proxy: "nftables" });
+
+testCheck(podMasqueradeMismatch, {
+  finds: {
+    "a firewall reload on w1 took flannel's jump out of POSTROUTING": {
+      given: without(/-A POSTROUTING .*flanneld/),
+      repair: "Node/w1",
+      says: ["Node w1 lets packets of its Pods leave the cluster with the Pods' addresses"],
+      breaks: ["node.masquerade"],
+      strength: "differing",
+    },
+    "on a k3s node the rule that masquerades is gone": {
+      ...healed("leave the cluster with the Pods' addresses", without(/FLANNEL-POSTRTG .*224.0.0.0/, k3s), k3s),
+      breaks: ["node.masquerade"],
+    },
+    "with nftables flannel's rules were flushed": {
+      ...healed("leave the cluster with the Pods' addresses", without(/FLANNEL-POSTRTG/, nft), nft),
+      breaks: ["node.masquerade"],
+    },
+    "the rule is gone that leaves packets between Pods alone": {
+      given: without(/FLANNEL-POSTRTG -s \S+\/24 -d .*RETURN/),
+      repair: "Node/w1",
+      says: ["Node w1 gives its own address to packets between Pods", "FLANNEL-POSTRTG"],
+      breaks: ["node.keep-source"],
+    },
+    "kube-proxy's rule is gone that leaves alone what is not marked": {
+      given: without(/KUBE-POSTROUTING .*RETURN/),
+      repair: "Node/w1",
+      says: ["Node w1 gives its own address to packets between Pods", "KUBE-POSTROUTING"],
+      breaks: ["node.keep-source"],
+    },
+    "somebody masquerades whatever goes to the Pods": {
+      ...healed(
+        "Node w1 gives its own address to packets between Pods",
+        cluster().edit(addRules("w1", "nat", "-A POSTROUTING -o cni0 -j MASQUERADE")),
+      ),
+      breaks: ["node.keep-source"],
+    },
+    "somebody masquerades what comes from outside": {
+      ...healed(
+        "Node w1 hides the addresses of clients outside from the Pods of Service shop/backend-local:http",
+        cluster().edit(addRules("w1", "nat", "-A POSTROUTING ! -s 10.0.0.0/8 -o cni0 -j MASQUERADE")),
+      ),
+      breaks: ["node.keep-source"],
+    },
+  },
+  clears: {
+    "a healthy cluster": cluster(),
+    k3s,
+    "nftables mode": nft,
+    "flannel of w1 is not to masquerade": without(/FLANNEL-POSTRTG/).edit(notMeant),
+    "Docker masquerades its own networks": cluster().edit(
+      addRules("w1", "nat", "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"),
+    ),
+  },
+  cannotTell: {
+    "node.masquerade": {
+      "the rules of w1 were not collected": cluster().without("iptables", { node: "w1" }),
+      "nobody knows whether flannel is to masquerade": without(/FLANNEL-POSTRTG/).without("subnetEnv", { node: "w1" }),
+    },
+  },
+});

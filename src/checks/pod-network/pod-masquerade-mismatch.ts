@@ -1,0 +1,220 @@
+import { known } from "../../evidence/observed.ts";
+import { quoteOf } from "../../evidence/origin.ts";
+import type { NodePlane } from "../../model/forwarding/plane.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { NodeView } from "../../model/nodes.ts";
+import type { PodView } from "../../model/pods.ts";
+import type { ServicePort } from "../../model/services/services.ts";
+import { formatIp, type Ip, parseIp } from "../../net/ip.ts";
+import { texts } from "../../text.ts";
+import { openingPacket } from "../../trace/packet.ts";
+import type { Step, Way } from "../../trace/trace.ts";
+import { type Sending, walk } from "../../trace/walk.ts";
+import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
+
+const PARTS = ["nodes", "pods", "services", "forwarding", "sockets", "podNamespaces", "flannel", "components"] as const;
+type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
+
+const say = texts("pod-masquerade-mismatch", {
+  egress: {
+    en: "Node {node} lets packets of its Pods leave the cluster with the Pods' addresses: no answer finds back to them",
+    zh: "节点 {node} 上的 Pod 报文以 Pod 自身地址离开集群：应答无法返回",
+  },
+  between: {
+    en: "Node {node} gives its own address to packets between Pods: {what}",
+    zh: "节点 {node} 改写了 Pod 之间报文的源地址：{what}",
+  },
+  client: {
+    en: "Node {node} hides the addresses of clients outside from the Pods of Service {service}, whose externalTrafficPolicy is Local: {what}",
+    zh: "节点 {node} 对 Service {service}（externalTrafficPolicy 为 Local）的 Pod 隐藏了外部客户端的地址：{what}",
+  },
+  restart: {
+    en: "Restart {agent} on {node}: it writes its rules for masquerading anew",
+    zh: "重启 {node} 上的 {agent}：它会重写源地址转换规则",
+  },
+  restartBy: { en: "Restarting it interrupts nothing", zh: "重启不影响业务" },
+  look: {
+    en: "Find where the rule comes from, and have it leave out the Pod network",
+    zh: "找出该规则的来源，使其不涉及 Pod 网络",
+  },
+  nothing: { en: "Nothing", zh: "无" },
+  prevent: {
+    en: "Keep `iptables -F`, iptables-restore and firewall reloads off the nodes, and let rules of your own that masquerade leave out the Pod network",
+    zh: "不要在节点上执行 `iptables -F`、iptables-restore 或重载防火墙；自行添加的源地址转换规则应排除 Pod 网段",
+  },
+});
+
+const OUTSIDE = parseIp("198.51.100.1")!; // RFC 5737
+const ipOf = (pod: PodView): Ip | undefined => pod.addresses.map(parseIp).find((ip) => ip?.family === 4);
+
+/** A Pod of the node that has an address. */
+const podOn = (node: string, { pods }: Model): PodView | undefined =>
+  pods.onNode(node).find((pod) => !pod.hostNetwork && !pod.finished && !pod.terminating && ipOf(pod) !== undefined);
+
+/** Where the node changes whom a packet comes from, on its way there. */
+function rewriting({ steps, answer }: Way, node: string): Extract<Step, { did: "pass" }> | undefined {
+  for (const step of steps.slice(0, answer)) {
+    if (step.did !== "pass" || step.hook !== "postrouting" || step.at.node !== node || step.at.pod) continue;
+    const { source } = step.before;
+    if (source !== "unknown" && (step.packet.source === "unknown" || !isSame(step.packet.source, source))) return step;
+  }
+  return undefined;
+}
+
+const isSame = (a: Ip, b: Ip): boolean => a.family === b.family && formatIp(a) === formatIp(b);
+
+const rulesOf = ({ iptables, nftables }: NodePlane) => (iptables.state === "present" ? iptables : nftables);
+
+/** Whose rule it is that changes a source, by its chain. */
+function agentOf(quote: string | undefined): "cni" | "proxy" | "other" {
+  if (/\bFLANNEL-|\bflanneld\b/.test(quote ?? "")) return "cni";
+  return /\bKUBE-|\bkube-proxy\b/.test(quote ?? "") ? "proxy" : "other";
+}
+
+function agentsOf(agent: "cni" | "proxy" | "other", { components }: Model) {
+  if (agent === "other") return [];
+  return components.withDuty(agent === "cni" ? "cni" : "service-proxy").map(({ ref }) => ref);
+}
+
+/** What a Pod of the node sends out of the cluster. */
+function* leaving(node: NodeView, from: PodView, model: Model): Iterable<Finding> {
+  const { name } = node;
+  const capability = { name: "node.masquerade", node: name } as const;
+  if (!model.flannel.peer(name)) return;
+  const packet = openingPacket("tcp", ipOf(from), OUTSIDE, 443);
+  const { ways } = walk({ from: { node: name, pod: from }, packet }, model);
+  const sent = ways.filter(({ end, certainty }) => end.is === "left-cluster" && certainty !== "guessed");
+  const vague = ways.find(({ end, certainty }) => end.is === "insufficient" || certainty === "guessed");
+  if (vague || sent.length === 0) {
+    if (vague) yield cannotTell(capability, vague.end.missing ?? []);
+    return;
+  }
+  const bare = sent.filter((way) => !rewriting(way, name));
+  if (bare.length === 0) {
+    yield works(capability, rewriting(sent[0]!, name)?.rules.slice(0, 1) ?? []);
+    return;
+  }
+  const env = model.flannel.subnetEnv(name);
+  if (env.state === "unknown") yield cannotTell(capability, [{ kind: "subnetEnv", place: { node: name } }]);
+  if (known(env)?.ipMasq !== true) return;
+  const { origin } = rulesOf(model.forwarding.of(name));
+  yield fault({
+    repair: node.ref,
+    related: agentsOf("cni", model),
+    nodes: [name],
+    breaks: [capability],
+    title: say.egress({ node: name }),
+    evidence: [
+      quoteOf(origin, `nat: no rule of POSTROUTING masquerades what comes from ${formatIp(ipOf(from)!)}`),
+      quoteOf(env.origin, "FLANNEL_IPMASQ=true"),
+    ],
+    strength: "differing",
+    facts: { agent: "cni", case: "egress" },
+  });
+}
+
+type Kept = { readonly sending: Sending; readonly port?: ServicePort };
+
+/** Packets that are to arrive with the address of whoever sent them. */
+function* kept(node: NodeView, from: PodView | undefined, model: Model): Iterable<Kept> {
+  const peer = model.nodes.all
+    .filter(({ name, sampled }) => sampled && name !== node.name)
+    .slice(0, 8)
+    .map(({ name }) => podOn(name, model))
+    .find((pod) => pod !== undefined);
+  if (from && peer?.node !== undefined) {
+    const [mine, theirs] = [ipOf(from)!, ipOf(peer)!];
+    yield { sending: { from: { node: node.name, pod: from }, packet: openingPacket("icmp", mine, theirs) } };
+    yield { sending: { from: { node: peer.node, pod: peer }, packet: openingPacket("icmp", theirs, mine) } };
+  }
+  const port = model.services.all
+    .filter(({ proxied, policy }) => proxied && policy.externalLocal)
+    .flatMap(({ ports }) => ports)
+    .find(
+      (one) =>
+        one.nodePort !== undefined &&
+        one.protocol === "TCP" &&
+        (model.services.expected(one, node.name).local ?? []).length > 0,
+    );
+  if (port && node.ipv4)
+    yield { sending: { from: "outside", packet: openingPacket("tcp", OUTSIDE, node.ipv4, port.nodePort) }, port };
+}
+
+function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
+  const { name } = node;
+  const from = podOn(name, model);
+  if (from) yield* leaving(node, from, model);
+  const found = [...kept(node, from, model)].flatMap(({ sending, port }) =>
+    walk(sending, model).ways.flatMap((way) => {
+      const by = way.certainty === "guessed" ? undefined : rewriting(way, name)?.rules[0];
+      return by ? [{ by, port }] : [];
+    }),
+  );
+  for (const [what, group] of Map.groupBy(found, ({ by }) => by.quote)) {
+    const [{ by, port } = { by: undefined }] = group;
+    if (!by) continue;
+    const agent = agentOf(what);
+    const services = new Set(group.flatMap((one) => one.port?.service.ref ?? []));
+    yield fault({
+      repair: node.ref,
+      related: [...agentsOf(agent, model), ...services],
+      nodes: [name],
+      breaks: [{ name: "node.keep-source", node: name }],
+      title: port ? say.client({ node: name, service: port.key, what }) : say.between({ node: name, what }),
+      evidence: [by],
+      strength: "differing",
+      facts: { agent, case: port ? "client" : "between" },
+    });
+  }
+}
+
+/** A node gives its own address to packets of Pods that should keep theirs, or not to those that leave the cluster. */
+export const podMasqueradeMismatch = defineCheck({
+  id: "pod-masquerade-mismatch",
+  reads: PARTS,
+
+  *find(model) {
+    for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, model);
+  },
+
+  remedies({ repair, related, facts }) {
+    const node = repair.name;
+    const verify = { run: "iptables-save -t nat | grep -e POSTROUTING -e POSTRTG; nft list ruleset", node };
+    const daemon = related.find(({ kind }) => kind === "DaemonSet");
+    const agent = facts.agent === "cni" ? "flannel" : "kube-proxy";
+    const step =
+      facts.agent === "other"
+        ? { why: say.look(), verify }
+        : {
+            why: say.restart({ agent: daemon?.name ?? agent, node }),
+            change: daemon
+              ? ({ do: "restart", component: daemon, node } as const)
+              : { run: "systemctl restart k3s-agent || systemctl restart k3s", node },
+            undo: say.restartBy(),
+            verify,
+          };
+    return [
+      { id: "rewrite-masquerading", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] },
+    ];
+  },
+
+  manual: {
+    title: { en: "A node masquerades Pods' packets otherwise than it should", zh: "节点对 Pod 报文的源地址转换不正确" },
+    page: {
+      en: `netwhy walks packets through every node's rules: from a Pod out of the cluster, from Pod to Pod, and from outside to a Service whose \`externalTrafficPolicy\` is Local; and looks with which source address they come out.
+
+**How it looks.** *Pods' addresses leave the cluster*: Pods of the node reach nothing outside, and no node either (the API server with it), while Pods reach each other: nobody outside knows the way back. *Packets between Pods with the node's address*: everything answers, but NetworkPolicies that allow Pods deny them, and logs show nodes for clients. *Clients hidden*: a Service that is to see its clients sees the node.
+
+**How it comes about.** Rules of flannel (FLANNEL-POSTRTG) or kube-proxy (KUBE-POSTROUTING) were flushed, wholly or in part, or restored from an old snapshot; somebody's own MASQUERADE rule covers the Pod network too.
+
+**When this is not the cause.** Where flannel runs without \`--ip-masq\`, or another CNI routes Pods' addresses in the network outside, they are meant to leave as they are.`,
+      zh: `netwhy 让报文走一遍每个节点的规则：从 Pod 到集群外、Pod 之间、以及从外部到 \`externalTrafficPolicy\` 为 Local 的 Service，并查看报文出来时的源地址。
+
+**现象。** *Pod 地址离开集群*：该节点的 Pod 访问不到任何外部地址，也访问不到节点（包括 API Server），而 Pod 之间正常：外部不知道返回的路。*Pod 之间的报文带节点地址*：一切都有应答，但放行 Pod 的 NetworkPolicy 会拒绝它们，日志中的客户端显示为节点。*隐藏客户端*：本应看到客户端地址的 Service 只看到节点。
+
+**成因。** flannel（FLANNEL-POSTRTG）或 kube-proxy（KUBE-POSTROUTING）的规则被全部或部分清掉，或被旧快照覆盖；有人自行添加的 MASQUERADE 规则覆盖了 Pod 网段。
+
+**何时不是它。** flannel 未使用 \`--ip-masq\`，或其他 CNI 让外部网络能路由 Pod 地址时，Pod 地址按设计原样离开。`,
+    },
+  },
+});
