@@ -29,12 +29,12 @@ const bin = (name: string) => join("node_modules/.bin", name);
 const node = (...args: readonly string[]) => [process.execPath, "--disable-warning=ExperimentalWarning", ...args];
 
 const GROUPS: readonly Group[] = [
-  { name: "lint", budget: 60, command: [bin("biome"), "check", "--error-on-warnings"] },
-  { name: "chinese", budget: 15, command: node("tools/chinese-punctuation.ts", "--check") },
-  { name: "types", budget: 60, command: [bin("tsc"), "-p", "tsconfig.json"] },
-  { name: "pure-types", budget: 60, command: [bin("tsc"), "-p", "tsconfig.pure.json"] },
-  { name: "dead-code", budget: 60, command: [bin("knip"), "--no-progress"] },
-  { name: "generated", budget: 30, command: node("tools/generate.ts", "--check") },
+  { name: "lint", budget: 120, command: [bin("biome"), "check", "--error-on-warnings"] },
+  { name: "chinese", budget: 60, command: node("tools/chinese-punctuation.ts", "--check") },
+  { name: "types", budget: 180, command: [bin("tsc"), "-p", "tsconfig.json"] },
+  { name: "pure-types", budget: 180, command: [bin("tsc"), "-p", "tsconfig.pure.json"] },
+  { name: "dead-code", budget: 120, command: [bin("knip"), "--no-progress"] },
+  { name: "generated", budget: 90, command: node("tools/generate.ts", "--check") },
   { name: "kernel", budget: 150, longBudget: 1800, files: ["testing/kernel/**/*.test.ts"] },
   { name: "recordings", budget: 200, longBudget: 600, files: ["testing/scenarios/recordings*.test.ts"] },
   { name: "walk", budget: 240, files: ["testing/scenarios/{probes,paths}*.test.ts"] },
