@@ -33,6 +33,7 @@ import { parseSs } from "../parse/ss.ts";
 import { parseSubnetEnv } from "../parse/subnet-env.ts";
 import { parseSysctl } from "../parse/sysctl.ts";
 import { parseTextLines } from "../parse/text-lines.ts";
+import { parseWg } from "../parse/wg.ts";
 import type { Template } from "../text.ts";
 import { type Kind, type Place, parsedBy } from "./kind.ts";
 
@@ -312,6 +313,17 @@ export const catalogue = {
     {
       en: "the ports of the Pod bridge",
       zh: "Pod 网桥的端口",
+    },
+    NOTHING_THERE,
+  ),
+  // `wg show all dump` prints private keys
+  wireguard: onNode(
+    "wg.txt",
+    "wg show all",
+    parseWg,
+    {
+      en: "the peers of WireGuard devices",
+      zh: "WireGuard 设备的对端",
     },
     NOTHING_THERE,
   ),

@@ -49,7 +49,7 @@ const say = texts("path", {
 
   programs: { en: "eBPF programs of Cilium decide", zh: "由 Cilium 的 eBPF 程序决定" },
   ipv6Rules: { en: "rules for IPv6 are not read yet", zh: "暂不支持 IPv6 规则" },
-  peers: { en: "the peers of WireGuard devices are not recorded", zh: "未记录 WireGuard 对端" },
+  senderKey: { en: "the sender's public key is not recorded", zh: "未记录发送端的公钥" },
   unknownTarget: { en: "a rule has a target that is not understood", zh: "某条规则的目标无法识别" },
   missingChain: { en: "a rule jumps to a chain that is not there", zh: "某条规则跳转到不存在的链" },
   cutOff: { en: "the rules are cut off", zh: "规则内容被截断" },
@@ -105,7 +105,7 @@ const say = texts("path", {
 const REASONS: Readonly<Record<string, Text>> = {
   "eBPF programs of Cilium": say.programs(),
   "rules for IPv6": say.ipv6Rules(),
-  "peers of WireGuard devices": say.peers(),
+  "the sender's public key": say.senderKey(),
   "unknown-target": say.unknownTarget(),
   "missing-chain": say.missingChain(),
   "cut-off": say.cutOff(),

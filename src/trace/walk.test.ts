@@ -10,6 +10,7 @@ import { LONG } from "../../testing/long.ts";
 import { catalogue, type KindId } from "../evidence/catalogue.ts";
 import { formatIp, parseIp } from "../net/ip.ts";
 import type { Route } from "../parse/ip-route.ts";
+import { parseWg } from "../parse/wg.ts";
 import { openingPacket, type Protocol } from "./packet.ts";
 import { ENDS, type EndName, type Namespace, type Way } from "./trace.ts";
 import { walk } from "./walk.ts";
@@ -101,12 +102,51 @@ const entries =
   (draft) =>
     editNode(draft, kind, node, () => []);
 
+/** A WireGuard device in place of flannel.1 on w1 and w2, as flannel's backend of that name makes it. */
+function wireGuard(change: (text: string, node: string) => string = (text) => text): readonly Edit[] {
+  const text = (peer: number, node: string) =>
+    change(
+      `interface: flannel-wg
+  public key: key-of-w${3 - peer}
+  listening port: 51820
+
+peer: key-of-w${peer}
+  endpoint: 172.16.0.${peer + 1}:51820
+  allowed ips: 10.128.${peer}.0/24
+  latest handshake: 5 seconds ago
+`,
+      node,
+    );
+  return [1, 2].map((own) => (draft) => {
+    const node = `w${own}`;
+    const peer = 3 - own;
+    editNode(draft, "links", node, (links) => [
+      ...links,
+      {
+        ...links[0]!,
+        index: 99,
+        name: "flannel-wg",
+        kind: "wireguard",
+        flags: ["UP", "LOWER_UP"],
+        mtu: 1420,
+        addresses: [],
+      },
+    ]);
+    editNode(draft, "routes", node, (all) => [
+      ...all.filter(({ destination }) => destination !== `10.128.${peer}.0/24`),
+      route(`10.128.${peer}.0/24`, via("flannel-wg")),
+    ]);
+    draft.set("wireguard", { node }, parseWg(text(peer, node)).value);
+  });
+}
+
 // ---- the stories
 
 const STORIES: { readonly [E in EndName]: Readonly<Record<string, Story>> } = {
   answered: {
     "a Pod on the same node, across the bridge": { given: healthy, to: NEAR, end: "answered", at: CLIENT },
     "a Pod on another node, through the tunnel": { given: healthy, to: FAR, end: "answered", at: CLIENT },
+    "a Pod on another node, through WireGuard": { given: given(...wireGuard()), to: FAR, end: "answered", at: CLIENT },
     "a Pod on a host network": { given: healthy, to: "172.16.0.3", port: 10250, end: "answered", at: CLIENT },
     "from a node": { given: healthy, from: "cp1", to: FAR, end: "answered", at: "cp1" },
     "from a node to itself": { given: healthy, from: "w1", to: "172.16.0.2", port: 10250, end: "answered", at: "w1" },
@@ -242,6 +282,20 @@ const STORIES: { readonly [E in EndName]: Readonly<Record<string, Story>> } = {
     },
   },
   unreachable: {
+    "WireGuard: the peer's endpoint is not known": {
+      given: given(...wireGuard((text) => text.replace(/ {2}endpoint.*\n/, ""))),
+      to: FAR,
+      end: "unreachable",
+      at: "w1",
+      because: "peer key-of-w2 of flannel-wg has no endpoint",
+    },
+    "WireGuard: no peer is allowed it": {
+      given: given(...wireGuard((text) => text.replace(/10\.128\.\d/, "10.77.0"))),
+      to: FAR,
+      end: "unreachable",
+      at: "w1",
+      because: "no peer of flannel-wg is allowed 10.128.2.4",
+    },
     "a blackhole": {
       given: given(routes("w1", (all) => [...all, route(`${FAR}/32`, { type: "blackhole" })])),
       to: FAR,
@@ -308,6 +362,13 @@ const STORIES: { readonly [E in EndName]: Readonly<Record<string, Story>> } = {
     },
   },
   "not-accepted": {
+    "WireGuard: the far end allows the peer other addresses": {
+      given: given(...wireGuard((text, node) => (node === "w2" ? text.replace("10.128.1.0", "10.128.9.0") : text))),
+      to: FAR,
+      end: "not-accepted",
+      at: "w2",
+      because: "peer key-of-w1 allowed ips: 10.128.9.0/24",
+    },
     "strict source check, and another way back": {
       given: given(
         sysctl("w2", "net.ipv4.conf.all.rp_filter", "1"),
@@ -409,6 +470,13 @@ const STORIES: { readonly [E in EndName]: Readonly<Record<string, Story>> } = {
     },
   },
   lost: {
+    "WireGuard: the far end has another key": {
+      given: given(...wireGuard((text, node) => (node === "w2" ? text.replace("peer: key-of-w1", "peer: old") : text))),
+      to: FAR,
+      end: "lost",
+      at: "w2",
+      because: "flannel-wg has no peer key-of-w1",
+    },
     "the tunnel's entry is not there": {
       given: given(entries("w1", "fdb")),
       to: FAR,
@@ -477,6 +545,13 @@ const STORIES: { readonly [E in EndName]: Readonly<Record<string, Story>> } = {
     },
   },
   insufficient: {
+    "WireGuard: nobody recorded its peers": {
+      given: given(...wireGuard()).without("wireguard"),
+      to: FAR,
+      end: "insufficient",
+      at: "w1",
+      because: "wireguard",
+    },
     "the rules of the node were not had": {
       given: healthy.without("iptables", { node: "w1" }),
       to: FAR,

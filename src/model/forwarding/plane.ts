@@ -16,6 +16,7 @@ import type { IptablesSave } from "../../parse/iptables-save.ts";
 import type { VirtualServer } from "../../parse/ipvsadm.ts";
 import type { NftRuleset } from "../../parse/nft-json.ts";
 import type { ListeningSocket } from "../../parse/ss.ts";
+import type { WireGuardDevice } from "../../parse/wg.ts";
 import { type PacketFilter, packetFilterOf } from "./packet-filter.ts";
 
 export type NodePlane = {
@@ -28,6 +29,7 @@ export type NodePlane = {
   readonly neighbours: Observed<readonly Neighbour[]>;
   readonly fdb: Observed<readonly FdbEntry[]>;
   readonly bridgePorts: Observed<readonly BridgePort[]>;
+  readonly wireguard: Observed<readonly WireGuardDevice[]>;
   readonly iptables: Observed<IptablesSave>;
   readonly iptablesLegacy: Observed<IptablesSave>;
   readonly ip6tables: Observed<IptablesSave>;
@@ -90,6 +92,7 @@ function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) =>
     neighbours: capture.get("neighbours", { node }),
     fdb: capture.get("fdb", { node }),
     bridgePorts: capture.get("bridgePorts", { node }),
+    wireguard: capture.get("wireguard", { node }),
     iptables: capture.get("iptables", { node }),
     iptablesLegacy: capture.get("iptablesLegacy", { node }),
     ip6tables: capture.get("ip6tables", { node }),

@@ -9,6 +9,7 @@ import { cannotTell, end, type Moving, type Next, onNode, type Port, textOf, typ
 import { deviceOf, routeOf } from "./routes.ts";
 import { bridgeCalls, forwarding, notAccepted, tableFull } from "./settings.ts";
 import { decapsulate } from "./tunnel.ts";
+import { fromPeer } from "./wireguard.ts";
 
 /** A frame for the node came in by a device, or by a port of the bridge that `device` is. */
 export function receiveOnNode(walk: Walk, moving: Moving, node: string, device: string, by?: Port): Next[] {
@@ -63,7 +64,7 @@ function receiveLocally(walk: Walk, moving: Moving, node: string): Next[] {
     const balanced = throughIpvs(walk, passed, node);
     if (balanced) return balanced;
     const last = passed.inner.at(-1);
-    if (last) return decapsulate(walk, passed, node, last);
+    if (last) return (last.kind === "wireguard" ? fromPeer : decapsulate)(walk, passed, node, last);
     return receive(
       walk,
       leaving(passed, node),

@@ -12,6 +12,7 @@ import { throughHooks } from "./hooks.ts";
 import { after, cannotTell, end, type Moving, type Next, onNode, type Port, textOf, type Walk } from "./moving.ts";
 import { encapsulate, encapsulated } from "./tunnel.ts";
 import { toUnderlay } from "./underlay.ts";
+import { toPeer } from "./wireguard.ts";
 
 export function routed(
   walk: Walk,
@@ -77,7 +78,7 @@ export function throughDevice(
   const next = gateway === undefined || own?.has(gateway) ? textOf(moving.packet.destination) : gateway;
   if (link.kind === "vxlan") return encapsulate(walk, moving, node, link, next);
   if (link.kind === "ipip") return encapsulated(moving, node, link, next, { kind: "ipip" }, []);
-  if (link.kind === "wireguard") return cannotTell(moving, at, [], "peers of WireGuard devices");
+  if (link.kind === "wireguard") return toPeer(walk, moving, node, link);
   const target = podOn(world, node, next) ?? podBehind(world, node, link);
   if (link.kind === "bridge") return toBridgePort(walk, moving, node, link, next, by);
   const isPodDevice = target !== undefined && isPeerOf(world, target, link);

@@ -27,7 +27,9 @@ export type Inner = {
   readonly packet: Packet;
   readonly vni?: number;
   readonly mac?: string;
-  readonly kind: "vxlan" | "ipip";
+  readonly kind: "vxlan" | "ipip" | "wireguard";
+  /** Of WireGuard: the sender's public key, by which the receiver knows it. */
+  readonly key?: string;
 };
 
 export type Moving = {

@@ -1,4 +1,4 @@
-/** Into a tunnel (VXLAN, IPIP), and out of it. */
+/** Into a tunnel (VXLAN, IPIP, WireGuard), and out of it. */
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
@@ -8,8 +8,8 @@ import type { Namespace } from "../trace.ts";
 import { isUp } from "./devices.ts";
 import { after, cannotTell, end, type Inner, type Moving, type Next, onNode, type Walk } from "./moving.ts";
 
-/** What VXLAN and IPIP add to a packet (RFC 7348, RFC 2003). */
-const OVERHEAD = { vxlan: 50, ipip: 20 } as const;
+/** What tunnels over IPv4 add to a packet (RFC 7348, RFC 2003, the WireGuard paper, section 5.4.6). */
+const OVERHEAD = { vxlan: 50, ipip: 20, wireguard: 60 } as const;
 
 export function encapsulate(walk: Walk, moving: Moving, node: string, link: Link, next: string): Next[] {
   const plane = walk.world.forwarding.of(node);
@@ -45,6 +45,7 @@ export function encapsulated(
   to: string,
   inner: Omit<Inner, "packet">,
   evidence: readonly Evidence[],
+  { port, mark = 0 }: { readonly port?: number; readonly mark?: number } = {},
 ): Next[] {
   const { vxlan } = link;
   const destination = parseIp(to);
@@ -53,12 +54,12 @@ export function encapsulated(
   if (!destination) return cannotTell(moving, at, [], `the tunnel's other end, ${to}`);
   const outer: Packet = {
     family: destination.family,
-    protocol: inner.kind === "vxlan" ? "udp" : "4",
+    protocol: inner.kind === "ipip" ? "4" : "udp",
     source: source ?? "unknown",
     destination,
     // drawn from the inner flow (udp_flow_src_port)
-    ...(inner.kind === "vxlan" && { sourcePort: "unknown" as const, destinationPort: vxlan?.port ?? 8472 }),
-    mark: 0,
+    ...(inner.kind !== "ipip" && { sourcePort: "unknown" as const, destinationPort: port ?? vxlan?.port ?? 8472 }),
+    mark,
     ctState: "new",
   };
   const { entered: _, ...rest } = moving;
@@ -93,9 +94,14 @@ export function decapsulate(walk: Walk, moving: Moving, node: string, inner: Inn
     const words = `${device.name} has ${device.mac}, the packet is for ${inner.mac}`;
     return end(moving, { is: "lost", at, evidence: [quoteOf(plane.links.origin, words)] });
   }
+  return unwrapped(moving, node, inner, device);
+}
+
+/** What was inside comes in by the tunnel's device. */
+export function unwrapped(moving: Moving, node: string, inner: Inner, device: Link): Next[] {
   const { entered: _, ...rest } = moving;
   const size = moving.size && moving.size - OVERHEAD[inner.kind];
   const out: Moving = { ...rest, packet: inner.packet, inner: moving.inner.slice(0, -1), size };
-  const unwrapped = after(out, { did: "decapsulate", at, device: device.name });
-  return [{ go: "arrive", moving: unwrapped, node, device: device.name }];
+  const arrived = after(out, { did: "decapsulate", at: { node }, device: device.name });
+  return [{ go: "arrive", moving: arrived, node, device: device.name }];
 }
