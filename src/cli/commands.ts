@@ -24,13 +24,26 @@ const say = texts("cli", {
 
   diagnose: { en: "why the network of a cluster is broken: cause, chain, fix", zh: "诊断集群网络：根因、链路、修复" },
   diagnoseLong: {
-    en: "Says why the network of a cluster is broken: the root cause with its evidence, what\nfollows from it, and the fix. It only reads; nothing is sent anywhere.",
-    zh: "诊断集群网络为何故障：根因及其证据、由此导致的现象、修复方法。\n只读取证据，不做任何修改，也不向外发送数据。",
+    en: "Says why the network of a cluster is broken: the root cause with its evidence, what\nfollows from it, and the fix. Without BUNDLE it reads the cluster of the current kubectl\ncontext. It only reads; nothing is sent anywhere.",
+    zh: "诊断集群网络为何故障：根因及其证据、由此导致的现象、修复方法。\n未指定 BUNDLE 时，读取 kubectl 当前上下文所指的集群。\n只读取证据，不做任何修改，也不向外发送数据。",
   },
   bundle: {
     en: "the evidence: a directory, or a .tar.gz or .tar.zst of one",
     zh: "证据包：目录，或其 .tar.gz / .tar.zst 压缩包",
   },
+  context: {
+    en: "the context of the kubeconfig (default: its current one)",
+    zh: "kubeconfig 上下文（默认为当前上下文）",
+  },
+  kubeconfig: {
+    en: "the kubeconfig (default: KUBECONFIG, else ~/.kube/config)",
+    zh: "kubeconfig 路径（默认 KUBECONFIG 或 ~/.kube/config）",
+  },
+  mayRead: {
+    en: "read here if you may not list the whole cluster (repeatable)",
+    zh: "无权列出整个集群时读取的命名空间（可重复）",
+  },
+  timeout: { en: "end reading after so many seconds (default: 180)", zh: "读取的时限，单位秒（默认 180）" },
   bundleOption: { en: "the same as BUNDLE", zh: "同 BUNDLE 参数" },
   output: {
     en: "text (default), wide (everything), json or markdown",
@@ -96,6 +109,7 @@ const say = texts("cli", {
   explainList: { en: "which checks there are, by layer", zh: "按层列出所有检查项" },
 
   startHere: { en: "start here", zh: "从这里开始" },
+  thisCluster: { en: "this cluster, now", zh: "查明当前集群的故障" },
   incident: { en: "why this one broke", zh: "查明这次故障的原因" },
   ticket: { en: "for a ticket, in Chinese", zh: "生成中文工单" },
   oneDemo: { en: "another incident", zh: "另一个故障" },
@@ -149,14 +163,23 @@ const REPORT_OPTIONS: readonly OptionSpec[] = [
   { flags: "--ignore <id>", describes: say.ignore(), isList: true },
 ];
 
+/** What all commands that read a running cluster take. */
+const CLUSTER_OPTIONS: readonly OptionSpec[] = [
+  { flags: "--context <name>", describes: say.context() },
+  { flags: "--kubeconfig <path>", describes: say.kubeconfig() },
+  { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
+  { flags: "--timeout <seconds>", describes: say.timeout() },
+];
+
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "diagnose",
     arguments: [{ name: "BUNDLE", describes: say.bundle() }],
     summary: say.diagnose(),
     description: say.diagnoseLong(),
-    options: [{ flags: "--bundle <path>", describes: say.bundleOption() }, ...REPORT_OPTIONS],
+    options: [{ flags: "--bundle <path>", describes: say.bundleOption() }, ...CLUSTER_OPTIONS, ...REPORT_OPTIONS],
     examples: [
+      { run: "diagnose", does: say.thisCluster() },
       { run: "diagnose ./incident.tar.gz", does: say.incident() },
       { run: "diagnose ./incident -o markdown --lang zh > ticket.md", does: say.ticket() },
     ],

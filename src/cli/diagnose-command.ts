@@ -2,6 +2,7 @@
 import { CHECKS } from "../checks/registry.ts";
 import { diagnose } from "../diagnose.ts";
 import { DiagnosisError } from "../errors.ts";
+import type { Capture } from "../evidence/capture.ts";
 import { FORMATS, type FormatName } from "../report/formats/registry.ts";
 import { muted } from "../report/mute.ts";
 import { readBundle } from "../sources/bundle.ts";
@@ -12,15 +13,11 @@ import type { Surroundings } from "./surroundings.ts";
 import { unknownName } from "./usage-error.ts";
 
 const say = texts("diagnose-command", {
-  noBundle: {
-    en: "No bundle was given, and live clusters cannot be read yet.",
-    zh: "未指定证据包；目前还不能直接读取运行中的集群。",
-  },
-  whatNow: {
-    en: "Give the path of a bundle: `{program} diagnose ./incident.tar.gz`. Without one, `{program} demo` shows a real incident.",
-    zh: "请指定证据包路径：`{program} diagnose ./incident.tar.gz`。没有证据包时，可用 `{program} demo` 查看一个真实故障。",
-  },
   twoBundles: { en: "Two bundles were given: {one} and {other}.", zh: "指定了两个证据包：{one} 和 {other}。" },
+  bundleAndCluster: {
+    en: "A bundle was given, and {option} of a running cluster.",
+    zh: "既指定了证据包，又指定了运行中集群的 {option}。",
+  },
   justOne: { en: "Leave one of them out.", zh: "请只保留一个。" },
   check: { en: "check", zh: "检查项" },
   listChecks: { en: "`{program} explain --list` names them all.", zh: "`{program} explain --list` 可列出全部。" },
@@ -32,13 +29,17 @@ function reportOptions(given: Given) {
   return { output: output as FormatName, strict: strict as boolean, ignore: ignore as readonly string[] };
 }
 
-function bundleOf(argument: string | undefined, { bundle }: Given, { program }: Surroundings): string {
-  const option = bundle as string | undefined;
+/** @returns undefined if a running cluster is to be read */
+function bundleOf(argument: string | undefined, given: Given): string | undefined {
+  const option = given.bundle as string | undefined;
   if (argument !== undefined && option !== undefined) {
     throw new DiagnosisError("usage", say.twoBundles({ one: argument, other: option }), say.justOne());
   }
   const path = argument ?? option;
-  if (path === undefined) throw new DiagnosisError("no-evidence", say.noBundle(), say.whatNow({ program }));
+  const ofCluster = ["context", "kubeconfig", "timeout"].find((name) => given[name] !== undefined);
+  if (path !== undefined && ofCluster !== undefined) {
+    throw new DiagnosisError("usage", say.bundleAndCluster({ option: `--${ofCluster}` }), say.justOne());
+  }
   return path;
 }
 
@@ -51,11 +52,15 @@ function requireChecks(ids: readonly string[], { program }: Surroundings): void 
   }
 }
 
-/** Reads, diagnoses and prints one bundle. */
-export async function reportOn(path: string, given: Given, surroundings: Surroundings): Promise<ExitCode> {
+/** Reads, diagnoses and prints. */
+export async function reportOn(
+  read: () => Promise<Capture>,
+  given: Given,
+  surroundings: Surroundings,
+): Promise<ExitCode> {
   const { output, strict, ignore } = reportOptions(given);
   requireChecks(ignore, surroundings);
-  const capture = await readBundle(path);
+  const capture = await read();
   const report = muted(diagnose(capture, { clock: () => performance.now() }), ignore);
   const { lang, width, color, out } = surroundings;
   out(FORMATS[output].render(report, { lang, width, color: color.out }));
@@ -67,5 +72,8 @@ export async function diagnoseCommand(
   given: Given,
   surroundings: Surroundings,
 ): Promise<ExitCode> {
-  return reportOn(bundleOf(argument, given, surroundings), given, surroundings);
+  const path = bundleOf(argument, given);
+  if (path !== undefined) return reportOn(() => readBundle(path), given, surroundings);
+  const { readLive } = await import("./live.ts");
+  return reportOn(() => readLive(given, surroundings), given, surroundings);
 }

@@ -9,6 +9,8 @@ export type Surroundings = {
   readonly width: number;
   /** Whether there are colours on stdout, and on stderr. */
   readonly color: { readonly out: boolean; readonly err: boolean };
+  /** Whether somebody watches stderr: only then it tells how far we are. */
+  readonly isWatched: boolean;
   /** The report. */
   readonly out: (text: string) => void;
   /** The rest. */
@@ -39,6 +41,7 @@ export function surroundingsOf(args: readonly string[], process: Process): Surro
     lang: languageOf(args, env),
     width: columns > 0 ? columns : DEFAULT_WIDTH,
     color: { out: hasColors(stdout, env), err: hasColors(stderr, env) },
+    isWatched: stderr.isTTY === true && env.TERM !== "dumb",
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
     interrupted: () =>

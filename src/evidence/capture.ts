@@ -9,7 +9,7 @@ import type { Gap, Parsed } from "../parse/parsed.ts";
 import { type Text, texts } from "../text.ts";
 import { catalogue, type KindId, type ValueOf } from "./catalogue.ts";
 import type { Kind, Place } from "./kind.ts";
-import { type Observed, present, unknown } from "./observed.ts";
+import { absent, type Observed, present, unknown } from "./observed.ts";
 import type { Origin } from "./origin.ts";
 import { keyOf, matchPath, type PathMatch, pathOf } from "./path.ts";
 
@@ -40,6 +40,8 @@ export type Sink = {
 export type Intake = {
   /** @returns undefined for a path that the catalogue does not know; its content need not be read */
   open(path: string): Sink | undefined;
+  /** What a path would hold is not there: the API does not serve it, the node does not have it. */
+  absent(path: string): void;
   note(path: string, what: Text): void;
   capture(): Capture;
 };
@@ -138,6 +140,13 @@ export function createIntake(): Intake {
       return match.isError
         ? openError(match, path, (entry) => failures.set(key, entry))
         : openEvidence(match, path, (entry) => entries.set(key, entry));
+    },
+    absent(path) {
+      const match = matchPath(path);
+      if (!match) return;
+      const { kind, place } = match;
+      const observed = absent(originOf(kind, place, path));
+      entries.set(keyOf(kind, place), { place, path, bytes: 0, observed });
     },
     note(path, what) {
       if (notes.length < MOST_NOTES) notes.push({ path, what });

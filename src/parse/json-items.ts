@@ -24,8 +24,11 @@ const isClosing = (code: number) => code === 125 || code === 93;
 
 export type ItemSplitter = {
   write(piece: string): void;
-  /** Ends the text. `head` is what stands before the array: kind and metadata of a list, or the whole of what is none. */
-  end(): { readonly gaps: readonly Gap[]; readonly head: string };
+  /**
+   * Ends the text. `head` is what stands before the array: kind and metadata of a list, or the whole of what is none.
+   * `tail` is what stands behind it.
+   */
+  end(): { readonly gaps: readonly Gap[]; readonly head: string; readonly tail: string };
 };
 
 /**
@@ -36,9 +39,30 @@ export function itemSplitter(
   arrayKey: string | undefined,
   onItem: (item: unknown, index: number, text: string) => void,
 ): ItemSplitter {
+  const gaps: Gap[] = [];
+  const splitter = itemTexts(arrayKey, (text, index, pointer) => {
+    const item = parseJson(text);
+    if (item.ok) onItem(item.value, index, text);
+    else gaps.push({ pointer, what: item.why });
+  });
+  return {
+    write: splitter.write,
+    end() {
+      const end = splitter.end();
+      return { ...end, gaps: [...gaps, ...end.gaps] };
+    },
+  };
+}
+
+/** The same, with each object as the text that it is. */
+export function itemTexts(
+  arrayKey: string | undefined,
+  onItem: (text: string, index: number, pointer: string) => void,
+): ItemSplitter {
   const arrayDepth = arrayKey === undefined ? 1 : 2;
   const gaps: Gap[] = [];
   let head = "";
+  let tail = "";
   let phase: "before" | "inside" | "after" = "before";
   let depth = 0;
   let inString = false;
@@ -64,11 +88,8 @@ export function itemSplitter(
 
   function endItem(rest: string): void {
     keep(rest);
-    const text = parts!.join("");
-    const item = isTooMuch ? undefined : parseJson(text);
-    if (!item) gaps.push({ pointer: pointer(), what: "deeper or larger than any object of the API" });
-    else if (item.ok) onItem(item.value, count, text);
-    else gaps.push({ pointer: pointer(), what: item.why });
+    if (isTooMuch) gaps.push({ pointer: pointer(), what: "deeper or larger than any object of the API" });
+    else onItem(parts!.join(""), count, pointer());
     count++;
     parts = undefined;
     length = 0;
@@ -141,7 +162,10 @@ export function itemSplitter(
         if (phase === "inside" && depth === arrayDepth) endScalar();
         depth--;
         if (phase === "inside" && depth === arrayDepth) endItem(piece.slice(itemStart, at + 1));
-        else if (phase === "inside" && depth < arrayDepth) phase = "after";
+        else if (phase === "inside" && depth < arrayDepth) {
+          phase = "after";
+          tail = piece.slice(at + 1, at + 1 + LONGEST_HEAD);
+        }
       } else if (depth === arrayDepth && phase === "inside") {
         if (code === COMMA) endScalar();
         else if (!isBlank(code)) isScalar = true;
@@ -152,6 +176,7 @@ export function itemSplitter(
 
   return {
     write(piece) {
+      if (phase === "after") tail = (tail + piece).slice(0, LONGEST_HEAD);
       const itemStart = scan(piece);
       if (parts) keep(piece.slice(itemStart));
       if (phase === "before" && head.length < LONGEST_HEAD) head = (head + piece).slice(0, LONGEST_HEAD);
@@ -160,7 +185,7 @@ export function itemSplitter(
       if (depth > 0 || inString || (phase === "before" && head.trim() === ""))
         gaps.push({ pointer: pointer(), what: CUT_OFF });
       else if (phase === "before") gaps.push({ pointer: "", what: `not a list: ${head.slice(0, 200)}` });
-      return { gaps, head };
+      return { gaps, head, tail };
     },
   };
 }

@@ -1,0 +1,262 @@
+/**
+ * Requests to the API server: GET and what may go wrong with it, each kind of trouble told as what it is.
+ *
+ * One agent whose connections are kept alive. What may pass (429, 5xx, a connection that was reset, silence) is tried
+ * again with growing pauses and jitter, or after as long as `Retry-After` says; what will not (401, 403, 404, 410) is
+ * not. Every request ends: after silence, at its own limit, at the deadline of the whole run, or when it is aborted.
+ */
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createGunzip } from "node:zlib";
+import type { Connection } from "./connection.ts";
+
+export type FailureKind =
+  /** No connection: refused, no route, no such name, a certificate that is not trusted. */
+  | "unreachable"
+  /** Connected, and silent or too slow. */
+  | "timeout"
+  /** The answer ended before its end. */
+  | "cut-off"
+  | "unauthorized"
+  | "forbidden"
+  | "not-found"
+  /** 410: the version that was asked for is no longer kept. */
+  | "expired"
+  /** 429 to the end. */
+  | "throttled"
+  /** 5xx to the end. */
+  | "server-error"
+  /** Any other refusal: 400, 405, 406, 422. */
+  | "refused";
+
+export type Failure = { readonly kind: FailureKind; readonly status?: number; readonly message: string };
+
+export type Answer =
+  /** `date`: the server's clock, RFC 3339. */
+  | { readonly ok: true; readonly bytes: number; readonly date?: string }
+  /** `bytes` of the body came before it failed; `body` is that of a refusal. */
+  | { readonly ok: false; readonly failure: Failure; readonly bytes: number; readonly body?: string };
+
+export type GetOptions = {
+  /** Is given the body, piece by piece, once its status says that it is what was asked for. */
+  readonly onText: (piece: string) => void;
+  /** Is told before a try that is not the first: what came until then does not count. */
+  readonly onRetry?: () => void;
+  readonly accept?: string;
+  readonly tries?: number;
+  /** Of the whole request, milliseconds. */
+  readonly limitMs?: number;
+  /** Of silence, milliseconds. */
+  readonly idleMs?: number;
+  /** Aborts this request alone. */
+  readonly signal?: AbortSignal;
+};
+
+export interface Api {
+  get(path: string, options: GetOptions): Promise<Answer>;
+  /** A small body as text. */
+  text(path: string, options?: Partial<GetOptions>): Promise<{ readonly answer: Answer; readonly text: string }>;
+  /** When the whole run ends, milliseconds since the epoch. */
+  readonly deadline: number;
+  readonly requests: number;
+}
+
+export type ApiOptions = {
+  readonly signal: AbortSignal;
+  readonly deadline: number;
+  /** Tests do not wait so long. */
+  readonly pauseMs?: number;
+  readonly idleMs?: number;
+};
+
+const TRIES = 4;
+/** A server that wants a longer pause is not waited for. */
+const LONGEST_PAUSE = 15_000;
+/** So many requests in a row that nobody answered: nobody will answer the next one either. */
+const MOST_SILENCE = 3;
+const LARGEST_REFUSAL = 64 * 1024;
+const LARGEST_TEXT = 16 * 1024 * 1024;
+
+const MAY_PASS: ReadonlySet<FailureKind> = new Set(["throttled", "server-error", "cut-off", "timeout", "unreachable"]);
+const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"]);
+
+class TooSlow extends Error {}
+
+/** A refusal in the API's own words: the message of its Status, or the first line of what came instead. */
+function wordsOf(body: string, { statusCode, statusMessage }: IncomingMessage): string {
+  try {
+    const { message } = JSON.parse(body) as { message?: unknown };
+    if (typeof message === "string" && message !== "") return message.slice(0, 500);
+  } catch {
+    // no Status: a proxy on the way, or a server that is not Kubernetes
+  }
+  const line = body.trim().split("\n")[0]!.slice(0, 200);
+  return `HTTP ${statusCode} ${statusMessage ?? ""}${line === "" ? "" : `: ${line}`}`.trim();
+}
+
+function kindOf(status: number): FailureKind {
+  if (status === 401) return "unauthorized";
+  if (status === 403) return "forbidden";
+  if (status === 404) return "not-found";
+  if (status === 410) return "expired";
+  if (status === 429) return "throttled";
+  return status >= 500 ? "server-error" : "refused";
+}
+
+const seconds = (ms: number) => `${Math.round(ms / 100) / 10} s`;
+
+export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500, idleMs = 15_000 }: ApiOptions): Api {
+  const { server } = connection;
+  const send = server.protocol === "https:" ? httpsRequest : httpRequest;
+  const basePath = server.pathname.replace(/\/+$/, "");
+  // what is near is sent faster than it is compressed
+  const isNear = ["localhost", "127.0.0.1", "[::1]"].includes(server.hostname);
+  let requests = 0;
+  let silence = 0;
+  let lastSilence: Failure | undefined;
+  let isRenewed = false;
+
+  type Try = Answer & { readonly retryAfterMs?: number; readonly isStale?: boolean };
+
+  async function once(path: string, { onText, ...given }: GetOptions): Promise<Try> {
+    const limit = Math.max(1, Math.min(given.limitMs ?? Number.POSITIVE_INFINITY, deadline - Date.now()));
+    const idle = Math.min(given.idleMs ?? idleMs, limit);
+    const ends = new AbortController();
+    const stop = () => ends.abort(signal.reason);
+    const signals = [signal, ...(given.signal ? [given.signal] : [])];
+    for (const each of signals) each.addEventListener("abort", stop, { once: true });
+    const timer = setTimeout(() => ends.abort(new TooSlow(`not answered within ${seconds(limit)}`)), limit);
+    let bytes = 0;
+    let isAnswered = false;
+    let isReused = false;
+    requests++;
+    try {
+      const options = await connection.requestOptions();
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        const sent = send(
+          {
+            ...options,
+            hostname: server.hostname.replace(/^\[|\]$/g, ""),
+            port: server.port || (server.protocol === "https:" ? 443 : 80),
+            path: basePath + path,
+            method: "GET",
+            headers: {
+              accept: given.accept ?? "application/json, */*",
+              "user-agent": "netwhy",
+              ...(!isNear && { "accept-encoding": "gzip" }),
+              ...options.headers,
+            },
+            signal: ends.signal,
+          },
+          resolve,
+        );
+        sent.setTimeout(idle, () => sent.destroy(new TooSlow(`silent for ${seconds(idle)}`)));
+        sent.on("error", (error) => {
+          isReused = sent.reusedSocket;
+          reject(error);
+        });
+        sent.end();
+      });
+      isAnswered = true;
+      const status = response.statusCode ?? 0;
+      const content = response.headers["content-encoding"] === "gzip" ? response.pipe(createGunzip()) : response;
+      // an error of the response does not go through the pipe
+      if (content !== response) response.on("error", (error) => content.destroy(error));
+      const decoder = new TextDecoder();
+      if (status === 200) {
+        for await (const chunk of content as AsyncIterable<Uint8Array>) {
+          bytes += chunk.length;
+          onText(decoder.decode(chunk, { stream: true }));
+        }
+        onText(decoder.decode());
+        const date = new Date(response.headers.date ?? "");
+        return { ok: true, bytes, ...(!Number.isNaN(date.getTime()) && { date: date.toISOString() }) };
+      }
+      let body = "";
+      for await (const chunk of content as AsyncIterable<Uint8Array>) {
+        body += decoder.decode(chunk, { stream: true });
+        if (body.length > LARGEST_REFUSAL) break;
+      }
+      const failure = { kind: kindOf(status), status, message: wordsOf(body, response) };
+      const wait = Number(response.headers["retry-after"]);
+      return { ok: false, failure, bytes: 0, body, ...(wait >= 0 && { retryAfterMs: wait * 1000 }) };
+    } catch (error) {
+      signal.throwIfAborted();
+      return { ok: false, failure: failureOf(error, isAnswered, ends.signal), bytes, isStale: isReused && !isAnswered };
+    } finally {
+      clearTimeout(timer);
+      for (const each of signals) each.removeEventListener("abort", stop);
+    }
+  }
+
+  function failureOf(error: unknown, isAnswered: boolean, ended: AbortSignal): Failure {
+    const { code = "", message } = (ended.aborted ? ended.reason : error) as NodeJS.ErrnoException;
+    if (error instanceof TooSlow || ended.reason instanceof TooSlow) return { kind: "timeout", message };
+    if (isAnswered) return { kind: "cut-off", message: `the answer ended early: ${message || code}` };
+    if (code === "ETIMEDOUT") return { kind: "unreachable", message };
+    const text = message || code || String(error);
+    return NOT_CONNECTED.has(code) || !/ECONNRESET|EPIPE|socket hang up|Parse Error|HPE_/.test(`${code} ${text}`)
+      ? { kind: "unreachable", message: text }
+      : { kind: "cut-off", message: `no answer: ${text}` };
+  }
+
+  function remember(answer: Answer): void {
+    const isSilent =
+      !answer.ok && answer.bytes === 0 && (answer.failure.kind === "unreachable" || answer.failure.kind === "timeout");
+    silence = isSilent ? silence + 1 : 0;
+    lastSilence = answer.ok ? undefined : answer.failure;
+  }
+
+  async function get(path: string, options: GetOptions): Promise<Answer> {
+    const { tries = TRIES, onRetry = () => {} } = options;
+    for (let tried = 1; ; tried++) {
+      signal.throwIfAborted();
+      if (silence >= MOST_SILENCE && lastSilence) return { ok: false, failure: lastSilence, bytes: 0 };
+      if (Date.now() >= deadline) {
+        return { ok: false, failure: { kind: "timeout", message: "the time for reading had run out" }, bytes: 0 };
+      }
+      const answer = await once(path, options);
+      if (answer.ok) {
+        remember(answer);
+        return answer;
+      }
+      const { failure } = answer;
+      if (failure.kind === "unauthorized" && !isRenewed) {
+        isRenewed = true;
+        connection.renew();
+        continue;
+      }
+      // the server closed a connection that it had kept: that is no answer to what was just asked
+      if (answer.isStale && tried < tries) continue;
+      remember(answer);
+      const most = failure.kind === "timeout" ? Math.min(tries, 2) : tries;
+      if (!MAY_PASS.has(failure.kind) || tried >= most || options.signal?.aborted) return answer;
+      const pause = Math.max(answer.retryAfterMs ?? 0, pauseMs * 2 ** (tried - 1) * (0.5 + Math.random()));
+      if (pause > LONGEST_PAUSE || Date.now() + pause >= deadline) return answer;
+      await sleep(pause, undefined, { signal });
+      onRetry();
+    }
+  }
+
+  return {
+    get,
+    async text(path, options = {}) {
+      let text = "";
+      const answer = await get(path, {
+        ...options,
+        onText: (piece) => {
+          if (text.length < LARGEST_TEXT) text += piece;
+        },
+        onRetry: () => {
+          text = "";
+        },
+      });
+      return { answer, text };
+    },
+    deadline,
+    get requests() {
+      return requests;
+    },
+  };
+}

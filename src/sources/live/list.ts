@@ -1,0 +1,168 @@
+/**
+ * All objects of one resource, as the lines of a `.jsonl` file.
+ *
+ * Pages (`limit`, `continue`) are of one version and spare both ends' memory. Where far more objects follow than the
+ * first page holds, a WatchList is asked for, which the server sends from its cache as fast as it can; a server that
+ * does not know it goes on with pages. A version that has expired under way (410) is asked for anew, in one piece. A
+ * server that cannot read etcd may still answer from its cache (`resourceVersion=0`).
+ */
+import type { Ending } from "../../evidence/capture.ts";
+import { listPage, watchEvent } from "../../evidence/list-page.ts";
+import type { Answer, Api, Failure } from "./api.ts";
+
+/** Where the lines go. A list that has to begin again opens another one; the last one that ended counts. */
+export type LineSink = { write(line: string): void; end(ending: Ending): void };
+
+export type ListOutcome = {
+  /** Objects that came. */
+  readonly count: number;
+  /** Why there are none, or not all. */
+  readonly failure?: Failure;
+};
+
+export type ListOptions = {
+  readonly onCount?: (count: number) => void;
+  readonly pageSize?: number;
+  /** How many objects must follow the first page for a WatchList to be asked for. */
+  readonly watchListFrom?: number;
+};
+
+const PAGE_SIZE = 500;
+const WATCH_LIST_FROM = 5000;
+/** Of a whole list, milliseconds. */
+const LIMIT_MS = 90_000;
+
+/**
+ * Reads all objects at `path`, e.g. `/api/v1/pods`.
+ *
+ * @param open a new sink for the lines; whatever was written to an earlier one is forgotten. One without lines is not ended
+ */
+export async function readList(
+  api: Api,
+  path: string,
+  open: () => LineSink,
+  { onCount = () => {}, pageSize = PAGE_SIZE, watchListFrom = WATCH_LIST_FROM }: ListOptions = {},
+): Promise<ListOutcome> {
+  const until = Math.min(api.deadline, Date.now() + LIMIT_MS);
+  let sink = open();
+  let count = 0;
+  let bytes = 0;
+  const restart = () => {
+    sink = open();
+    count = 0;
+    bytes = 0;
+  };
+  const take = (line: string) => {
+    sink.write(`${line}\n`);
+    bytes += line.length + 1;
+    count++;
+    if (count % 100 === 0) onCount(count);
+  };
+  const ended = (failure?: Failure): ListOutcome => {
+    onCount(count);
+    // a file without lines would tell nothing; what is in the sink proves what it shows
+    if (count > 0) sink.end({ bytes, ...(failure && { cutOff: failure.message }) });
+    return failure ? { count, failure } : { count };
+  };
+
+  async function readPage(parameters: Readonly<Record<string, string>>) {
+    let page = listPage(take);
+    const before = count;
+    const isFirstPage = parameters.continue === undefined;
+    /** So many of its objects came before it broke off. */
+    let skip = 0;
+    const again = () => {
+      if (isFirstPage) restart();
+      // a page of a version that is fixed brings the same objects in the same order
+      else skip = count - before;
+      let index = 0;
+      page = listPage((line) => {
+        if (++index > skip) take(line);
+      });
+    };
+    for (let tried = 1; ; tried++) {
+      const answer = await api.get(`${path}?${new URLSearchParams(parameters)}`, {
+        onText: (piece) => page.write(piece),
+        onRetry: again,
+        limitMs: Math.max(1, until - Date.now()),
+      });
+      if (!answer.ok) return { failure: answer.failure };
+      const end = page.end();
+      if (end.flaw === undefined) return { end };
+      // a body that says that it is whole and is not
+      const failure: Failure = { kind: "cut-off", message: end.flaw };
+      if (tried === 2) return { failure };
+      again();
+    }
+  }
+
+  let next: string | undefined;
+  let isFirst = true;
+  let isWatchTried = false;
+  for (;;) {
+    const { end, failure } = await readPage(
+      next === undefined ? { limit: String(pageSize) } : { limit: String(pageSize), continue: next },
+    );
+    if (failure) {
+      if (failure.kind === "expired") {
+        restart();
+        const whole = await readPage({});
+        return ended(whole.failure);
+      }
+      if (isFirst && (failure.kind === "server-error" || failure.kind === "timeout") && count === 0) {
+        // etcd may be what does not answer
+        const cached = await readPage({ resourceVersion: "0" });
+        return ended(cached.failure && failure);
+      }
+      return ended(failure);
+    }
+    if (end.next === undefined) return ended();
+    next = end.next;
+    isFirst = false;
+    if ((end.remaining ?? 0) >= watchListFrom && !isWatchTried) {
+      isWatchTried = true;
+      const kept = { sink, count, bytes };
+      restart();
+      if (await readWatchList(api, path, take, until)) return ended();
+      ({ sink, count, bytes } = kept);
+    }
+  }
+}
+
+/** @returns whether all objects came; if not, none of what came counts */
+async function readWatchList(api: Api, path: string, take: (line: string) => void, until: number): Promise<boolean> {
+  const parameters = new URLSearchParams({
+    watch: "1",
+    sendInitialEvents: "true",
+    allowWatchBookmarks: "true",
+    resourceVersionMatch: "NotOlderThan",
+    timeoutSeconds: String(Math.max(1, Math.round((until - Date.now()) / 1000))),
+  });
+  const done = new AbortController();
+  let isWhole = false;
+  let isFailed = false;
+  let rest = "";
+  const onLine = (line: string) => {
+    if (isWhole || isFailed || line === "") return;
+    const event = watchEvent(line);
+    if (event.type === "object") take(event.line);
+    else if (event.type === "other") return;
+    else {
+      isWhole = event.type === "end";
+      isFailed = !isWhole;
+      // the watch would go on
+      done.abort();
+    }
+  };
+  const answer: Answer = await api.get(`${path}?${parameters}`, {
+    tries: 1,
+    signal: done.signal,
+    limitMs: Math.max(1, until - Date.now()),
+    onText(piece) {
+      const lines = (rest + piece).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) onLine(line);
+    },
+  });
+  return isWhole && (answer.ok || done.signal.aborted);
+}

@@ -1,0 +1,325 @@
+/** Reading a running cluster: everything that can go wrong on the way, for every list. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import {
+  type Answering,
+  discovers,
+  fails,
+  lists,
+  podObject,
+  refuse,
+  type StubServer,
+  sendJson,
+  stubServer,
+} from "../../../testing/stub-api-server.ts";
+import type { Capture } from "../../evidence/capture.ts";
+import { catalogue, type KindId } from "../../evidence/catalogue.ts";
+import { connect } from "./connection.ts";
+import { LISTED } from "./read-api.ts";
+import { type ReadOptions, readCluster } from "./read-cluster.ts";
+
+/** Short pauses, and a short time. */
+async function read({ kubeconfig }: Pick<StubServer, "kubeconfig">, options: Partial<ReadOptions> = {}) {
+  const connection = await connect({ kubeconfig });
+  const signal = new AbortController().signal;
+  try {
+    return await readCluster(connection, { signal, pauseMs: 5, idleMs: 300, budgetMs: 10_000, ...options });
+  } finally {
+    connection.close();
+  }
+}
+
+/** How one piece shows, in short. */
+function shown(capture: Capture, kind: KindId): string {
+  const observed = capture.get(kind);
+  if (observed.state === "absent") return "absent";
+  if (observed.state === "present") {
+    const { items = [] } = observed.value as { items?: readonly unknown[] };
+    return [`${items.length} here`, ...observed.gaps.map(({ what }) => what)].join("; ");
+  }
+  return "message" in observed.why ? observed.why.message : observed.why.reason;
+}
+
+const pathOfKind = (kind: KindId) => {
+  const { how } = catalogue[kind];
+  return "list" in how ? how.list.replace("*", "v1") : "";
+};
+
+const PODS = "/api/v1/pods";
+const threePods = { [PODS]: ["a", "b", "c"].map((name) => podObject(name)) };
+
+describe("a cluster that answers", () => {
+  it("is read with few requests, over one connection", async () => {
+    const server = await stubServer(discovers(), lists(threePods));
+    const { capture, requests } = await read(server);
+    expect(shown(capture, "pods")).toBe("3 here");
+    for (const kind of LISTED) if (kind !== "pods") expect(shown(capture, kind), kind).toBe("0 here");
+    expect(requests).toBe(LISTED.length + 4);
+    expect(server.connections()).toBe(1);
+    expect(capture.get("version")).toMatchObject({ state: "present", value: { gitVersion: "v1.33.0" } });
+    expect(capture.get("readyz").state).toBe("present");
+    expect(capture.get("cluster")).toMatchObject({ value: { name: "stub-cluster", kubernetesVersion: "v1.33.0" } });
+    expect(capture.notes).toEqual([]);
+  });
+
+  it("has the server's clock, not ours", async () => {
+    const late: Answering = ({ pathname }, response) => {
+      if (pathname !== "/version") return false;
+      response.setHeader("date", "Sat, 21 Nov 2020 10:00:00 GMT");
+      sendJson(response, { gitVersion: "v1.33.0" });
+      return undefined;
+    };
+    const { capture } = await read(await stubServer(late, discovers(), lists({})));
+    expect(capture.get("cluster")).toMatchObject({
+      value: {
+        startedAt: expect.stringMatching(/^2020-11-21T10:00:0/),
+        endedAt: expect.stringMatching(/^2020-11-21T10:00/),
+      },
+    });
+  });
+
+  it("comes in pages", async () => {
+    const many = Array.from({ length: 1203 }, (_, index) => podObject(`pod-${index}`));
+    const server = await stubServer(discovers(), lists({ [PODS]: many }));
+    const seen: number[] = [];
+    const { capture } = await read(server, {
+      progress: (what, count = 0) => void (what === "pods" && seen.push(count)),
+    });
+    expect(shown(capture, "pods")).toBe("1203 here");
+    expect(server.asked.filter((path) => path.startsWith(PODS))).toHaveLength(3);
+    expect(seen.at(-1)).toBe(1203);
+  });
+
+  it("without aggregated discovery is asked group by group, and older versions are found", async () => {
+    const old: Answering = ({ pathname }, response) => {
+      if (pathname === "/api") sendJson(response, { kind: "APIVersions", versions: ["v1"] });
+      else if (pathname === "/api/v1") sendJson(response, { resources: [{ name: "pods" }] });
+      else if (pathname === "/apis")
+        sendJson(response, { groups: [{ name: "discovery.k8s.io", preferredVersion: { version: "v1beta1" } }] });
+      else if (pathname === "/apis/discovery.k8s.io/v1beta1")
+        sendJson(response, { resources: [{ name: "endpointslices" }] });
+      else return false;
+      return undefined;
+    };
+    const slice = { metadata: { name: "a", namespace: "b" }, addressType: "IPv4", endpoints: [] };
+    const slices = { "/apis/discovery.k8s.io/v1beta1/endpointslices": [slice] };
+    const { capture } = await read(await stubServer(old, discovers(), lists(slices)));
+    expect(shown(capture, "endpointslices")).toBe("1 here");
+  });
+});
+
+/** A fault for a list, and what then is known of it. */
+type Fault = readonly [name: string, fault: Answering, expected: RegExp];
+
+const drop: Answering = (_, response) => void response.socket!.destroy();
+const cutOff: Answering = (_, response) => {
+  response.writeHead(200, { "content-length": "100000" });
+  response.write('{"kind":"List","metadata":{},"items":[{"metadata":{"name":"a","namespace":"b"}', () =>
+    response.socket!.destroy(),
+  );
+};
+const lyingShort: Answering = (_, response) => {
+  response.writeHead(200, { "content-length": "40" });
+  response.end('{"kind":"List","metadata":{},"items":[{"metadata":{"name":"a"}}]}'.slice(0, 40));
+};
+const lyingLong: Answering = (_, response) => {
+  response.writeHead(200, { "content-length": "4000" });
+  response.write('{"kind":"List","metadata":{},"items":[');
+};
+const trickle: Answering = (_, response) => {
+  response.writeHead(200);
+  const timer = setInterval(() => response.write(" "), 50);
+  response.on("close", () => clearInterval(timer));
+};
+
+const FAULTS: readonly Fault[] = [
+  ["403", (_, response) => refuse(response, 403, "is forbidden: User cannot list"), /^is forbidden: User cannot list$/],
+  ["404", (_, response) => refuse(response, 404, "the server could not find it"), /could not find it/],
+  ["429 for ever", (_, response) => refuse(response, 429, "too many requests"), /too many requests/],
+  ["500 for ever", (_, response) => refuse(response, 500, "etcdserver: leader changed"), /etcdserver: leader changed/],
+  ["503 without words", (_, response) => void response.writeHead(503).end(), /HTTP 503/],
+  ["a page of a proxy", (_, response) => void response.end("<html>please log in</html>"), /not a list|please log in/],
+  ["a connection that is reset", drop, /no answer/],
+  ["a body that is cut off", cutOff, /ended early|aborted/],
+  ["a length that is too short", lyingShort, /cut off|ended early|JSON|aborted/i],
+  ["a length that is too long", lyingLong, /silent|ended early/],
+  ["silence", () => undefined, /silent for 0.3 s/],
+  ["bytes without end", trickle, /not answered within|time for reading/],
+  ["410 for ever", (_, response) => refuse(response, 410, "the version is too old"), /too old/],
+];
+
+describe("each fault, for each list", () => {
+  it.each(FAULTS)("%s ends in time, and is told as the reason", { timeout: 60_000 }, async (_, fault, expected) => {
+    const started = performance.now();
+    await Promise.all(
+      LISTED.map(async (kind) => {
+        const server = await stubServer(fails(pathOfKind(kind), fault), discovers(), lists(threePods));
+        const { capture } = await read(server, { budgetMs: 8000 });
+        expect(capture.get(kind).state, kind).toBe("unknown");
+        expect(shown(capture, kind), kind).toMatch(expected);
+        // those that were read before are none the worse
+        const other = kind === "pods" ? "version" : "pods";
+        expect(capture.get(other).state, kind).toBe("present");
+      }),
+    );
+    expect(performance.now() - started).toBeLessThan(25_000);
+  });
+});
+
+describe("trouble that passes", () => {
+  it.each<[string, Answering]>([
+    ["429", (_, response) => refuse(response.setHeader("retry-after", "0"), 429, "later")],
+    ["500", (_, response) => refuse(response, 500, "later")],
+    ["a connection that is reset", drop],
+    ["a body that is cut off", cutOff],
+    ["a length that is too short", lyingShort],
+  ])("%s is tried again, and leaves nothing behind", async (_, fault) => {
+    const server = await stubServer(fails(PODS, fault, 1), discovers(), lists(threePods));
+    expect(shown((await read(server)).capture, "pods")).toBe("3 here");
+  });
+
+  it("in the middle of a list goes on where it was", async () => {
+    const many = Array.from({ length: 1203 }, (_, index) => podObject(`pod-${index}`));
+    const all = lists({ [PODS]: many });
+    let left = 1;
+    const breaks: Answering = (url, response, request) => {
+      if (url.pathname !== PODS || url.searchParams.get("continue") !== "500" || left-- === 0) return false;
+      const page = JSON.stringify({ kind: "List", metadata: { continue: "1000" }, items: many.slice(500, 1000) });
+      response.writeHead(200, { "content-length": page.length });
+      response.write(page.slice(0, page.length / 2), () => response.socket!.destroy());
+      request.resume();
+      return undefined;
+    };
+    const { capture } = await read(await stubServer(breaks, discovers(), all));
+    const pods = capture.get("pods");
+    expect(shown(capture, "pods")).toBe("1203 here");
+    const names = pods.state === "present" ? pods.value.items.map(({ metadata }) => metadata.name) : [];
+    expect(names).toEqual(many.map(({ metadata }) => metadata.name));
+  });
+
+  it("a version that expires under way is asked for anew, in one piece", async () => {
+    const many = Array.from({ length: 1203 }, (_, index) => podObject(`pod-${index}`));
+    const expires: Answering = (url, response) => {
+      if (url.pathname !== PODS || url.searchParams.get("continue") !== "1000") return false;
+      refuse(response, 410, "The provided continue parameter is too old");
+      return undefined;
+    };
+    const { capture } = await read(await stubServer(expires, discovers(), lists({ [PODS]: many })));
+    expect(shown(capture, "pods")).toBe("1203 here");
+  });
+
+  it("waits as long as Retry-After says", async () => {
+    const server = await stubServer(
+      fails(PODS, (_, response) => refuse(response.setHeader("retry-after", "1"), 429, "later"), 1),
+      discovers(),
+      lists(threePods),
+    );
+    const started = performance.now();
+    await read(server);
+    expect(performance.now() - started).toBeGreaterThan(990);
+  });
+
+  it("an etcd that does not answer leaves what the server's cache has", async () => {
+    const uncached: Answering = (url, response) => {
+      if (url.pathname !== PODS || url.searchParams.get("resourceVersion") === "0") return false;
+      refuse(response, 500, "etcdserver: request timed out");
+      return undefined;
+    };
+    const { capture } = await read(await stubServer(uncached, discovers(), lists(threePods)));
+    expect(shown(capture, "pods")).toBe("3 here");
+  });
+});
+
+describe("what is not served, and what is not allowed", () => {
+  it("an API that is not served is absent", async () => {
+    const gone = fails(pathOfKind("networkpolicies"), (_, response) => refuse(response, 404, "not found"));
+    const server = await stubServer(gone, discovers({ without: ["networkpolicies"] }), lists({}));
+    expect(shown((await read(server)).capture, "networkpolicies")).toBe("absent");
+  });
+
+  it("but not if only one of discovery and the list says so", async () => {
+    const listed = await stubServer(discovers({ without: ["networkpolicies"] }), lists({}));
+    expect(shown((await read(listed)).capture, "networkpolicies")).toBe("0 here");
+  });
+
+  it("who may list one namespace only gets that one, with what is missing said", async () => {
+    const forbids = fails(PODS, (_, response) => refuse(response, 403, "pods is forbidden"));
+    const shop = { "/api/v1/namespaces/shop/pods": [podObject("a")] };
+    const others: Answering = (url, response) => {
+      if (!/namespaces\/kube-|namespaces\/calico/.test(url.pathname)) return false;
+      refuse(response, 403, "pods is forbidden");
+      return undefined;
+    };
+    const server = await stubServer(forbids, others, discovers(), lists(shop));
+    const { capture } = await read(server, { namespaces: ["shop"] });
+    expect(shown(capture, "pods")).toBe("1 here; only of shop: pods is forbidden");
+  });
+
+  it("credentials that are not accepted end the reading", async () => {
+    const server = await stubServer((_, response) => refuse(response, 401, "Unauthorized"));
+    const { contact, requests } = await read(server);
+    expect(contact).toMatchObject({ ok: false, failure: { kind: "unauthorized", message: "Unauthorized" } });
+    expect(requests).toBeLessThan(4);
+  });
+});
+
+describe("a server that is not there", () => {
+  it("is told at once", async () => {
+    const server = await stubServer();
+    const kubeconfig = server.kubeconfig;
+    const connection = await connect({ kubeconfig });
+    const closed = { ...connection, server: new URL("http://127.0.0.1:1") };
+    const { contact, capture } = await readCluster(closed, { signal: new AbortController().signal, pauseMs: 5 });
+    expect(contact).toMatchObject({ ok: false, failure: { kind: "unreachable" } });
+    expect(capture.notes[0]!.what.en).toContain("http://127.0.0.1:1 cannot be read");
+  });
+
+  it("that goes away while it is read is not asked list by list", async () => {
+    const silent: Answering = ({ pathname }) => (/^\/apis?\/./.test(pathname) ? undefined : false);
+    const server = await stubServer(silent, discovers());
+    const started = performance.now();
+    const { capture } = await read(server, { budgetMs: 30_000 });
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(shown(capture, "services")).toMatch(/silent/);
+  });
+
+  it("can be interrupted", async () => {
+    const server = await stubServer(
+      fails(PODS, () => undefined),
+      discovers(),
+      lists({}),
+    );
+    const controller = new AbortController();
+    const reading = read(server, { signal: controller.signal, idleMs: 20_000, budgetMs: 20_000 });
+    await sleep(200);
+    controller.abort(new Error("enough"));
+    await expect(reading).rejects.toThrow("enough");
+  });
+});
+
+describe("a list with far more objects than a page", () => {
+  const many = Array.from({ length: 6000 }, (_, index) => podObject(`pod-${index}`));
+  const bookmark = { type: "BOOKMARK", object: { metadata: { annotations: { "k8s.io/initial-events-end": "true" } } } };
+  const watch =
+    (events: readonly object[]): Answering =>
+    (url, response) => {
+      if (!url.searchParams.has("watch") || url.pathname !== PODS) return false;
+      expect(url.searchParams.get("sendInitialEvents")).toBe("true");
+      response.writeHead(200);
+      for (const event of events) response.write(`${JSON.stringify(event)}\n`);
+      // and it goes on
+      return undefined;
+    };
+  const added = many.map((object) => ({ type: "ADDED", object }));
+
+  it.each<[string, Answering]>([
+    ["comes as a WatchList where the server knows it", watch([...added, bookmark])],
+    ["comes in pages where it does not", () => false],
+    ["comes in pages if the watch fails", watch([...added.slice(0, 9), { type: "ERROR", object: { code: 500 } }])],
+    ["comes in pages if the watch falls silent", watch(added.slice(0, 9))],
+  ])("%s", async (_, watching) => {
+    const server = await stubServer(watching, discovers(), lists({ [PODS]: many }));
+    const { capture } = await read(server);
+    expect(shown(capture, "pods")).toBe("6000 here");
+  });
+});

@@ -1,0 +1,85 @@
+/**
+ * A running cluster as a source of evidence: what its API server tells, taken in as a bundle would be.
+ *
+ * It only reads. Whatever happens to the API server meanwhile, it ends within its time, with what it got and the
+ * reasons for what it did not get.
+ */
+import { type Capture, createIntake, type Intake } from "../../evidence/capture.ts";
+import { texts, verbatim } from "../../text.ts";
+import { type ApiOptions, apiOf } from "./api.ts";
+import type { Connection } from "./connection.ts";
+import { type FirstContact, greet, type Progress, readApi, tellText } from "./read-api.ts";
+
+const say = texts("read-cluster", {
+  outOfTime: {
+    en: "the time for reading the cluster ran out after {seconds} s",
+    zh: "读取集群的时间（{seconds} 秒）已用完",
+  },
+  apiServer: { en: "API server", zh: "API Server" },
+  unreachable: { en: "{server} cannot be read: {why}", zh: "无法读取 {server}：{why}" },
+});
+
+export type ReadOptions = {
+  readonly signal: AbortSignal;
+  readonly progress?: Progress;
+  /** Read in these where the whole cluster may not be listed. */
+  readonly namespaces?: readonly string[];
+  /** Of all reading, milliseconds. */
+  readonly budgetMs?: number;
+  /** Where the evidence goes; a capture of its own otherwise. */
+  readonly intake?: Intake;
+} & Pick<ApiOptions, "pauseMs" | "idleMs">;
+
+export type LiveReading = {
+  readonly capture: Capture;
+  readonly contact: FirstContact;
+  readonly requests: number;
+};
+
+const BUDGET_MS = 180_000;
+
+/** Where components of the network and the control plane usually run. */
+const SYSTEM_NAMESPACES = ["kube-system", "kube-flannel", "calico-system"];
+
+/**
+ * Reads all that a cluster tells.
+ *
+ * @throws the reason of `signal` if it is aborted; nothing else
+ */
+export async function readCluster(connection: Connection, options: ReadOptions): Promise<LiveReading> {
+  const { signal, progress = () => {}, budgetMs = BUDGET_MS, intake = createIntake(), namespaces = [] } = options;
+  const startedAt = new Date();
+  const api = apiOf(connection, { ...options, signal, deadline: startedAt.getTime() + budgetMs });
+  progress("version");
+  const contact = await greet(api, intake);
+  if (contact.ok) {
+    const own = connection.namespace === undefined ? [] : [connection.namespace];
+    await readApi(api, intake, {
+      namespaces: [...new Set([...namespaces, ...own, ...SYSTEM_NAMESPACES])],
+      progress,
+    });
+  } else {
+    const server = verbatim(connection.server.origin);
+    intake.note(say.apiServer().en, say.unreachable({ server, why: verbatim(contact.failure.message) }));
+  }
+  if (Date.now() >= api.deadline) intake.note("", say.outOfTime({ seconds: Math.round(budgetMs / 1000) }));
+  tellText(intake, "cluster.json", clusterFile(connection, contact, startedAt));
+  return { capture: intake.capture(), contact, requests: api.requests };
+}
+
+/** The times are those of the server's clock: it is that clock that the objects' times are of. */
+function clusterFile(connection: Connection, contact: FirstContact, startedAt: Date): string {
+  const { date = undefined, version = undefined } = contact.ok ? contact : {};
+  const skew = date === undefined ? 0 : Date.parse(date) - startedAt.getTime();
+  // the header has whole seconds only
+  const offset = Math.abs(skew) < 2000 ? 0 : skew;
+  const at = (time: number) => new Date(time + offset).toISOString();
+  return JSON.stringify({
+    bundle: "netwhy.bundle/v1",
+    name: connection.cluster,
+    startedAt: at(startedAt.getTime()),
+    capturedAt: at(Date.now()),
+    endedAt: at(Date.now()),
+    ...(version !== undefined && { kubernetesVersion: version }),
+  });
+}
