@@ -35,7 +35,7 @@ const say = texts("cli", {
     en: "the context of the kubeconfig (default: its current one)",
     zh: "kubeconfig 上下文（默认为当前上下文）",
   },
-  kubeconfig: {
+  readKubeconfig: {
     en: "the kubeconfig (default: KUBECONFIG, else ~/.kube/config)",
     zh: "kubeconfig 路径（默认 KUBECONFIG 或 ~/.kube/config）",
   },
@@ -166,7 +166,7 @@ const REPORT_OPTIONS: readonly OptionSpec[] = [
 /** What all commands that read a running cluster take. */
 const CLUSTER_OPTIONS: readonly OptionSpec[] = [
   { flags: "--context <name>", describes: say.context() },
-  { flags: "--kubeconfig <path>", describes: say.kubeconfig() },
+  { flags: "--kubeconfig <path>", describes: say.readKubeconfig() },
   { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
   { flags: "--timeout <seconds>", describes: say.timeout() },
 ];

@@ -231,7 +231,7 @@ export async function connect(options: ConnectionOptions = {}): Promise<Connecti
     },
     async requestOptions() {
       const made: RequestOptions & { agent?: HttpAgent | false; ca?: unknown; cert?: unknown; key?: unknown } = {};
-      await config.applyToHTTPSOptions(made as Parameters<KubeConfig["applyToHTTPSOptions"]>[0]);
+      await config.applyToHTTPSOptions(made);
       // a token from a file ends with the file's newline
       const headers = Object.fromEntries(
         Object.entries(made.headers ?? {}).map(([name, value]) => [
