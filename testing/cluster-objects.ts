@@ -1,8 +1,10 @@
 /** The API objects of the built cluster, as kubeadm, flannel's manifest and a small shop would make them. */
 import type { ListId, ObjectOf } from "../src/evidence/catalogue.ts";
 import { COMPONENTS } from "../src/model/components/definitions.ts";
+import type { Family } from "../src/net/ip.ts";
 import type { ConfigMap, Node, Pod, PodSpec, Role, RoleBinding, Service, Workload } from "../src/parse/objects.ts";
 import type { ClusterOptions } from "./cluster.ts";
+import { nodeAddress, podRange, RANGES, serviceAddress } from "./cluster-addresses.ts";
 import { CREATED } from "./cluster-nodes.ts";
 
 export type Workloads = "shop" | "none" | { readonly services: number; readonly replicas: number };
@@ -16,34 +18,44 @@ const meta = (name: string, namespace?: string, labels: Record<string, string> =
   creationTimestamp: CREATED,
 });
 
-/** Node i of up to 65,000: address 172.16.x.y, Pod range 10.128+/24. */
-function nodeObject(index: number, flavour: Flavour): Node {
+const ANNOTATED = { 4: ["public-ip", "backend-data"], 6: ["public-ipv6", "backend-v6-data"] } as const;
+
+/** How flannel of a node tells the others that it is reached. */
+function flannelAnnotations(index: number, families: readonly Family[]): Record<string, string> {
+  const prefix = "flannel.alpha.coreos.com/";
+  const announced = families.flatMap((family) => {
+    const bytes = [2, family === 4 ? 66 : 68, 0, 0, index >> 8, index & 255];
+    const VtepMAC = bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+    const [address, data] = ANNOTATED[family];
+    return [
+      [`${prefix}${address}`, nodeAddress(index, family)],
+      [`${prefix}${data}`, JSON.stringify({ VNI: 1, VtepMAC })],
+    ];
+  });
+  return Object.fromEntries([
+    [`${prefix}backend-type`, "vxlan"],
+    [`${prefix}kube-subnet-manager`, "true"],
+    ...announced,
+  ]);
+}
+
+function nodeObject(index: number, flavour: Flavour, families: readonly Family[]): Node {
   const isControlPlane = index === 0 && flavour === "kubeadm";
   const name = isControlPlane ? "cp1" : `w${flavour === "kubeadm" ? index : index + 1}`;
-  const address = `172.16.${Math.floor(index / 250)}.${(index % 250) + 1}`;
-  const podCIDR = `10.${128 + Math.floor(index / 256)}.${index % 256}.0/24`;
-  const mac = [2, 66, 0, 0, index >> 8, index & 255].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+  const podCIDRs = families.map((family) => podRange(index, family));
   return {
     metadata: {
       ...meta(name, undefined, { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" }),
       // a managed cluster's network is the cloud's: its routes are not on the nodes
-      annotations:
-        flavour === "managed"
-          ? {}
-          : {
-              "flannel.alpha.coreos.com/backend-type": "vxlan",
-              "flannel.alpha.coreos.com/backend-data": JSON.stringify({ VNI: 1, VtepMAC: mac }),
-              "flannel.alpha.coreos.com/kube-subnet-manager": "true",
-              "flannel.alpha.coreos.com/public-ip": address,
-            },
+      annotations: flavour === "managed" ? {} : flannelAnnotations(index, families),
     },
     spec: {
-      podCIDR,
-      podCIDRs: [podCIDR],
+      podCIDR: podCIDRs[0],
+      podCIDRs,
       ...(isControlPlane && { taints: [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }] }),
     },
     status: {
-      addresses: [{ type: "InternalIP", address }],
+      addresses: families.map((family) => ({ type: "InternalIP", address: nodeAddress(index, family) })),
       conditions: [
         {
           type: "Ready",
@@ -111,16 +123,20 @@ const COREFILE = `.:53 {
 }
 `;
 
-function systemConfigMaps(flavour: Flavour): ConfigMap[] {
+function systemConfigMaps(flavour: Flavour, families: readonly Family[]): ConfigMap[] {
   const map = (name: string, namespace: string, data: Record<string, string>): ConfigMap => ({
     metadata: meta(name, namespace),
     data,
   });
   const coredns = map("coredns", "kube-system", { Corefile: COREFILE });
   if (flavour !== "kubeadm") return [coredns];
-  const kubeProxy =
-    "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nclusterCIDR: 10.128.0.0/9\nmode: iptables\n";
-  const netConf = JSON.stringify({ Network: "10.128.0.0/9", Backend: { Type: "vxlan" } });
+  const ranges = families.map((family) => RANGES[family].pods).join(",");
+  const kubeProxy = `apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nclusterCIDR: ${ranges}\nmode: iptables\n`;
+  const netConf = JSON.stringify({
+    ...(families.includes(4) ? { Network: RANGES[4].pods } : { EnableIPv4: false }),
+    ...(families.includes(6) && { EnableIPv6: true, IPv6Network: RANGES[6].pods }),
+    Backend: { Type: "vxlan" },
+  });
   return [
     coredns,
     map("kube-proxy", "kube-system", { "config.conf": kubeProxy }),
@@ -193,13 +209,14 @@ function systemDaemonSets(flavour: Flavour, enforcer: boolean): Workload[] {
   ];
 }
 
-function staticPods(flavour: Flavour, nodes: readonly Node[]): Pod[] {
+function staticPods(flavour: Flavour, nodes: readonly Node[], families: readonly Family[]): Pod[] {
   if (flavour !== "kubeadm") return [];
+  const ranges = (of: "pods" | "services") => families.map((family) => RANGES[family][of]).join(",");
   const flags: Record<string, string[]> = {
-    "kube-apiserver": ["kube-apiserver", "--service-cluster-ip-range=10.96.0.0/16"],
+    "kube-apiserver": ["kube-apiserver", `--service-cluster-ip-range=${ranges("services")}`],
     "kube-controller-manager": [
       "kube-controller-manager",
-      "--cluster-cidr=10.128.0.0/9",
+      `--cluster-cidr=${ranges("pods")}`,
       "--use-service-account-credentials=true",
     ],
     "kube-scheduler": ["kube-scheduler"],
@@ -340,10 +357,31 @@ function many(count: number, replicas: number): ReturnType<typeof shop> {
   };
 }
 
+/** Of a control plane that is no node. */
+const API_SERVER = { 4: "172.16.254.1", 6: "fd00:172:16::fe01" } as const;
 const NO_APPS: ReturnType<typeof shop> = { deployments: [], statefulsets: [], daemonsets: [], services: [] };
 
-export function clusterObjects(count: number, flavour: Flavour, workloads: Workloads, enforcer: boolean): Lists {
-  const nodes = Array.from({ length: count }, (_, index) => nodeObject(index, flavour));
+/** A Service with an address of each family instead of one of IPv4. */
+function withFamilies({ spec, ...object }: Service, families: readonly Family[]): Service {
+  const { clusterIP } = spec;
+  if (families.every((family) => family === 4)) return { ...object, spec };
+  const isHeadless = clusterIP === "None" || !clusterIP;
+  const clusterIPs = isHeadless ? [clusterIP ?? ""] : families.map((family) => serviceAddress(clusterIP, family));
+  return {
+    ...object,
+    spec: { ...spec, clusterIP: clusterIPs[0], clusterIPs, ipFamilies: families.map((family) => `IPv${family}`) },
+  };
+}
+
+export function clusterObjects(
+  count: number,
+  flavour: Flavour,
+  workloads: Workloads,
+  enforcer: boolean,
+  families: readonly Family[],
+): Lists {
+  const nodes = Array.from({ length: count }, (_, index) => nodeObject(index, flavour, families));
+  const first = families.slice(0, 1);
   const apps =
     workloads === "shop" ? shop() : workloads === "none" ? NO_APPS : many(workloads.services, workloads.replicas);
   const { clusterroles, clusterrolebindings, accounts } = grants(flavour, enforcer);
@@ -364,36 +402,45 @@ export function clusterObjects(count: number, flavour: Flavour, workloads: Workl
   return {
     nodes,
     namespaces: names.map((name) => ({ metadata: meta(name, undefined, { "kubernetes.io/metadata.name": name }) })),
-    pods: staticPods(flavour, nodes),
+    pods: staticPods(flavour, nodes, families),
     services: [
-      service("kubernetes", "default", {
-        clusterIP: "10.96.0.1",
-        ports: [{ name: "https", port: 443, targetPort: 6443 }],
-      }),
-      {
-        ...service("kube-dns", "kube-system", {
-          clusterIP: "10.96.0.10",
-          selector: { "k8s-app": "kube-dns" },
-          ports: dnsPorts,
+      // these two have one address in a dual-stack cluster as well
+      withFamilies(
+        service("kubernetes", "default", {
+          clusterIP: "10.96.0.1",
+          ports: [{ name: "https", port: 443, targetPort: 6443 }],
         }),
+        first,
+      ),
+      {
+        ...withFamilies(
+          service("kube-dns", "kube-system", {
+            clusterIP: "10.96.0.10",
+            selector: { "k8s-app": "kube-dns" },
+            ports: dnsPorts,
+          }),
+          first,
+        ),
         metadata: meta("kube-dns", "kube-system", { "k8s-app": "kube-dns" }),
       },
-      ...apps.services,
+      ...apps.services.map((one) => withFamilies(one, families)),
     ],
     endpointslices: [
       {
         metadata: meta("kubernetes", "default", { "kubernetes.io/service-name": "kubernetes" }),
-        addressType: "IPv4",
+        addressType: `IPv${families[0] ?? 4}`,
         ports: [{ name: "https", port: 6443, protocol: "TCP" }],
         endpoints: [
           {
-            addresses: [flavour === "kubeadm" ? nodes[0]!.status!.addresses![0]!.address : "172.16.254.1"],
+            addresses: [
+              flavour === "kubeadm" ? nodes[0]!.status!.addresses![0]!.address : API_SERVER[families[0] ?? 4],
+            ],
             conditions: { ready: true },
           },
         ],
       },
     ],
-    configmaps: systemConfigMaps(flavour),
+    configmaps: systemConfigMaps(flavour, families),
     serviceaccounts: [...accounts, ...names.map((name): [string, string] => [name, "default"])].map(
       ([namespace, name]) => ({ metadata: meta(name, namespace) }),
     ),

@@ -16,6 +16,7 @@ import type { Change } from "../src/model/change.ts";
 import { captureWith, type Draft, draftOf } from "../src/model/changes.ts";
 import { type ClusterModel, modelOf } from "../src/model/model.ts";
 import { ref } from "../src/model/ref.ts";
+import { type Families, familiesIn } from "./cluster-addresses.ts";
 import { bareNode, lookIntoPods, NOW, otherAgents } from "./cluster-nodes.ts";
 import { clusterObjects, type Workloads } from "./cluster-objects.ts";
 
@@ -28,6 +29,8 @@ export type ClusterOptions = {
   readonly enforcer?: boolean;
   /** The mode that kube-proxy is configured for; iptables if not said. */
   readonly proxy?: "iptables" | "nftables";
+  /** IPv4 if not said. */
+  readonly families?: Families;
 };
 
 export interface Cluster {
@@ -84,14 +87,16 @@ function made({
   workloads = "shop",
   enforcer = false,
   proxy = "iptables",
+  families: chosen = "ipv4",
 }: ClusterOptions): Cluster {
   const draft = draftOf(createIntake().capture());
   draft.set("cluster", {}, { name: "built", capturedAt: NOW, kubernetesVersion: "v1.33.1" });
   draft.set("version", {}, { gitVersion: "v1.33.1" });
-  const lists = clusterObjects(nodes, flavour, workloads, enforcer);
+  const families = familiesIn(chosen);
+  const lists = clusterObjects(nodes, flavour, workloads, enforcer, families);
   for (const list of Object.keys(lists) as ListId[])
     draft.setList(list, lists[list] as readonly ObjectOf<typeof list>[]);
-  for (const object of lists.nodes) bareNode(draft, object, flavour);
+  for (const object of lists.nodes) bareNode(draft, object, flavour, families);
   const inMode = (text: string): string => text.replace("mode: iptables", `mode: ${proxy}`);
   draft.setList(
     "configmaps",

@@ -11,11 +11,11 @@ import type { Place } from "../evidence/kind.ts";
 import { known, type Observed, present } from "../evidence/observed.ts";
 import { overlay, type Replacement } from "../evidence/overlay.ts";
 import { keyOf, pathOf } from "../evidence/path.ts";
-import { formatIp } from "../net/ip.ts";
+import { type Family, formatIp } from "../net/ip.ts";
 import type { ApiList, apiListReader } from "../parse/api-list.ts";
 import type { Pod, Workload } from "../parse/objects.ts";
 import { endpointSlices } from "./agents/endpoint-slices.ts";
-import { flannelState } from "./agents/flannel.ts";
+import { type FlannelState, flannelState } from "./agents/flannel.ts";
 import { emptyIptables, replaceChains } from "./agents/iptables.ts";
 import { areAlike, type KubeProxyRules, kubeProxyRules } from "./agents/kube-proxy.ts";
 import { kubeProxyTable, replaceTable } from "./agents/kube-proxy-nft.ts";
@@ -298,26 +298,40 @@ export function writeProxies(
 ): void {
   const owns = (chain: string) =>
     chain.startsWith("KUBE-") && !chain.startsWith("KUBE-KUBELET") && chain !== "KUBE-IPTABLES-HINT";
-  const isShared = areAlike(services);
-  let rules: KubeProxyRules | undefined;
-  for (const node of nodes) {
-    if (proxy.mode(node) === "nftables") {
-      const address = views.get(node)?.ipv4;
-      const table = kubeProxyTable(services, node, proxy.clusterRange, address && formatIp(address));
-      draft.set("nftables", { node }, replaceTable(draft.get("nftables", { node }), table));
-      continue;
+  for (const family of familiesIn(views)) {
+    const isShared = areAlike(services, family);
+    const range = proxy.clusterRange(family);
+    let rules: KubeProxyRules | undefined;
+    for (const node of nodes) {
+      if (proxy.mode(node) === "nftables") {
+        const address = views.get(node)?.ips[family];
+        const table = kubeProxyTable(services, node, range, address && formatIp(address), family);
+        draft.set("nftables", { node }, replaceTable(draft.get("nftables", { node }), table));
+        continue;
+      }
+      if (!rules || !isShared) rules = kubeProxyRules(services, node, range, family);
+      const current = draft.get(SAVED[family], { node }) ?? emptyIptables(family);
+      draft.set(SAVED[family], { node }, replaceChains(current, rules, owns, true));
     }
-    if (!rules || !isShared) rules = kubeProxyRules(services, node, proxy.clusterRange);
-    const current = draft.get("iptables", { node }) ?? emptyIptables();
-    draft.set("iptables", { node }, replaceChains(current, rules, owns, true));
   }
 }
 
+const SAVED = { 4: "iptables", 6: "ip6tables" } as const;
+
+/** The address families that the cluster's nodes have. */
+const familiesIn = ({ all }: ModelParts["nodes"]): readonly Family[] =>
+  ([4, 6] as const).filter((family) => all.some(({ ips }) => ips[family]));
+
 export function writeFlannel(draft: Draft, model: ModelParts, node: string): void {
+  const uplink = draft.get("links", { node })?.find(({ name }) => name === "eth0");
+  for (const family of familiesIn(model.nodes)) {
+    const state = flannelState(model.flannel, node, uplink?.mtu ?? 1500, family);
+    if (state) putFlannel(draft, node, state, family);
+  }
+}
+
+function putFlannel(draft: Draft, node: string, state: FlannelState, family: Family): void {
   const links = draft.get("links", { node }) ?? [];
-  const uplink = links.find(({ name }) => name === "eth0");
-  const state = flannelState(model.flannel, node, uplink?.mtu ?? 1500);
-  if (!state) return;
   const { device, routes, neighbours, fdb, nat, filter } = state;
   const isOwn = ({ nextHops }: { nextHops: readonly { device?: string }[] }) =>
     nextHops.some((hop) => hop.device === device.name);
@@ -336,9 +350,9 @@ export function writeFlannel(draft: Draft, model: ModelParts, node: string): voi
     ...(draft.get("fdb", { node }) ?? []).filter((entry) => entry.device !== device.name),
     ...fdb,
   ]);
-  const current = draft.get("iptables", { node }) ?? emptyIptables();
+  const current = draft.get(SAVED[family], { node }) ?? emptyIptables(family);
   draft.set(
-    "iptables",
+    SAVED[family],
     { node },
     replaceChains(current, { nat, filter }, (chain) => chain.startsWith("FLANNEL-"), false),
   );

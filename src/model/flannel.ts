@@ -8,7 +8,17 @@
 import type { Capture } from "../evidence/capture.ts";
 import { isWhole, known, type Observed } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import { formatIp, formatPrefix, type Ip, type Prefix, parseIp, parsePrefix, prefixOf } from "../net/ip.ts";
+import {
+  canonicalIp,
+  type Family,
+  formatIp,
+  formatPrefix,
+  type Ip,
+  type Prefix,
+  parseIp,
+  parsePrefix,
+  prefixOf,
+} from "../net/ip.ts";
 import type { FdbEntry } from "../parse/bridge-fdb.ts";
 import type { Link } from "../parse/ip-addr.ts";
 import type { Neighbour } from "../parse/ip-neigh.ts";
@@ -39,6 +49,8 @@ export type FlannelConfig = {
 /** How a node tells the others that it is reached. */
 export type FlannelPeer = {
   readonly node: NodeView;
+  readonly family: Family;
+  /** Its Pods' addresses of the family. */
   readonly range: Prefix;
   readonly backend: string;
   readonly publicIp: string;
@@ -79,14 +91,15 @@ export interface Flannel {
   readonly used: boolean;
   readonly config: FlannelConfig | undefined;
   readonly configMap: Ref | undefined;
-  /** How a node is reached; undefined if it does not tell, or is in no flannel network. */
-  peer(node: string): FlannelPeer | undefined;
+  /** How a node is reached, without a family in the first that it has; undefined if it does not tell, or is in no flannel network. */
+  peer(node: string, family?: Family): FlannelPeer | undefined;
   /** What flannel of a node tells its CNI plugin: its networks, and whether it masquerades what leaves them (--ip-masq). */
   subnetEnv(node: string): Observed<SubnetEnv>;
-  /** From a node to every other one that tells how it is reached. */
+  /** From a node to every other one that tells how it is reached, in each family in which both do. */
   paths(node: string): readonly FlannelPath[];
 }
 
+const FAMILIES = [4, 6] as const;
 const PREFIX = "flannel.alpha.coreos.com/";
 
 function configOf(objects: Objects, components: Components): { config: FlannelConfig; map: Ref } | undefined {
@@ -127,14 +140,25 @@ function configOf(objects: Objects, components: Components): { config: FlannelCo
   return undefined;
 }
 
-function peerOf(node: NodeView, objects: Objects): FlannelPeer | undefined {
+/** The annotations by which a node tells how it is reached (annotations.go). */
+const ANNOTATIONS = {
+  4: { publicIp: `${PREFIX}public-ip`, data: `${PREFIX}backend-data` },
+  6: { publicIp: `${PREFIX}public-ipv6`, data: `${PREFIX}backend-v6-data` },
+} as const;
+
+/** The VXLAN device of a family (vxlan.go). */
+export const tunnelDevice = (vni: number, family: Family): string =>
+  family === 4 ? `flannel.${vni}` : `flannel-v6.${vni}`;
+
+function peerOf(node: NodeView, family: Family, objects: Objects): FlannelPeer | undefined {
   const { object } = node;
   const annotations = object?.metadata.annotations ?? {};
-  const range = node.podRanges.find(({ ip }) => ip.family === 4);
-  const publicIp = annotations[`${PREFIX}public-ip`];
+  const names = ANNOTATIONS[family];
+  const range = node.podRanges.find(({ ip }) => ip.family === family);
+  const publicIp = canonicalIp(annotations[names.publicIp] ?? "");
   if (!object || !range || publicIp === undefined || annotations[`${PREFIX}kube-subnet-manager`] !== "true")
     return undefined;
-  const data = parseJson(annotations[`${PREFIX}backend-data`] ?? "null");
+  const data = parseJson(annotations[names.data] ?? "null");
   const mac =
     data.ok && typeof data.value === "object" && data.value !== null
       ? (data.value as Record<string, unknown>).VtepMAC
@@ -142,6 +166,7 @@ function peerOf(node: NodeView, objects: Objects): FlannelPeer | undefined {
   const backend = annotations[`${PREFIX}backend-type`] ?? "";
   return {
     node,
+    family,
     range,
     backend,
     publicIp,
@@ -149,7 +174,7 @@ function peerOf(node: NodeView, objects: Objects): FlannelPeer | undefined {
     evidence: objects.quote(
       "nodes",
       object,
-      `Node ${node.name}: podCIDR ${formatPrefix(range)}, ${PREFIX}public-ip ${publicIp}, ${PREFIX}backend-data ${annotations[`${PREFIX}backend-data`]}`,
+      `Node ${node.name}: podCIDR ${formatPrefix(range)}, ${names.publicIp} ${publicIp}, ${names.data} ${annotations[names.data]}`,
     ),
   };
 }
@@ -164,11 +189,11 @@ type Entries = {
   readonly tunnel: Link | undefined;
 };
 
-function entriesOf(plane: NodePlane, device: string, rangeLengths: ReadonlySet<number>): Entries {
+function entriesOf(plane: NodePlane, device: string, rangeLengths: ReadonlySet<number>, family: Family): Entries {
   const routes = new Map<string, Route[]>();
   for (const route of known(plane.routes) ?? []) {
     const prefix = destinationOf(route);
-    if (prefix?.ip.family !== 4 || route.type === "broadcast" || route.type === "multicast") continue;
+    if (prefix?.ip.family !== family || route.type === "broadcast" || route.type === "multicast") continue;
     for (const length of rangeLengths) {
       if (prefix.length < length) continue;
       const key = formatPrefix(prefixOf(prefix.ip, length));
@@ -201,24 +226,35 @@ type Parts = {
 
 export function flannelOf({ capture, objects, nodes, components, forwarding }: Parts): Flannel {
   const found = configOf(objects, components);
-  const peers = nodes.all.map((node) => peerOf(node, objects)).filter((peer) => peer !== undefined);
-  const byName = new Map(peers.map((peer) => [peer.node.name, peer]));
-  const rangeLengths = new Set(peers.map(({ range }) => range.length));
-  const device = `flannel.${found?.config.vni ?? 1}`;
+  const networks = FAMILIES.map((family) => {
+    const peers = nodes.all.map((node) => peerOf(node, family, objects)).filter((peer) => peer !== undefined);
+    return {
+      family,
+      peers,
+      byName: new Map(peers.map((peer) => [peer.node.name, peer])),
+      rangeLengths: new Set(peers.map(({ range }) => range.length)),
+      device: tunnelDevice(found?.config.vni ?? 1, family),
+    };
+  });
   return {
-    used: peers.length > 0,
+    used: networks.some(({ peers }) => peers.length > 0),
     config: found?.config,
     configMap: found?.map,
-    peer: (node) => byName.get(node),
+    peer: (node, family) =>
+      networks
+        .filter((network) => family === undefined || network.family === family)
+        .map(({ byName }) => byName.get(node))
+        .find((peer) => peer !== undefined),
     subnetEnv: (node) => capture.get("subnetEnv", { node }),
-    paths(name) {
-      const self = byName.get(name);
-      if (!self) return [];
-      const entries = entriesOf(forwarding.of(name), device, rangeLengths);
-      return peers
-        .filter((peer) => peer.node.name !== name && peer.backend === self.backend)
-        .map((peer) => pathTo(peer, entries, device, found?.config));
-    },
+    paths: (name) =>
+      networks.flatMap(({ family, peers, byName, rangeLengths, device }) => {
+        const self = byName.get(name);
+        if (!self) return [];
+        const entries = entriesOf(forwarding.of(name), device, rangeLengths, family);
+        return peers
+          .filter((peer) => peer.node.name !== name && peer.backend === self.backend)
+          .map((peer) => pathTo(peer, entries, device, found?.config));
+      }),
   };
 }
 

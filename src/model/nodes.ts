@@ -3,7 +3,7 @@ import type { Capture } from "../evidence/capture.ts";
 import { catalogue, type KindId } from "../evidence/catalogue.ts";
 import { isWhole, known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import { canonicalIp, type Ip, type Prefix, parseIp, parsePrefix } from "../net/ip.ts";
+import { canonicalIp, type Family, type Ip, type Prefix, parseIp, parsePrefix } from "../net/ip.ts";
 import type { Node } from "../parse/objects.ts";
 import { type Labels, meets } from "./labels.ts";
 import type { Objects } from "./objects.ts";
@@ -19,6 +19,8 @@ export type NodeView = {
   readonly addresses: readonly string[];
   /** The first of them that is IPv4. */
   readonly ipv4?: Ip;
+  /** The first of them of each family. */
+  readonly ips: Readonly<Partial<Record<Family, Ip>>>;
   readonly podRanges: readonly Prefix[];
   /** The condition Ready; undefined if unknown to us. */
   readonly ready: "True" | "False" | "Unknown" | undefined;
@@ -86,7 +88,7 @@ export function nodesOf(capture: Capture, objects: Objects): Nodes {
     const object = byName.get(name);
     const addresses = addressesOf(object);
     const kubelet = kubeletOf(capture, name);
-    const ipv4 = addresses.map(parseIp).find((ip) => ip?.family === 4);
+    const [ipv4, ipv6] = ([4, 6] as const).map((family) => addresses.map(parseIp).find((ip) => ip?.family === family));
     return {
       name,
       ref: ref("Node", name),
@@ -94,6 +96,7 @@ export function nodesOf(capture: Capture, objects: Objects): Nodes {
       labels: object?.metadata.labels ?? {},
       addresses,
       ...(ipv4 && { ipv4 }),
+      ips: { ...(ipv4 && { 4: ipv4 }), ...(ipv6 && { 6: ipv6 }) },
       podRanges: podRangesOf(object),
       ready: readiness(object),
       sampled: sampled.has(name),

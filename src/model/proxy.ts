@@ -6,7 +6,7 @@
  */
 import { known as knownOf } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import { contains, formatIp, type Ip, nthAddress, parseIp } from "../net/ip.ts";
+import { contains, type Family, formatIp, type Ip, isOfFamily, nthAddress, parseIp } from "../net/ip.ts";
 import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
 import type { Component, Components } from "./components/components.ts";
 import { type UsualRules, usualRules } from "./forwarding/kube-services.ts";
@@ -47,8 +47,8 @@ export interface ServiceProxy {
   configuredMode(component: Component): ProxyMode | undefined;
   /** How a node proxies Services; undefined if nothing there shows it. */
   mode(node: string): ProxyMode | undefined;
-  /** The range of Pod addresses by which kube-proxy tells Pods from others. */
-  readonly clusterRange: string | undefined;
+  /** The range of Pod addresses of a family by which kube-proxy tells Pods from others. */
+  clusterRange(family: Family): string | undefined;
   /** Whether a node surely delivers a port to just the back ends that it should, from everywhere. */
   isRight(port: ServicePort, node: string): boolean;
   /** What becomes of connections to a port's cluster IPs (or node port, from outside); undefined if it cannot be told. */
@@ -103,9 +103,11 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     );
     const configured = here && modeOfConfig(here);
     if (configured === "nftables" || configured === "ipvs") return configured;
-    const chain = knownOf(plane.iptables)
-      ?.tables.find((table) => table.name === "nat")
-      ?.chains.find(({ name: chainName }) => chainName === "KUBE-SERVICES");
+    const chain = [plane.iptables, plane.ip6tables]
+      .flatMap((save) => knownOf(save)?.tables ?? [])
+      .filter((table) => table.name === "nat")
+      .flatMap(({ chains }) => chains)
+      .find(({ name: chainName }) => chainName === "KUBE-SERVICES");
     if (chain || configured) return "iptables";
     return knownOf(plane.nftables)?.tables.some(isOfKubeProxy) ? "nftables" : undefined;
   }
@@ -175,10 +177,12 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     },
     configuredMode: modeOfConfig,
     mode,
-    clusterRange: [...configs.values()]
-      .map((config) => config?.clusterCIDR)
-      .find((range) => range)
-      ?.split(",")[0],
+    clusterRange: (family) =>
+      [...configs.values()]
+        .map((config) => config?.clusterCIDR)
+        .find((ranges) => ranges)
+        ?.split(",")
+        .find((range) => isOfFamily(range, family)),
     programmed,
     programmedInside,
   };

@@ -7,6 +7,7 @@
 export type Ipv4 = { readonly family: 4; readonly value: number };
 export type Ipv6 = { readonly family: 6; readonly value: bigint };
 export type Ip = Ipv4 | Ipv6;
+export type Family = Ip["family"];
 
 /** An address range `ip/length`; host bits of `ip` are zero. */
 export type Prefix = { readonly ip: Ip; readonly length: number };
@@ -90,13 +91,21 @@ export function formatIp(ip: Ip): string {
   return `${hex.slice(0, best.start).join(":")}::${hex.slice(best.start + best.length).join(":")}`;
 }
 
+/** The address and port of a socket as one text, as Go's net.JoinHostPort writes it: `10.0.0.1:80`, `[fd00::1]:80`. */
+export const formatSocket = (address: string, port: number | string): string =>
+  address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+
+/** Whether the text of an address is of a family. */
+export const isOfFamily = (address: string, family: Family): boolean => address.includes(":") === (family === 6);
+
 /** The canonical text of an address that may be written in another way; undefined if it is none. */
 export function canonicalIp(text: string): string | undefined {
   const ip = parseIp(text);
   return ip && formatIp(ip);
 }
 
-const bitsOf = (family: 4 | 6): number => (family === 4 ? 32 : 128);
+/** How many bits an address has: the length of a prefix of one address. */
+export const bitsOf = (family: Family): number => (family === 4 ? 32 : 128);
 
 function masked(ip: Ip, length: number): Ip {
   if (ip.family === 4) {

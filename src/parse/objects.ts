@@ -193,6 +193,7 @@ export const service = z.object({
     type: maybe(text),
     clusterIP: maybe(text),
     clusterIPs: maybe(z.array(text)),
+    ipFamilies: maybe(z.array(text)),
     externalIPs: maybe(z.array(text)),
     externalName: maybe(text),
     loadBalancerIP: maybe(text),

@@ -180,7 +180,7 @@ function serviceAnswer(
   if (service.kind === "Headless" || endpoint !== undefined) {
     if (!services.endpointsWhole) return { is: "unknown", missing: [{ kind: "endpointslices" }] };
     const ready = service.ports
-      .flatMap((port) => services.endpoints(port))
+      .flatMap((port) => [...services.endpoints(port, 4), ...services.endpoints(port, 6)])
       .filter((one) => one.ready && (endpoint === undefined || isNamed(one, endpoint)));
     const all = [...new Set(ready.map(({ address }) => address))];
     // a headless Service without ready back ends is as if it did not exist

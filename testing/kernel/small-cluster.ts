@@ -167,7 +167,7 @@ const FLANNEL = {
 };
 
 function iptablesText(services: Services, node: Node): string {
-  const proxy = kubeProxyRules(services, node, "10.244.0.0/16");
+  const proxy = kubeProxyRules(services, node, "10.244.0.0/16", 4);
   const tables = Object.entries(BUILT_IN).map(([table, builtIn]) => {
     const own = proxy[table as keyof typeof proxy] ?? { chains: [], rules: [] };
     const flannel = FLANNEL[table as keyof typeof FLANNEL];
@@ -184,7 +184,7 @@ function iptablesText(services: Services, node: Node): string {
 
 /** kube-proxy in nftables mode, and a masquerade as Calico's. */
 function nftText(services: Services, node: Node): string {
-  const table = kubeProxyTable(services, node, "10.244.0.0/16", addressOf(node));
+  const table = kubeProxyTable(services, node, "10.244.0.0/16", addressOf(node), 4);
   return `${printNftRuleset({ version: "1.0.6", tables: [table] })}
 table ip outward {
   chain postrouting {

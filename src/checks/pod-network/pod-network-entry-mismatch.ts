@@ -137,7 +137,8 @@ function* judgeNode({ name, ref, object }: NodeView, model: Model): Iterable<Fin
       kinds.length === 0 ? say.notTold({ peer: peer.node.name, backend: peer.backend || "?" }) : undefined,
     );
   }
-  const right = paths.filter(({ state }) => state === "right");
+  const others = new Set(paths.filter(({ state }) => state !== "right").map(({ peer }) => peer.node));
+  const right = paths.filter(({ state, peer }) => state === "right" && !others.has(peer.node));
   // one statement for a node that is all right: there are as many paths as pairs of nodes
   if (right.length === paths.length && right[0]) yield works(whole, right[0].evidence());
   else for (const { peer, evidence } of right) yield works({ ...whole, peer: peer.node.name }, evidence());

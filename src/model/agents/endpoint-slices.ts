@@ -1,8 +1,12 @@
 /**
  * What the EndpointSlice controller writes for a Service with a selector.
  *
- * Source: kubernetes staging/src/k8s.io/endpointslice/{reconciler,utils}.go (podToEndpoint, FindPort, getEndpointPorts).
+ * Slices are of one address family; a dual-stack Service has some of each.
+ *
+ * Source: kubernetes staging/src/k8s.io/endpointslice/{reconciler,utils}.go (podToEndpoint, FindPort, getEndpointPorts,
+ * getAddressTypesForService).
  */
+import { type Family, isOfFamily } from "../../net/ip.ts";
 import type { EndpointSlice } from "../../parse/objects.ts";
 import type { PodView } from "../pods.ts";
 import { namedPorts } from "../policies.ts";
@@ -17,9 +21,14 @@ function portsOf(service: ServiceView, pod: PodView): { name: string; protocol: 
 }
 
 export function endpointSlices(service: ServiceView, pods: readonly PodView[]): EndpointSlice[] {
+  return service.families.flatMap((family) => slicesOfFamily(service, pods, family));
+}
+
+function slicesOfFamily(service: ServiceView, pods: readonly PodView[], family: Family): EndpointSlice[] {
+  const addressOf = ({ addresses }: PodView) => addresses.find((address) => isOfFamily(address, family));
   const groups = new Map<string, { ports: ReturnType<typeof portsOf>; pods: PodView[] }>();
   for (const pod of pods) {
-    if (pod.addresses.length === 0 || pod.finished) continue;
+    if (addressOf(pod) === undefined || pod.finished) continue;
     const ports = portsOf(service, pod);
     const key = JSON.stringify(ports);
     const group = groups.get(key);
@@ -30,7 +39,7 @@ export function endpointSlices(service: ServiceView, pods: readonly PodView[]): 
   return [...groups.values()].map(
     ({ ports, pods: members }, index): EndpointSlice => ({
       metadata: {
-        name: `${service.name}-${index.toString(36).padStart(5, "0")}`,
+        name: `${service.name}-${index.toString(36).padStart(5, family === service.families[0] ? "0" : "v")}`,
         namespace: service.namespace,
         generation: 2,
         labels: {
@@ -38,10 +47,10 @@ export function endpointSlices(service: ServiceView, pods: readonly PodView[]): 
           "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
         },
       },
-      addressType: "IPv4",
+      addressType: `IPv${family}`,
       ports,
       endpoints: members.map((pod) => ({
-        addresses: [pod.addresses[0]!],
+        addresses: [addressOf(pod)!],
         conditions: {
           ready: pod.ready || service.object.spec.publishNotReadyAddresses === true,
           serving: pod.ready,

@@ -5,12 +5,12 @@
  * forwardRules), pkg/subnet/subnet.go (subnet.env).
  */
 import { known } from "../../evidence/observed.ts";
-import { formatIp, formatPrefix, parsePrefix } from "../../net/ip.ts";
+import { bitsOf, type Family, formatIp, formatPrefix, parsePrefix } from "../../net/ip.ts";
 import type { FdbEntry } from "../../parse/bridge-fdb.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { Neighbour } from "../../parse/ip-neigh.ts";
 import type { Route } from "../../parse/ip-route.ts";
-import type { Flannel, FlannelPeer } from "../flannel.ts";
+import { type Flannel, type FlannelPeer, tunnelDevice } from "../flannel.ts";
 import type { TableText } from "./kube-proxy.ts";
 
 export type FlannelState = {
@@ -22,49 +22,64 @@ export type FlannelState = {
   readonly filter: TableText;
 };
 
-/** VXLAN over IPv4: outer Ethernet, IP, UDP and VXLAN headers. */
-const OVERHEAD = 50;
+/** VXLAN: outer Ethernet, IP, UDP and VXLAN headers (include/net/vxlan.h: VXLAN_HEADROOM, VXLAN6_HEADROOM). */
+const OVERHEAD = { 4: 50, 6: 70 } as const;
+const INET = { 4: "inet", 6: "inet6" } as const;
+/** Whom no packet of a Pod is masqueraded to: multicast. */
+const MULTICAST = { 4: "224.0.0.0/4", 6: "ff00::/8" } as const;
 
 const route = (peer: FlannelPeer, device: string): Route => ({
   type: "unicast",
-  family: "inet",
+  family: INET[peer.family],
   destination: formatPrefix(peer.range),
   table: "main",
-  scope: "global",
+  // what `ip -6 route` prints of every route that was given none (IP6_RT_PRIO_USER)
+  ...(peer.family === 6 ? { metric: 1024 } : { scope: "global" }),
   nextHops: [{ gateway: formatIp(peer.range.ip), device, flags: ["onlink"] }],
   flags: ["onlink"],
 });
 
 /** The kernel's own, for the address that the device has. */
-const localRoute = (address: string, device: string): Route => ({
+const localRoute = (address: string, device: string, family: Family): Route => ({
   type: "local",
-  family: "inet",
-  destination: `${address}/32`,
+  family: INET[family],
+  destination: `${address}/${bitsOf(family)}`,
   table: "local",
   protocol: "kernel",
-  scope: "host",
-  source: address,
+  ...(family === 6 ? { metric: 0 } : { scope: "host", source: address }),
   nextHops: [{ device, flags: [] }],
   flags: [],
 });
 
 /** @returns undefined for a node that is in no flannel network, or uses another backend */
-export function flannelState(flannel: Flannel, node: string, uplinkMtu: number): FlannelState | undefined {
-  const self = flannel.peer(node);
+export function flannelState(
+  flannel: Flannel,
+  node: string,
+  uplinkMtu: number,
+  family: Family,
+): FlannelState | undefined {
+  const self = flannel.peer(node, family);
   if (self?.backend !== "vxlan" || self.mac === undefined) return undefined;
-  const device = `flannel.${flannel.config?.vni ?? 1}`;
-  const peers = flannel.paths(node).map(({ peer }) => peer);
-  const [told] = known(flannel.subnetEnv(node))?.networks ?? [];
-  const network = flannel.config?.networks[0] ?? (told === undefined ? undefined : parsePrefix(told)) ?? self.range;
+  const device = tunnelDevice(flannel.config?.vni ?? 1, family);
+  const peers = flannel
+    .paths(node)
+    .map(({ peer }) => peer)
+    .filter((peer) => peer.family === family);
+  const env = known(flannel.subnetEnv(node));
+  const [told] = (family === 4 ? env?.networks : env?.ipv6Networks) ?? [];
+  const network =
+    flannel.config?.networks.find(({ ip }) => ip.family === family) ??
+    (told === undefined ? undefined : parsePrefix(told)) ??
+    self.range;
   const [range, net] = [formatPrefix(self.range), formatPrefix(network)];
   const masq = '-m comment --comment "flanneld masq"';
   const forward = '-m comment --comment "flanneld forward"';
   return {
     device: {
-      index: 4,
+      index: family === 4 ? 4 : 5,
       name: device,
       flags: ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
-      mtu: uplinkMtu - OVERHEAD,
+      mtu: uplinkMtu - OVERHEAD[family],
       operState: "UNKNOWN",
       mac: self.mac,
       kind: "vxlan",
@@ -75,9 +90,11 @@ export function flannelState(flannel: Flannel, node: string, uplinkMtu: number):
         learning: false,
         device: "eth0",
       },
-      addresses: [{ family: "inet", local: formatIp(self.range.ip), prefixLength: 32, scope: "global" }],
+      addresses: [
+        { family: INET[family], local: formatIp(self.range.ip), prefixLength: bitsOf(family), scope: "global" },
+      ],
     },
-    routes: [...peers.map((peer) => route(peer, device)), localRoute(formatIp(self.range.ip), device)],
+    routes: [...peers.map((peer) => route(peer, device)), localRoute(formatIp(self.range.ip), device, family)],
     neighbours: peers.flatMap((peer) =>
       peer.mac === undefined
         ? []
@@ -96,7 +113,7 @@ export function flannelState(flannel: Flannel, node: string, uplinkMtu: number):
         `-A FLANNEL-POSTRTG -s ${range} -d ${net} ${masq} -j RETURN`,
         `-A FLANNEL-POSTRTG -s ${net} -d ${range} ${masq} -j RETURN`,
         `-A FLANNEL-POSTRTG ! -s ${net} -d ${range} ${masq} -j RETURN`,
-        `-A FLANNEL-POSTRTG -s ${net} ! -d 224.0.0.0/4 ${masq} -j MASQUERADE --random-fully`,
+        `-A FLANNEL-POSTRTG -s ${net} ! -d ${MULTICAST[family]} ${masq} -j MASQUERADE --random-fully`,
         `-A FLANNEL-POSTRTG ! -s ${net} -d ${net} ${masq} -j MASQUERADE --random-fully`,
       ],
     },

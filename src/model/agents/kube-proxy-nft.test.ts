@@ -30,7 +30,7 @@ describe("what kube-proxy 1.33 wrote on a recorded cluster", () => {
     if (nftables.state !== "present") throw new Error("nftables were not recorded");
     const recorded = nftables.value.tables.find(({ family, name }) => family === "ip" && name === "kube-proxy")!;
     const address = model.nodes.get(node)?.ipv4;
-    const table = kubeProxyTable(model.services, node, model.proxy.clusterRange, address && formatted(address));
+    const table = kubeProxyTable(model.services, node, model.proxy.clusterRange(4), address && formatted(address), 4);
     // which range Services have is told by the API's ServiceCIDRs, which are not read
     const without = inWords(recorded).filter((line) => !/cluster-ips-check: ip daddr [\d./]+ drop/.test(line));
     expect(inWords(table)).toEqual(without);

@@ -1,15 +1,14 @@
 /**
- * What kube-proxy writes in nftables mode, for IPv4.
+ * What kube-proxy writes in nftables mode, a table for each address family.
  *
  * Source: kubernetes pkg/proxy/nftables/proxier.go (setupNFTables, syncProxyRules, writeServiceToEndpointRules) of 1.31 to
  * 1.33; later versions say the same in fewer rules. It is made as `nft -j` lists it, so that it is read as any other.
  */
-import { parsePrefix } from "../../net/ip.ts";
+import { type Family, isOfFamily, parsePrefix } from "../../net/ip.ts";
 import { type NftRuleset, type NftTable, parseNft } from "../../parse/nft-json.ts";
-import type { ServiceEndpoint, ServicePort, Services } from "../services/services.ts";
+import { clusterIpOf, type ServiceEndpoint, type ServicePort, type Services } from "../services/services.ts";
 import { chainHash } from "./kube-proxy.ts";
 
-const TABLE = { family: "ip", table: "kube-proxy" } as const;
 const payload = (protocol: string, field: string) => ({ payload: { protocol, field } });
 const match = (left: object, right: unknown, op = "==") => ({ match: { op, left, right } });
 const jump = (target: string) => ({ jump: { target } });
@@ -17,10 +16,8 @@ const goTo = (target: string) => ({ goto: { target } });
 
 const MARK = { meta: { key: "mark" } };
 const L4PROTO = { meta: { key: "l4proto" } };
-const [SADDR, DADDR, DPORT] = [payload("ip", "saddr"), payload("ip", "daddr"), payload("th", "dport")];
-const SERVICE = { concat: [DADDR, L4PROTO, DPORT] };
+const DPORT = payload("th", "dport");
 const NODE_PORT = { concat: [L4PROTO, DPORT] };
-const SERVICE_TYPE = ["ipv4_addr", "inet_proto", "inet_service"];
 const IF_NEW = match({ ct: { key: "state" } }, "new", "in");
 const FROM_HERE = match({ fib: { result: "type", flags: ["saddr"] } }, "local");
 const MASQUERADE = 0x4000;
@@ -37,26 +34,44 @@ const BASES: readonly (readonly [name: string, type: string, hook: string, prio:
   ["nat-postrouting", "nat", "postrouting", 100, "masquerading"],
 ];
 
-const onNodePort = (data: string) => [match(DADDR, "@nodeport-ips"), { vmap: { key: NODE_PORT, data } }];
+/** What differs between the families: names of tables, types and fields. */
+type Words = {
+  readonly family: Family;
+  readonly table: "ip" | "ip6";
+  readonly addressType: "ipv4_addr" | "ipv6_addr";
+  readonly saddr: object;
+  readonly daddr: object;
+};
+const wordsOf = (family: Family): Words => {
+  const table = family === 4 ? "ip" : "ip6";
+  const addressType = family === 4 ? "ipv4_addr" : "ipv6_addr";
+  return { family, table, addressType, saddr: payload(table, "saddr"), daddr: payload(table, "daddr") };
+};
 
 /** The chains that serve all Services, with their rules. */
-const FIXED: Readonly<Record<string, readonly (readonly object[])[]>> = {
-  "nodeport-endpoints-check": [onNodePort("@no-endpoint-nodeports")],
-  "service-endpoints-check": [[{ vmap: { key: SERVICE, data: "@no-endpoint-services" } }]],
-  "firewall-check": [[{ vmap: { key: SERVICE, data: "@firewall-ips" } }]],
-  services: [[{ vmap: { key: SERVICE, data: "@service-ips" } }], onNodePort("@service-nodeports")],
-  masquerading: [
-    [match({ "&": [MARK, MASQUERADE] }, 0), { return: null }],
-    [{ mangle: { key: MARK, value: { "^": [MARK, MASQUERADE] } } }],
-    [{ masquerade: { flags: "fully-random" } }],
-  ],
-  "cluster-ips-check": [[match(DADDR, "@cluster-ips"), { reject: { type: "icmp", expr: "port-unreachable" } }]],
-  "mark-for-masquerade": [[{ mangle: { key: MARK, value: { "|": [MARK, MASQUERADE] } } }]],
-  "reject-chain": [[{ reject: { type: "icmp", expr: "port-unreachable" } }]],
-};
+function fixedChains({ family, daddr }: Words): Readonly<Record<string, readonly (readonly object[])[]>> {
+  const service = { concat: [daddr, L4PROTO, DPORT] };
+  const onNodePort = (data: string) => [match(daddr, "@nodeport-ips"), { vmap: { key: NODE_PORT, data } }];
+  const refuse = { reject: { type: family === 4 ? "icmp" : "icmpv6", expr: "port-unreachable" } };
+  return {
+    "nodeport-endpoints-check": [onNodePort("@no-endpoint-nodeports")],
+    "service-endpoints-check": [[{ vmap: { key: service, data: "@no-endpoint-services" } }]],
+    "firewall-check": [[{ vmap: { key: service, data: "@firewall-ips" } }]],
+    services: [[{ vmap: { key: service, data: "@service-ips" } }], onNodePort("@service-nodeports")],
+    masquerading: [
+      [match({ "&": [MARK, MASQUERADE] }, 0), { return: null }],
+      [{ mangle: { key: MARK, value: { "^": [MARK, MASQUERADE] } } }],
+      [{ masquerade: { flags: "fully-random" } }],
+    ],
+    "cluster-ips-check": [[match(daddr, "@cluster-ips"), refuse]],
+    "mark-for-masquerade": [[{ mangle: { key: MARK, value: { "|": [MARK, MASQUERADE] } } }]],
+    "reject-chain": [[refuse]],
+  };
+}
 
 /** The tables of a rule set under way. */
 type Sink = {
+  readonly words: Words;
   readonly chains: Map<string, (readonly object[])[]>;
   readonly affinities: string[];
   readonly clusterIps: Set<string>;
@@ -80,20 +95,24 @@ function writeBackends(
   sink: Sink,
 ): void {
   const protocol = port.protocol.toLowerCase();
+  const { saddr } = sink.words;
   const rules = sink.chains.get(chainName(kind, baseOf(port))) ?? [];
   // endpointslicecache.go, byEndpoint
   const endpoints = unsorted.toSorted((a, b) => (`${a.address}:${a.port}` < `${b.address}:${b.port}` ? -1 : 1));
   const isSticky = port.service.object.spec.sessionAffinity === "ClientIP";
-  const names = endpoints.map(({ address, port: number }) => `${baseOf(port)}__${address}/${number}`);
+  // a colon may not stand in the name of a chain
+  const names = endpoints.map(
+    ({ address, port: number }) => `${baseOf(port)}__${address.replaceAll(":", ".")}/${number}`,
+  );
   for (const [at, { address, port: number }] of endpoints.entries()) {
     const affinity = chainName("affinity", names[at]!);
     if (isSticky) {
-      rules.push([match(SADDR, `@${affinity}`), goTo(chainName("endpoint", names[at]!))]);
+      rules.push([match(saddr, `@${affinity}`), goTo(chainName("endpoint", names[at]!))]);
       if (!sink.affinities.includes(affinity)) sink.affinities.push(affinity);
     }
     sink.chains.set(chainName("endpoint", names[at]!), [
-      [match(SADDR, address), jump("mark-for-masquerade")],
-      ...(isSticky ? [[{ set: { op: "update", elem: SADDR, set: `@${affinity}` } }]] : []),
+      [match(saddr, address), jump("mark-for-masquerade")],
+      ...(isSticky ? [[{ set: { op: "update", elem: saddr, set: `@${affinity}` } }]] : []),
       [match(L4PROTO, protocol), { dnat: { addr: address, port: number } }],
     ]);
   }
@@ -110,24 +129,25 @@ function writePort(
   clusterRange: string | undefined,
   sink: Sink,
 ): void {
-  const { policy, clusterIps, externalIps, loadBalancerIps } = port.service;
-  const { cluster = [], local = [], any } = services.expected(port, node);
+  const { family, saddr, daddr } = sink.words;
+  const { policy, externalIps, loadBalancerIps } = port.service;
+  const clusterIp = clusterIpOf(port.service, family);
+  // a proxier of the other family serves it (proxy.ServiceChangeTracker)
+  if (clusterIp === undefined) return;
+  const { cluster = [], local = [], any } = services.expected(port, node, family);
   const protocol = port.protocol.toLowerCase();
   const [serviceChain, localChain, externalChain] = (["service", "local", "external"] as const).map((kind) =>
     chainName(kind, baseOf(port)),
   ) as [string, string, string];
-  const ipv4 = (addresses: readonly string[]) => addresses.filter((address) => !address.includes(":"));
   const at = (address: string) => ({ concat: [address, protocol, port.port] });
   // why nothing is delivered: no back end at all, or none here
   const refusal = any ? { drop: null } : goTo("reject-chain");
   const internal = policy.internalLocal ? local : cluster;
-  for (const address of ipv4(clusterIps)) {
-    sink.clusterIps.add(address);
-    if (internal.length === 0) sink.elements["no-endpoint-services"].push([at(address), refusal]);
-    else sink.elements["service-ips"].push([at(address), goTo(policy.internalLocal ? localChain : serviceChain)]);
-  }
+  sink.clusterIps.add(clusterIp);
+  if (internal.length === 0) sink.elements["no-endpoint-services"].push([at(clusterIp), refusal]);
+  else sink.elements["service-ips"].push([at(clusterIp), goTo(policy.internalLocal ? localChain : serviceChain)]);
   const isDeliveredOutside = policy.externalLocal ? local.length > 0 : cluster.length > 0;
-  for (const address of [...ipv4(externalIps), ...ipv4(loadBalancerIps)]) {
+  for (const address of [...externalIps, ...loadBalancerIps].filter((one) => isOfFamily(one, family))) {
     if (any) sink.elements["service-ips"].push([at(address), goTo(externalChain)]);
     if (!isDeliveredOutside) sink.elements["no-endpoint-services"].push([at(address), refusal]);
   }
@@ -140,19 +160,13 @@ function writePort(
   const range = clusterRange === undefined ? undefined : parsePrefix(clusterRange);
   const pods = range && { prefix: { addr: clusterRange!.split("/")[0], len: range.length } };
   if (cluster.length > 0 && (!policy.internalLocal || policy.external)) {
-    const marking = ipv4(clusterIps).flatMap((address) =>
-      pods && !policy.internalLocal
-        ? [
-            [
-              match(DADDR, address),
-              match(payload(protocol, "dport"), port.port),
-              match(SADDR, pods, "!="),
-              jump("mark-for-masquerade"),
-            ],
-          ]
-        : [],
-    );
-    sink.chains.set(serviceChain, marking);
+    const strangers = [
+      match(daddr, clusterIp),
+      match(payload(protocol, "dport"), port.port),
+      match(saddr, pods, "!="),
+      jump("mark-for-masquerade"),
+    ];
+    sink.chains.set(serviceChain, pods && !policy.internalLocal ? [strangers] : []);
     writeBackends("service", port, cluster, sink);
   }
   if (local.length > 0 && (policy.internalLocal || policy.externalLocal)) writeBackends("local", port, local, sink);
@@ -161,7 +175,7 @@ function writePort(
     externalChain,
     policy.externalLocal
       ? [
-          ...(pods ? [[match(SADDR, pods), goTo(serviceChain)]] : []),
+          ...(pods ? [[match(saddr, pods), goTo(serviceChain)]] : []),
           [FROM_HERE, jump("mark-for-masquerade")],
           [FROM_HERE, goTo(serviceChain)],
           ...(local.length > 0 ? [[goTo(localChain)]] : []),
@@ -170,14 +184,21 @@ function writePort(
   );
 }
 
-/** @param nodeAddress the node's first address, at which node ports are served (nodePortAddresses: primary) */
+/**
+ * @param clusterRange the family's range of Pod addresses
+ * @param nodeAddress the node's first address of the family, at which node ports are served (nodePortAddresses: primary)
+ */
 export function kubeProxyTable(
   services: Services,
   node: string,
   clusterRange: string | undefined,
   nodeAddress: string | undefined,
+  family: Family,
 ): NftTable {
+  const words = wordsOf(family);
+  const table = { family: words.table, table: "kube-proxy" };
   const sink: Sink = {
+    words,
     chains: new Map(),
     affinities: [],
     clusterIps: new Set(),
@@ -187,14 +208,15 @@ export function kubeProxyTable(
     if (service.proxied) for (const port of service.ports) writePort(port, node, services, clusterRange, sink);
   }
   const set = (name: string, elem: readonly unknown[], more = {}) => ({
-    set: { ...TABLE, name, type: "ipv4_addr", ...more, ...(elem.length > 0 && { elem }) },
+    set: { ...table, name, type: words.addressType, ...more, ...(elem.length > 0 && { elem }) },
   });
   const map = (name: string, type: readonly string[], elem: readonly unknown[]) => ({
-    map: { ...TABLE, name, type, map: "verdict", ...(elem.length > 0 && { elem }) },
+    map: { ...table, name, type, map: "verdict", ...(elem.length > 0 && { elem }) },
   });
-  const chains = [...Object.entries(FIXED), ...sink.chains];
+  const serviceType = [words.addressType, "inet_proto", "inet_service"];
+  const chains = [...Object.entries(fixedChains(words)), ...sink.chains];
   const rule = (chain: string, expr: readonly object[], at: number) => ({
-    rule: { ...TABLE, chain, handle: at + 1, expr },
+    rule: { ...table, chain, handle: at + 1, expr },
   });
   const rules = [
     ...BASES.flatMap(([name, type, , , ...jumps]) =>
@@ -204,17 +226,17 @@ export function kubeProxyTable(
   ];
   const items = [
     { metainfo: { version: "1.0.6", release_name: "Lester Gooch #5", json_schema_version: 1 } },
-    { table: { family: "ip", name: "kube-proxy", handle: 1 } },
+    { table: { family: words.table, name: "kube-proxy", handle: 1 } },
     set("cluster-ips", [...sink.clusterIps]),
     set("nodeport-ips", nodeAddress === undefined ? [] : [nodeAddress]),
-    map("no-endpoint-services", SERVICE_TYPE, sink.elements["no-endpoint-services"]),
-    map("no-endpoint-nodeports", SERVICE_TYPE.slice(1), sink.elements["no-endpoint-nodeports"]),
-    map("firewall-ips", SERVICE_TYPE, []),
-    map("service-ips", SERVICE_TYPE, sink.elements["service-ips"]),
-    map("service-nodeports", SERVICE_TYPE.slice(1), sink.elements["service-nodeports"]),
+    map("no-endpoint-services", serviceType, sink.elements["no-endpoint-services"]),
+    map("no-endpoint-nodeports", serviceType.slice(1), sink.elements["no-endpoint-nodeports"]),
+    map("firewall-ips", serviceType, []),
+    map("service-ips", serviceType, sink.elements["service-ips"]),
+    map("service-nodeports", serviceType.slice(1), sink.elements["service-nodeports"]),
     ...sink.affinities.map((name) => set(name, [], { size: 65535, flags: ["timeout"], timeout: 10800 })),
-    ...BASES.map(([name, type, hook, prio]) => ({ chain: { ...TABLE, name, type, hook, prio, policy: "accept" } })),
-    ...chains.map(([name]) => ({ chain: { ...TABLE, name } })),
+    ...BASES.map(([name, type, hook, prio]) => ({ chain: { ...table, name, type, hook, prio, policy: "accept" } })),
+    ...chains.map(([name]) => ({ chain: { ...table, name } })),
     ...rules.map(([chain, expr], at) => rule(chain, expr, at)),
   ];
   return parseNft(JSON.stringify({ nftables: items })).value.tables[0]!;

@@ -1,11 +1,12 @@
 /**
- * What kube-proxy writes in iptables mode.
+ * What kube-proxy writes in iptables mode, with iptables and with ip6tables.
  *
  * Source: kubernetes pkg/proxy/iptables/proxier.go (syncProxyRules, writeServiceToEndpointRules, iptablesJumpChains) of
  * 1.28 and later. The text is what iptables-save prints of it, so that it is read as any other.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import type { ServiceEndpoint, ServicePort, Services } from "../services/services.ts";
+import { bitsOf, type Family, formatSocket, isOfFamily } from "../../net/ip.ts";
+import { clusterIpOf, type ServiceEndpoint, type ServicePort, type Services } from "../services/services.ts";
 
 /** The tables' contents as lines: chains (`:NAME - [0:0]`) and rules (`-A …`). */
 export type TableText = { readonly chains: readonly string[]; readonly rules: readonly string[] };
@@ -64,8 +65,10 @@ const FILTER_JUMPS = [
   `-A OUTPUT ${NEW} ${comment("kubernetes service portals")} -j KUBE-SERVICES`,
   "-A OUTPUT -j KUBE-FIREWALL",
 ];
-const FILTER_FIXED = [
+const LOCALNET = [
   `-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 ${comment("block incoming localnet connections")} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP`,
+];
+const FILTER_FIXED = [
   "-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP",
   `-A KUBE-FORWARD ${comment("kubernetes forwarding rules")} -m mark --mark 0x4000/0x4000 -j ACCEPT`,
   `-A KUBE-FORWARD ${comment("kubernetes forwarding conntrack rule")} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
@@ -78,6 +81,7 @@ const NAT_FIXED = [
 ];
 
 type Sink = {
+  readonly family: Family;
   readonly natChains: Set<string>;
   readonly services: string[];
   readonly nodePorts: string[];
@@ -90,16 +94,24 @@ function probability(n: number): string {
   return (Math.round((1 / n) * 0x80000000) / 0x80000000).toFixed(11);
 }
 
+/** What iptables-save prints of a host's address, and of the refusal that kube-proxy gives. */
+const hostOf = (address: string, family: Family): string => `${address}/${bitsOf(family)}`;
+const REJECTION = { 4: "icmp-port-unreachable", 6: "icmp6-port-unreachable" } as const;
+const WHOLE_MASK = { 4: "255.255.255.255", 6: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" } as const;
+
 function writeBackends(chain: string, port: ServicePort, endpoints: readonly ServiceEndpoint[], sink: Sink): void {
   const protocol = port.protocol.toLowerCase();
   sink.natChains.add(chain);
   const sepOf = ({ address, port: number }: ServiceEndpoint) =>
-    `KUBE-SEP-${chainHash(`${port.key}${protocol}${address}:${number}`)}`;
+    `KUBE-SEP-${chainHash(`${port.key}${protocol}${formatSocket(address, number)}`)}`;
+  const said = ({ address, port: number }: ServiceEndpoint) =>
+    comment(`${port.key} -> ${formatSocket(address, number)}`);
+  const remembered = `--mask ${WHOLE_MASK[sink.family]} --rsource`;
   if (port.service.object.spec.sessionAffinity === "ClientIP") {
     for (const endpoint of endpoints) {
       const sep = sepOf(endpoint);
       sink.nat.push(
-        `-A ${chain} ${comment(`${port.key} -> ${endpoint.address}:${endpoint.port}`)} -m recent --rcheck --seconds 10800 --reap --name ${sep} --mask 255.255.255.255 --rsource -j ${sep}`,
+        `-A ${chain} ${said(endpoint)} -m recent --rcheck --seconds 10800 --reap --name ${sep} ${remembered} -j ${sep}`,
       );
     }
   }
@@ -107,16 +119,14 @@ function writeBackends(chain: string, port: ServicePort, endpoints: readonly Ser
     const sep = sepOf(endpoint);
     const rest = endpoints.length - index;
     const random = rest > 1 ? ` -m statistic --mode random --probability ${probability(rest)}` : "";
-    sink.nat.push(`-A ${chain} ${comment(`${port.key} -> ${endpoint.address}:${endpoint.port}`)}${random} -j ${sep}`);
+    sink.nat.push(`-A ${chain} ${said(endpoint)}${random} -j ${sep}`);
     if (sink.natChains.has(sep)) continue;
     sink.natChains.add(sep);
     const affinity =
-      port.service.object.spec.sessionAffinity === "ClientIP"
-        ? ` -m recent --set --name ${sep} --mask 255.255.255.255 --rsource`
-        : "";
-    sink.nat.push(`-A ${sep} -s ${endpoint.address}/32 ${comment(port.key)} -j KUBE-MARK-MASQ`);
+      port.service.object.spec.sessionAffinity === "ClientIP" ? ` -m recent --set --name ${sep} ${remembered}` : "";
+    sink.nat.push(`-A ${sep} -s ${hostOf(endpoint.address, sink.family)} ${comment(port.key)} -j KUBE-MARK-MASQ`);
     sink.nat.push(
-      `-A ${sep} -p ${protocol} ${comment(port.key)}${affinity} -m ${protocol} -j DNAT --to-destination ${endpoint.address}:${endpoint.port}`,
+      `-A ${sep} -p ${protocol} ${comment(port.key)}${affinity} -m ${protocol} -j DNAT --to-destination ${formatSocket(endpoint.address, endpoint.port)}`,
     );
   }
 }
@@ -128,48 +138,46 @@ function writePort(
   clusterRange: string | undefined,
   sink: Sink,
 ): void {
-  const { policy, clusterIps, externalIps, loadBalancerIps } = port.service;
+  const { family } = sink;
+  const { policy, externalIps, loadBalancerIps } = port.service;
+  const address = clusterIpOf(port.service, family);
+  // a proxier of the other family serves it (proxy.ServiceChangeTracker)
+  if (address === undefined) return;
   const protocol = port.protocol.toLowerCase();
   const hash = chainHash(`${port.key}${protocol}`);
-  const { cluster = [], local = [], any } = services.expected(port, node);
+  const { cluster = [], local = [], any } = services.expected(port, node, family);
   const match = `-m ${protocol} --dport ${port.port}`;
   const internal = policy.internalLocal ? local : cluster;
-  const ipv4 = (addresses: readonly string[]) => addresses.filter((address) => !address.includes(":"));
-
-  for (const address of ipv4(clusterIps)) {
-    const head = `-d ${address}/32 -p ${protocol}`;
-    if (!any)
-      sink.filter.push(
-        `-A KUBE-SERVICES ${head} ${comment(`${port.key} has no endpoints`)} ${match} -j REJECT --reject-with icmp-port-unreachable`,
-      );
-    else if (internal.length === 0)
-      sink.filter.push(`-A KUBE-SERVICES ${head} ${comment(`${port.key} has no local endpoints`)} ${match} -j DROP`);
-    else
-      sink.services.push(
-        `-A KUBE-SERVICES ${head} ${comment(`${port.key} cluster IP`)} ${match} -j KUBE-SV${policy.internalLocal ? "L" : "C"}-${hash}`,
-      );
-  }
+  const rejection = `REJECT --reject-with ${REJECTION[family]}`;
+  const headOf = (to: string) => `-d ${hostOf(to, family)} -p ${protocol}`;
+  const head = headOf(address);
+  if (!any)
+    sink.filter.push(`-A KUBE-SERVICES ${head} ${comment(`${port.key} has no endpoints`)} ${match} -j ${rejection}`);
+  else if (internal.length === 0)
+    sink.filter.push(`-A KUBE-SERVICES ${head} ${comment(`${port.key} has no local endpoints`)} ${match} -j DROP`);
+  else
+    sink.services.push(
+      `-A KUBE-SERVICES ${head} ${comment(`${port.key} cluster IP`)} ${match} -j KUBE-SV${policy.internalLocal ? "L" : "C"}-${hash}`,
+    );
   const external = [
-    ...ipv4(externalIps).map((address) => ({ head: `-d ${address}/32 -p ${protocol}`, match, what: "external IP" })),
-    ...ipv4(loadBalancerIps).map((address) => ({
-      head: `-d ${address}/32 -p ${protocol}`,
-      match,
-      what: "loadbalancer IP",
-    })),
-  ];
-  for (const { head, match: ports, what } of external) {
+    ...externalIps.map((to) => ({ to, what: "external IP" })),
+    ...loadBalancerIps.map((to) => ({ to, what: "loadbalancer IP" })),
+  ].filter(({ to }) => isOfFamily(to, family));
+  for (const { to, what } of external) {
     if (any)
-      sink.services.push(`-A KUBE-SERVICES ${head} ${comment(`${port.key} ${what}`)} ${ports} -j KUBE-EXT-${hash}`);
+      sink.services.push(
+        `-A KUBE-SERVICES ${headOf(to)} ${comment(`${port.key} ${what}`)} ${match} -j KUBE-EXT-${hash}`,
+      );
     else
       sink.filter.push(
-        `-A KUBE-EXTERNAL-SERVICES ${head} ${comment(`${port.key} has no endpoints`)} ${ports} -j REJECT --reject-with icmp-port-unreachable`,
+        `-A KUBE-EXTERNAL-SERVICES ${headOf(to)} ${comment(`${port.key} has no endpoints`)} ${match} -j ${rejection}`,
       );
   }
   if (port.nodePort !== undefined) {
     const nodePort = `-m ${protocol} --dport ${port.nodePort}`;
     if (any)
       sink.nodePorts.push(`-A KUBE-NODEPORTS -p ${protocol} ${comment(port.key)} ${nodePort} -j KUBE-EXT-${hash}`);
-    const fate = any ? "DROP" : "REJECT --reject-with icmp-port-unreachable";
+    const fate = any ? "DROP" : rejection;
     const why = any ? "has no local endpoints" : "has no endpoints";
     if (!any || (policy.externalLocal && local.length === 0)) {
       sink.filter.push(
@@ -180,12 +188,10 @@ function writePort(
   if (!any) return;
   if (cluster.length > 0 && (!policy.internalLocal || policy.external)) {
     const chain = `KUBE-SVC-${hash}`;
-    for (const address of ipv4(clusterIps)) {
-      if (clusterRange && !policy.internalLocal)
-        sink.nat.push(
-          `-A ${chain} ! -s ${clusterRange} -d ${address}/32 -p ${protocol} ${comment(`${port.key} cluster IP`)} ${match} -j KUBE-MARK-MASQ`,
-        );
-    }
+    if (clusterRange && !policy.internalLocal)
+      sink.nat.push(
+        `-A ${chain} ! -s ${clusterRange} ${head} ${comment(`${port.key} cluster IP`)} ${match} -j KUBE-MARK-MASQ`,
+      );
     writeBackends(chain, port, cluster, sink);
   }
   if (local.length > 0) writeBackends(`KUBE-SVL-${hash}`, port, local, sink);
@@ -222,22 +228,28 @@ function writeExternal(
 }
 
 /** Whether kube-proxy writes the same rules on every node: no Service has back ends of one node only, or hints. */
-export function areAlike(services: Services): boolean {
+export function areAlike(services: Services, family: Family): boolean {
   return services.all.every(
     (service) =>
       !service.policy.internalLocal &&
       !service.policy.externalLocal &&
       service.ports.every((port) =>
-        services.endpoints(port).every(({ zoneHints, nodeHints }) => zoneHints.length + nodeHints.length === 0),
+        services.endpoints(port, family).every(({ zoneHints, nodeHints }) => zoneHints.length + nodeHints.length === 0),
       ),
   );
 }
 
 /**
- * @param clusterRange the range of Pod addresses (clusterCIDR); without it nothing is masqueraded as coming from outside
+ * @param clusterRange the family's range of Pod addresses (clusterCIDR); without it nothing is masqueraded as coming from
+ *   outside
  */
-export function kubeProxyRules(services: Services, node: string, clusterRange: string | undefined): KubeProxyRules {
-  const sink: Sink = { natChains: new Set(), services: [], nodePorts: [], nat: [], filter: [] };
+export function kubeProxyRules(
+  services: Services,
+  node: string,
+  clusterRange: string | undefined,
+  family: Family,
+): KubeProxyRules {
+  const sink: Sink = { family, natChains: new Set(), services: [], nodePorts: [], nat: [], filter: [] };
   for (const service of services.all) {
     if (service.proxied) for (const port of service.ports) writePort(port, node, services, clusterRange, sink);
   }
@@ -258,7 +270,7 @@ export function kubeProxyRules(services: Services, node: string, clusterRange: s
         "KUBE-PROXY-FIREWALL",
         "KUBE-SERVICES",
       ],
-      rules: [...FILTER_JUMPS, ...FILTER_FIXED, ...sink.filter],
+      rules: [...FILTER_JUMPS, ...(family === 4 ? LOCALNET : []), ...FILTER_FIXED, ...sink.filter],
     },
     mangle: { chains: ["KUBE-PROXY-CANARY"], rules: [] },
   };

@@ -2,9 +2,9 @@
  * The Pods that workload controllers make, and how a component's Pod shows after a restart.
  *
  * Pods are made as the controllers would (pkg/controller/{deployment,daemon,statefulset}), placed on the nodes in turn,
- * with the first free address of their node's range, and are ready unless something says otherwise.
+ * with the first free address of each of their node's ranges, and are ready unless something says otherwise.
  */
-import { formatIp, nthAddress } from "../../net/ip.ts";
+import { bitsOf, formatIp, nthAddress, type Prefix } from "../../net/ip.ts";
 import type { CorefileError } from "../../parse/corefile.ts";
 import type { LogDigest } from "../../parse/log-digest.ts";
 import { logDigestReader } from "../../parse/log-digest.ts";
@@ -71,10 +71,8 @@ export function podsOfWorkload(
   return { add, remove: current.filter((pod) => !keep.includes(pod)).map(({ object }) => object) };
 }
 
-function freeAddress(node: NodeView | undefined, used: Set<string>): string | undefined {
-  const range = node?.podRanges[0];
-  if (!range) return undefined;
-  for (let n = 2; n < 2 ** Math.min(32 - range.length, 16) - 1; n++) {
+function freeAddress(range: Prefix, used: Set<string>): string | undefined {
+  for (let n = 2; n < 2 ** Math.min(bitsOf(range.ip.family) - range.length, 16) - 1; n++) {
     const address = formatIp(nthAddress(range, n));
     if (used.has(address)) continue;
     used.add(address);
@@ -94,7 +92,9 @@ function podOf(
   const { template } = workload.spec;
   const view = model.nodes.get(node);
   const hostNetwork = template.spec.hostNetwork === true;
-  const address = hostNetwork ? view?.addresses[0] : freeAddress(view, used);
+  const addresses = hostNetwork
+    ? (view?.addresses ?? [])
+    : (view?.podRanges ?? []).flatMap((range) => freeAddress(range, used) ?? []);
   const suffix =
     owner.kind === "StatefulSet"
       ? String(index)
@@ -116,8 +116,8 @@ function podOf(
     spec: { ...template.spec, nodeName: node },
     status: {
       phase: "Running",
-      podIP: address ?? null,
-      podIPs: address === undefined ? [] : [{ ip: address }],
+      podIP: addresses[0] ?? null,
+      podIPs: addresses.map((ip) => ({ ip })),
       startTime: START,
       conditions: [{ type: "Ready", status: "True", lastTransitionTime: START }],
       containerStatuses: template.spec.containers.map(({ name, image }) => ({

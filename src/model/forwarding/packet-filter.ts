@@ -7,7 +7,7 @@
  */
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, type Origin, quoteOf } from "../../evidence/origin.ts";
-import { type Ip, parseIp } from "../../net/ip.ts";
+import { type Family, type Ip, parseIp } from "../../net/ip.ts";
 import { printIptablesRule } from "../../parse/iptables-print.ts";
 import type { Condition, IptablesSave } from "../../parse/iptables-save.ts";
 import type { NftTable } from "../../parse/nft-json.ts";
@@ -24,8 +24,6 @@ import { type Hook, iptablesRulesets, type Ruleset } from "../netfilter/ruleset.
 import type { Step } from "../netfilter/when.ts";
 import type { NodePlane } from "./plane.ts";
 import { lookupRoute } from "./routing.ts";
-
-export type Family = 4 | 6;
 
 export interface PacketFilter {
   /** Whether the rules for packets of a family were seen, and completely. */

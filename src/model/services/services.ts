@@ -3,7 +3,7 @@
  */
 
 import type { Evidence } from "../../evidence/origin.ts";
-import { canonicalIp } from "../../net/ip.ts";
+import { canonicalIp, type Family, isOfFamily } from "../../net/ip.ts";
 import type { EndpointSlice, Service } from "../../parse/objects.ts";
 import type { Nodes } from "../nodes.ts";
 import type { Objects } from "../objects.ts";
@@ -30,7 +30,9 @@ export type ServiceView = {
   readonly ref: Ref;
   readonly object: Service;
   readonly kind: "ClusterIP" | "Headless" | "ExternalName";
-  /** Canonical; empty for headless and ExternalName Services. */
+  /** The address families that it has, the first of them the one that it had first; for ExternalName Services IPv4. */
+  readonly families: readonly Family[];
+  /** Canonical, one a family; empty for headless and ExternalName Services. */
   readonly clusterIps: readonly string[];
   readonly externalIps: readonly string[];
   readonly loadBalancerIps: readonly string[];
@@ -56,12 +58,12 @@ export interface Services {
   /** The Service that has a cluster IP, whatever the port. */
   byClusterIp(address: string): ServiceView | undefined;
   byNodePort(port: number, protocol: Protocol): ServicePort | undefined;
-  /** All back ends of a port that its EndpointSlices name, ready or not, in the Service's address family. */
-  endpoints(port: ServicePort): readonly ServiceEndpoint[];
+  /** All back ends of a port that its EndpointSlices of a family name, ready or not; without a family its Service's first. */
+  endpoints(port: ServicePort, family?: Family): readonly ServiceEndpoint[];
   /** Whether the EndpointSlices are known completely. */
   readonly endpointsWhole: boolean;
-  /** The back ends that a node should deliver to. */
-  expected(port: ServicePort, node: string): EndpointChoice<ServiceEndpoint>;
+  /** The back ends that a node should deliver to; without a family those of its Service's first. */
+  expected(port: ServicePort, node: string, family?: Family): EndpointChoice<ServiceEndpoint>;
   /** The Pods that the selector selects; empty without selector. */
   selected(service: ServiceView): readonly PodView[];
   slices(service: ServiceView): readonly EndpointSlice[];
@@ -78,6 +80,18 @@ function protocolOf(text: string | null | undefined): Protocol {
 
 const canonicalAll = (texts: readonly (string | null | undefined)[]) =>
   [...new Set(texts.map((text) => (text ? canonicalIp(text) : undefined)))].filter((ip) => ip !== undefined);
+
+/** The families that a Service is said to have, or shows by its addresses. */
+function familiesOf(ipFamilies: readonly string[], clusterIps: readonly string[]): readonly Family[] {
+  const said = ipFamilies.flatMap((name): Family[] => (name === "IPv4" ? [4] : name === "IPv6" ? [6] : []));
+  const shown = clusterIps.map((address): Family => (isOfFamily(address, 6) ? 6 : 4));
+  const families = clusterIps.length > 0 ? shown : said;
+  return families.length > 0 ? families : [4];
+}
+
+/** The ClusterIP of a Service for a family; undefined if it has none. */
+export const clusterIpOf = ({ clusterIps }: ServiceView, family: Family): string | undefined =>
+  clusterIps.find((address) => isOfFamily(address, family));
 
 function viewOf(object: Service): ServiceView {
   const { metadata, spec, status } = object;
@@ -96,6 +110,7 @@ function viewOf(object: Service): ServiceView {
     ref: ref("Service", metadata.name, namespace),
     object,
     kind,
+    families: familiesOf(spec.ipFamilies ?? [], clusterIps),
     clusterIps,
     externalIps,
     loadBalancerIps,
@@ -174,14 +189,15 @@ export function servicesOf(objects: Objects, pods: Pods, nodes: Nodes): Services
     else slices.set(key, [slice]);
   }
   const slicesOf = (service: ServiceView) => slices.get(`${service.namespace}/${service.name}`) ?? [];
-  const endpointCache = new Map<ServicePort, readonly ServiceEndpoint[]>();
-  const endpoints = (port: ServicePort): readonly ServiceEndpoint[] => {
-    const cached = endpointCache.get(port);
+  const caches = { 4: new Map<ServicePort, readonly ServiceEndpoint[]>(), 6: new Map() } as const;
+  const endpoints = (port: ServicePort, family = port.service.families[0] ?? 4): readonly ServiceEndpoint[] => {
+    const cached = caches[family].get(port);
     if (cached) return cached;
     const found = slicesOf(port.service)
       .filter(({ addressType }) => addressType !== "FQDN")
-      .flatMap((slice) => endpointsIn(slice, port));
-    endpointCache.set(port, found);
+      .flatMap((slice) => endpointsIn(slice, port))
+      .filter(({ address }) => isOfFamily(address, family));
+    caches[family].set(port, found);
     return found;
   };
 
@@ -194,10 +210,10 @@ export function servicesOf(objects: Objects, pods: Pods, nodes: Nodes): Services
     byNodePort: (port, protocol) => byNodePort.get(`${port}/${protocol}`),
     endpoints,
     endpointsWhole: objects.isWhole("endpointslices"),
-    expected(port, node) {
+    expected(port, node, family) {
       const zone = nodes.get(node)?.labels["topology.kubernetes.io/zone"];
       const topology = zone === undefined ? { name: node } : { name: node, zone };
-      return chooseEndpoints(endpoints(port), port.service.policy, topology);
+      return chooseEndpoints(endpoints(port, family), port.service.policy, topology);
     },
     selected: (service) => (service.selector ? pods.withLabels(service.namespace, service.selector) : []),
     slices: slicesOf,
