@@ -102,6 +102,7 @@ async function checkPages(language: Language, files: Files): Promise<void> {
 function howOf({ how }: Kind<unknown>): string {
   if ("list" in how) return "`GET` list";
   if ("command" in how) return `\`${how.command}\`${how.where === "pod" ? " (in the Pod's network namespace)" : ""}`;
+  if ("exec" in how) return `\`${how.exec}\` (in the container ${how.container})`;
   if ("file" in how) return `\`${how.file}\``;
   if ("logs" in how) return `logs, ${how.logs}`;
   return how.other;

@@ -19,6 +19,8 @@ export type Kind<T> = {
   readonly how:
     | { readonly list: string }
     | { readonly command: string; readonly where: "node" | "pod" }
+    /** A command inside a container of the Pod, e.g. of an agent that is asked what it knows. */
+    | { readonly exec: string; readonly container: string }
     | { readonly file: string }
     | { readonly logs: "current" | "previous" }
     | { readonly other: string };

@@ -75,7 +75,7 @@ export function fitEach<S extends Spec>(object: Fields, spec: S, gaps: Gap[], po
  */
 export function readObjects<T extends object>(
   text: string,
-  read: (item: Fields, note: (gap: Gap) => void) => T | string,
+  read: (item: Fields, note: (gap: Gap) => void, index: number) => T | string,
 ): Parsed<readonly T[]> {
   const value: T[] = [];
   const gaps: Gap[] = [];
@@ -83,7 +83,7 @@ export function readObjects<T extends object>(
     const at = `/${index}`;
     if (!isObject(item)) gaps.push({ pointer: at, what: "expected an object" });
     else if (Object.keys(item).length > 0) {
-      const result = read(item, (gap) => gaps.push({ ...gap, pointer: at + (gap.pointer ?? "") }));
+      const result = read(item, (gap) => gaps.push({ ...gap, pointer: at + (gap.pointer ?? "") }), index);
       if (typeof result === "string") gaps.push({ pointer: at, what: result });
       else value.push(result);
     }

@@ -1,0 +1,160 @@
+/**
+ * `cilium-dbg endpoint list -o json`: the ends that an agent connects, with the policy that is in force for each.
+ *
+ * Format (Cilium 1.15 to 1.17, api/v1/models/endpoint*.go): a JSON array of endpoints. Read here, below `status`:
+ * `state`, `identity.id`, `networking` (addressing, interface-name, interface-index), `external-identifiers` (pod-name,
+ * as `namespace/name`), and `policy.realized`: what is in the policy map (`allowed-ingress-identities`: those that may
+ * do all, 0 for anybody) and the rules by port (`l4`), each with a `rule` that is JSON in a string:
+ *   {"port":8080,"protocol":"TCP","l7-rules":[{"&LabelSelector{…}":null}]}
+ */
+import { canonicalIp } from "../net/ip.ts";
+import { type IdentityRequirement, parseIdentitySelector } from "./cilium-selector.ts";
+import { compact, type Fields, fitted, isObject, readObjects } from "./fields.ts";
+import { type Gap, type Parser, parseJson } from "./parsed.ts";
+
+/** Who is meant by a rule, and what becomes of them. */
+export type CiliumPeer = {
+  /** Undefined where it is selected by other things than labels. */
+  readonly requirements?: readonly IdentityRequirement[];
+  /** `other`: by way of a proxy, or authenticated. */
+  readonly action: "allow" | "deny" | "other";
+};
+
+export type CiliumRule = {
+  /** 0 for all. */
+  readonly port: number;
+  readonly endPort?: number;
+  /** Upper-case; ANY for all. */
+  readonly protocol: string;
+  readonly peers: readonly CiliumPeer[];
+  /** `namespace/name` of the policies that it comes from. */
+  readonly from: readonly string[];
+};
+
+export type CiliumDirection = {
+  /** Identities that may do all; 0 is anybody. */
+  readonly allowed: readonly number[];
+  readonly denied: readonly number[];
+  readonly rules: readonly CiliumRule[];
+  /** A rule is there that cannot be read. */
+  readonly unreadable?: true;
+};
+
+export type CiliumEndpoint = {
+  readonly id: number;
+  readonly state: string;
+  readonly identity?: number;
+  readonly labels: readonly string[];
+  /** Canonical. */
+  readonly addresses: readonly string[];
+  readonly device?: string;
+  /** `namespace/name`; missing for the agent's own. */
+  readonly pod?: string;
+  readonly policy?: { readonly ingress: CiliumDirection; readonly egress: CiliumDirection };
+  /** What policies deny is only logged. */
+  readonly audits: boolean;
+  /** Where it stands in the list. */
+  readonly index: number;
+};
+
+type Note = (gap: Gap) => void;
+
+const numbersOf = (value: unknown): readonly number[] =>
+  Array.isArray(value) ? value.filter((one) => Number.isSafeInteger(one)) : [];
+
+function toPeers(value: unknown): readonly CiliumPeer[] {
+  const pairs = (Array.isArray(value) ? value : [value]).filter(isObject).flatMap((one) => Object.entries(one));
+  return pairs.map(([selector, what]) => {
+    const denies = isObject(what) && Object.entries(what).some(([key, on]) => /^is-?deny$/i.test(key) && on === true);
+    const action: CiliumPeer["action"] = what === null ? "allow" : denies ? "deny" : "other";
+    const requirements = parseIdentitySelector(selector);
+    return requirements ? { requirements, action } : { action };
+  });
+}
+
+/** `k8s:io.cilium.k8s.policy.namespace=shop` and `…policy.name=…` of each policy. */
+function namesOf(value: unknown): readonly string[] {
+  const lists = Array.isArray(value) ? value.filter(Array.isArray) : [];
+  return lists.flatMap((labels: readonly unknown[]) => {
+    const labelled = (key: string) =>
+      labels.flatMap((label) => {
+        const [, found] = typeof label === "string" ? label.split(`io.cilium.k8s.policy.${key}=`) : [];
+        return found ?? [];
+      })[0];
+    const name = labelled("name");
+    return name === undefined ? [] : [`${labelled("namespace") ?? ""}/${name}`];
+  });
+}
+
+function toRule(item: Fields): CiliumRule | undefined {
+  const json = typeof item.rule === "string" ? parseJson(item.rule) : undefined;
+  if (!json?.ok || !isObject(json.value)) return undefined;
+  const fields = fitted(json.value, { port: "integer", protocol: "string", endPort: "integer?" });
+  // a named port is a number of each Pod's own
+  if (typeof fields === "string" || json.value["port-name"]) return undefined;
+  const peers = toPeers(json.value["l7-rules"]);
+  const { port, endPort, protocol } = fields;
+  return compact({ port, endPort: endPort || undefined, protocol, peers, from: namesOf(item["derived-from-rules"]) });
+}
+
+function toDirection(realized: Fields, name: "ingress" | "egress", note: Note, pointer: string): CiliumDirection {
+  const l4 = isObject(realized.l4) ? realized.l4[name] : undefined;
+  const rules: CiliumRule[] = [];
+  let unreadable = false;
+  (Array.isArray(l4) ? l4 : []).forEach((item, index) => {
+    const rule = isObject(item) ? toRule(item) : undefined;
+    if (rule) rules.push(rule);
+    else {
+      unreadable = true;
+      note({ pointer: `${pointer}/l4/${name}/${index}`, what: "is no rule of a policy that can be read" });
+    }
+  });
+  return {
+    allowed: numbersOf(realized[`allowed-${name}-identities`]),
+    denied: numbersOf(realized[`denied-${name}-identities`]),
+    rules,
+    ...(unreadable ? { unreadable: true as const } : {}),
+  };
+}
+
+function toEndpoint(item: Fields, note: Note, index: number): CiliumEndpoint | string {
+  const fields = fitted(item, { id: "integer", status: "object" });
+  if (typeof fields === "string") return fields;
+  const { id } = fields;
+  const status = fitted(fields.status, {
+    state: "string",
+    identity: "object?",
+    networking: "object?",
+    "external-identifiers": "object?",
+    policy: "object?",
+    realized: "object?",
+  });
+  if (typeof status === "string") return `status.${status}`;
+  const identity = fitted(status.identity ?? {}, { id: "integer?", labels: "strings?" });
+  const networking = fitted(status.networking ?? {}, { addressing: "objects?", "interface-name": "string?" });
+  const names = fitted(status["external-identifiers"] ?? {}, { "pod-name": "string?" });
+  if (typeof identity === "string") return `status.identity.${identity}`;
+  if (typeof networking === "string") return `status.networking.${networking}`;
+  if (typeof names === "string") return `status.external-identifiers.${names}`;
+  const texts = (networking.addressing ?? []).flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
+  const pod = names["pod-name"];
+  const realized = status.policy?.realized;
+  const at = "/status/policy/realized";
+  const options = isObject(status.realized?.options) ? status.realized.options : {};
+  return compact({
+    id,
+    index,
+    state: status.state,
+    identity: identity.id,
+    labels: identity.labels ?? [],
+    addresses: texts.flatMap((text) => (typeof text === "string" ? (canonicalIp(text) ?? []) : [])),
+    device: networking["interface-name"] || undefined,
+    pod: pod === undefined || pod.length < 3 ? undefined : pod,
+    policy: isObject(realized)
+      ? { ingress: toDirection(realized, "ingress", note, at), egress: toDirection(realized, "egress", note, at) }
+      : undefined,
+    audits: options.PolicyAuditMode === "Enabled",
+  });
+}
+
+export const parseCiliumEndpoints: Parser<readonly CiliumEndpoint[]> = (text) => readObjects(text, toEndpoint);
