@@ -6,6 +6,7 @@
 import type { Capture } from "../evidence/capture.ts";
 import type { Change } from "./change.ts";
 import { captureWith } from "./changes.ts";
+import { type Cilium, ciliumOf } from "./cilium/cilium.ts";
 import { type Cni, cniOf } from "./cni.ts";
 import { type Components, componentsOf } from "./components/components.ts";
 import { type Dns, dnsOf } from "./dns.ts";
@@ -40,6 +41,7 @@ export type ModelParts = {
   readonly forwarding: Forwarding;
   readonly flannel: Flannel;
   readonly cni: Cni;
+  readonly cilium: Cilium;
   readonly tunnels: Tunnels;
   readonly podNamespaces: PodNamespaces;
   readonly sockets: Sockets;
@@ -74,6 +76,7 @@ const MAKERS: Makers = {
   flannel: ({ objects, nodes, components, forwarding }, capture) =>
     flannelOf({ capture, objects, nodes, components, forwarding }),
   cni: (_, capture) => cniOf(capture),
+  cilium: ({ components, pods }, capture) => ciliumOf(capture, components, pods),
   sandboxes: (_, capture) => sandboxesOf(capture),
   podNamespaces: (_, capture) => podNamespacesOf(capture),
   sockets: (_, capture) => socketsOf(capture),

@@ -1,0 +1,109 @@
+/**
+ * Cilium's datapath on each node: what its agent says of its own tables.
+ *
+ * The programs on the devices decide by maps; the agent prints them (`cilium-dbg`). A node whose agent could not be asked
+ * is unknown: the programs go on with the maps that they have, and nothing shows those.
+ */
+import type { Capture } from "../../evidence/capture.ts";
+import type { KindId, Missing } from "../../evidence/catalogue.ts";
+import type { Place } from "../../evidence/kind.ts";
+import { known, type Observed } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import type { CiliumEndpoint } from "../../parse/cilium-endpoints.ts";
+import type { CiliumIdentity } from "../../parse/cilium-identities.ts";
+import type { IpcacheEntry } from "../../parse/cilium-ipcache.ts";
+import type { LbFrontend } from "../../parse/cilium-lb.ts";
+import type { CiliumService } from "../../parse/cilium-services.ts";
+import type { CiliumStatus } from "../../parse/cilium-status.ts";
+import type { CiliumTunnel } from "../../parse/cilium-tunnels.ts";
+import type { Components } from "../components/components.ts";
+import type { Pods, PodView } from "../pods.ts";
+
+/** Identities that are the same in every cluster (pkg/identity/numericidentity.go). */
+export const IDENTITY = { host: 1, world: 2, health: 4, init: 5, remoteNode: 6, apiServer: 7 } as const;
+
+/** Below it are the reserved ones (bpf/lib/identity.h: identity_is_reserved, of a node or the world). */
+export const isReserved = (identity: number): boolean => identity < 256;
+
+const KINDS = [
+  "ciliumStatus",
+  "ciliumEndpoints",
+  "ciliumIdentities",
+  "ciliumIpcache",
+  "ciliumLb",
+  "ciliumServices",
+  "ciliumTunnels",
+] as const satisfies readonly KindId[];
+
+export type CiliumKind = (typeof KINDS)[number];
+
+/** What the agent of a node says. All unknown where none could be asked. */
+export type CiliumNode = {
+  readonly node: string;
+  readonly status: Observed<CiliumStatus>;
+  readonly endpoints: Observed<readonly CiliumEndpoint[]>;
+  readonly identities: Observed<readonly CiliumIdentity[]>;
+  readonly ipcache: Observed<readonly IpcacheEntry[]>;
+  readonly lb: Observed<readonly LbFrontend[]>;
+  readonly services: Observed<readonly CiliumService[]>;
+  readonly tunnels: Observed<readonly CiliumTunnel[]>;
+  /** What would have told. */
+  missing(kind: CiliumKind): Missing;
+  /** The endpoint of a Pod, by its address where the agent does not know its name. */
+  endpointOf(pod: PodView): Observed<CiliumEndpoint>;
+  quoteEndpoint(endpoint: CiliumEndpoint, words: string): Evidence;
+};
+
+export interface Cilium {
+  /** Whether Cilium connects the Pods of this cluster. */
+  readonly runs: boolean;
+  of(node: string): CiliumNode;
+}
+
+export function ciliumOf(capture: Capture, components: Components, pods: Pods): Cilium {
+  const agents = new Map<string, Place>();
+  for (const { pods: running } of components.byId("cilium"))
+    for (const { node, namespace, name } of running) if (node !== undefined) agents.set(node, { namespace, pod: name });
+  // of two agents of a node, the one that answered
+  for (const { place, observed } of KINDS.flatMap((kind) => capture.all(kind))) {
+    const node = pods.get(place.namespace ?? "", place.pod ?? "")?.node;
+    if (node !== undefined && observed.state === "present") agents.set(node, place);
+  }
+  const nodes = new Map<string, CiliumNode>();
+  return {
+    runs: agents.size > 0,
+    of(node) {
+      const made = nodes.get(node) ?? nodeOf(capture, node, agents.get(node) ?? {});
+      nodes.set(node, made);
+      return made;
+    },
+  };
+}
+
+function nodeOf(capture: Capture, node: string, { namespace = "", pod = "" }: Place): CiliumNode {
+  const place = { namespace, pod };
+  const endpoints = capture.get("ciliumEndpoints", place);
+  return {
+    node,
+    status: capture.get("ciliumStatus", place),
+    endpoints,
+    identities: capture.get("ciliumIdentities", place),
+    ipcache: capture.get("ciliumIpcache", place),
+    lb: capture.get("ciliumLb", place),
+    services: capture.get("ciliumServices", place),
+    tunnels: capture.get("ciliumTunnels", place),
+    missing: (kind) => ({ kind, place: { node, ...place } }),
+    endpointOf(self) {
+      const list = known(endpoints);
+      const found =
+        list?.find((one) => one.pod === self.key) ??
+        list?.find((one) => one.pod === undefined && one.addresses.some((address) => self.addresses.includes(address)));
+      if (found) return { state: "present", value: found, gaps: [], origin: endpoints.origin };
+      if (endpoints.state !== "present") return endpoints;
+      return endpoints.gaps.length === 0
+        ? { state: "absent", origin: endpoints.origin }
+        : { state: "unknown", why: { reason: "cut-off" }, origin: endpoints.origin };
+    },
+    quoteEndpoint: ({ index }, words) => quoteOf({ ...endpoints.origin, pointer: `/${index}` }, words),
+  };
+}
