@@ -76,7 +76,7 @@ const MAKERS: Makers = {
   flannel: ({ objects, nodes, components, forwarding }, capture) =>
     flannelOf({ capture, objects, nodes, components, forwarding }),
   cni: (_, capture) => cniOf(capture),
-  cilium: ({ components, pods }, capture) => ciliumOf(capture, components, pods),
+  cilium: ({ objects, components, pods }, capture) => ciliumOf(capture, objects, components, pods),
   sandboxes: (_, capture) => sandboxesOf(capture),
   podNamespaces: (_, capture) => podNamespacesOf(capture),
   sockets: (_, capture) => socketsOf(capture),

@@ -103,9 +103,10 @@ function stepOf(step: Step): PathStep {
       };
     }
     case "balance": {
-      const { at, before, packet, evidence } = step;
+      const { by, at, before, packet, evidence } = step;
       return {
         did: "balance",
+        by,
         at: placeOf(at),
         before: packetOf(before),
         packet: packetOf(packet),

@@ -33,7 +33,24 @@ const step = z.discriminatedUnion("did", [
       met: z.array(evidence).optional().describe("with --explain: all that the packet met"),
     })
     .describe("the rules of a hook let it pass, perhaps changed"),
-  z.object({ did: z.literal("balance"), at: place, before: packet, packet, evidence: z.array(evidence) }),
+  z.object({
+    did: z.literal("balance"),
+    by: z.enum(["ipvs", "cilium"]).optional(),
+    at: place,
+    before: packet,
+    packet,
+    evidence: z.array(evidence),
+  }),
+  z
+    .object({
+      did: z.literal("admit"),
+      at: place,
+      endpoint: z.string().describe("namespace/name of the Pod, or the endpoint's number"),
+      direction: z.enum(["ingress", "egress"]),
+      identity: z.number().describe("of the other end"),
+      evidence: z.array(evidence),
+    })
+    .describe("the policy of an endpoint of Cilium lets it pass"),
   z.object({
     did: z.literal("route"),
     at: place,

@@ -25,12 +25,22 @@ export type Step =
       /** If asked for: all rules that it met, in order. */
       readonly met?: readonly Evidence[];
     }
-  /** IPVS sends it on to one of a virtual server's real servers. */
+  /** IPVS, or Cilium's load balancer, sends it on to one of several back ends. */
   | {
       readonly did: "balance";
+      readonly by: "ipvs" | "cilium";
       readonly at: Namespace;
       readonly before: Packet;
       readonly packet: Packet;
+      readonly evidence: readonly Evidence[];
+    }
+  /** The policy of one of Cilium's endpoints lets it pass; `identity` is that of the other end. */
+  | {
+      readonly did: "admit";
+      readonly at: Namespace;
+      readonly endpoint: string;
+      readonly direction: "ingress" | "egress";
+      readonly identity: number;
       readonly evidence: readonly Evidence[];
     }
   /** The routes say where to. */
@@ -64,6 +74,7 @@ export const ENDS = {
   refused: { en: "refused: nothing listens", zh: "被拒绝：没有进程监听" },
   rejected: { en: "rejected by a rule", zh: "被规则拒绝" },
   dropped: { en: "dropped by a rule", zh: "被规则丢弃" },
+  denied: { en: "denied by a policy", zh: "被网络策略拒绝" },
   "no-route": { en: "no route", zh: "没有路由" },
   unreachable: { en: "the next hop does not answer", zh: "下一跳无应答" },
   "not-forwarded": { en: "the node does not forward", zh: "节点不转发" },

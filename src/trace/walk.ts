@@ -11,6 +11,7 @@
  * `insufficient`, with the evidence that would tell; it is never taken for passing or for dropped.
  */
 import { loopBack, receiveOnNode } from "./stages/arrive.ts";
+import { byRoutes } from "./stages/leave.ts";
 import { after, type Moving, type Next, type Sending, type Walk, type World } from "./stages/moving.ts";
 import { send } from "./stages/send.ts";
 import { arriveFromOutside } from "./stages/underlay.ts";
@@ -51,7 +52,9 @@ function goOn(walk: Walk, onward: Exclude<Next, Way>): Next[] {
     case "send":
       return send(walk, moving, onward.at);
     case "arrive":
-      return receiveOnNode(walk, moving, onward.node, onward.device);
+      return receiveOnNode(walk, moving, onward.node, onward.device, undefined, onward.mark);
+    case "route":
+      return byRoutes(walk, moving, onward.node);
     case "loop-back":
       return loopBack(walk, moving, onward.node);
   }

@@ -13,7 +13,17 @@ import type { EndName, Way } from "../../trace/trace.ts";
 import { walk } from "../../trace/walk.ts";
 import { defineCheck, fault, works } from "../check.ts";
 
-const PARTS = ["nodes", "pods", "services", "forwarding", "sockets", "podNamespaces", "time", "components"] as const;
+const PARTS = [
+  "nodes",
+  "pods",
+  "services",
+  "forwarding",
+  "sockets",
+  "podNamespaces",
+  "cilium",
+  "time",
+  "components",
+] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
 
 const say = texts("pod-path-broken", {

@@ -17,13 +17,15 @@ import type { CiliumService } from "../../parse/cilium-services.ts";
 import type { CiliumStatus } from "../../parse/cilium-status.ts";
 import type { CiliumTunnel } from "../../parse/cilium-tunnels.ts";
 import type { Components } from "../components/components.ts";
+import type { Objects } from "../objects.ts";
 import type { Pods, PodView } from "../pods.ts";
 
 /** Identities that are the same in every cluster (pkg/identity/numericidentity.go). */
 export const IDENTITY = { host: 1, world: 2, health: 4, init: 5, remoteNode: 6, apiServer: 7 } as const;
 
-/** Below it are the reserved ones (bpf/lib/identity.h: identity_is_reserved, of a node or the world). */
-export const isReserved = (identity: number): boolean => identity < 256;
+/** bpf/lib/identity.h: identity_is_reserved */
+export const isOfNodesOrWorld = (identity: number): boolean =>
+  [0, IDENTITY.host, IDENTITY.world, IDENTITY.remoteNode, IDENTITY.apiServer, 9, 10].includes(identity);
 
 const KINDS = [
   "ciliumStatus",
@@ -58,9 +60,13 @@ export interface Cilium {
   /** Whether Cilium connects the Pods of this cluster. */
   readonly runs: boolean;
   of(node: string): CiliumNode;
+  /** A setting of its ConfigMap. */
+  setting(key: string): string | undefined;
+  /** Whether sockets of a node, or of its Pods, translate the addresses of Services themselves. */
+  socketLb(node: string, of: "node" | "pod"): boolean | "unknown";
 }
 
-export function ciliumOf(capture: Capture, components: Components, pods: Pods): Cilium {
+export function ciliumOf(capture: Capture, objects: Objects, components: Components, pods: Pods): Cilium {
   const agents = new Map<string, Place>();
   for (const { pods: running } of components.byId("cilium"))
     for (const { node, namespace, name } of running) if (node !== undefined) agents.set(node, { namespace, pod: name });
@@ -70,14 +76,39 @@ export function ciliumOf(capture: Capture, components: Components, pods: Pods): 
     if (node !== undefined && observed.state === "present") agents.set(node, place);
   }
   const nodes = new Map<string, CiliumNode>();
+  const of: Cilium["of"] = (node) => {
+    const made = nodes.get(node) ?? nodeOf(capture, node, agents.get(node) ?? {});
+    nodes.set(node, made);
+    return made;
+  };
+  const config = objects.all("configmaps").find(({ metadata }) => metadata.name === "cilium-config")?.data;
+  const setting: Cilium["setting"] = (key) => config?.[key];
+  const runs = agents.size > 0;
   return {
-    runs: agents.size > 0,
-    of(node) {
-      const made = nodes.get(node) ?? nodeOf(capture, node, agents.get(node) ?? {});
-      nodes.set(node, made);
-      return made;
+    runs,
+    of,
+    setting,
+    socketLb(node, ends) {
+      if (!runs) return false;
+      const status = known(of(node).status);
+      const coverage =
+        status?.socketLbCoverage ?? (setting("bpf-lb-sock-hostns-only") === "true" ? "Hostns-only" : "Full");
+      const isOn =
+        status?.socketLb ?? (REPLACED.test(status?.kubeProxyReplacement ?? "") ? "Enabled" : configured(config));
+      if (isOn === undefined) return "unknown";
+      return isOn === "Enabled" && (ends === "node" || coverage === "Full");
     },
   };
+}
+
+/** `Strict` before 1.14. */
+const REPLACED = /^(true|strict)$/i;
+
+/** What the configuration asks for; undefined if it was not seen. */
+function configured(config: Readonly<Record<string, string>> | null | undefined): "Enabled" | "Disabled" | undefined {
+  if (!config) return undefined;
+  const isOn = REPLACED.test(config["kube-proxy-replacement"] ?? "") || config["bpf-lb-sock"] === "true";
+  return isOn ? "Enabled" : "Disabled";
 }
 
 function nodeOf(capture: Capture, node: string, { namespace = "", pod = "" }: Place): CiliumNode {

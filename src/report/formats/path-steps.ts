@@ -38,7 +38,13 @@ export function stepsOf(step: PathStep, around: Around, speaker: Speaker): Stop[
       return passSteps(step, around, speaker);
     case "balance": {
       const text = line(say(words.newDestination({ address: endWords(step.packet, "destination") })));
-      return [stepOf(say(words.balance()), text, ruleQuotes(step.evidence, 1, speaker))];
+      const label = say(step.by === "cilium" ? words.cilium() : words.ipvs());
+      return [stepOf(label, text, ruleQuotes(step.evidence, 1, speaker))];
+    }
+    case "admit": {
+      const { endpoint, identity, direction } = step;
+      const told = (direction === "egress" ? words.egressAllowed : words.ingressAllowed)({ endpoint, identity });
+      return [stepOf(say(words.policy()), line(say(told)), ruleQuotes(step.evidence, wide ? 9 : 0, speaker))];
     }
     case "route":
       return around.isInner || wide ? [routeStep(step, speaker)] : [];

@@ -60,7 +60,17 @@ export const pathWords = texts("path-format", {
   sends: { en: "sends", zh: "发出" },
   answers: { en: "answers", zh: "应答" },
   route: { en: "route", zh: "路由" },
-  balance: { en: "IPVS", zh: "IPVS" },
+  ipvs: { en: "IPVS", zh: "IPVS" },
+  cilium: { en: "Cilium", zh: "Cilium" },
+  policy: { en: "policy", zh: "策略" },
+  egressAllowed: {
+    en: "may leave {endpoint} for identity {identity}",
+    zh: "允许从 {endpoint} 出站到身份 {identity}",
+  },
+  ingressAllowed: {
+    en: "may enter {endpoint} from identity {identity}",
+    zh: "允许从身份 {identity} 入站到 {endpoint}",
+  },
   neighbour: { en: "neighbour", zh: "邻居" },
   carried: { en: "underlay", zh: "底层网络" },
   listens: { en: "socket", zh: "监听" },

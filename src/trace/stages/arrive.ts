@@ -1,23 +1,32 @@
 /** A node takes a packet in: prerouting, the check of its source, the route; then it is for the node itself, or on its way. */
 import type { Namespace } from "../trace.ts";
+import { fromOverlay } from "./cilium/overlay.ts";
 import { expected, leaving } from "./connections.ts";
 import { receive } from "./deliver.ts";
 import { atHook } from "./hooks.ts";
 import { throughIpvs } from "./ipvs.ts";
 import { routed } from "./leave.ts";
-import { cannotTell, end, type Moving, type Next, onNode, type Port, textOf, type Walk } from "./moving.ts";
+import { cannotTell, end, type Inner, type Moving, type Next, onNode, type Port, textOf, type Walk } from "./moving.ts";
 import { deviceOf, routeOf } from "./routes.ts";
 import { bridgeCalls, forwarding, notAccepted, tableFull } from "./settings.ts";
 import { decapsulate } from "./tunnel.ts";
 import { fromPeer } from "./wireguard.ts";
 
 /** A frame for the node came in by a device, or by a port of the bridge that `device` is. */
-export function receiveOnNode(walk: Walk, moving: Moving, node: string, device: string, by?: Port): Next[] {
+export function receiveOnNode(
+  walk: Walk,
+  moving: Moving,
+  node: string,
+  device: string,
+  by?: Port,
+  mark?: number,
+): Next[] {
   const plane = walk.world.forwarding.of(node);
   const at: Namespace = { node };
   const full = tableFull(moving, plane);
   if (full) return end(moving, { is: "table-full", at, evidence: [full] });
-  const seen = expected(moving, node);
+  const known = expected(moving, node);
+  const seen = mark === undefined ? known : { ...known, mark };
   return takeIn(walk, { ...moving, packet: { ...seen, inDevice: device }, entered: seen }, node, device, by);
 }
 
@@ -58,13 +67,18 @@ export function routeIn(walk: Walk, before: Moving, passed: Moving, node: string
 export const isRedirected = (before: Moving, after: Moving): boolean =>
   textOf(after.packet.destination) !== textOf(before.packet.destination);
 
+function outOf({ kind, identity }: Inner): typeof decapsulate {
+  if (kind === "wireguard") return fromPeer;
+  return identity === undefined ? decapsulate : fromOverlay;
+}
+
 function receiveLocally(walk: Walk, moving: Moving, node: string): Next[] {
   const { outDevice: _, ...packet } = moving.packet;
   return atHook(walk, { ...moving, packet }, node, "input", (passed) => {
     const balanced = throughIpvs(walk, passed, node);
     if (balanced) return balanced;
     const last = passed.inner.at(-1);
-    if (last) return (last.kind === "wireguard" ? fromPeer : decapsulate)(walk, passed, node, last);
+    if (last) return outOf(last)(walk, passed, node, last);
     return receive(
       walk,
       leaving(passed, node),

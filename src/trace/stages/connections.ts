@@ -23,7 +23,7 @@ export function expected(moving: Moving, node: string): Packet {
 }
 
 /** What of a packet is on the wire: no marks, devices or states of the node that it left. */
-function onTheWire(packet: Packet): Packet {
+export function onTheWire(packet: Packet): Packet {
   const { family, protocol, source, destination, sourcePort, destinationPort, icmpType, icmpCode, tcpFlags } = packet;
   return {
     family,

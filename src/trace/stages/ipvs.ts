@@ -55,7 +55,7 @@ export function throughIpvs(walk: Walk, moving: Moving, node: string): Next[] | 
     const evidence = [quote(`${named} -> ${real.address}:${real.port}`, real.line)];
     const balanced = after(
       { ...moving, packet: sent, certainty: chosen },
-      { did: "balance", at, before: packet, packet: sent, evidence },
+      { did: "balance", by: "ipvs", at, before: packet, packet: sent, evidence },
     );
     const route = routeOf(plane, sent);
     if (typeof route !== "object") return cannotTell(balanced, at, onNode(node, "routes", "routingRules"));

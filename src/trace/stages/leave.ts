@@ -5,14 +5,23 @@ import type { RouteLookup } from "../../model/forwarding/routing.ts";
 import type { Hook } from "../../model/netfilter/ruleset.ts";
 import type { Namespace } from "../trace.ts";
 import { toBridgePort } from "./bridge.ts";
+import { fromHost } from "./cilium/host.ts";
 import { leaving } from "./connections.ts";
 import { enterPod } from "./deliver.ts";
 import { isPeerOf, isProgrammed, isUp, mtuOf, PROGRAMS, podBehind, podOn, wrongNeighbour } from "./devices.ts";
 import { throughHooks } from "./hooks.ts";
 import { after, cannotTell, end, type Moving, type Next, onNode, type Port, textOf, type Walk } from "./moving.ts";
+import { routeOf } from "./routes.ts";
 import { encapsulate, encapsulated } from "./tunnel.ts";
 import { toUnderlay } from "./underlay.ts";
 import { toPeer } from "./wireguard.ts";
+
+/** Out of a node by its routes, past its rules. */
+export function byRoutes(walk: Walk, moving: Moving, node: string): Next[] {
+  const route = routeOf(walk.world.forwarding.of(node), moving.packet);
+  if (route === "unknown") return cannotTell(moving, { node }, onNode(node, "routes", "routingRules"));
+  return routed(walk, moving, node, route, []);
+}
 
 export function routed(
   walk: Walk,
@@ -73,6 +82,7 @@ export function throughDevice(
     const tunnel = /^(vxlan|ipip|wireguard|geneve)$/.test(link?.kind ?? "") && { tunnel: true as const };
     return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)], ...tunnel });
   }
+  if (link.name === "cilium_host" && world.cilium.runs) return fromHost(walk, moving, node);
   if (isProgrammed(link)) return cannotTell(moving, at, [], PROGRAMS);
   const own = known(plane.localAddresses);
   const next = gateway === undefined || own?.has(gateway) ? textOf(moving.packet.destination) : gateway;

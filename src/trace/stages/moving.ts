@@ -8,7 +8,10 @@ import { formatIp } from "../../net/ip.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { End, Namespace, Step, Way } from "../trace.ts";
 
-export type World = Pick<ClusterModel, "nodes" | "pods" | "services" | "forwarding" | "sockets" | "podNamespaces">;
+export type World = Pick<
+  ClusterModel,
+  "nodes" | "pods" | "services" | "forwarding" | "sockets" | "podNamespaces" | "cilium"
+>;
 
 /** What is sent: by whom, and how large its packets are. */
 export type Sending = {
@@ -30,6 +33,8 @@ export type Inner = {
   readonly kind: "vxlan" | "ipip" | "wireguard";
   /** Of WireGuard: the sender's public key, by which the receiver knows it. */
   readonly key?: string;
+  /** Of Cilium: the sender's identity. */
+  readonly identity?: number;
 };
 
 export type Moving = {
@@ -38,7 +43,9 @@ export type Moving = {
   readonly certainty: Way["certainty"];
   readonly doubts: readonly Evidence[];
   readonly inner: readonly Inner[];
-  /** By node, the answers that its connection tracking expects: of one connection, or of several if it passes twice. */
+  /** What the socket sent, where it was not what it was asked to: its answers are of that. */
+  readonly asked?: Packet;
+  /** By node, and by endpoint of Cilium, the answers that its connection tracking expects: of one connection, or of several if it passes twice. */
   readonly tracked: ReadonlyMap<string, readonly Packet[]>;
   /** As it came to the node on which it is. */
   readonly entered?: Packet;
@@ -66,7 +73,15 @@ type Onward =
   /** A socket sends it. */
   | { readonly go: "send"; readonly moving: Moving; readonly at: Namespace }
   /** A node takes it in by a device. */
-  | { readonly go: "arrive"; readonly moving: Moving; readonly node: string; readonly device: string }
+  | {
+      readonly go: "arrive";
+      readonly moving: Moving;
+      readonly node: string;
+      readonly device: string;
+      readonly mark?: number;
+    }
+  /** By a node's routes, past its rules. */
+  | { readonly go: "route"; readonly moving: Moving; readonly node: string }
   /** A node has sent it to itself. */
   | { readonly go: "loop-back"; readonly moving: Moving; readonly node: string };
 

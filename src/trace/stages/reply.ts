@@ -60,7 +60,7 @@ function sendBack(moving: Moving, at: Namespace, packet: Packet): Next[] {
  */
 export function receiveAnswer({ sending }: Walk, moving: Moving, at: Namespace | undefined): Next[] {
   const { packet } = moving;
-  const asked = sending.packet;
+  const asked = moving.asked ?? sending.packet;
   const isHere =
     sending.from === "outside"
       ? at === undefined

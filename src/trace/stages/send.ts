@@ -8,6 +8,8 @@ import type { PodView } from "../../model/pods.ts";
 import { formatIp } from "../../net/ip.ts";
 import type { NextHop } from "../../parse/ip-route.ts";
 import type { Namespace } from "../trace.ts";
+import { fromContainer } from "./cilium/container.ts";
+import { atSocket } from "./cilium/socket.ts";
 import { expected } from "./connections.ts";
 import { receiveInPod } from "./deliver.ts";
 import { addressesIn, hostPeer, isOversized, isProgrammed, isUp, mtuOf, PROGRAMS, stateOf } from "./devices.ts";
@@ -27,8 +29,11 @@ const nextOf = ({ gateway }: NextHop, destination: string, own: readonly string[
   gateway === undefined || own.includes(gateway) ? destination : gateway;
 
 export function send(walk: Walk, moving: Moving, at: Namespace): Next[] {
-  return at.pod && !at.pod.hostNetwork ? sendFromPod(walk, moving, at.pod) : sendFromNode(walk, moving, at.node);
+  return atSocket(walk, moving, at, (sent) => sendAsIs(walk, sent, at)) ?? sendAsIs(walk, moving, at);
 }
+
+const sendAsIs = (walk: Walk, moving: Moving, at: Namespace): Next[] =>
+  at.pod && !at.pod.hostNetwork ? sendFromPod(walk, moving, at.pod) : sendFromNode(walk, moving, at.node);
 
 function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Next[] {
   const { world } = walk;
@@ -64,10 +69,13 @@ function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Next[] {
   if (peer === "unknown") return cannotTell(moving, at, onNode(at.node, "links"));
   const on: Namespace = { node: at.node };
   const crossed = after(moving, { did: "cross", from: at, to: on, device: peer.name });
-  if (isProgrammed(peer)) return cannotTell(crossed, on, [], PROGRAMS);
   if (!isUp(peer)) return end(crossed, { is: "device-down", at: on, evidence: [stateOf(world, at.node, peer)] });
   if (isOversized(peer, moving))
     return end(crossed, { is: "too-big", at: on, evidence: [mtuOf(world.forwarding.of(at.node).links.origin, peer)] });
+  if (isProgrammed(peer)) {
+    if (!world.cilium.runs) return cannotTell(crossed, on, [], PROGRAMS);
+    return fromContainer(walk, crossed, pod, peer.name);
+  }
   return receiveFromPod(
     walk,
     crossed,

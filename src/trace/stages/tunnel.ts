@@ -81,8 +81,12 @@ export function decapsulate(walk: Walk, moving: Moving, node: string, inner: Inn
   const links = known(plane.links);
   if (!links) return cannotTell(moving, at, onNode(node, "links"));
   const port = moving.packet.destinationPort;
-  const device = links.find(({ kind, vxlan }) =>
-    inner.kind === "ipip" ? kind === "ipip" : vxlan?.id === inner.vni && (vxlan?.port ?? port) === port,
+  const device = links.find(({ name, kind, vxlan }) =>
+    inner.kind === "ipip"
+      ? kind === "ipip"
+      : inner.identity !== undefined
+        ? name === "cilium_vxlan" || name === "cilium_geneve"
+        : vxlan?.id === inner.vni && (vxlan?.port ?? port) === port,
   );
   if (!device || !isUp(device)) {
     const words = device
