@@ -117,6 +117,8 @@ function printedCondition(condition: Condition, protocol: string): readonly [mat
         "rpfilter",
         [...condition.options.map((option) => `--${option}`), ...(condition.not ? ["--invert"] : [])].join(" "),
       ];
+    case "socket":
+      return ["socket", condition.options.map((option) => `--${option}`).join(" ")];
     case "owner":
       return ["owner", `${bang}${condition.options}`];
     case "comment":

@@ -642,6 +642,15 @@ const rpfilter: WholeMatch = (options) => {
   return [negated({ is: "rpfilter", options: asked.map((name) => name.slice(2)) }, not)];
 };
 
+const socket: WholeMatch = (options) => {
+  const names = options.map(({ name }) => name);
+  const isKnown = options.every(
+    ({ name, args, not }) => /^--(transparent|nowildcard)$/.test(name) && !not && args.length === 0,
+  );
+  if (!isKnown || !names.includes("--transparent")) return undefined;
+  return [{ is: "socket", options: names.map((name) => name.slice(2)) }];
+};
+
 /** Matches whose options each are a condition, or all of them one. */
 const MATCHES: ReadonlyMap<string, WholeMatch> = new Map(
   Object.entries({
@@ -685,6 +694,7 @@ const MATCHES: ReadonlyMap<string, WholeMatch> = new Map(
     limit,
     recent,
     rpfilter,
+    socket,
     physdev: each({
       "--physdev-in": one((device, not) => negated({ is: "physdev", in: device }, not)),
       "--physdev-out": one((device, not) => negated({ is: "physdev", out: device }, not)),

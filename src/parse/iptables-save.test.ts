@@ -299,6 +299,8 @@ describe("conditions", () => {
       ],
     ],
     ["-m nfacct --nfacct-name  dropped", [{ is: "counter", name: "dropped" }]],
+    ["-m socket --transparent", [{ is: "socket", options: ["transparent"] }]],
+    ["-m socket --nowildcard --transparent", [{ is: "socket", options: ["nowildcard", "transparent"] }]],
     ["-m socket", [{ is: "unknown", match: "socket", text: "" }]],
     [
       "-m mac --mac-source 00:11:22:33:44:55",

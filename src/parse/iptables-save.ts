@@ -97,6 +97,8 @@ export type Condition = Written &
       }
     /** loose, validmark, accept-local */
     | { readonly is: "rpfilter"; readonly options: readonly string[]; readonly not?: true }
+    /** `-m socket --transparent`, and perhaps nowildcard: a proxy's socket takes it */
+    | { readonly is: "socket"; readonly options: readonly string[] }
     | { readonly is: "owner"; readonly options: string; readonly not?: true }
     | { readonly is: "comment"; readonly comment: string }
     /** counts and always matches: nfacct without quota, quota2 … */

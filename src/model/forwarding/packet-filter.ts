@@ -7,7 +7,7 @@
  */
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, type Origin, quoteOf } from "../../evidence/origin.ts";
-import { type Family, type Ip, parseIp } from "../../net/ip.ts";
+import { type Family, formatIp, type Ip, parseIp } from "../../net/ip.ts";
 import { printIptablesRule } from "../../parse/iptables-print.ts";
 import type { Condition, IptablesSave } from "../../parse/iptables-save.ts";
 import type { NftTable } from "../../parse/nft-json.ts";
@@ -80,8 +80,10 @@ function contextOf(plane: NodePlane): Context {
   return {
     addresses: addresses ? addressesOf(addresses) : "unknown",
     ipsets: ipsets ? new Map(ipsets.map((set) => [set.name, set])) : "unknown",
-    answer: (condition, packet) =>
-      condition.is === "rpfilter" ? cameTheRightWay(condition, packet, plane) : undefined,
+    answer(condition, packet) {
+      if (condition.is === "rpfilter") return cameTheRightWay(condition, packet, plane);
+      return condition.is === "socket" ? isTakenByProxy(condition, packet, plane) : undefined;
+    },
   };
 }
 
@@ -111,6 +113,29 @@ function cameTheRightWay(
   if (back.end === "local") return answer(options.includes("accept-local"));
   if (back.end !== "via") return answer(false);
   return answer(options.includes("loose") || back.hops.some(({ device }) => device === inDevice));
+}
+
+/**
+ * socket_match (net/netfilter/xt_socket.c), of sockets that may take what is for others' addresses, as proxies open them.
+ * One that listens on any address does not count, unless it is asked to. A connection that a proxy already has is none of
+ * those that are walked.
+ */
+function isTakenByProxy(
+  { options }: Extract<Condition, { is: "socket" }>,
+  { protocol, destination, destinationPort }: Packet,
+  plane: NodePlane,
+): "no" | undefined {
+  if (protocol !== "tcp" && protocol !== "udp") return "no";
+  if (destination === "unknown" || !isWhole(plane.sockets)) return undefined;
+  const isAny = options.includes("nowildcard") ? /^(\*|0\.0\.0\.0|::)$/ : /^$/;
+  const mayTake = plane.sockets.value.some(
+    ({ address, port, ...socket }) =>
+      socket.protocol === protocol &&
+      (destinationPort === "unknown" || port === destinationPort) &&
+      (isAny.test(address) || address === formatIp(destination)),
+  );
+  // whether a listening socket is transparent is not listed
+  return mayTake ? undefined : "no";
 }
 
 /** The nat table, the longest, translates and refuses nothing. */

@@ -24,7 +24,7 @@ export type Answer = "yes" | "no" | Doubt;
 export type Context = {
   readonly addresses: Addresses | "unknown";
   readonly ipsets: Ipsets | "unknown";
-  /** Answers for conditions that are unknown here: rpfilter from the routes, owner from the sender. */
+  /** Answers for conditions that are unknown here: rpfilter from the routes, socket from what listens. */
   readonly answer?: (condition: Condition, packet: Packet) => "yes" | "no" | undefined;
   /** Where REDIRECT sends a packet that comes in: the first address of its device. Absent: not known. */
   readonly redirectTo?: (packet: Packet) => Ip | undefined;
@@ -125,6 +125,7 @@ function decide(condition: Condition, packet: Packet, context: Context): Answer 
     case "compare":
       return compare(condition.match, { packet, sets: condition.sets, context });
     case "rpfilter":
+    case "socket":
     case "unknown":
     case "element":
       return "unknown";
