@@ -17,8 +17,7 @@ const UNFORETOLD: Readonly<Record<string, readonly string[]>> = {
 
 /** Where more may be untold, and why. */
 const MOSTLY_UNTOLD: Readonly<Record<string, string>> = {
-  "cilium-healthy": "eBPF programs decide, which the kernel's tables do not show",
-  "cilium-rbac-deleted-by-label": "eBPF programs decide, which the kernel's tables do not show",
+  "cilium-rbac-deleted-by-label": "Cilium's agent on w2 does not run: nobody could be asked what its programs hold",
   "etcd-rolled-back": "Pods run that the API does not know any more",
 };
 
