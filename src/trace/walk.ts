@@ -17,7 +17,7 @@ import { send } from "./stages/send.ts";
 import { arriveFromOutside } from "./stages/underlay.ts";
 import type { Trace, Way } from "./trace.ts";
 
-export type { Sending, World } from "./stages/moving.ts";
+export { type Sending, WORLD, type World } from "./stages/moving.ts";
 
 export function walk(sending: Sending, world: World): Trace {
   const walking: Walk = { world, sending, count: 0 };

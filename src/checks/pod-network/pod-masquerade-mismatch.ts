@@ -9,10 +9,10 @@ import { formatIp, type Ip, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { Step, Way } from "../../trace/trace.ts";
-import { type Sending, walk } from "../../trace/walk.ts";
+import { type Sending, WORLD, walk } from "../../trace/walk.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
 
-const PARTS = ["nodes", "pods", "services", "forwarding", "sockets", "podNamespaces", "flannel", "components"] as const;
+const PARTS = [...WORLD, "flannel", "components"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
 
 const say = texts("pod-masquerade-mismatch", {

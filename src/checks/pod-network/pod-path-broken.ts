@@ -10,20 +10,10 @@ import { formatIp, type Ip, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { EndName, Way } from "../../trace/trace.ts";
-import { walk } from "../../trace/walk.ts";
+import { WORLD, walk } from "../../trace/walk.ts";
 import { defineCheck, fault, works } from "../check.ts";
 
-const PARTS = [
-  "nodes",
-  "pods",
-  "services",
-  "forwarding",
-  "sockets",
-  "podNamespaces",
-  "cilium",
-  "time",
-  "components",
-] as const;
+const PARTS = [...WORLD, "time", "components"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
 
 const say = texts("pod-path-broken", {

@@ -8,10 +8,10 @@ import { formatIp } from "../../net/ip.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { End, Namespace, Step, Way } from "../trace.ts";
 
-export type World = Pick<
-  ClusterModel,
-  "nodes" | "pods" | "services" | "forwarding" | "sockets" | "podNamespaces" | "cilium"
->;
+/** The parts of the model that a walk asks. */
+export const WORLD = ["nodes", "pods", "services", "forwarding", "sockets", "podNamespaces", "cilium"] as const;
+
+export type World = Pick<ClusterModel, (typeof WORLD)[number]>;
 
 /** What is sent: by whom, and how large its packets are. */
 export type Sending = {
