@@ -8,17 +8,16 @@ import type { SelectorResult } from "./label-selector.ts";
 
 export type FieldRequirement = { readonly field: string; readonly isEqual: boolean; readonly value: string };
 
-/** Splits at commas that no backslash stands before; the backslashes stay. */
+/** Splits at commas that no backslash stands before; the backslashes stay. Terms are read in the order of their texts. */
 function splitTerms(text: string): string[] {
-  return text.match(/(?:\\[\s\S]|[^\\,])+\\?|\\$/g) ?? [];
+  return (text.match(/(?:\\[\s\S]|[^\\,])+\\?|\\$/g) ?? []).sort();
 }
 
-const TERM = /^((?:\\[\s\S]|[^\\=!]|!(?!=))*)(!=|==|=)([\s\S]*)$/;
+/** The first operator ends the field, whatever stands before it. */
+const TERM = /^([\s\S]*?)(!=|==|=)([\s\S]*)$/;
 
-/** @returns undefined for a backslash before anything else, and for a `,` or `=` without one */
-function withoutBackslashes(value: string): string | undefined {
-  return /^(?:[^\\,=]|\\[\\,=])*$/.test(value) ? value.replace(/\\([\\,=])/g, "$1") : undefined;
-}
+/** A backslash before anything else than these, and one of these without a backslash. */
+const MISPLACED = /^(?:[^\\,=]|\\[\\,=])*?(?:\\([^\\,=])|\\$|([,=]))/;
 
 /** Reads a field selector; the empty text selects everything. */
 export function parseFieldSelector(text: string): SelectorResult<FieldRequirement> {
@@ -28,10 +27,18 @@ export function parseFieldSelector(text: string): SelectorResult<FieldRequiremen
     if (field === undefined || escaped === undefined) {
       return { ok: false, why: `invalid selector: '${text}'; can't understand '${term}'` };
     }
-    const value = withoutBackslashes(escaped);
-    if (value === undefined)
-      return { ok: false, why: `invalid field selector: unescaped character in value: ${escaped}` };
+    const misplaced = MISPLACED.exec(escaped);
+    if (misplaced) {
+      const [, afterBackslash, bare = ""] = misplaced;
+      const why = bare === "" ? `invalid escape sequence: \\${afterBackslash ?? ""}` : unescaped(bare);
+      return { ok: false, why: `invalid field selector: ${why}` };
+    }
+    const value = escaped.replace(/\\([\\,=])/g, "$1");
+    // `=` alone is no condition, and so is `!=`
+    if (field === "" && value === "") continue;
     requirements.push({ field, isEqual: operator !== "!=", value });
   }
   return { ok: true, value: requirements };
 }
+
+const unescaped = (character: string): string => `unescaped character in value: ${character.charCodeAt(0)}`;

@@ -54,7 +54,9 @@ function isLabelKey(key: string): boolean {
 }
 
 const isLabelValue = (value: string): boolean => value === "" || (value.length <= 63 && NAME.test(value));
-const isInteger = (value: string): boolean => /^[+-]?\d+$/.test(value);
+/** A 64-bit integer, as Go's strconv.ParseInt reads one. */
+const isInteger = (value: string): boolean =>
+  /^[+-]?\d+$/.test(value) && BigInt.asIntN(64, BigInt(value.replace("+", ""))) === BigInt(value.replace("+", ""));
 
 /** Thrown and caught in this file only: where the text stops making sense. */
 class Misfit extends Error {}
@@ -113,7 +115,7 @@ class SelectorParser {
     const token = this.#take();
     if (token.kind !== "identifier") throw this.#expected("identifier", token);
     const key = token.text;
-    if (!isLabelKey(key)) throw new Misfit(`key: Invalid value: "${key}": not a qualified name`);
+    if (!isLabelKey(key)) throw new Misfit(`<nil>: Invalid value: "${key}": not a qualified name`);
     // `!a=b` is read as a requirement that a is not there, followed by something that does not belong there
     if (isNegated) return { key, operator: "DoesNotExist", values: [] };
     if (this.#next().kind === "end" || this.#next().text === ",") return { key, operator: "Exists", values: [] };
@@ -122,7 +124,9 @@ class SelectorParser {
     if (!operator) throw this.#expected("in, notin, =, ==, !=, gt, lt", operatorToken);
     const values = operatorToken.kind === "identifier" ? this.#valueSet() : [this.#exactValue()];
     const wrong = operator === "Gt" || operator === "Lt" ? values.find((one) => !isInteger(one)) : undefined;
-    if (wrong !== undefined) throw new Misfit("for 'Gt', 'Lt' operators, the value must be an integer");
+    if (wrong !== undefined) {
+      throw new Misfit(`values[0]: Invalid value: "${wrong}": for 'Gt', 'Lt' operators, the value must be an integer`);
+    }
     const invalid = values.find((one) => !isLabelValue(one));
     if (invalid !== undefined) throw new Misfit(`values[0][${key}]: Invalid value: "${invalid}": not a label value`);
     return { key, operator, values };
@@ -139,8 +143,7 @@ class SelectorParser {
     const opening = this.#take();
     if (opening.text !== "(") throw new Misfit(`found '${opening.text}' expected: '('`);
     const values = new Set<string>();
-    if (this.#next().text === ")") throw new Misfit("for 'in', 'notin' operators, values set can't be empty");
-    // between commas, and before and after them, nothing is the empty value
+    // between commas and parentheses, nothing is the empty value
     for (;;) {
       values.add(this.#next().kind === "identifier" ? this.#take().text : "");
       const token = this.#take();

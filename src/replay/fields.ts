@@ -84,8 +84,12 @@ export function fieldsOf(group: string, plural: string, object: Value): Readonly
 
 const NONE = {};
 
-/** Whether objects of a resource may be selected by a field. */
-export function isSelectable(group: string, plural: string, field: string): boolean {
-  if (field === "metadata.name" || field === "metadata.namespace") return true;
-  return Object.hasOwn(SELECTABLE[`${group}/${plural}`] ?? NONE, field);
+/** @returns why objects of a resource cannot be selected by a field; undefined if they can */
+export function whyNotSelectable(group: string, plural: string, field: string): string | undefined {
+  if (field === "metadata.name" || field === "metadata.namespace") return undefined;
+  const selectable = SELECTABLE[`${group}/${plural}`];
+  if (!selectable) {
+    return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
+  }
+  return Object.hasOwn(selectable, field) ? undefined : `field label not supported: ${field}`;
 }

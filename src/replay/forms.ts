@@ -3,7 +3,7 @@ import type { Form } from "./accept.ts";
 import type { ResourceType } from "./resource-types.ts";
 import { gathered, joined } from "./slabs.ts";
 import { groupVersion, objectOf, type Store, type StoredObject, standalone } from "./store.ts";
-import { tableOf } from "./table.ts";
+import { tableOf } from "./tables/table.ts";
 
 const encoder = new TextEncoder();
 

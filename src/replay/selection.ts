@@ -2,7 +2,7 @@
 import { meets } from "../model/labels.ts";
 import { parseFieldSelector } from "../parse/field-selector.ts";
 import { parseLabelSelector } from "../parse/label-selector.ts";
-import { isSelectable } from "./fields.ts";
+import { whyNotSelectable } from "./fields.ts";
 import type { ResourceType } from "./resource-types.ts";
 import { StatusError } from "./status.ts";
 import type { StoredObject } from "./store.ts";
@@ -22,8 +22,10 @@ export function selectionOf(type: ResourceType, namespace: string | undefined, q
   if (!labels.ok) throw new StatusError("BadRequest", labels.why);
   const fields = parseFieldSelector(query.get("fieldSelector") ?? "");
   if (!fields.ok) throw new StatusError("BadRequest", fields.why);
-  const unknown = fields.value.find(({ field }) => !isSelectable(type.group, type.plural, field));
-  if (unknown) throw new StatusError("BadRequest", `field label not supported: ${unknown.field}`);
+  for (const { field } of fields.value) {
+    const why = whyNotSelectable(type.group, type.plural, field);
+    if (why !== undefined) throw new StatusError("BadRequest", why);
+  }
   return {
     isAll: namespace === undefined && labels.value.length === 0 && fields.value.length === 0,
     includes: (object) =>
