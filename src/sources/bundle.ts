@@ -14,6 +14,8 @@ import { createGunzip, createZstdDecompress } from "node:zlib";
 import { extract } from "tar-stream";
 import { DiagnosisError } from "../errors.ts";
 import { type Capture, createIntake, type Ending, type Intake, type Sink } from "../evidence/capture.ts";
+import { catalogue, type KindId } from "../evidence/catalogue.ts";
+import { foreignIntake } from "../evidence/foreign/foreign.ts";
 import { type Text, texts, verbatim } from "../text.ts";
 
 export type BundleLimits = {
@@ -48,8 +50,8 @@ const say = texts("bundle", {
     zh: "{path} 中没有 netwhy 认识的证据：{note}。",
   },
   whatBundlesAre: {
-    en: "A bundle is a directory with api/, apis/, nodes/, logs/ in it, or a .tar.gz or .tar.zst of one.",
-    zh: "证据包是包含 api/、apis/、nodes/、logs/ 的目录，或该目录的 .tar.gz、.tar.zst。",
+    en: "A bundle is a directory with api/, apis/, nodes/, logs/ in it, one of Troubleshoot, must-gather, `cilium sysdump` or `kubectl cluster-info dump`, or any with files of `kubectl get -o yaml`; or a .tar.gz or .tar.zst of one.",
+    zh: "证据包可以是包含 api/、apis/、nodes/、logs/ 的目录，Troubleshoot、must-gather、`cilium sysdump` 或 `kubectl cluster-info dump` 的输出，或存有 `kubectl get -o yaml` 结果的目录；也可以是其 .tar.gz、.tar.zst。",
   },
   tooManyEntries: { en: "it has more than {limit} entries", zh: "条目超过 {limit} 个" },
   tooManyPieces: { en: "it has more than {limit} files of evidence", zh: "证据文件超过 {limit} 个" },
@@ -87,12 +89,26 @@ const reasonOf = (error: unknown): Text =>
 export async function readBundle(path: string, limits: BundleLimits = BUNDLE_LIMITS): Promise<Capture> {
   const intake = createIntake();
   await readFiles(path, intake, limits);
-  const capture = intake.capture();
+  let capture = intake.capture();
+  if (!isOurs(capture)) {
+    const foreign = foreignIntake(intake);
+    await readFiles(path, foreign, limits);
+    if (foreign.finish()) capture = intake.capture();
+  }
   if (capture.size > 0) return capture;
   const note = capture.notes[0];
   throw note
     ? new DiagnosisError("unreadable-evidence", say.nothingReadable({ path, note: note.what }), say.whatBundlesAre())
     : nothingIn(path);
+}
+
+/** Evidence in our own layout: objects of the API, or the state of a node. Single files can have such names by chance. */
+function isOurs(capture: Capture): boolean {
+  const kinds = Object.keys(catalogue) as KindId[];
+  return kinds.some((kind) => {
+    const { how } = catalogue[kind];
+    return ("list" in how || "command" in how || "logs" in how) && capture.all(kind).length > 0;
+  });
 }
 
 /** There is a file or a directory, and nothing in it that is evidence. */

@@ -1,0 +1,127 @@
+/**
+ * Lists of Kubernetes objects, gathered from any number of files. A list is whole only if that can be told: a list of
+ * some namespaces shows no absence in the others.
+ */
+
+import type { Manifest, Manifests } from "../../parse/manifests.ts";
+import { catalogue, type KindId } from "../catalogue.ts";
+import { pathOf } from "../path.ts";
+
+type Gathered = {
+  readonly objects: Map<string, Manifest["object"]>;
+  /** Files that hold a list of them: the namespaces of their objects, and the words of their paths. */
+  readonly lists: { readonly namespaces: ReadonlySet<string>; readonly words: readonly string[] }[];
+};
+
+/** The list kinds of the catalogue by group and resource: `apps daemonsets`. */
+const KINDS: ReadonlyMap<string, KindId> = new Map(
+  (Object.keys(catalogue) as KindId[]).flatMap((kind) => {
+    if (!("list" in catalogue[kind].how)) return [];
+    const parts = catalogue[kind].path.replace(/\.json$/, "").split("/");
+    return [[`${parts[0] === "apis" ? parts[1] : ""} ${parts.at(-1)}`, kind] as const];
+  }),
+);
+
+const BY_RESOURCE = new Map([...KINDS].map(([key, kind]) => [key.split(" ")[1]!, kind]));
+
+/** The resource of a kind: lower case, plural (k8s.io/apimachinery, meta.UnsafeGuessKindToResource). */
+function resourceOf(kind: string): string {
+  const word = kind.toLowerCase();
+  if (word === "endpoints") return word;
+  if (word.endsWith("s")) return `${word}es`;
+  return word.endsWith("y") ? `${word.slice(0, -1)}ies` : `${word}s`;
+}
+
+const groupOf = (apiVersion: string): string => (apiVersion.includes("/") ? apiVersion.split("/")[0]! : "");
+
+const metadataOf = ({ metadata }: Manifest["object"]) =>
+  metadata as { readonly name?: unknown; readonly namespace?: unknown };
+
+const CLUSTER_WIDE: ReadonlySet<KindId> = new Set<KindId>([
+  "nodes",
+  "namespaces",
+  "clusterroles",
+  "clusterrolebindings",
+  "customresourcedefinitions",
+]);
+
+export type ListFile = {
+  readonly kind: KindId;
+  /** As it would stand in a bundle of ours. */
+  readonly path: string;
+  readonly objects: readonly Manifest["object"][];
+  /** Why it may not be whole. */
+  readonly lacks?: string;
+};
+
+export class ObjectLists {
+  readonly #byKind = new Map<KindId, Gathered>();
+  /** Folders and names of all files. */
+  readonly #words = new Set<string>();
+
+  /** @returns whether the catalogue knows any of them */
+  add(path: string, { objects, list }: Manifests): boolean {
+    const words = path.replace(/\.(json|ya?ml)$/, "").split("/");
+    const byPath = words.toReversed().flatMap((word) => BY_RESOURCE.get(word.replaceAll("-", "")) ?? [])[0];
+    const kindOf = ({ kind, apiVersion }: Pick<Manifest, "kind" | "apiVersion">): KindId | undefined =>
+      kind === "" ? byPath : KINDS.get(`${groupOf(apiVersion)} ${resourceOf(kind)}`);
+    const groups = Map.groupBy(objects, kindOf);
+    const listed = list && kindOf(list.kind === "" && objects[0] ? objects[0] : list);
+    if (listed && !groups.has(listed)) groups.set(listed, []);
+    let isKnown = false;
+    for (const [kind, members] of groups) {
+      if (!kind) continue;
+      isKnown = true;
+      for (const word of words) this.#words.add(word);
+      const gathered: Gathered = this.#byKind.get(kind) ?? { objects: new Map(), lists: [] };
+      this.#byKind.set(kind, gathered);
+      const namespaces = new Set<string>();
+      for (const { object } of members) {
+        const { name, namespace = "" } = metadataOf(object);
+        namespaces.add(String(namespace));
+        gathered.objects.set(`${namespace}/${name}`, object);
+      }
+      if (list) gathered.lists.push({ namespaces, words });
+    }
+    return isKnown;
+  }
+
+  get size(): number {
+    return [...this.#byKind.values()].reduce((sum, { objects }) => sum + objects.size, 0);
+  }
+
+  namesOf(kind: KindId): ReadonlySet<string> {
+    return new Set([...this.objectsOf(kind)].map((object) => String(metadataOf(object).name)));
+  }
+
+  objectsOf(kind: KindId): Iterable<Manifest["object"]> {
+    return this.#byKind.get(kind)?.objects.values() ?? [];
+  }
+
+  /**
+   * @param isComplete whether the tool is known to take all objects of cluster-wide kinds, a file each, and all objects
+   * of a namespace if it takes any
+   */
+  files(isComplete: boolean): readonly ListFile[] {
+    const namespaces = this.namesOf("namespaces");
+    return [...this.#byKind].map(([kind, gathered]) => {
+      const lacks = this.#lacks(kind, gathered, namespaces, isComplete);
+      const file = { kind, path: pathOf(kind), objects: [...gathered.objects.values()] };
+      return lacks === undefined ? file : { ...file, lacks };
+    });
+  }
+
+  #lacks(kind: KindId, { lists }: Gathered, all: ReadonlySet<string>, isComplete: boolean): string | undefined {
+    if (CLUSTER_WIDE.has(kind)) return lists.length > 0 || isComplete ? undefined : "single objects, not a list of all";
+    if (lists.some(({ namespaces }) => namespaces.size > 1)) return undefined;
+    const named = isComplete ? [...this.#words] : lists.flatMap(({ words }) => words);
+    const covered = new Set([
+      ...lists.flatMap(({ namespaces }) => [...namespaces]),
+      ...named.filter((word) => all.has(word)),
+    ]);
+    const missing = [...all].filter((name) => !covered.has(name));
+    if (all.size > 0 && missing.length === 0) return undefined;
+    const some = [...covered].sort().slice(0, 5).join(", ");
+    return covered.size === 0 ? "single objects, not a list of all" : `only of namespaces ${some}`;
+  }
+}
