@@ -24,8 +24,8 @@ const say = texts("cli", {
 
   diagnose: { en: "why the network of a cluster is broken: cause, chain, fix", zh: "诊断集群网络：根因、链路、修复" },
   diagnoseLong: {
-    en: "Says why the network of a cluster is broken: the root cause with its evidence, what\nfollows from it, and the fix. Without BUNDLE it reads the cluster of the current kubectl\ncontext. It only reads; nothing is sent anywhere.",
-    zh: "诊断集群网络为何故障：根因及其证据、由此导致的现象、修复方法。\n未指定 BUNDLE 时，读取 kubectl 当前上下文所指的集群。\n只读取证据，不做任何修改，也不向外发送数据。",
+    en: "Says why the network of a cluster is broken: the root cause with its evidence, what\nfollows from it, and the fix. Without BUNDLE it reads the cluster of the current kubectl\ncontext. It only reads (--debug-pods apart); nothing is sent anywhere.",
+    zh: "诊断集群网络为何故障：根因及其证据、由此导致的现象、修复方法。\n未指定 BUNDLE 时，读取 kubectl 当前上下文所指的集群。\n只读取证据（--debug-pods 除外），不做任何修改，也不向外发送数据。",
   },
   bundle: {
     en: "the evidence: a directory, or a .tar.gz or .tar.zst of one",
@@ -42,6 +42,18 @@ const say = texts("cli", {
   mayRead: {
     en: "read here if you may not list the whole cluster (repeatable)",
     zh: "无权列出整个集群时读取的命名空间（可重复）",
+  },
+  nodes: {
+    en: "look into: symptoms (default), sample, all, or NODE,NODE",
+    zh: "查看哪些节点：symptoms（默认）、sample、all 或 NODE,NODE",
+  },
+  debugPods: {
+    en: "look into nodes and Pods with a Pod on each, and remove it",
+    zh: "在每个节点上创建临时 Pod 以查看节点和 Pod，用后删除",
+  },
+  debugImage: {
+    en: "its image, pulled if need be (default: one that is there)",
+    zh: "临时 Pod 的镜像，必要时拉取（默认用节点已有的）",
   },
   timeout: { en: "end reading after so many seconds (default: 180)", zh: "读取的时限，单位秒（默认 180）" },
   bundleOption: { en: "the same as BUNDLE", zh: "同 BUNDLE 参数" },
@@ -168,6 +180,9 @@ const CLUSTER_OPTIONS: readonly OptionSpec[] = [
   { flags: "--context <name>", describes: say.context() },
   { flags: "--kubeconfig <path>", describes: say.readKubeconfig() },
   { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
+  { flags: "--nodes <which>", describes: say.nodes() },
+  { flags: "--debug-pods", describes: say.debugPods() },
+  { flags: "--debug-image <image>", describes: say.debugImage() },
   { flags: "--timeout <seconds>", describes: say.timeout() },
 ];
 

@@ -36,12 +36,16 @@ function bundleOf(argument: string | undefined, given: Given): string | undefine
     throw new DiagnosisError("usage", say.twoBundles({ one: argument, other: option }), say.justOne());
   }
   const path = argument ?? option;
-  const ofCluster = ["context", "kubeconfig", "timeout"].find((name) => given[name] !== undefined);
+  const ofCluster = ["context", "kubeconfig", "nodes", "debugPods", "debugImage", "timeout"].find(
+    (name) => given[name] !== undefined,
+  );
   if (path !== undefined && ofCluster !== undefined) {
-    throw new DiagnosisError("usage", say.bundleAndCluster({ option: `--${ofCluster}` }), say.justOne());
+    throw new DiagnosisError("usage", say.bundleAndCluster({ option: flagOf(ofCluster) }), say.justOne());
   }
   return path;
 }
+
+const flagOf = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** What is ignored must exist: a misspelt name would be ignored in silence. */
 function requireChecks(ids: readonly string[], { program }: Surroundings): void {

@@ -4,6 +4,7 @@ import type { Capture } from "../evidence/capture.ts";
 import type { Failure } from "../sources/live/api.ts";
 import { type Connection, connect } from "../sources/live/connection.ts";
 import { readCluster } from "../sources/live/read-cluster.ts";
+import type { NodeChoice } from "../sources/live/read-nodes.ts";
 import { type Text, texts, verbatim } from "../text.ts";
 import type { Given } from "./commands.ts";
 import { type ProgressLine, progressLine } from "./progress-line.ts";
@@ -39,6 +40,16 @@ function secondsOf(value: string | undefined): number | undefined {
   return seconds * 1000;
 }
 
+/** `symptoms`, `sample`, `all`, or names of nodes with commas between. */
+function nodesOf(value = "symptoms"): NodeChoice {
+  return value === "symptoms" || value === "sample" || value === "all" ? value : value.split(",");
+}
+
+function debugPodsOf({ debugPods, debugImage }: Given): { readonly image?: string } | undefined {
+  if (debugImage !== undefined) return { image: debugImage as string };
+  return debugPods ? {} : undefined;
+}
+
 /** The API server could not be asked anything. */
 function noAnswer({ kind, message }: Failure, { server, context }: Connection): DiagnosisError {
   const where = { server: server.origin, why: verbatim(message) };
@@ -70,6 +81,8 @@ export async function readLive(given: Given, surroundings: Surroundings): Promis
       const { capture, contact } = await readCluster(connection, {
         signal,
         namespaces: namespace,
+        nodes: nodesOf(given.nodes as string | undefined),
+        debugPods: debugPodsOf(given),
         progress: line.show,
         ...(budgetMs !== undefined && { budgetMs }),
       });

@@ -49,14 +49,24 @@ export type GetOptions = {
   readonly limitMs?: number;
   /** Of silence, milliseconds. */
   readonly idleMs?: number;
+  /** The API server asks somebody else, whose silence is not its own. */
+  readonly isRelayed?: boolean;
   /** Aborts this request alone. */
   readonly signal?: AbortSignal;
 };
+
+type Sent = GetOptions & { readonly method?: "POST" | "DELETE"; readonly body?: object };
 
 export interface Api {
   get(path: string, options: GetOptions): Promise<Answer>;
   /** A small body as text. */
   text(path: string, options?: Partial<GetOptions>): Promise<{ readonly answer: Answer; readonly text: string }>;
+  /** POST or DELETE, once. */
+  send(
+    method: "POST" | "DELETE",
+    path: string,
+    body: object,
+  ): Promise<{ readonly answer: Answer; readonly text: string }>;
   /** When the whole run ends, milliseconds since the epoch. */
   readonly deadline: number;
   readonly requests: number;
@@ -119,7 +129,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
 
   type Try = Answer & { readonly retryAfterMs?: number; readonly isStale?: boolean };
 
-  async function once(path: string, { onText, ...given }: GetOptions): Promise<Try> {
+  async function once(path: string, { onText, method, body: content, ...given }: Sent): Promise<Try> {
     const limit = Math.max(1, Math.min(given.limitMs ?? Number.POSITIVE_INFINITY, deadline - Date.now()));
     const idle = Math.min(given.idleMs ?? idleMs, limit);
     const ends = new AbortController();
@@ -140,11 +150,12 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
             hostname: server.hostname.replace(/^\[|\]$/g, ""),
             port: server.port || (server.protocol === "https:" ? 443 : 80),
             path: basePath + path,
-            method: "GET",
+            method: method ?? "GET",
             headers: {
               accept: given.accept ?? "application/json, */*",
               "user-agent": "netwhy",
               ...(!isNear && { "accept-encoding": "gzip" }),
+              ...(content && { "content-type": "application/json" }),
               ...options.headers,
             },
             signal: ends.signal,
@@ -156,16 +167,16 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
           isReused = sent.reusedSocket;
           reject(error);
         });
-        sent.end();
+        sent.end(content && JSON.stringify(content));
       });
       isAnswered = true;
       const status = response.statusCode ?? 0;
-      const content = response.headers["content-encoding"] === "gzip" ? response.pipe(createGunzip()) : response;
+      const unpacked = response.headers["content-encoding"] === "gzip" ? response.pipe(createGunzip()) : response;
       // an error of the response does not go through the pipe
-      if (content !== response) response.on("error", (error) => content.destroy(error));
+      if (unpacked !== response) response.on("error", (error) => unpacked.destroy(error));
       const decoder = new TextDecoder();
-      if (status === 200) {
-        for await (const chunk of content as AsyncIterable<Uint8Array>) {
+      if (status >= 200 && status < 300) {
+        for await (const chunk of unpacked as AsyncIterable<Uint8Array>) {
           bytes += chunk.length;
           onText(decoder.decode(chunk, { stream: true }));
         }
@@ -174,7 +185,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
         return { ok: true, bytes, ...(!Number.isNaN(date.getTime()) && { date: date.toISOString() }) };
       }
       let body = "";
-      for await (const chunk of content as AsyncIterable<Uint8Array>) {
+      for await (const chunk of unpacked as AsyncIterable<Uint8Array>) {
         body += decoder.decode(chunk, { stream: true });
         if (body.length > LARGEST_REFUSAL) break;
       }
@@ -201,7 +212,8 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
       : { kind: "cut-off", message: `no answer: ${text}` };
   }
 
-  function remember(answer: Answer): void {
+  function remember(answer: Answer, { isRelayed = false }: GetOptions): void {
+    if (isRelayed && !answer.ok) return;
     const isSilent =
       !answer.ok && answer.bytes === 0 && (answer.failure.kind === "unreachable" || answer.failure.kind === "timeout");
     silence = isSilent ? silence + 1 : 0;
@@ -218,7 +230,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
       }
       const answer = await once(path, options);
       if (answer.ok) {
-        remember(answer);
+        remember(answer, options);
         return answer;
       }
       const { failure } = answer;
@@ -229,7 +241,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
       }
       // the server closed a connection that it had kept: that is no answer to what was just asked
       if (answer.isStale && tried < tries) continue;
-      remember(answer);
+      remember(answer, options);
       const most = failure.kind === "timeout" ? Math.min(tries, 2) : tries;
       if (!MAY_PASS.has(failure.kind) || tried >= most || options.signal?.aborted) return answer;
       const pause = Math.max(answer.retryAfterMs ?? 0, pauseMs * 2 ** (tried - 1) * (0.5 + Math.random()));
@@ -250,6 +262,17 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
         },
         onRetry: () => {
           text = "";
+        },
+      });
+      return { answer, text };
+    },
+    async send(method, path, body) {
+      let text = "";
+      const answer = await once(path, {
+        method,
+        body,
+        onText: (piece) => {
+          text += piece;
         },
       });
       return { answer, text };

@@ -8,7 +8,10 @@ import { type Capture, createIntake, type Intake } from "../../evidence/capture.
 import { texts, verbatim } from "../../text.ts";
 import { type ApiOptions, apiOf } from "./api.ts";
 import type { Connection } from "./connection.ts";
+import { debugPods } from "./debug-pod.ts";
 import { type FirstContact, greet, type Progress, readApi, tellText } from "./read-api.ts";
+import { readLogs } from "./read-logs.ts";
+import { chooseNodes, type NodeChoice, readNodes } from "./read-nodes.ts";
 
 const say = texts("read-cluster", {
   outOfTime: {
@@ -24,6 +27,10 @@ export type ReadOptions = {
   readonly progress?: Progress;
   /** Read in these where the whole cluster may not be listed. */
   readonly namespaces?: readonly string[];
+  /** Which nodes are looked into; none of them if this is missing. */
+  readonly nodes?: NodeChoice;
+  /** Look into nodes with Pods of ours, too; `image`: not one that the node has, but this. */
+  readonly debugPods?: { readonly image?: string } | undefined;
   /** Of all reading, milliseconds. */
   readonly budgetMs?: number;
   /** Where the evidence goes; a capture of its own otherwise. */
@@ -58,6 +65,13 @@ export async function readCluster(connection: Connection, options: ReadOptions):
       namespaces: [...new Set([...namespaces, ...own, ...SYSTEM_NAMESPACES])],
       progress,
     });
+    if (options.nodes !== undefined) {
+      const found = intake.capture();
+      const nodes = chooseNodes(found, options.nodes);
+      const debug = options.debugPods && debugPods(connection, api, signal, options.debugPods.image);
+      await readLogs(api, found, intake, { nodes, progress });
+      await readNodes(api, connection, found, intake, { nodes, signal, progress, debug });
+    }
   } else {
     const server = verbatim(connection.server.origin);
     intake.note(say.apiServer().en, say.unreachable({ server, why: verbatim(contact.failure.message) }));
