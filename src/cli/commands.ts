@@ -55,6 +55,17 @@ const say = texts("cli", {
     en: "its image, pulled if need be (default: one that is there)",
     zh: "临时 Pod 的镜像，必要时拉取（默认用节点已有的）",
   },
+  nodeOutput: {
+    en: "what the node script printed there (repeatable; see collect)",
+    zh: "节点脚本的输出文件（可重复，见 collect）",
+  },
+  collect: { en: "the script that reads a node, to run by hand", zh: "输出读取节点的脚本，供手工运行" },
+  collectLong: {
+    en: "Prints the script with which netwhy reads a node. It only reads, and needs a POSIX\nshell and root; what it prints is for `diagnose --node-output`.",
+    zh: "输出 netwhy 读取节点所用的脚本。脚本只读取，不做修改，需要 POSIX shell 和 root；\n其输出可交给 `diagnose --node-output`。",
+  },
+  printScript: { en: "print it", zh: "输出脚本" },
+  bySsh: { en: "on a node, by ssh", zh: "通过 ssh 在节点上运行" },
   timeout: { en: "end reading after so many seconds (default: 180)", zh: "读取的时限，单位秒（默认 180）" },
   bundleOption: { en: "the same as BUNDLE", zh: "同 BUNDLE 参数" },
   output: {
@@ -183,6 +194,7 @@ const CLUSTER_OPTIONS: readonly OptionSpec[] = [
   { flags: "--nodes <which>", describes: say.nodes() },
   { flags: "--debug-pods", describes: say.debugPods() },
   { flags: "--debug-image <image>", describes: say.debugImage() },
+  { flags: "--node-output <file>", describes: say.nodeOutput(), isList: true },
   { flags: "--timeout <seconds>", describes: say.timeout() },
 ];
 
@@ -201,6 +213,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async ([argument], given, surroundings) => {
       const { diagnoseCommand } = await import("./diagnose-command.ts");
       return diagnoseCommand(argument, given, surroundings);
+    },
+  },
+  {
+    name: "collect",
+    arguments: [],
+    summary: say.collect(),
+    description: say.collectLong(),
+    options: [{ flags: "--print-node-script", describes: say.printScript() }],
+    examples: [{ run: "collect --print-node-script | ssh w1 sudo sh > w1.netwhy", does: say.bySsh() }],
+    run: async (_, given, surroundings) => {
+      const { collectCommand } = await import("./collect-command.ts");
+      return collectCommand(given, surroundings);
     },
   },
   {

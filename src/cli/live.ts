@@ -83,10 +83,16 @@ export async function readLive(given: Given, surroundings: Surroundings): Promis
         namespaces: namespace,
         nodes: nodesOf(given.nodes as string | undefined),
         debugPods: debugPodsOf(given),
+        nodeOutputs: given.nodeOutput as readonly string[],
         progress: line.show,
         ...(budgetMs !== undefined && { budgetMs }),
       });
-      if (!contact.ok) throw noAnswer(contact.failure, connection);
+      if (contact.ok) return capture;
+      const error = noAnswer(contact.failure, connection);
+      if (capture.all("links").length === 0) throw error;
+      // what nodes showed is diagnosed all the same
+      line.clear();
+      surroundings.err(`${error.says[surroundings.lang]}\n${error.hint[surroundings.lang]}\n\n`);
       return capture;
     });
   } finally {

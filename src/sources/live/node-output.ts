@@ -7,13 +7,12 @@
  */
 import { lineSplitter } from "../../evidence/lines.ts";
 
+/** That of a script that is run by hand. */
 export const DEFAULT_MARK = "@@netwhy-node@@";
 
 export type NodeFile = { readonly content: string /** Why it is not whole. */; readonly flaw?: string };
 
 export type NodeOutputEvents = {
-  /** The node's own idea of its name. */
-  readonly onNode?: (name: string) => void;
   readonly onFile: (path: string, file: NodeFile) => void;
   readonly onMissing: (path: string, message: string) => void;
   /** The files of one network namespace, all at once. */
@@ -69,7 +68,6 @@ export function nodeOutput(mark: string, events: NodeOutputEvents): NodeOutputRe
     } else if (verb === "-") {
       endFile(first === "0" ? undefined : `exit status ${first}${message === "" ? "" : `: ${message}`}`);
     } else if (verb === "!") events.onMissing(first, message);
-    else if (verb === "node") events.onNode?.([first, ...rest].join(" ").trim());
     else if (verb === "netns") {
       endNamespace();
       namespace = { inode: first, uid: message === "" ? undefined : message, files: new Map() };

@@ -9,6 +9,7 @@ import { texts, verbatim } from "../../text.ts";
 import { type ApiOptions, apiOf } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { debugPods } from "./debug-pod.ts";
+import { isNode, readNodeOutput, readThisNode } from "./local-node.ts";
 import { type FirstContact, greet, type Progress, readApi, tellText } from "./read-api.ts";
 import { readLogs } from "./read-logs.ts";
 import { chooseNodes, type NodeChoice, readNodes } from "./read-nodes.ts";
@@ -31,6 +32,8 @@ export type ReadOptions = {
   readonly nodes?: NodeChoice;
   /** Look into nodes with Pods of ours, too; `image`: not one that the node has, but this. */
   readonly debugPods?: { readonly image?: string } | undefined;
+  /** Files with what the node script printed where it was run by hand. */
+  readonly nodeOutputs?: readonly string[];
   /** Of all reading, milliseconds. */
   readonly budgetMs?: number;
   /** Where the evidence goes; a capture of its own otherwise. */
@@ -51,7 +54,7 @@ const SYSTEM_NAMESPACES = ["kube-system", "kube-flannel", "calico-system"];
 /**
  * Reads all that a cluster tells.
  *
- * @throws the reason of `signal` if it is aborted; nothing else
+ * @throws the reason of `signal` if it is aborted, DiagnosisError for a file of `nodeOutputs` that is none
  */
 export async function readCluster(connection: Connection, options: ReadOptions): Promise<LiveReading> {
   const { signal, progress = () => {}, budgetMs = BUDGET_MS, intake = createIntake(), namespaces = [] } = options;
@@ -74,8 +77,11 @@ export async function readCluster(connection: Connection, options: ReadOptions):
     }
   } else {
     const server = verbatim(connection.server.origin);
+    // where the API server cannot be asked, the node that we may be on still can
+    if (isNode()) await readThisNode(intake.capture(), intake, signal);
     intake.note(say.apiServer().en, say.unreachable({ server, why: verbatim(contact.failure.message) }));
   }
+  for (const path of options.nodeOutputs ?? []) await readNodeOutput(path, intake.capture(), intake);
   if (Date.now() >= api.deadline) intake.note("", say.outOfTime({ seconds: Math.round(budgetMs / 1000) }));
   tellText(intake, "cluster.json", clusterFile(connection, contact, startedAt));
   return { capture: intake.capture(), contact, requests: api.requests };
