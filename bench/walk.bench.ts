@@ -5,7 +5,6 @@
  * of 40 Pods. Walks go from a Pod to a Service, there and back, by way of all ten back ends; and to one Pod. The bound that
  * we hold ourselves to: 20,000 ways to a back end in a second.
  */
-import { performance } from "node:perf_hooks";
 import { ref } from "../src/model/ref.ts";
 import { parseIp } from "../src/net/ip.ts";
 import { openingPacket } from "../src/trace/packet.ts";
@@ -14,17 +13,22 @@ import { cluster } from "../testing/cluster.ts";
 import { addObjects } from "../testing/cluster-edits.ts";
 import { CREATED } from "../testing/cluster-nodes.ts";
 
-const SERVICES = 10_000;
+const SERVICES = Number(process.argv[2] ?? 10_000);
 const REPLICAS = 10;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
+/** Of work, not of the clock: other processes make a machine slow, not this program. */
+const seconds = (): number => {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1e6;
+};
 const kept = (): number => {
   globalThis.gc?.();
   return process.memoryUsage().heapUsed;
 };
 
-const started = performance.now();
+const started = seconds();
 const small = cluster({ nodes: 4, workloads: { services: 4, replicas: REPLICAS } });
 const backends = small.model().pods.all.filter(({ namespace }) => namespace === "load");
 const names = Array.from({ length: SERVICES }, (_, n) => `service-${n}`);
@@ -58,7 +62,7 @@ const cluster10k = small
   .with({ do: "restart", component: ref("DaemonSet", "kube-proxy", "kube-system") });
 const model = cluster10k.model();
 const { services } = model;
-print(`${services.all.length} Services, built in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+print(`${services.all.length} Services, built in ${(seconds() - started).toFixed(0)} s`);
 const client = backends[0]!;
 const targets = services.all.filter(({ namespace }) => namespace === "many");
 const from = { node: client.node!, pod: client };
@@ -72,9 +76,9 @@ function rate(what: string, count: number, step: (n: number) => number): void {
   let ways = 0;
   for (let run = 0; run < 3; run++) {
     ways = 0;
-    const start = performance.now();
+    const start = seconds();
     for (let n = 0; n < count; n++) ways += step(n);
-    most = Math.max(most, count / ((performance.now() - start) / 1000));
+    most = Math.max(most, count / (seconds() - start));
   }
   print(`${what}: ${most.toFixed(0)} walks a second, ${((most * ways) / count).toFixed(0)} ways`);
 }
@@ -83,9 +87,9 @@ const toService = (n: number): number => send(targets[(n * 7919) % targets.lengt
 const toPod = (n: number): number => send(backends[n % backends.length]!.addresses[0]!, 8080).ways.length;
 
 const before = kept();
-const first = performance.now();
+const first = seconds();
 const { ways } = send(targets[0]!.clusterIps[0]!, 80);
-print(`the first walk: ${(performance.now() - first).toFixed(0)} ms, ${ways.length} ways, ${ways[0]!.end.is}`);
+print(`the first walk: ${((seconds() - first) * 1000).toFixed(0)} ms, ${ways.length} ways, ${ways[0]!.end.is}`);
 if (ways.length !== REPLICAS || ways.some(({ end }) => end.is !== "answered"))
   throw new Error("not all back ends answered");
 for (let n = 0; n < 2000; n++) toService(n);

@@ -26,7 +26,7 @@ import {
   type Trail,
   type Verdict,
 } from "./outcome.ts";
-import { connmarkOf, flowKey, markOf, originalOf, type Packet, packetKey } from "./packet.ts";
+import { connmarkOf, flowKey, isSame, markOf, originalOf, type Packet, packetKey } from "./packet.ts";
 import type { Condition, Part, Rule, Target } from "./rule.ts";
 import type { RuleIndex, Ruleset, RulesetChain } from "./ruleset.ts";
 import { readTranslation } from "./translation.ts";
@@ -40,20 +40,29 @@ const LIMITS = { forks: 100_000, steps: 300_000, endings: 20_000, states: 256, d
 /** One evaluation: its limits, and its packets, of which equal ones are one object. */
 export type Run = {
   readonly context: Context;
+  /** The first few, which are compared one by one; most evaluations have no more. */
+  readonly few: Packet[];
   readonly packets: Map<string, Packet>;
   forks: number;
   steps: number;
 };
 
+const FEW = 4;
+
 export function startRun(context: Context): Run {
-  return { context, packets: new Map(), forks: 0, steps: 0 };
+  return { context, few: [], packets: new Map(), forks: 0, steps: 0 };
 }
 
-export function intern(run: Run, packet: Packet): Packet {
+export function intern({ few, packets }: Run, packet: Packet): Packet {
+  for (const one of few) if (one === packet || isSame(one, packet)) return one;
+  if (few.length < FEW) {
+    few.push(packet);
+    return packet;
+  }
   const key = packetKey(packet);
-  const known = run.packets.get(key);
+  const known = packets.get(key);
   if (known) return known;
-  run.packets.set(key, packet);
+  packets.set(key, packet);
   return packet;
 }
 
@@ -84,7 +93,8 @@ export function callChain(
   const endings: Ending[] = [];
   const verdict: Verdict = { is: chain.base ? chain.base.policy : "through" };
   // Packets that differ in more than marks can meet different rules of long chains.
-  for (const alike of Map.groupBy(states, ({ packet }) => flowKey(packet)).values()) {
+  const flows = states.length < 2 ? [states] : Map.groupBy(states, ({ packet }) => flowKey(packet)).values();
+  for (const alike of flows) {
     const call: Call = { run, chains: ruleset.chains.get(chain.table)!, endings, open: new Set() };
     for (const state of walk(call, chain, alike, undefined)) {
       endings.push({ ...state, verdict, decided: { last: stepOf(chain), before: state.decided } });

@@ -45,15 +45,7 @@ export function hook(
   layer: "ip" | "bridge" = "ip",
 ): readonly Outcome[] {
   const atDevice = name === "ingress" || name === "egress";
-  const layers: readonly Layer[] = atDevice ? ["ip", "device"] : [layer];
-  const all = ("name" in rulesets ? [rulesets] : rulesets).filter(
-    (one) => one.families.includes(packet.family) && layers.includes(one.layer ?? "ip"),
-  );
-  const called = all.flatMap((ruleset) =>
-    ruleset.bases
-      .filter(({ base }) => base.hook === name && isOfDevice(base, packet))
-      .map((chain): Called => ({ ruleset, chain })),
-  );
+  const all = "name" in rulesets ? [rulesets] : rulesets;
   const run = startRun(context);
   // Connections are not looked up at devices; at bridges it depends on modules that are not recorded.
   const seen: Packet = atDevice
@@ -63,13 +55,42 @@ export function hook(
       : packet;
   let states: readonly State[] = [startOf(intern(run, withDevices(seen, name)))];
   const ends: Ending[] = [];
-  const order = atDevice || layer === "bridge" ? filterStages(called) : stages(called, name, packet);
+  const order =
+    atDevice || layer === "bridge"
+      ? filterStages(calledAt(all, name, packet, layer).filter(({ chain }) => isOfDevice(chain.base, packet)))
+      : stagesAt(all, name, packet);
   for (const stage of order) {
     const done = stage(run, states);
     states = done.on;
     ends.push(...done.ends);
   }
   return outcomesOf([...ends, ...states.map(accepted)]);
+}
+
+function calledAt(rulesets: readonly Ruleset[], name: Hook, { family }: Packet, layer: "ip" | "bridge"): Called[] {
+  const layers: readonly Layer[] = name === "ingress" || name === "egress" ? ["ip", "device"] : [layer];
+  return rulesets
+    .filter((one) => one.families.includes(family) && layers.includes(one.layer ?? "ip"))
+    .flatMap((ruleset) =>
+      ruleset.bases.filter(({ base }) => base.hook === name).map((chain): Called => ({ ruleset, chain })),
+    );
+}
+
+const prepared = new WeakMap<readonly Ruleset[], Map<string, readonly Stage[]>>();
+
+/** The stages of a hook for packets of a family and a state of connection, made once for the rule sets of a node. */
+function stagesAt(rulesets: readonly Ruleset[], name: Hook, packet: Packet): readonly Stage[] {
+  let ofRulesets = prepared.get(rulesets);
+  if (!ofRulesets) {
+    ofRulesets = new Map();
+    prepared.set(rulesets, ofRulesets);
+  }
+  const key = `${name} ${packet.family} ${hasConntrackBefore(packet) ? "" : packet.ctState}`;
+  const known = ofRulesets.get(key);
+  if (known) return known;
+  const made = stages(calledAt(rulesets, name, packet, "ip"), name, packet);
+  ofRulesets.set(key, made);
+  return made;
 }
 
 /** Chains of ingress and egress are called for their devices; some versions of nft do not print which. */
@@ -81,9 +102,11 @@ function isOfDevice({ hook, devices }: Base, { inDevice, outDevice }: Packet): b
 
 /** nf_hook_state: at each hook only some devices are known to rules. */
 function withDevices(packet: Packet, hook: Hook): Packet {
-  const { inDevice, outDevice, ...rest } = packet;
   const hasIn = hook !== "output" && hook !== "egress";
   const hasOut = hook === "forward" || hook === "output" || hook === "postrouting" || hook === "egress";
+  const { inDevice, outDevice } = packet;
+  if ((hasIn || inDevice === undefined) && (hasOut || outDevice === undefined)) return packet;
+  const { inDevice: _, outDevice: __, ...rest } = packet;
   return {
     ...rest,
     ...(hasIn && inDevice !== undefined ? { inDevice } : {}),
@@ -121,7 +144,7 @@ function stages(called: readonly Called[], hook: Hook, packet: Packet): readonly
  * to itself has its entry already when it comes in.
  */
 function conntrackStages(packet: Packet): readonly (readonly [number, Stage])[] {
-  if (packet.natDone || packet.ctState === "untracked") return [];
+  if (hasConntrackBefore(packet)) return [];
   const each =
     (change: (packet: Packet) => Packet): Stage =>
     (run, states) => ({
@@ -134,6 +157,9 @@ function conntrackStages(packet: Packet): readonly (readonly [number, Stage])[] 
   ];
 }
 
+const hasConntrackBefore = ({ natDone, ctState }: Packet): boolean =>
+  natDone !== undefined || ctState === "untracked";
+
 const isAccepted = ({ verdict }: Ending): boolean => verdict.is === "accept";
 const goOn = ({ packet, when, decided, met }: Ending): State => ({ packet, when, decided, met });
 const accepted = (state: State): Ending => ({ ...state, verdict: { is: "accept" } });
@@ -144,6 +170,7 @@ function inSequence(run: Run, chains: readonly Called[], states: readonly State[
   const ends: Ending[] = [];
   for (const { ruleset, chain } of chains) {
     const all = callChain(run, ruleset, chain, on);
+    if (chains.length === 1 && all.length === 1) return all;
     ends.push(...all.filter((ending) => !isAccepted(ending)));
     on = all.filter(isAccepted).map(goOn);
   }
@@ -162,6 +189,7 @@ function filterStage(chains: readonly Called[]): Stage {
  * so all orders are followed; if they come to the same, it does not matter.
  */
 function inAnyOrder(run: Run, chains: readonly Called[], states: readonly State[]): readonly Ending[] {
+  if (chains.length < 2) return inSequence(run, chains, states);
   const names = [...new Set(chains.map(({ ruleset }) => ruleset.name))];
   if (names.length < 2 || commute(run, chains, states)) return inSequence(run, chains, states);
   const pairs = names.flatMap((first, i) =>
@@ -244,7 +272,7 @@ function natStage(chains: readonly Called[], side: "destination" | "source", hoo
         put({ ...state, when: also(state.when, fork, false) }, asDecided(state.packet, side));
       }
     }
-    return { on: distinct(on.map(accepted)).map(goOn), ends };
+    return { on: on.length < 2 ? on : distinct(on.map(accepted)).map(goOn), ends };
   };
 }
 

@@ -100,6 +100,8 @@ export function originalOf(packet: Packet): Packet["original"] {
 
 const addressKey = (ip: Maybe<Ip>): string => (ip === "unknown" ? "?" : `${ip.value}`);
 const endKey = ({ address, port }: End): string => `${address === undefined ? "" : addressKey(address)} ${port ?? ""}`;
+const originalKey = ({ original }: Packet): string =>
+  original ? `${endKey(original.source)} ${endKey(original.destination)}` : "";
 const bitsKey = ({ value, unknown }: Bits): string => `${value}/${unknown}`;
 
 /** The same for packets that differ in nothing that rules without marks and states ask about. */
@@ -115,11 +117,39 @@ export function flowKey(packet: Packet): string {
 export function packetKey(packet: Packet): string {
   const { ctState, dnatted = false, snatted = false, natDone } = packet;
   const done = `${natDone?.destination ?? ""}${natDone?.source ?? ""}`;
-  const first = packet.original ? `${endKey(packet.original.source)} ${endKey(packet.original.destination)}` : "";
+  const first = originalKey(packet);
   return `${flowKey(packet)} ${bitsKey(markOf(packet))} ${bitsKey(connmarkOf(packet))} ${ctState} ${dnatted} ${snatted} ${done} ${first}`;
 }
 
-const sameEnd = (a: Maybe<Ip>, b: Maybe<Ip>): boolean => addressKey(a) === addressKey(b);
+const sameBits = (a: Bits, b: Bits): boolean => a.value === b.value && a.unknown === b.unknown;
+
+/** Whether `packetKey` is the same, without making it. */
+export const isSame = (a: Packet, b: Packet): boolean =>
+  a.mark === b.mark &&
+  (a.markUnknown ?? 0) === (b.markUnknown ?? 0) &&
+  a.ctState === b.ctState &&
+  a.destinationPort === b.destinationPort &&
+  a.sourcePort === b.sourcePort &&
+  sameEnd(a.destination, b.destination) &&
+  sameEnd(a.source, b.source) &&
+  a.protocol === b.protocol &&
+  a.inDevice === b.inDevice &&
+  a.outDevice === b.outDevice &&
+  a.physIn === b.physIn &&
+  a.physOut === b.physOut &&
+  a.icmpType === b.icmpType &&
+  a.icmpCode === b.icmpCode &&
+  a.fragment === b.fragment &&
+  (a.tcpFlags === b.tcpFlags || `${a.tcpFlags}` === `${b.tcpFlags}`) &&
+  (a.dnatted ?? false) === (b.dnatted ?? false) &&
+  (a.snatted ?? false) === (b.snatted ?? false) &&
+  a.natDone?.destination === b.natDone?.destination &&
+  a.natDone?.source === b.natDone?.source &&
+  sameBits(connmarkOf(a), connmarkOf(b)) &&
+  (a.original === b.original || originalKey(a) === originalKey(b));
+
+const sameEnd = (a: Maybe<Ip>, b: Maybe<Ip>): boolean =>
+  a === b || (a !== "unknown" && b !== "unknown" && a.value === b.value);
 
 /**
  * Conntrack's state of an answer. To a packet that was not tracked it is the first that conntrack sees: a UDP packet may

@@ -132,10 +132,19 @@ export function assumptions(when: When): readonly Assumption[] {
   return list.reverse();
 }
 
-export const stepOf = (chain: RulesetChain, rule?: Rule): Step => ({
-  ruleset: chain.ruleset,
-  table: chain.table,
-  chain: chain.name,
-  line: rule?.line ?? chain.line,
-  ...(rule ? { rule } : {}),
-});
+const steps = new WeakMap<RulesetChain, Map<Rule | undefined, Step>>();
+
+/** The place of a rule, or of a chain itself: always the same object, so that what is made of it can be kept. */
+export function stepOf(chain: RulesetChain, rule?: Rule): Step {
+  let ofChain = steps.get(chain);
+  if (!ofChain) {
+    ofChain = new Map();
+    steps.set(chain, ofChain);
+  }
+  const known = ofChain.get(rule);
+  if (known) return known;
+  const { ruleset, table, name, line } = chain;
+  const step: Step = { ruleset, table, chain: name, line: rule?.line ?? line, ...(rule && { rule }) };
+  ofChain.set(rule, step);
+  return step;
+}
