@@ -18,14 +18,19 @@ export interface PodNamespaces {
 }
 
 export function podNamespacesOf(capture: Capture): PodNamespaces {
+  const all = new WeakMap<PodView, PodNamespace>();
   return {
-    of({ node = "", namespace, name: pod }) {
-      const place = { node, namespace, pod };
-      return {
+    of(pod) {
+      const known = all.get(pod);
+      if (known) return known;
+      const place = { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name };
+      const own = {
         links: capture.get("podLinks", place),
         routes: capture.get("podRoutes", place),
         routes6: capture.get("podRoutes6", place),
       };
+      all.set(pod, own);
+      return own;
     },
   };
 }

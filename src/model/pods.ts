@@ -85,6 +85,8 @@ function group<T>(items: readonly T[], keyOf: (item: T) => string | undefined): 
   return groups;
 }
 
+const NONE: readonly PodView[] = [];
+
 export function podsOf(objects: Objects): Pods {
   const replicaSets = new Map(
     objects.all("replicasets").map((set) => [`${set.metadata.namespace ?? ""}/${set.metadata.name}`, set]),
@@ -126,7 +128,7 @@ export function podsOf(objects: Objects): Pods {
     whole: objects.isWhole("pods"),
     get: (namespace, name) => byKey.get(`${namespace}/${name}`),
     byAddress: (address) => byAddress.get(address),
-    onNode: (node) => byNode.get(node) ?? [],
+    onNode: (node) => byNode.get(node) ?? NONE,
     inNamespace: (namespace) => byNamespace.get(namespace) ?? [],
     withLabels(namespace, labels) {
       const candidates = Object.entries(labels).map(

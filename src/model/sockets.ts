@@ -20,10 +20,16 @@ export interface Sockets {
 }
 
 export function socketsOf(capture: Capture): Sockets {
-  const of: Sockets["of"] = (pod) =>
+  const all = new WeakMap<PodView, Observed<readonly ListeningSocket[]>>();
+  const look: Sockets["of"] = (pod) =>
     pod.hostNetwork
       ? capture.get("sockets", { node: pod.node ?? "" })
       : capture.get("podSockets", { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name });
+  const of: Sockets["of"] = (pod) => {
+    const sockets = all.get(pod) ?? look(pod);
+    all.set(pod, sockets);
+    return sockets;
+  };
   return {
     of,
     closedProbe(pod) {

@@ -230,7 +230,7 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
     return isLegacy ? { save: legacy, program: `${program}-legacy` } : { save: nft, program };
   };
   // walks ask for the same again and again
-  const quotes = new Map<string, Evidence>();
+  const quotes = new WeakMap<Step, Evidence>();
   return {
     stateOf: (family) => states[family],
     rulesetsFor: (family) => byFamily[family],
@@ -278,9 +278,8 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
       };
     },
     quote(step) {
-      const key = `${step.ruleset} ${step.table} ${step.chain} ${step.line}`;
-      const quote = quotes.get(key) ?? printed(step);
-      quotes.set(key, quote);
+      const quote = quotes.get(step) ?? printed(step);
+      quotes.set(step, quote);
       return quote;
     },
   };

@@ -80,6 +80,7 @@ export function forwardingOf(capture: Capture): Forwarding {
 function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) => PacketFilter): NodePlane {
   const links = capture.get("links", { node });
   const sysctls = capture.get("sysctls", { node });
+  const told = new Map<string, ReturnType<NodePlane["sysctl"]>>();
   const plane: NodePlane = {
     node,
     links,
@@ -105,15 +106,21 @@ function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) =>
     sockets: capture.get("sockets", { node }),
     localAddresses: localAddresses(links),
     sysctl(key) {
-      const found = partOf(sysctls, (all) => all.get(key));
-      if (found.state === "absent") return { state: "unknown", why: { reason: "not-collected" }, origin: found.origin };
-      if (found.state === "unknown") return found;
-      const { value, line } = found.value;
-      const origin = { ...found.origin, line };
-      return present({ value, evidence: quoteOf(origin, `${key} = ${value}`) }, origin);
+      const known = told.get(key) ?? parameter(key);
+      told.set(key, known);
+      return known;
     },
   };
   return plane;
+
+  function parameter(key: string): ReturnType<NodePlane["sysctl"]> {
+    const found = partOf(sysctls, (all) => all.get(key));
+    if (found.state === "absent") return { state: "unknown", why: { reason: "not-collected" }, origin: found.origin };
+    if (found.state === "unknown") return found;
+    const { value, line } = found.value;
+    const origin = { ...found.origin, line };
+    return present({ value, evidence: quoteOf(origin, `${key} = ${value}`) }, origin);
+  }
 }
 
 function localAddresses(links: Observed<readonly Link[]>): Observed<ReadonlySet<string>> {

@@ -7,10 +7,11 @@
  */
 import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
-import { contains, type Ip, type Prefix, parsePrefix } from "../../net/ip.ts";
+import { contains, type Ip, parsePrefix } from "../../net/ip.ts";
 import type { NextHop, Route } from "../../parse/ip-route.ts";
 import type { RoutingRule } from "../../parse/ip-rule.ts";
 import type { NodePlane } from "./plane.ts";
+import { bestIn, destinationOf } from "./route-table.ts";
 
 export type RouteLookup =
   | { readonly end: "via"; readonly route: Route; readonly hops: readonly NextHop[]; readonly evidence: Evidence }
@@ -41,17 +42,6 @@ const DEFAULT_RULES: readonly RoutingRule[] = ["local", "main", "default"].map((
   negated: false,
 }));
 
-const prefixes = new WeakMap<Route, Prefix>();
-
-/** The destination of a route as a prefix. */
-export function destinationOf(route: Route): Prefix | undefined {
-  const cached = prefixes.get(route);
-  if (cached) return cached;
-  const prefix = parsePrefix(route.destination);
-  if (prefix) prefixes.set(route, prefix);
-  return prefix;
-}
-
 /** Whether a rule is for a packet; undefined where it asks for something of the packet that is not known. */
 function ruleApplies(rule: RoutingRule, packet: RoutedPacket): boolean | undefined {
   const within = (range: string | undefined, ip: Ip | undefined) => {
@@ -76,20 +66,6 @@ const isUsable = ({ flags, nextHops }: Route, outDevice: string | undefined): bo
   (nextHops.length === 0 || nextHops.some((hop) => !hop.flags.includes("dead"))) &&
   (outDevice === undefined || nextHops.some(({ device }) => device === outDevice));
 
-function bestIn(table: string, routes: readonly Route[], { destination, outDevice }: RoutedPacket): Route | undefined {
-  let best: Route | undefined;
-  let bestLength = -1;
-  for (const route of routes) {
-    if (route.table !== table || !isUsable(route, outDevice)) continue;
-    const prefix = destinationOf(route);
-    if (!prefix || prefix.length < bestLength || !contains(prefix, destination)) continue;
-    if (prefix.length === bestLength && (route.metric ?? 0) >= (best!.metric ?? 0)) continue;
-    best = route;
-    bestLength = prefix.length;
-  }
-  return best;
-}
-
 /** The same prefix on every device: which of them is meant, the socket or the sender has to say. */
 const LINK_LOCAL = parsePrefix("fe80::/10")!;
 
@@ -104,13 +80,28 @@ function nextRule(rules: readonly RoutingRule[], index: number): number {
   return found < 0 ? index + 1 : found;
 }
 
+const ordered = new WeakMap<readonly RoutingRule[], readonly RoutingRule[]>();
+
+function inOrder(rules: readonly RoutingRule[]): readonly RoutingRule[] {
+  const known = ordered.get(rules);
+  if (known) return known;
+  const sorted = rules.toSorted((a, b) => a.priority - b.priority);
+  ordered.set(rules, sorted);
+  return sorted;
+}
+
+const isDead = ({ flags }: NextHop): boolean => flags.includes("dead");
+const liveHops = ({ nextHops }: Route): readonly NextHop[] =>
+  nextHops.some(isDead) ? nextHops.filter((hop) => !isDead(hop)) : nextHops;
+
 export function lookupRoute(plane: RoutingTables, packet: RoutedPacket): RouteLookup {
   const { routes } = plane;
   const { destination, outDevice } = packet;
   const routingRules = destination.family === 4 ? plane.routingRules : plane.routingRules6;
   if (routes.state !== "present" || routes.gaps.length > 0) return { end: "unknown" };
   if (routingRules.state === "present" && routingRules.gaps.length > 0) return { end: "unknown" };
-  const rules = [...(known(routingRules) ?? DEFAULT_RULES)].sort((a, b) => a.priority - b.priority);
+  const rules = inOrder(known(routingRules) ?? DEFAULT_RULES);
+  const usable = (route: Route) => isUsable(route, outDevice);
   for (let index = 0; index < rules.length; ) {
     const { action, table, suppressPrefixLength = -1 } = rules[index]!;
     const applies = ruleApplies(rules[index]!, packet);
@@ -118,7 +109,7 @@ export function lookupRoute(plane: RoutingTables, packet: RoutedPacket): RouteLo
     index = applies ? nextRule(rules, index) : index + 1;
     if (!applies) continue;
     if (REFUSALS.includes(action)) return { end: "no-route" };
-    const route = table === undefined ? undefined : bestIn(table, routes.value, packet);
+    const route = table === undefined ? undefined : bestIn(table, routes.value, destination, usable);
     if (!route || route.type === "throw") continue;
     const evidence = quoteRoute(plane, route);
     if (REFUSALS.includes(route.type)) return { end: "refused", route, evidence };
@@ -126,7 +117,7 @@ export function lookupRoute(plane: RoutingTables, packet: RoutedPacket): RouteLo
     // an anycast address is a node's own as well (ip6_input_finish)
     if (route.type === "local" || route.type === "anycast") return { end: "local", route, evidence };
     if (contains(LINK_LOCAL, destination) && outDevice === undefined) return { end: "unknown" };
-    return { end: "via", route, hops: route.nextHops.filter(({ flags }) => !flags.includes("dead")), evidence };
+    return { end: "via", route, hops: liveHops(route), evidence };
   }
   return { end: "no-route" };
 }
@@ -141,6 +132,12 @@ export function formatRoute(route: Route): string {
   return [`${type}${destination}`, ...hops, ...route.flags].join(" ").trim();
 }
 
-export function quoteRoute(plane: Pick<NodePlane, "routes">, route: Route): Evidence {
-  return quoteOf(plane.routes.origin, formatRoute(route));
+const quotes = new WeakMap<Route, Evidence>();
+
+export function quoteRoute({ routes: { origin } }: Pick<NodePlane, "routes">, route: Route): Evidence {
+  const known = quotes.get(route);
+  if (known?.origin === origin) return known;
+  const quote = quoteOf(origin, formatRoute(route));
+  quotes.set(route, quote);
+  return quote;
 }

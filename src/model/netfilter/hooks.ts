@@ -157,8 +157,7 @@ function conntrackStages(packet: Packet): readonly (readonly [number, Stage])[] 
   ];
 }
 
-const hasConntrackBefore = ({ natDone, ctState }: Packet): boolean =>
-  natDone !== undefined || ctState === "untracked";
+const hasConntrackBefore = ({ natDone, ctState }: Packet): boolean => natDone !== undefined || ctState === "untracked";
 
 const isAccepted = ({ verdict }: Ending): boolean => verdict.is === "accept";
 const goOn = ({ packet, when, decided, met }: Ending): State => ({ packet, when, decided, met });

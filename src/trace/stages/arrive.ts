@@ -6,7 +6,17 @@ import { receive } from "./deliver.ts";
 import { atHook } from "./hooks.ts";
 import { throughIpvs } from "./ipvs.ts";
 import { routed } from "./leave.ts";
-import { cannotTell, end, type Inner, type Moving, type Next, onNode, type Port, textOf, type Walk } from "./moving.ts";
+import {
+  cannotTell,
+  end,
+  type Inner,
+  isSameIp,
+  type Moving,
+  type Next,
+  onNode,
+  type Port,
+  type Walk,
+} from "./moving.ts";
 import { deviceOf, routeOf } from "./routes.ts";
 import { bridgeCalls, forwarding, notAccepted, tableFull } from "./settings.ts";
 import { decapsulate } from "./tunnel.ts";
@@ -65,7 +75,7 @@ export function routeIn(walk: Walk, before: Moving, passed: Moving, node: string
 }
 
 export const isRedirected = (before: Moving, after: Moving): boolean =>
-  textOf(after.packet.destination) !== textOf(before.packet.destination);
+  !isSameIp(after.packet.destination, before.packet.destination);
 
 function outOf({ kind, identity }: Inner): typeof decapsulate {
   if (kind === "wireguard") return fromPeer;

@@ -1,5 +1,6 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import { quoteOf } from "../../evidence/origin.ts";
+import { bridgePortNamed, linkNumbered, neighbourOf } from "../../model/forwarding/tables.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { Namespace } from "../trace.ts";
 import { enterPod } from "./deliver.ts";
@@ -12,7 +13,7 @@ export function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: L
   const plane = world.forwarding.of(node);
   const at: Namespace = { node };
   const pod = podOn(world, node, next);
-  const neighbour = known(plane.neighbours)?.find(({ address, device }) => address === next && device === bridge.name);
+  const neighbour = neighbourOf(plane.neighbours, next, bridge.name);
   if (!pod) {
     // somebody who is no Pod of the API's answered there
     const isThere = neighbour?.mac !== undefined && !neighbour.states.includes("FAILED");
@@ -28,9 +29,7 @@ export function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: L
   }
   const wrong = by?.isAcross ? undefined : wrongNeighbour(plane, next, bridge.name, own?.mac);
   if (wrong) return end(moving, { is: "lost", at, evidence: [wrong] });
-  const ports = known(plane.bridgePorts);
-  const out =
-    own?.peerIndex === undefined ? undefined : known(plane.links)?.find(({ index }) => index === own.peerIndex);
+  const out = linkNumbered(plane.links, own?.peerIndex);
   if (own?.peerIndex !== undefined && !out && !isWhole(plane.links))
     return cannotTell(moving, at, onNode(node, "links"));
   if (own?.peerIndex !== undefined && (!out || out.master !== bridge.name || !isUp(out))) {
@@ -39,8 +38,9 @@ export function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: L
       : `no device with index ${own.peerIndex}`;
     return end(moving, { is: "device-down", at, evidence: [quoteOf(plane.links.origin, words)] });
   }
-  if (!ports && !moving.unseen) return toBridgePort(walk, { ...moving, unseen: true }, node, bridge, next, by);
-  const port = out && ports?.find(({ name }) => name === out.name);
+  if (plane.bridgePorts.state !== "present" && !moving.unseen)
+    return toBridgePort(walk, { ...moving, unseen: true }, node, bridge, next, by);
+  const port = bridgePortNamed(plane.bridgePorts, out?.name);
   if (port && port.state !== "forwarding" && port.state !== "")
     return end(moving, {
       is: "not-bridged",
@@ -56,7 +56,7 @@ export function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: L
       at,
       evidence: [quoteOf(plane.bridgePorts.origin, `${port?.name} hairpin off`)],
     });
-  const came = by && ports?.find(({ name }) => name === by.port.name);
+  const came = bridgePortNamed(plane.bridgePorts, by?.port.name);
   if (port?.isolated && came?.isolated)
     return end(moving, {
       is: "not-bridged",

@@ -1,6 +1,6 @@
 /** What a node's connection tracking knows of a packet. */
 import { type Packet, replyTo } from "../../model/netfilter/packet.ts";
-import { isKnown, type Moving, textOf } from "./moving.ts";
+import { isKnown, isSameIp, type Moving } from "./moving.ts";
 
 /** The packet as it comes to a node, with what the node's connection tracking knows of it. */
 export function expected(moving: Moving, node: string): Packet {
@@ -11,8 +11,8 @@ export function expected(moving: Moving, node: string): Packet {
     .get(node)
     ?.find(
       (one) =>
-        textOf(one.source) === textOf(packet.source) &&
-        textOf(one.destination) === textOf(packet.destination) &&
+        isSameIp(one.source, packet.source) &&
+        isSameIp(one.destination, packet.destination) &&
         one.sourcePort === packet.sourcePort &&
         one.destinationPort === packet.destinationPort,
     );
@@ -42,7 +42,7 @@ export function onTheWire(packet: Packet): Packet {
 
 /** An ICMP message has its addresses translated as its connection's answers have (nf_nat_icmp_reply_translation). */
 function asRelated(packet: Packet, answers: readonly Packet[]): Packet {
-  const about = answers.find(({ destination }) => textOf(destination) === textOf(packet.destination));
+  const about = answers.find(({ destination }) => isSameIp(destination, packet.destination));
   if (!about) return { ...packet, ctState: "invalid" };
   const { sourcePort: _, destinationPort: __, ...rest } = about;
   const { protocol, source, destination, icmpType, icmpCode } = packet;

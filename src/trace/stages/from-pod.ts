@@ -1,12 +1,13 @@
 import { known } from "../../evidence/observed.ts";
 import { quoteOf } from "../../evidence/origin.ts";
 import type { NodePlane } from "../../model/forwarding/plane.ts";
+import { bridgePortNamed, linkNamed, linkNumbered } from "../../model/forwarding/tables.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
 import { contains, formatIp, parseIp, prefixOf } from "../../net/ip.ts";
 import type { Namespace } from "../trace.ts";
 import { isRedirected, receiveOnNode, routeIn } from "./arrive.ts";
 import { expected, leaving } from "./connections.ts";
-import { addressesIn, isUp, stateOf } from "./devices.ts";
+import { holdersOf, isUp, stateOf } from "./devices.ts";
 import { atHook, throughHooks } from "./hooks.ts";
 import { throughDevice } from "./leave.ts";
 import {
@@ -36,10 +37,10 @@ export function receiveFromPod(walk: Walk, moving: Moving, node: string, by: Por
   const { port } = by;
   const { master } = port;
   if (master !== undefined) {
-    const bridge = known(plane.links)?.find(({ name }) => name === master);
+    const bridge = linkNamed(plane.links, master);
     if (bridge && !isUp(bridge))
       return end(moving, { is: "device-down", at, evidence: [stateOf(world, node, bridge)] });
-    const state = known(plane.bridgePorts)?.find(({ name }) => name === port.name)?.state ?? "";
+    const state = bridgePortNamed(plane.bridgePorts, port.name)?.state ?? "";
     if (state !== "" && state !== "forwarding") {
       const evidence = [quoteOf(plane.bridgePorts.origin, `${port.name} state ${state}`)];
       return end(moving, { is: "not-bridged", at, evidence });
@@ -69,17 +70,16 @@ export function receiveFromPod(walk: Walk, moving: Moving, node: string, by: Por
 
 /** Whether a Pod behind this bridge has an address. */
 const sharesBridge = (world: World, node: string, bridge: string, address: string): boolean =>
-  world.pods.onNode(node).some((pod) => {
-    if (pod.hostNetwork || pod.finished || !addressesIn(world, pod).includes(address)) return false;
+  holdersOf(world, node, address).some((pod) => {
     const own = known(world.podNamespaces.of(pod).links);
-    const peers = known(world.forwarding.of(node).links);
-    return !own || own.some(({ peerIndex }) => peers?.find(({ index }) => index === peerIndex)?.master === bridge);
+    const { links } = world.forwarding.of(node);
+    return !own || own.some(({ peerIndex }) => linkNumbered(links, peerIndex)?.master === bridge);
   });
 
 /** Frames for another port of the same bridge do not come up to the node, unless it translates their destination. */
 function goesAcross({ forwarding }: World, plane: NodePlane, { destination }: Packet, bridge: string): boolean {
   if (!isKnown(destination)) return false;
-  const link = known(forwarding.of(plane.node).links)?.find(({ name }) => name === bridge);
+  const link = linkNamed(forwarding.of(plane.node).links, bridge);
   const isOwn = link?.addresses.some(({ local }) => local === formatIp(destination));
   if (isOwn) return false;
   return (

@@ -5,7 +5,7 @@ import { isOfSome, type Outcome } from "../../model/netfilter/outcome.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
 import type { Hook } from "../../model/netfilter/ruleset.ts";
 import type { Namespace, Way } from "../trace.ts";
-import { after, cannotTell, end, isKnown, type Moving, type Next, onNode, textOf, type Walk } from "./moving.ts";
+import { after, cannotTell, end, isKnown, isSameIp, type Moving, type Next, onNode, type Walk } from "./moving.ts";
 import { refuse } from "./reply.ts";
 import { deviceAddress, routeOf } from "./routes.ts";
 
@@ -82,8 +82,8 @@ const lessSure = (moving: Moving, outcome: Outcome): Way["certainty"] =>
       : "guessed";
 
 const isTranslated = (a: Packet, b: Packet): boolean =>
-  textOf(a.source) !== textOf(b.source) ||
-  textOf(a.destination) !== textOf(b.destination) ||
+  !isSameIp(a.source, b.source) ||
+  !isSameIp(a.destination, b.destination) ||
   a.sourcePort !== b.sourcePort ||
   a.destinationPort !== b.destinationPort;
 

@@ -2,6 +2,7 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import { quoteOf } from "../../evidence/origin.ts";
 import type { RouteLookup } from "../../model/forwarding/routing.ts";
+import { linkNamed } from "../../model/forwarding/tables.ts";
 import type { Hook } from "../../model/netfilter/ruleset.ts";
 import type { Namespace } from "../trace.ts";
 import { toBridgePort } from "./bridge.ts";
@@ -53,7 +54,7 @@ export function routed(
       { ...moving, packet, certainty },
       { did: "route", at, device, ...(gateway !== undefined && { gateway }), evidence: [route.evidence] },
     );
-    const link = known(plane.links)?.find(({ name }) => name === device);
+    const link = linkNamed(plane.links, device);
     if (link && link.mtu < on.size) return end(on, { is: "too-big", at, evidence: [mtuOf(plane.links.origin, link)] });
     return throughHooks(walk, on, node, hooks, (passed) =>
       throughDevice(walk, leaving(passed, node), node, device, gateway, by),
@@ -73,9 +74,8 @@ export function throughDevice(
   const { world } = walk;
   const plane = world.forwarding.of(node);
   const at: Namespace = { node };
-  const links = known(plane.links);
-  if (!links) return cannotTell(moving, at, onNode(node, "links"));
-  const link = links.find(({ name }) => name === device);
+  if (plane.links.state !== "present") return cannotTell(moving, at, onNode(node, "links"));
+  const link = linkNamed(plane.links, device);
   if (!link && !isWhole(plane.links)) return cannotTell(moving, at, onNode(node, "links"));
   if (!link || !isUp(link)) {
     const words = link ? `${device} is down` : `no device ${device}`;

@@ -96,10 +96,10 @@ export const after = (moving: Moving, step: Step, change: Partial<Moving> = {}):
 
 export function end(moving: Moving, how: End): Way[] {
   const steps: Step[] = [];
-  for (let trail = moving.trail; trail; trail = trail.before) steps.unshift(trail.step);
+  for (let trail = moving.trail; trail; trail = trail.before) steps.push(trail.step);
   return [
     {
-      steps,
+      steps: steps.reverse(),
       ...(moving.answer !== undefined && { answer: moving.answer }),
       end: how,
       certainty: moving.certainty,
@@ -125,5 +125,8 @@ export const inPod = ({ node = "", namespace, name }: PodView, kind: Missing["ki
 export const isKnown = <T>(value: T | "unknown" | undefined): value is T => value !== "unknown" && value !== undefined;
 
 export const textOf = (ip: Packet["destination"]): string => (isKnown(ip) ? formatIp(ip) : "?");
+
+export const isSameIp = (a: Packet["source"], b: Packet["source"]): boolean =>
+  a === b || (isKnown(a) && isKnown(b) && a.value === b.value);
 
 export const isIpv4 = ({ family }: Packet): boolean => family === 4;

@@ -17,7 +17,18 @@ import { receiveFromPod } from "./from-pod.ts";
 import { atHook } from "./hooks.ts";
 import { throughIpvs } from "./ipvs.ts";
 import { routed } from "./leave.ts";
-import { after, cannotTell, end, inPod, isKnown, type Moving, type Next, onNode, textOf, type Walk } from "./moving.ts";
+import {
+  after,
+  cannotTell,
+  end,
+  inPod,
+  isKnown,
+  isSameIp,
+  type Moving,
+  type Next,
+  onNode,
+  type Walk,
+} from "./moving.ts";
 import { deviceOf, routeOf, sourceFor } from "./routes.ts";
 import { staysInside, tableFull } from "./settings.ts";
 
@@ -109,5 +120,4 @@ function sendFromNode(walk: Walk, moving: Moving, node: string): Next[] {
   });
 }
 
-const isChanged = (a: Packet, b: Packet): boolean =>
-  a.mark !== b.mark || textOf(a.destination) !== textOf(b.destination);
+const isChanged = (a: Packet, b: Packet): boolean => a.mark !== b.mark || !isSameIp(a.destination, b.destination);

@@ -1,6 +1,7 @@
 /** Into a tunnel (VXLAN, IPIP, WireGuard), and out of it. */
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import { neighbourOf, tunnelEntry } from "../../model/forwarding/tables.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
 import { parseIp } from "../../net/ip.ts";
 import type { Link } from "../../parse/ip-addr.ts";
@@ -14,18 +15,14 @@ const OVERHEAD = { vxlan: 50, ipip: 20, wireguard: 60 } as const;
 export function encapsulate(walk: Walk, moving: Moving, node: string, link: Link, next: string): Next[] {
   const plane = walk.world.forwarding.of(node);
   const at: Namespace = { node };
-  const neighbours = known(plane.neighbours);
-  const fdb = known(plane.fdb);
-  if (!neighbours) return cannotTell(moving, at, onNode(node, "neighbours"));
-  const neighbour = neighbours.find(({ address, device }) => address === next && device === link.name);
+  if (plane.neighbours.state !== "present") return cannotTell(moving, at, onNode(node, "neighbours"));
+  const neighbour = neighbourOf(plane.neighbours, next, link.name);
   const quote = (words: string) => quoteOf(plane.neighbours.origin, words);
   if (!neighbour && !isWhole(plane.neighbours)) return cannotTell(moving, at, onNode(node, "neighbours"));
   if (!neighbour?.mac || neighbour.states.includes("FAILED"))
     return end(moving, { is: "unreachable", at, evidence: [quote(`no neighbour ${next} on ${link.name}`)] });
-  if (!fdb) return cannotTell(moving, at, onNode(node, "fdb"));
-  const entry = fdb.find(
-    ({ mac, device, destination }) => mac === neighbour.mac && device === link.name && destination,
-  );
+  if (plane.fdb.state !== "present") return cannotTell(moving, at, onNode(node, "fdb"));
+  const entry = tunnelEntry(plane.fdb, neighbour.mac, link.name);
   const evidence = [quote(`${next} dev ${link.name} lladdr ${neighbour.mac}`)];
   if (!entry && !isWhole(plane.fdb)) return cannotTell(moving, at, onNode(node, "fdb"));
   if (!entry?.destination) {

@@ -1,7 +1,9 @@
 /** The network between the nodes, and what comes from outside. */
 import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import { linkWithAddress, neighbourOf } from "../../model/forwarding/tables.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
+import type { NodeView } from "../../model/nodes.ts";
 import { canonicalIp, contains, formatIp } from "../../net/ip.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { End, Namespace } from "../trace.ts";
@@ -26,16 +28,14 @@ export function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link,
   const plane = world.forwarding.of(node);
   const at: Namespace = { node };
   const address = canonicalIp(next) ?? next;
-  const neighbour = known(plane.neighbours)?.find((one) => one.address === address && one.device === link.name);
+  const neighbour = neighbourOf(plane.neighbours, address, link.name);
   if (neighbour?.states.includes("FAILED"))
     return end(moving, {
       is: "unreachable",
       at,
       evidence: [quoteOf(plane.neighbours.origin, `${address} dev ${link.name} FAILED`)],
     });
-  const owner =
-    world.nodes.byAddress(address) ??
-    world.nodes.all.find(({ name }) => known(world.forwarding.of(name).localAddresses)?.has(address));
+  const owner = world.nodes.byAddress(address) ?? nodeWith(world, address);
   if (!owner || owner.name === node) {
     const inside = insideOf(world, moving.packet.destination);
     if (inside === undefined && walk.sending.from === "outside" && moving.answer !== undefined)
@@ -47,10 +47,10 @@ export function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link,
       evidence: [quoteOf(plane.routes.origin, `${inside} leaves by ${link.name} via ${next}`)],
     });
   }
-  const links = known(world.forwarding.of(owner.name).links);
+  const { links } = world.forwarding.of(owner.name);
   const carried = after(moving, { did: "carry", from: node, to: owner.name, device: link.name });
-  if (!links) return cannotTell(carried, { node: owner.name }, onNode(owner.name, "links"));
-  const into = links.find(({ addresses }) => addresses.some(({ local }) => local === address));
+  if (links.state !== "present") return cannotTell(carried, { node: owner.name }, onNode(owner.name, "links"));
+  const into = linkWithAddress(links, address);
   if (!into) return end(carried, { is: "lost", at: { node: owner.name }, evidence: [] });
   if (!isUp(into))
     return end(carried, { is: "device-down", at: { node: owner.name }, evidence: [stateOf(world, owner.name, into)] });
@@ -59,12 +59,26 @@ export function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link,
   const { entered: _, ...rest } = carried;
   const arriving = { go: "arrive", node: owner.name, device: into.name } as const;
   if (!isOversized(into, moving)) return [{ ...arriving, moving: rest }];
-  const { origin } = world.forwarding.of(owner.name).links;
-  const tooBig: End = { is: "too-big", at: { node: owner.name }, evidence: [mtuOf(origin, into)] };
+  const tooBig: End = { is: "too-big", at: { node: owner.name }, evidence: [mtuOf(links.origin, into)] };
   if (into.kind === "veth") return end(carried, tooBig);
   // many network cards take in more than they send
   const guessed = { certainty: "guessed" as const };
   return [...end({ ...carried, ...guessed }, tooBig), { ...arriving, moving: { ...rest, ...guessed } }];
+}
+
+const localAddresses = new WeakMap<World["forwarding"], ReadonlyMap<string, NodeView>>();
+
+/** The first node that has an address on a device, whatever the API says its addresses are. */
+function nodeWith({ nodes, forwarding }: World, address: string): NodeView | undefined {
+  let all = localAddresses.get(forwarding);
+  if (!all) {
+    const made = new Map<string, NodeView>();
+    for (const node of nodes.all)
+      for (const one of known(forwarding.of(node.name).localAddresses) ?? []) if (!made.has(one)) made.set(one, node);
+    all = made;
+    localAddresses.set(forwarding, all);
+  }
+  return all.get(address);
 }
 
 /** A frame for a hardware address goes to the node that has it, whatever it holds; or nobody takes it. */
@@ -93,7 +107,7 @@ function insideOf({ pods, nodes, services }: World, destination: Packet["destina
   const isInside =
     pods.byAddress(text) !== undefined ||
     nodes.all.some(({ podRanges }) => podRanges.some((range) => contains(range, destination))) ||
-    services.all.some(({ clusterIps }) => clusterIps.includes(text));
+    services.byClusterIp(text) !== undefined;
   return isInside ? text : undefined;
 }
 
@@ -102,8 +116,7 @@ export function arriveFromOutside(walk: Walk, moving: Moving): Next[] {
   const address = textOf(destination);
   const owner = walk.world.nodes.byAddress(address);
   if (!owner) return end(moving, { is: "left-cluster", evidence: [] });
-  const links = known(walk.world.forwarding.of(owner.name).links);
-  const into = links?.find(({ addresses }) => addresses.some(({ local }) => local === address));
+  const into = linkWithAddress(walk.world.forwarding.of(owner.name).links, address);
   if (!into) return cannotTell(moving, { node: owner.name }, onNode(owner.name, "links"));
   return [{ go: "arrive", moving, node: owner.name, device: into.name }];
 }
