@@ -28,6 +28,7 @@ import { underlayPacketLoss } from "./pod-network/underlay-packet-loss.ts";
 import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
 import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
 import type { RegisteredCheck } from "./run.ts";
+import { serviceRulesDuplicate } from "./service/service-rules-duplicate.ts";
 import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
 import { serviceWithoutEndpoints } from "./service/service-without-endpoints.ts";
 import { serviceWithoutLocalEndpoints } from "./service/service-without-local-endpoints.ts";
@@ -55,6 +56,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: podSandboxFailing },
   { layer: "pod-network", check: underlayMtuTooSmall },
   { layer: "pod-network", check: underlayPacketLoss },
+  { layer: "service", check: serviceRulesDuplicate },
   { layer: "service", check: serviceRulesMismatch },
   { layer: "service", check: serviceWithoutEndpoints },
   { layer: "service", check: serviceWithoutLocalEndpoints },

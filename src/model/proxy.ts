@@ -14,6 +14,7 @@ import { isOfKubeProxy, usualNftRules } from "./forwarding/kube-services-nft.ts"
 import { firstPacket, type PacketFilter } from "./forwarding/packet-filter.ts";
 import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
 import { lookupRoute } from "./forwarding/routing.ts";
+import { type ServiceRuleset, serviceRulesets, withoutServices } from "./forwarding/service-rulesets.ts";
 import type { Outcome } from "./netfilter/evaluate.ts";
 import type { Packet } from "./netfilter/packet.ts";
 import type { Step } from "./netfilter/when.ts";
@@ -55,6 +56,11 @@ export interface ServiceProxy {
   programmed(port: ServicePort, node: string): readonly Programmed[] | undefined;
   /** The same of what comes from inside to the node port, and of back ends on the node that are given themselves. */
   programmedInside(port: ServicePort, node: string): readonly Programmed[] | undefined;
+  /**
+   * Rule sets of the node that translate Services too, beside the one that is kept up to date. What `programmed` tells is
+   * without them: which of them decides is not known.
+   */
+  beside(node: string): readonly ServiceRuleset[];
 }
 
 type Parts = {
@@ -103,14 +109,50 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     );
     const configured = here && modeOfConfig(here);
     if (configured === "nftables" || configured === "ipvs") return configured;
-    const chain = [plane.iptables, plane.ip6tables]
+    if (configured) return "iptables";
+    const chain = [plane.iptables, plane.iptablesLegacy, plane.ip6tables]
       .flatMap((save) => knownOf(save)?.tables ?? [])
-      .filter((table) => table.name === "nat")
-      .flatMap(({ chains }) => chains)
-      .find(({ name: chainName }) => chainName === "KUBE-SERVICES");
-    if (chain || configured) return "iptables";
-    return knownOf(plane.nftables)?.tables.some(isOfKubeProxy) ? "nftables" : undefined;
+      .find((table) => table.name === "nat" && table.chains.some((one) => one.name === "KUBE-SERVICES"));
+    const table = knownOf(plane.nftables)?.tables.some(isOfKubeProxy);
+    if (chain && table) return bestOf(serviceRulesets(plane.filter), name)?.mode ?? "iptables";
+    return chain ? "iptables" : table ? "nftables" : undefined;
   }
+
+  type Live = { readonly plane: NodePlane; readonly beside: readonly ServiceRuleset[] };
+  const lives = new WeakMap<PacketFilter, Live>();
+  /** The node with the one rule set for Services that is kept up to date: of its mode, the one that is right most often. */
+  function liveOf(name: string): Live {
+    const plane = forwarding.of(name);
+    const { filter } = plane;
+    const known = lives.get(filter);
+    if (known) return known;
+    const sets = mode(name) === "ipvs" ? [] : serviceRulesets(filter);
+    const live = bestOf(
+      sets.filter((one) => one.mode === mode(name)),
+      name,
+    );
+    const beside = live ? sets.filter((one) => one !== live) : [];
+    const found = { plane: beside.length > 0 ? withoutServices(plane, beside) : plane, beside };
+    lives.set(filter, found);
+    return found;
+  }
+
+  function bestOf(sets: readonly ServiceRuleset[], name: string): ServiceRuleset | undefined {
+    const [first, ...others] = sets;
+    if (others.length === 0) return first;
+    return sets.toSorted((a, b) => rightness(b, name) - rightness(a, name))[0];
+  }
+
+  /** For how many of a few ports a rule set has just the back ends that it should have. */
+  const rightness = (set: ServiceRuleset, name: string): number =>
+    services.all
+      .filter(({ proxied }) => proxied)
+      .slice(0, 100)
+      .flatMap(({ ports }) => ports)
+      .filter((port) => {
+        const targets = set.delivery(port);
+        return targets !== undefined && sameKeys(targets, keysOf(port, name));
+      }).length;
 
   /** An address of a Pod of the node: one of its range, in use or not. */
   function podAddress(name: string): Ip | undefined {
@@ -122,7 +164,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
   const usual = new WeakMap<PacketFilter, Usual>();
   /** A node's usual rules, and a port on which walking them came to the same. */
   function usualOf(name: string) {
-    const { filter } = forwarding.of(name);
+    const { filter } = liveOf(name).plane;
     const known = usual.get(filter);
     if (known) return known;
     const rules = mode(name) === "nftables" ? usualNftRules(filter.rulesetsFor(4)) : usualRules(filter.rulesetsFor(4));
@@ -185,6 +227,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
         .find((range) => isOfFamily(range, family)),
     programmed,
     programmedInside,
+    beside: (name) => liveOf(name).beside,
   };
 
   function mayBeGivenThemselves(targets: ReadonlySet<string>, hairpins: ReadonlySet<string>, name: string): boolean {
@@ -198,7 +241,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
 
   /** Whether the rules are seen that proxy Services on a node. */
   function isWalked(name: string): boolean {
-    const { filter, nftables } = forwarding.of(name);
+    const { filter, nftables } = liveOf(name).plane;
     const nodeMode = mode(name);
     return (
       filter.stateOf(4) === "whole" &&
@@ -207,7 +250,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
   }
 
   function programmed(port: ServicePort, name: string): readonly Programmed[] | undefined {
-    const plane = forwarding.of(name);
+    const { plane } = liveOf(name);
     const nodeMode = mode(name);
     if (nodeMode === "ipvs") return ipvsProgrammed(port, plane);
     if (!isWalked(name)) return undefined;
@@ -246,7 +289,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
   }
 
   function programmedInside(port: ServicePort, name: string): readonly Programmed[] | undefined {
-    const plane = forwarding.of(name);
+    const { plane } = liveOf(name);
     const address = port.service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
     const own = nodes.get(name)?.ipv4;
     if (mode(name) === "ipvs" || !isWalked(name) || !address || port.protocol === "SCTP") return undefined;

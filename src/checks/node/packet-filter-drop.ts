@@ -303,6 +303,13 @@ function* apiCases(
           hooks: ["prerouting", "input"],
           flow: { protocol: "tcp", source: from, destination: target, port: endpoint.port, inDevice: uplink },
         };
+      if (pod)
+        yield {
+          breaks: { name: "node.forward", node: node.name },
+          what: say.apiFromPods(args),
+          hooks: ["prerouting", "input"],
+          flow: { protocol: "tcp", source: pod.ip, destination: target, port: endpoint.port, inDevice: pod.device },
+        };
       continue;
     }
     yield {
@@ -401,7 +408,7 @@ function repairOf(by: Step, dropped: readonly Dropped[], filter: PacketFilter): 
     const policy = (to: string) => sh`nft ${`chain ${place} { policy ${to} ; }`}`;
     return { run: policy("accept"), undo: policy("drop"), verify: `nft list chain ${place}` };
   }
-  const on = sh`iptables -t ${table}`;
+  const on = sh`${filter.programOf(by)} -t ${table}`;
   const verify = `${on} ${sh`-S ${chain}`}`;
   if (chain === "FORWARD") return { run: `${on} -P FORWARD ACCEPT`, undo: `${on} -P FORWARD DROP`, verify };
   // INPUT and OUTPUT are shut on purpose, but for what was forgotten: these packets, and of these nodes only

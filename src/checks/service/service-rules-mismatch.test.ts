@@ -24,6 +24,8 @@ import { serviceRulesMismatch } from "./service-rules-mismatch.ts";
 const BACKEND = "10.96.10.1/32";
 const SVC = `KUBE-SVC-${chainHash("shop/backend:httptcp")}`;
 const REFUSED = `-A KUBE-SERVICES -d ${BACKEND} -p tcp -m comment --comment "shop/backend:http has no endpoints" -m tcp --dport 8080 -j REJECT`;
+const NODE_PORT = cluster().model().services.get("shop", "frontend")!.ports[0]!.nodePort!;
+const NODE_PORT_REFUSED = `-A KUBE-EXTERNAL-SERVICES -p tcp -m comment --comment "shop/frontend:http has no endpoints" -m addrtype --dst-type LOCAL -m tcp --dport ${NODE_PORT} -j REJECT`;
 const [k3s, managed] = [cluster({ flavour: "k3s" }), cluster({ flavour: "managed" })];
 const lost = (pattern: string | RegExp, built = cluster()) => built.edit(dropRules("w1", new RegExp(pattern)));
 const added = (table: string, ...rules: readonly string[]) => cluster().edit(addRules("w1", table, ...rules));
@@ -134,6 +136,10 @@ testCheck(serviceRulesMismatch, {
     "kube-proxy still refuses a Service that had no back end yesterday": found(
       lost(noRule).edit(addRules("w1", "filter", REFUSED)),
       "Node w1 refuses Service shop/backend:http as if it had no back end, while it has 3",
+    ),
+    "its node port works on cp1 and is refused on w1": found(
+      lost(/-A KUBE-NODEPORTS .*shop\/frontend:http/).edit(addRules("w1", "filter", NODE_PORT_REFUSED)),
+      "Node w1 refuses Service shop/frontend:http as if it had no back end",
     ),
     "it delivers to a Pod that is gone": found(
       cluster().edit(elsewhere),

@@ -36,6 +36,8 @@ export interface PacketFilter {
   /** Takes a packet through several hooks, each with what the one before made of it; all ends. */
   through(names: readonly Hook[], packet: Packet): readonly Outcome[];
   quote(step: Step): Evidence;
+  /** The iptables that changes the rule set of a step. */
+  programOf(step: Step): string;
   /** The commands that take a rule out, put it back where it was, and show what is there. */
   removal(step: Step & { readonly rule: Rule }): Removal;
 }
@@ -172,12 +174,14 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
     4: { nft: plane.iptables, legacy: plane.iptablesLegacy, program: "iptables", table: "ip" },
     6: { nft: plane.ip6tables, legacy: plane.ip6tablesLegacy, program: "ip6tables", table: "ip6" },
   } as const;
-  const ofIptables: Ruleset[] = FAMILIES.flatMap((family) =>
-    [saves[family].nft, saves[family].legacy].flatMap((observed) => {
+  const ofIptables: Ruleset[] = FAMILIES.flatMap((family) => {
+    const [first = [], second = []] = [saves[family].nft, saves[family].legacy].map((observed) => {
       const save = known(observed);
       return save ? iptablesRulesets(save, family) : [];
-    }),
-  );
+    });
+    // where iptables is iptables-legacy, both tell the same
+    return [...first, ...second.filter(({ name }) => first.every((one) => one.name !== name))];
+  });
   const told = new Set(
     ofIptables.flatMap(({ name, chains, families }) =>
       name.endsWith("-legacy") ? [] : [...chains.keys()].map((table) => `${saves[families[0]!].table} ${table}`),
@@ -253,6 +257,7 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
         }));
       });
     },
+    programOf: (step) => sourceOf(step).program,
     removal({ ruleset, table, chain, line, rule }) {
       if (rule.nft) {
         const place = `${ruleset.slice(4)} ${chain}`.split(" ").map(shellWord).join(" ");
