@@ -55,6 +55,12 @@ export const CAPABILITIES = {
     zh: "节点上 Pod 之间的应答经过 Service 规则",
   },
   "node.tunnel": { en: "the node sends and receives encapsulated packets", zh: "节点收发封装报文" },
+  "node.send-large": { en: "large packets of its Pods leave the node whole", zh: "本节点 Pod 的大报文能完整发出" },
+  "node.take-large": { en: "large packets get to the node's Pods whole", zh: "大报文能完整到达本节点的 Pod" },
+  "node.tell-size": {
+    en: "the node tells senders of packets that are too large",
+    zh: "报文过大时节点会告知发送方",
+  },
   "node.track": { en: "the node has room for new connections", zh: "节点的连接跟踪表有空位" },
   "cni.config": { en: "the node has a CNI configuration", zh: "节点有 CNI 配置" },
   "node.up": { en: "the node works", zh: "节点正常" },

@@ -34,8 +34,11 @@ export type Client = {
   readonly podKey?: string;
   /** Its packets carry kube-proxy's mark, which KUBE-FORWARD accepts whatever else the chain says. */
   readonly marked?: true;
-  /** Its packets are of full size: they tell of the path's MTU, and of it only if small ones pass. */
-  readonly large?: true;
+  /**
+   * Its packets are of full size: they tell of the path's MTU, and of it only if small ones pass. One that may not be split
+   * has to fit; a stream learns what does.
+   */
+  readonly large?: "packet" | "stream";
 };
 
 export interface Needs {
@@ -110,6 +113,22 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     return all(now({ name: "node.ip-forward", node }), marked ? perhaps(passes) : passes);
   };
 
+  /** What full-size packets need of the nodes' own devices. */
+  function fits(client: Client, node: string, pod?: string): Need | undefined {
+    if (client.large === undefined) return undefined;
+    const at = (of: string | undefined) => (of === undefined ? {} : { pod: of });
+    const way = (from: string, sender: string | undefined, to: string, taker: string | undefined) => [
+      now({ name: "node.send-large", node: from, ...at(sender) }),
+      now({ name: "node.take-large", node: to, ...at(taker) }),
+    ];
+    const there = way(client.node, client.podKey, node, pod);
+    const back = way(node, pod, client.node, client.podKey);
+    // its answer may be split, unless it meets a device where nobody does
+    if (client.large === "packet") return all(...there, perhaps(all(...back)));
+    const tells = (of: string, end: string | undefined) => now({ name: "node.tell-size", node: of, ...at(end) });
+    return any([all(...there, ...back), all(tells(client.node, client.podKey), tells(node, pod))]);
+  }
+
   /** The way of packets between two nodes' Pods, there and back. */
   function between(client: Client, node: string): Need {
     if (client.node === node) {
@@ -150,6 +169,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     const isOwnNode = client.network === "host" && client.node === node;
     return all(
       reachPodRange(client, node),
+      fits(client, node, pod.key),
       attached && isOwnNode ? perhaps(attached) : attached,
       port && policyNeed(endOf(client), { pod }, port.protocol, port.number),
       port && now({ name: "pod.listen", pod: pod.key }),
@@ -398,7 +418,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       const onward: Client =
         client.node === node && client.network === "host"
           ? client
-          : { node, network: "pod", marked: true, ...(client.large && { large: true }) };
+          : { node, network: "pod", marked: true, ...(client.large && { large: client.large }) };
       // only back ends on the node itself answer without
       const masquerade = perhaps(now({ name: "service.masquerade", node, service: port.key }));
       return all(

@@ -306,7 +306,7 @@ export function observationsOf(capture: Capture, parts: Parts): Observations {
       network: probe.from.network,
       ...(pod && { pod }),
       ...(probe.from.pod !== undefined && { podKey: probe.from.pod }),
-      ...((probe.size ?? 0) > FULL_SIZE && { large: true }),
+      ...((probe.size ?? 0) > FULL_SIZE && { large: probe.test === "icmp" ? "packet" : "stream" }),
     };
     const target = targetOf(probe, parts);
     if (!target) {

@@ -11,6 +11,7 @@ import type { Packet } from "../model/netfilter/packet.ts";
 import { canonicalIp, parseIp } from "../net/ip.ts";
 import type { Probe } from "../parse/probes.ts";
 import { openingPacket } from "./packet.ts";
+import { walkStream } from "./stream.ts";
 import type { End, Namespace, Trace, Way } from "./trace.ts";
 import { type World, walk } from "./walk.ts";
 
@@ -24,6 +25,9 @@ export type Prediction = {
   readonly missing: readonly Missing[];
   readonly because: readonly string[];
 };
+
+/** Bytes; every link carries packets up to this (RFC 8200, section 5). */
+const FULL_SIZE = 1280;
 
 type Model = World & Pick<ClusterModel, "dns">;
 
@@ -89,8 +93,9 @@ export function seenAs({ is, with: how }: End, protocol: Packet["protocol"]): re
 export function predict(probe: Probe, model: Model): Prediction | undefined {
   const flow = flowOf(probe, model);
   if (!flow) return undefined;
-  const size = probe.test === "icmp" && probe.size !== undefined ? { size: probe.size } : {};
-  const trace = walk({ ...flow, ...size }, model);
+  const { size = 0 } = probe;
+  const isStream = flow.packet.protocol === "tcp" && size > FULL_SIZE;
+  const trace = isStream ? walkStream(flow, model) : walk({ ...flow, ...(probe.test === "icmp" && { size }) }, model);
   const results = new Set<Result>();
   const missing: Missing[] = [];
   const because = new Set<string>();

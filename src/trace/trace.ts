@@ -101,6 +101,11 @@ export type End = {
   readonly met?: readonly Evidence[];
   /** What decided it, most telling first. */
   readonly evidence: readonly Evidence[];
+  /**
+   * Of `too-big`: whether the sender learns of it, and so of the size that fits; `silenced` if the message that tells it
+   * does not get there, `never` where none is sent.
+   */
+  readonly told?: "yes" | "silenced" | "never";
   /** Of `device-down`: the device is a tunnel's. */
   readonly tunnel?: true;
   /** Of `rejected`: how the asker learns of it; missing if it does not. */

@@ -20,7 +20,7 @@ import type { Trace, Way } from "./trace.ts";
 export { type Sending, WORLD, type World } from "./stages/moving.ts";
 
 export function walk(sending: Sending, world: World): Trace {
-  const walking: Walk = { world, sending, count: 0 };
+  const walking: Walk = { world, sending, count: 0, also: (other) => walk(other, world).ways };
   const start: Moving = {
     packet: sending.packet,
     trail: undefined,

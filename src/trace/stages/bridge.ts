@@ -6,6 +6,7 @@ import type { Namespace } from "../trace.ts";
 import { enterPod } from "./deliver.ts";
 import { isOversized, isUp, mtuOf, podOn, wrongNeighbour } from "./devices.ts";
 import { cannotTell, end, inPod, type Moving, type Next, onNode, type Port, type Walk } from "./moving.ts";
+import { lostForSize } from "./size.ts";
 
 /** On a bridge: the port behind which the Pod with this address is. */
 export function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: Link, next: string, by?: Port): Next[] {
@@ -63,7 +64,7 @@ export function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: L
       at,
       evidence: [quoteOf(plane.bridgePorts.origin, `${port.name} and ${came.name} are isolated`)],
     });
-  if (out && isOversized(out, moving))
-    return end(moving, { is: "too-big", at, evidence: [mtuOf(plane.links.origin, out)] });
-  return enterPod(walk, moving, node, out ?? bridge, pod, own);
+  const enter = (taken: Moving) => enterPod(walk, taken, node, out ?? bridge, pod, own);
+  if (out && isOversized(out, moving)) return lostForSize(moving, at, mtuOf(plane.links.origin, out), enter);
+  return enter(moving);
 }

@@ -36,7 +36,8 @@ export function onTheWire(packet: Packet): Packet {
     ...(icmpCode !== undefined && { icmpCode }),
     ...(tcpFlags && { tcpFlags }),
     mark: 0,
-    ctState: "new",
+    // of an error message connection tracking knows what it is about
+    ctState: protocol === "icmp" && icmpType === 3 ? "related" : "new",
   };
 }
 

@@ -11,6 +11,7 @@ import { addressesIn, isOversized, isUp, mtuOf } from "./devices.ts";
 import { after, cannotTell, end, inPod, type Moving, type Next, textOf, type Walk, type World } from "./moving.ts";
 import { answer, receiveAnswer, refuse } from "./reply.ts";
 import { ignoresEcho } from "./settings.ts";
+import { lostForSize } from "./size.ts";
 
 /** @param own the Pod's end of the pair of devices, if it was seen */
 export function enterPod(
@@ -28,7 +29,8 @@ export function enterPod(
     const words = `${own.name}: <${own.flags.join(",")}>`;
     return end(crossed, { is: "device-down", at, evidence: [quoteOf(origin, words)] });
   }
-  if (own && isOversized(own, moving)) return end(crossed, { is: "too-big", at, evidence: [mtuOf(origin, own)] });
+  if (own && isOversized(own, moving))
+    return lostForSize(crossed, at, mtuOf(origin, own), (taken) => receiveInPod(walk, taken, pod));
   return receiveInPod(walk, own ? crossed : { ...crossed, unseen: true }, pod);
 }
 

@@ -9,10 +9,11 @@ import { toBridgePort } from "./bridge.ts";
 import { fromHost } from "./cilium/host.ts";
 import { leaving } from "./connections.ts";
 import { enterPod } from "./deliver.ts";
-import { isPeerOf, isProgrammed, isUp, mtuOf, PROGRAMS, podBehind, podOn, wrongNeighbour } from "./devices.ts";
+import { isPeerOf, isProgrammed, isUp, PROGRAMS, podBehind, podOn, wrongNeighbour } from "./devices.ts";
 import { throughHooks } from "./hooks.ts";
 import { after, cannotTell, end, type Moving, type Next, onNode, type Port, textOf, type Walk } from "./moving.ts";
 import { routeOf } from "./routes.ts";
+import { maySplit, tooBig } from "./size.ts";
 import { encapsulate, encapsulated } from "./tunnel.ts";
 import { toUnderlay } from "./underlay.ts";
 import { toPeer } from "./wireguard.ts";
@@ -55,8 +56,10 @@ export function routed(
       { did: "route", at, device, ...(gateway !== undefined && { gateway }), evidence: [route.evidence] },
     );
     const link = linkNamed(plane.links, device);
-    if (link && link.mtu < on.size) return end(on, { is: "too-big", at, evidence: [mtuOf(plane.links.origin, link)] });
-    return throughHooks(walk, on, node, hooks, (passed) =>
+    const isLarge = link !== undefined && link.mtu < on.size;
+    if (isLarge && !maySplit(on)) return tooBig(walk, on, node, link);
+    const fitting = isLarge ? { ...on, size: link.mtu } : on;
+    return throughHooks(walk, fitting, node, hooks, (passed) =>
       throughDevice(walk, leaving(passed, node), node, device, gateway, by),
     );
   });

@@ -35,6 +35,7 @@ export type Inner = {
   readonly key?: string;
   /** Of Cilium: the sender's identity. */
   readonly identity?: number;
+  readonly size: number;
 };
 
 export type Moving = {
@@ -66,6 +67,8 @@ export type Walk = {
   readonly sending: Sending;
   /** How many ways were followed: more than a few thousand are no answer. */
   count: number;
+  /** Another packet, on a walk of its own. */
+  readonly also: (sending: Sending) => readonly Way[];
 };
 
 /** Where a packet goes on: stages hand it over to `walk.ts` where the walk goes round. */

@@ -31,6 +31,7 @@ import {
 } from "./moving.ts";
 import { deviceOf, routeOf, sourceFor } from "./routes.ts";
 import { staysInside, tableFull } from "./settings.ts";
+import { lostForSize } from "./size.ts";
 
 /** A Pod's rules of policy routing are hardly ever other than the kernel's. */
 const NO_RULES: NodePlane["routingRules"] = { state: "absent", origin: { kind: "file", path: "" } };
@@ -75,25 +76,21 @@ function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Next[] {
     return end(moving, { is: "device-down", at, evidence: [quoteOf(links.origin, words)] });
   }
   if (device && device.mtu < moving.size)
-    return end(moving, { is: "too-big", at, evidence: [mtuOf(links.origin, device)] });
+    return end(moving, { is: "too-big", at, evidence: [mtuOf(links.origin, device)], told: "yes" });
   const peer = hostPeer(walk, pod, device);
   if (peer === "unknown") return cannotTell(moving, at, onNode(at.node, "links"));
   const on: Namespace = { node: at.node };
   const crossed = after(moving, { did: "cross", from: at, to: on, device: peer.name });
   if (!isUp(peer)) return end(crossed, { is: "device-down", at: on, evidence: [stateOf(world, at.node, peer)] });
+  const receive = (taken: Moving) =>
+    receiveFromPod(walk, taken, at.node, { port: peer, from: pod }, hop && nextOf(hop, text, addressesIn(world, pod)));
   if (isOversized(peer, moving))
-    return end(crossed, { is: "too-big", at: on, evidence: [mtuOf(world.forwarding.of(at.node).links.origin, peer)] });
+    return lostForSize(crossed, on, mtuOf(world.forwarding.of(at.node).links.origin, peer), receive);
   if (isProgrammed(peer)) {
     if (!world.cilium.runs) return cannotTell(crossed, on, [], PROGRAMS);
     return fromContainer(walk, crossed, pod, peer.name);
   }
-  return receiveFromPod(
-    walk,
-    crossed,
-    at.node,
-    { port: peer, from: pod },
-    hop && nextOf(hop, text, addressesIn(world, pod)),
-  );
+  return receive(crossed);
 }
 
 function sendFromNode(walk: Walk, moving: Moving, node: string): Next[] {

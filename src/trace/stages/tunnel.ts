@@ -40,7 +40,7 @@ export function encapsulated(
   node: string,
   link: Link,
   to: string,
-  inner: Omit<Inner, "packet">,
+  inner: Omit<Inner, "packet" | "size">,
   evidence: readonly Evidence[],
   { port, mark = 0 }: { readonly port?: number; readonly mark?: number } = {},
 ): Next[] {
@@ -64,7 +64,7 @@ export function encapsulated(
     {
       ...rest,
       packet: outer,
-      inner: [...moving.inner, { ...inner, packet: moving.packet }],
+      inner: [...moving.inner, { ...inner, packet: moving.packet, size: moving.size }],
       size: moving.size && moving.size + OVERHEAD[inner.kind],
     },
     { did: "encapsulate", at, device: link.name, to, evidence },
@@ -101,8 +101,7 @@ export function decapsulate(walk: Walk, moving: Moving, node: string, inner: Inn
 /** What was inside comes in by the tunnel's device. */
 export function unwrapped(moving: Moving, node: string, inner: Inner, device: Link): Next[] {
   const { entered: _, ...rest } = moving;
-  const size = moving.size && moving.size - OVERHEAD[inner.kind];
-  const out: Moving = { ...rest, packet: inner.packet, inner: moving.inner.slice(0, -1), size };
+  const out: Moving = { ...rest, packet: inner.packet, inner: moving.inner.slice(0, -1), size: inner.size };
   const arrived = after(out, { did: "decapsulate", at: { node }, device: device.name });
   return [{ go: "arrive", moving: arrived, node, device: device.name }];
 }

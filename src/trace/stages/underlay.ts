@@ -6,7 +6,7 @@ import type { Packet } from "../../model/netfilter/packet.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { canonicalIp, contains, formatIp } from "../../net/ip.ts";
 import type { Link } from "../../parse/ip-addr.ts";
-import type { End, Namespace } from "../trace.ts";
+import type { Namespace } from "../trace.ts";
 import { isOversized, isUp, mtuOf, stateOf, wrongNeighbour } from "./devices.ts";
 import {
   after,
@@ -21,6 +21,7 @@ import {
   type World,
 } from "./moving.ts";
 import { receiveAnswer } from "./reply.ts";
+import { lostForSize } from "./size.ts";
 
 /** The network between the nodes: to the node that has the next hop's address, or away from the cluster. */
 export function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link, next: string): Next[] {
@@ -59,11 +60,10 @@ export function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link,
   const { entered: _, ...rest } = carried;
   const arriving = { go: "arrive", node: owner.name, device: into.name } as const;
   if (!isOversized(into, moving)) return [{ ...arriving, moving: rest }];
-  const tooBig: End = { is: "too-big", at: { node: owner.name }, evidence: [mtuOf(links.origin, into)] };
-  if (into.kind === "veth") return end(carried, tooBig);
+  const goOn = (taken: Moving): Next[] => [{ ...arriving, moving: taken }];
   // many network cards take in more than they send
-  const guessed = { certainty: "guessed" as const };
-  return [...end({ ...carried, ...guessed }, tooBig), { ...arriving, moving: { ...rest, ...guessed } }];
+  const doubtful = into.kind === "veth" ? rest : { ...rest, certainty: "guessed" as const };
+  return lostForSize(doubtful, { node: owner.name }, mtuOf(links.origin, into), goOn);
 }
 
 const localAddresses = new WeakMap<World["forwarding"], ReadonlyMap<string, NodeView>>();
@@ -105,9 +105,9 @@ function insideOf({ pods, nodes, services }: World, destination: Packet["destina
   if (!isKnown(destination)) return undefined;
   const text = formatIp(destination);
   const isInside =
+    services.byClusterIp(text) !== undefined ||
     pods.byAddress(text) !== undefined ||
-    nodes.all.some(({ podRanges }) => podRanges.some((range) => contains(range, destination))) ||
-    services.byClusterIp(text) !== undefined;
+    nodes.all.some(({ podRanges }) => podRanges.some((range) => contains(range, destination)));
   return isInside ? text : undefined;
 }
 
