@@ -339,7 +339,7 @@ describe("may I?", () => {
 
   it("tells why not, in the words of the bundle", () => {
     expect(access({ resourceAttributes: { verb: "list", resource: "nodes" } })).toMatchObject({
-      reason: "nodes: nodes is forbidden: User cannot list",
+      reason: "nodes: the bundle does not hold it: nodes is forbidden: User cannot list",
     });
   });
 

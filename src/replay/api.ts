@@ -118,7 +118,7 @@ function resourceAnswer(request: ApiRequest, store: Store, { watch = WATCH_OPTIO
 function forbidden(type: ResourceType, why: string, name: string | undefined): StatusError {
   const { group, plural } = type;
   const which = name === undefined ? "" : ` "${name}"`;
-  return new StatusError("Forbidden", `${qualified(type)}${which} is forbidden: the bundle does not hold it: ${why}`, {
+  return new StatusError("Forbidden", `${qualified(type)}${which} is forbidden: ${why}`, {
     ...(name !== undefined && { name }),
     ...(group !== "" && { group }),
     kind: plural,

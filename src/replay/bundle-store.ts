@@ -182,7 +182,7 @@ function storeOf(
       : { state: "forbidden", why: `${file.path} is no list` };
     entries.set(key, { type, served });
   }
-  const why = (key: string): string => failures.get(key) || "it was not collected";
+  const why = (key: string): string => `the bundle does not hold it: ${failures.get(key) || "it was not collected"}`;
   for (const type of [...BUILT_IN, ...custom.map((each) => each.type)]) {
     const key = `${type.group}/${type.version}/${type.plural}`;
     const isThere = [...entries.values()].some(

@@ -1,5 +1,6 @@
 /**
- * A Kubernetes API server for tests: what `netwhy replay` serves, with faults to inject.
+ * A Kubernetes API server for tests: what `netwhy replay` serves, with writes, with rights that are missing, and with
+ * faults to inject.
  *
  *   await using api = await apiServer({ bundle: recordingPath("healthy-iptables") });
  *   api.inject({ on: /\/pods/, does: "refuse", reason: "TooManyRequests", retryAfter: 1, times: 2 });
@@ -11,9 +12,11 @@ import { answer } from "../../src/replay/api.ts";
 import { createStoreIntake } from "../../src/replay/bundle-store.ts";
 import { kubeconfig, readStore } from "../../src/replay/replay.ts";
 import { listen, send } from "../../src/replay/server.ts";
+import { qualified } from "../../src/replay/status.ts";
 import type { Store } from "../../src/replay/store.ts";
 import { WATCH_OPTIONS, type WatchOptions } from "../../src/replay/watch.ts";
 import { deliverBroken, type Fault, faultList } from "./faults.ts";
+import { type WritableStore, writableStore } from "./writable-store.ts";
 
 export type ApiServerOptions = {
   /** The path of a bundle. */
@@ -23,6 +26,10 @@ export type ApiServerOptions = {
   /** Or a store. */
   readonly store?: Store;
   readonly watch?: Partial<WatchOptions>;
+  /** Whether it takes writes; all resources of the store then begin as they are, or empty. */
+  readonly isWritable?: boolean;
+  /** Resources that nobody may read: `configmaps`, `deployments.apps`. */
+  readonly forbidden?: readonly string[];
 };
 
 export type ApiServer = AsyncDisposable & {
@@ -31,6 +38,8 @@ export type ApiServer = AsyncDisposable & {
   /** The text of a kubeconfig for it. */
   readonly kubeconfig: string;
   readonly store: Store;
+  /** What can be done to it besides requests; undefined if it takes no writes. */
+  readonly writable: WritableStore | undefined;
   /** What was asked, in order. */
   readonly requests: readonly ApiRequest[];
   /** @returns how to end the fault */
@@ -40,12 +49,14 @@ export type ApiServer = AsyncDisposable & {
 };
 
 export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
-  const store = await storeFor(options);
+  const base = await storeFor(options);
+  const writable = options.isWritable ? writableStore(base) : undefined;
+  const store = withoutRights(writable?.store ?? base, options.forbidden ?? []);
   const watch = { ...WATCH_OPTIONS, ...options.watch };
   const requests: ApiRequest[] = [];
   const faults = faultList();
   const { port, close } = await listen(
-    (request) => answer(request, store, { watch }),
+    (request) => answer(request, store, { watch, ...(writable && { write: writable.write }) }),
     0,
     (res, whole, request) => {
       requests.push(request);
@@ -58,6 +69,7 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
     port,
     kubeconfig: kubeconfig(port),
     store,
+    writable,
     requests,
     inject: faults.add,
     close,
@@ -75,4 +87,17 @@ async function storeFor({ bundle, files = new Map(), store }: ApiServerOptions):
     sink?.end({ bytes: Buffer.byteLength(text) });
   }
   return intake.store();
+}
+
+/** The store as somebody sees it who may not read some of it. */
+function withoutRights(store: Store, forbidden: readonly string[]): Store {
+  return {
+    ...store,
+    served(group, version, plural) {
+      const found = store.served(group, version, plural);
+      if (!found || !forbidden.includes(qualified(found.type))) return found;
+      const what = `cannot list resource "${plural}" in API group "${group}" at the cluster scope`;
+      return { type: found.type, served: { state: "forbidden", why: `User "tester" ${what}` } };
+    },
+  };
 }
