@@ -67,7 +67,7 @@ function plainAnswer({ path, method }: ApiRequest, store: Store): Answer | undef
 /** Clients read version 2 as protobuf only (gnostic's openapi.v2.Document); this one has its field `swagger`: "2.0". */
 const EMPTY_OPENAPI: Answer = {
   status: 200,
-  headers: { "content-type": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf" },
+  headers: { "content-type": "application/com.github.proto-openapi.spec.v2.v1.0+protobuf" },
   body: [Uint8Array.of(0x0a, 3, 0x32, 0x2e, 0x30)],
 };
 

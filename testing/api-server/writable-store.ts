@@ -108,6 +108,9 @@ export function writableStore(base: Store): WritableStore {
       operation,
       apiVersion: groupVersion(type),
       time: new Date(base.now()).toISOString().replace(/\.\d+/, ""),
+      // which fields they are is not kept, but kubectl wants to hear of some
+      fieldsType: "FieldsV1",
+      fieldsV1: {},
     });
 
     switch (method) {
