@@ -459,5 +459,9 @@ export function clusterObjects(
       spec: { holderIdentity: metadata.name, renewTime: "2026-11-21T02:59:55Z" },
     })),
     customresourcedefinitions: [],
+    ciliumnetworkpolicies: [],
+    ciliumclusterwidenetworkpolicies: [],
+    caliconetworkpolicies: [],
+    globalnetworkpolicies: [],
   };
 }

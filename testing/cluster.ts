@@ -71,6 +71,9 @@ function wrap(capture: Capture): Cluster {
   };
 }
 
+/** A cluster of evidence from elsewhere: a recording, to be edited. */
+export const clusterOf = wrap;
+
 const small = new Map<string, Cluster>();
 
 /** A healthy cluster. Small ones are made once: nothing that is done to a cluster changes it. */

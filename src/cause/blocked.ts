@@ -21,6 +21,7 @@ const isPlace = (end: End): end is End & Required<Pick<End, "at">> =>
   end.at !== undefined &&
   end.evidence.length > 0 &&
   end.is !== "left-cluster" &&
+  end.is !== "denied" &&
   !end.evidence.some(({ quote }) => OF_POLICY.test(quote));
 
 type Stop = { readonly end: End & Required<Pick<End, "at">>; readonly failures: Set<Observation> };

@@ -28,6 +28,7 @@ import { underlayMtuTooSmall } from "./pod-network/underlay-mtu-too-small.ts";
 import { underlayPacketLoss } from "./pod-network/underlay-packet-loss.ts";
 import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
 import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
+import { policyRulesMismatch } from "./policy/policy-rules-mismatch.ts";
 import type { RegisteredCheck } from "./run.ts";
 import { serviceRulesDuplicate } from "./service/service-rules-duplicate.ts";
 import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
@@ -70,4 +71,5 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "dns", check: dnsUpstreamDead },
   { layer: "policy", check: networkPolicyDefective },
   { layer: "policy", check: networkPolicyUnenforced },
+  { layer: "policy", check: policyRulesMismatch },
 ];

@@ -199,6 +199,22 @@ export const catalogue = {
     en: "which traffic NetworkPolicies allow",
     zh: "NetworkPolicy 放行哪些流量",
   }),
+  ciliumnetworkpolicies: list("apis/cilium.io/*/ciliumnetworkpolicies", objects.named, {
+    en: "whether there are policies of Cilium's own kind",
+    zh: "是否存在 Cilium 自有类型的策略",
+  }),
+  ciliumclusterwidenetworkpolicies: list("apis/cilium.io/*/ciliumclusterwidenetworkpolicies", objects.named, {
+    en: "whether there are cluster-wide policies of Cilium's own kind",
+    zh: "是否存在 Cilium 自有类型的全局策略",
+  }),
+  caliconetworkpolicies: list("apis/crd.projectcalico.org/*/networkpolicies", objects.named, {
+    en: "whether there are policies of Calico's own kind",
+    zh: "是否存在 Calico 自有类型的策略",
+  }),
+  globalnetworkpolicies: list("apis/crd.projectcalico.org/*/globalnetworkpolicies", objects.named, {
+    en: "whether there are cluster-wide policies of Calico's own kind",
+    zh: "是否存在 Calico 自有类型的全局策略",
+  }),
   clusterroles: list("apis/rbac.authorization.k8s.io/*/clusterroles", objects.role, {
     en: "what ClusterRoles grant",
     zh: "ClusterRole 授予的权限",

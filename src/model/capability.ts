@@ -34,6 +34,7 @@ export const CAPABILITIES = {
   "pod.hairpin": { en: "Pods reach themselves through their own Service", zh: "Pod 能经由自己的 Service 访问自身" },
   "pod.reach": { en: "reaching Pods", zh: "访问 Pod" },
   "policy.allow": { en: "NetworkPolicies allow the traffic", zh: "NetworkPolicy 放行该流量" },
+  "policy.rules": { en: "the node's rules for policies are as the policies are", zh: "节点的策略规则与策略一致" },
   "pod-network.entries": { en: "the node's routes to other nodes' Pods", zh: "节点通往其他节点 Pod 的路由表项" },
   "pod-network.config": {
     en: "the Pod network's configuration holds the node's Pod range",
@@ -93,6 +94,7 @@ export const PARTIAL: ReadonlySet<string> = new Set<keyof typeof CAPABILITIES>([
   "pod.listen",
   "pod.ready",
   "node.track",
+  "policy.rules",
 ]);
 
 export type CapabilityName = keyof typeof CAPABILITIES;

@@ -99,6 +99,10 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     return verdict.state === "denied" ? { is: "denied", by: verdict.by, direction: verdict.direction } : undefined;
   }
 
+  /** Rules that enforce policies can refuse what no policy denies. */
+  const policyRules = (node: string, pod: string): Need | undefined =>
+    policies.enforcement === "enforced" ? perhaps(now({ name: "policy.rules", node, pod })) : undefined;
+
   const endOf = (client: Client): PolicyEnd =>
     client.network === "pod" && client.pod
       ? { pod: client.pod }
@@ -172,6 +176,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       fits(client, node, pod.key),
       attached && isOwnNode ? perhaps(attached) : attached,
       port && policyNeed(endOf(client), { pod }, port.protocol, port.number),
+      policyRules(node, pod.key),
+      client.network === "pod" && client.podKey !== undefined ? policyRules(client.node, client.podKey) : undefined,
       port && now({ name: "pod.listen", pod: pod.key }),
     );
   }
@@ -375,6 +381,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             toFollow(on(node, { name: "cni.config" })),
             node === undefined ? undefined : perhaps(now({ name: "node.report", node })),
           );
+        case "policy.rules":
+          return learns("policy", node);
         case "cni.config":
           return learns("cni", node);
         case "node.masquerade":

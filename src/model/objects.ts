@@ -49,6 +49,11 @@ export const KIND_NAMES = {
   rolebindings: "RoleBinding",
   leases: "Lease",
   customresourcedefinitions: "CustomResourceDefinition",
+  ciliumnetworkpolicies: "CiliumNetworkPolicy",
+  ciliumclusterwidenetworkpolicies: "CiliumClusterwideNetworkPolicy",
+  // as Calico's own API calls it; in the cluster's it is a NetworkPolicy of another group
+  caliconetworkpolicies: "CalicoNetworkPolicy",
+  globalnetworkpolicies: "GlobalNetworkPolicy",
 } as const satisfies Record<ListId, string>;
 
 const LIST_OF_KIND = new Map<string, ListId>(Object.entries(KIND_NAMES).map(([list, kind]) => [kind, list as ListId]));

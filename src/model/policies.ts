@@ -6,6 +6,7 @@
  * and its own node is always allowed (kubelet's probes), Pods on the host network count as their node.
  */
 
+import type { ListId } from "../evidence/catalogue.ts";
 import { known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { contains, parseIp, parsePrefix } from "../net/ip.ts";
@@ -65,6 +66,8 @@ export interface Policies {
   ): boolean;
   /** The Pods that a peer of a policy means; undefined for an ipBlock. */
   peerPods(policy: PolicyView, peer: PolicyPeer): readonly PodView[] | undefined;
+  /** Whether the enforcers have policies of other kinds, which are not read; “unknown” of enforcers that may have some. */
+  readonly others: "none" | "some" | "unknown";
   /** What enforces policies here: "nothing" only if all that could was looked at. */
   readonly enforcement: "enforced" | "nothing" | "unknown";
   quote(policy: PolicyView, words: string): Evidence;
@@ -238,9 +241,30 @@ export function policiesOf(
       }
       return objects.isWhole("networkpolicies") ? { state: "allowed" } : { state: "unknown" };
     },
+    others: othersOf(objects, components),
     enforcement: enforcementOf(objects, pods, nodes, components, forwarding),
     quote: (policy, words) => objects.quote("networkpolicies", policy.object, words),
   };
+}
+
+/** Kinds of policies that enforcers bring along; kube-router has none. */
+const OTHER_KINDS: Readonly<Record<string, readonly ListId[]>> = {
+  cilium: ["ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies"],
+  "calico-node": ["caliconetworkpolicies", "globalnetworkpolicies"],
+  "kube-router": [],
+};
+const OF_ADMINISTRATORS = /^(baseline)?adminnetworkpolicies\./;
+
+function othersOf(objects: Objects, components: Components): Policies["others"] {
+  const enforcers = components.withDuty("policy");
+  const lists = enforcers.map(({ definition }) => OTHER_KINDS[definition.id]);
+  const known = lists.flatMap((list) => list ?? []);
+  if (known.some((list) => objects.all(list).length > 0)) return "some";
+  if (objects.all("customresourcedefinitions").some(({ metadata }) => OF_ADMINISTRATORS.test(metadata.name)))
+    return "unknown";
+  // a kind that the API server does not serve is absent
+  const isNone = (list: ListId) => objects.isWhole(list) || objects.observed(list).state === "absent";
+  return lists.length > 0 && lists.every((list) => list?.every(isNone)) ? "none" : "unknown";
 }
 
 function enforcementOf(

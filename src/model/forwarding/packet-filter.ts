@@ -8,6 +8,7 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, type Origin, quoteOf } from "../../evidence/origin.ts";
 import { type Family, formatIp, type Ip, parseIp } from "../../net/ip.ts";
+import type { Ipset } from "../../parse/ipset.ts";
 import { printIptablesRule } from "../../parse/iptables-print.ts";
 import type { Condition, IptablesSave } from "../../parse/iptables-save.ts";
 import type { NftTable } from "../../parse/nft-json.ts";
@@ -78,7 +79,7 @@ function contextOf(plane: NodePlane): Context {
       return ip ? [{ ip, length: prefixLength, device: name }] : [];
     }),
   );
-  const ipsets = known(plane.ipsets);
+  const ipsets = wholeSets(plane.ipsets);
   return {
     addresses: addresses ? addressesOf(addresses) : "unknown",
     ipsets: ipsets ? new Map(ipsets.map((set) => [set.name, set])) : "unknown",
@@ -87,6 +88,16 @@ function contextOf(plane: NodePlane): Context {
       return condition.is === "socket" ? isTakenByProxy(condition, packet, plane) : undefined;
     },
   };
+}
+
+/** The sets of which every member could be read; of the others it is not known who is missing. */
+function wholeSets(ipsets: NodePlane["ipsets"]): readonly Ipset[] | undefined {
+  if (ipsets.state !== "present" || ipsets.gaps.length === 0) return known(ipsets);
+  const { value, gaps } = ipsets;
+  return value.filter(({ line }, index) => {
+    const next = value[index + 1]?.line ?? Number.POSITIVE_INFINITY;
+    return gaps.every((gap) => gap.line !== undefined && (gap.line < line || gap.line >= next));
+  });
 }
 
 /**

@@ -73,6 +73,8 @@ const CLUSTER_WIDE: ReadonlySet<KindId> = new Set([
   "clusterroles",
   "clusterrolebindings",
   "customresourcedefinitions",
+  "ciliumclusterwidenetworkpolicies",
+  "globalnetworkpolicies",
 ]);
 
 /** Reads all lists. What cannot be had is told as what it is: absent, or unknown with the reason. */

@@ -1,0 +1,102 @@
+import { testCheck } from "../../../testing/check-stories.ts";
+import { cluster as built, type Cluster, clusterOf, editNode } from "../../../testing/cluster.ts";
+import type { Edit } from "../../../testing/cluster-edits.ts";
+import { captureOf, readRecording } from "../../../testing/recordings.ts";
+import type { CiliumEndpoint } from "../../parse/cilium-endpoints.ts";
+import { policyRulesMismatch } from "./policy-rules-mismatch.ts";
+
+/** What the check looks at: the rest takes long to read. */
+const LOOKED_AT =
+  /^(cluster\.json|exec|nodes\/\w+\/(ip-|iptables|ip6|nft|ipset|sysctl|ss\.|pods|bridge|conntrack-count)|api\/v1\/(pods|nodes|namespaces|services|configmaps)|apis\/(apps|discovery|cilium|crd|networking|apiextensions))/;
+
+/** A recorded cluster with some of its Pods: as if the others had never been. */
+async function recorded(id: string, kept: RegExp): Promise<Cluster> {
+  const { files } = await readRecording(id);
+  const capture = captureOf(new Map([...files].filter(([path]) => LOOKED_AT.test(path))));
+  return clusterOf(capture).edit((draft) =>
+    draft.setList(
+      "pods",
+      draft.list("pods").filter(({ metadata, spec }) => spec.hostNetwork || kept.test(metadata.name)),
+    ),
+  );
+}
+
+const calico = await recorded("calico-healthy", /^(client-[a-z0-9]+|backend|frontend)/);
+const cilium = await recorded("cilium-healthy", /^(client-wnls8|backend.*z2g7b|frontend.*r4mf9|db-0)/);
+
+/** Calico's set of the frontends, on one node, without them. */
+const frontendsForgotten =
+  (node: string): Edit =>
+  (draft) =>
+    editNode(draft, "ipset", node, (sets) => {
+      const frontends = draft
+        .list("pods")
+        .filter(({ metadata }) => metadata.name.startsWith("frontend"))
+        .map(({ status }) => status?.podIP ?? "");
+      return sets.map((set) => ({ ...set, entries: set.entries.filter((entry) => !frontends.includes(entry.value)) }));
+    });
+
+const AGENT_OF_CP1 = { namespace: "kube-system", pod: "cilium-79fv6" };
+const AGENT_OF_W1 = { namespace: "kube-system", pod: "cilium-hz6m8" };
+const endpoints =
+  (agent: typeof AGENT_OF_CP1, pod: string, change: (endpoint: CiliumEndpoint) => CiliumEndpoint): Edit =>
+  (draft) =>
+    draft.set(
+      "ciliumEndpoints",
+      agent,
+      (draft.get("ciliumEndpoints", agent) ?? []).map((one) => (one.pod === pod ? change(one) : one)),
+    );
+const nobody = { allowed: [], denied: [], rules: [] };
+const anybody = { allowed: [0], denied: [], rules: [] };
+
+testCheck(policyRulesMismatch, {
+  finds: {
+    "Felix of w1 does not learn of new frontends": {
+      given: calico.edit(frontendsForgotten("w1")),
+      repair: "Node/w1",
+      says: ["Node w1 refuses", "that no NetworkPolicy denies"],
+      breaks: ["policy.rules"],
+      strength: "differing",
+      healedBy: () => calico,
+    },
+    "Cilium has no identity for a new Pod": {
+      given: cilium.edit(
+        endpoints(AGENT_OF_CP1, "tools/client-wnls8", (one) => ({
+          ...one,
+          identity: 5,
+          policy: { ingress: { ...nobody, allowed: [1] }, egress: nobody },
+        })),
+      ),
+      repair: "Node/cp1",
+      says: ["Node cp1 refuses"],
+      breaks: ["policy.rules"],
+      strength: "differing",
+      healedBy: () => cilium,
+    },
+  },
+  warns: {
+    "Cilium's agent has not heard of the policy for the backends": {
+      given: cilium.edit(
+        endpoints(AGENT_OF_W1, "shop/backend-56bf5fd956-z2g7b", (one) => ({
+          ...one,
+          policy: { ingress: anybody, egress: anybody },
+        })),
+      ),
+      repair: "Node/w1",
+      says: ["Node w1 lets", "that NetworkPolicies deny"],
+    },
+  },
+  clears: {
+    Calico: calico,
+    Cilium: cilium,
+    "flannel, which enforces nothing": built(),
+    "Cilium has a policy of its own kind, which is not read": cilium
+      .edit((draft) => draft.setList("ciliumnetworkpolicies", [{ metadata: { name: "deny", namespace: "tools" } }]))
+      .edit(
+        endpoints(AGENT_OF_CP1, "tools/client-wnls8", (one) => ({
+          ...one,
+          policy: { ingress: nobody, egress: nobody },
+        })),
+      ),
+  },
+});
