@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { catalogue, type KindId } from "../src/evidence/catalogue.ts";
+import type { Upgrade } from "./stub-exec.ts";
 
 /** Answers a request, or keeps silent; false, and nothing else, lets the next one answer. */
 export type Answering = (url: URL, response: ServerResponse, request: IncomingMessage) => unknown;
@@ -17,17 +18,24 @@ export type StubServer = {
   /** Paths with their query, in the order in which they were asked for. */
   readonly asked: string[];
   readonly connections: () => number;
+  /** Who answers WebSockets. */
+  readonly upgrade: { current: Upgrade | undefined };
 };
 
 /** Starts a server that ends with the test. The first of `answering` that answers does; nobody: 404. */
 export async function stubServer(...answering: readonly Answering[]): Promise<StubServer> {
   const asked: string[] = [];
   const sockets = new Set<Socket>();
+  const upgrade: StubServer["upgrade"] = { current: undefined };
   let connections = 0;
   const server = createServer((request, response) => {
     const url = new URL(request.url!, "http://stub");
     asked.push(request.url!);
     if (!answering.some((answer) => answer(url, response, request) !== false)) refuse(response, 404, "no such path");
+  });
+  server.on("upgrade", (request, socket, head) => {
+    asked.push(request.url!);
+    upgrade.current?.(request, socket, head);
   });
   server.on("connection", (socket) => {
     connections++;
@@ -43,7 +51,7 @@ export async function stubServer(...answering: readonly Answering[]): Promise<St
   });
   const kubeconfig = join(folder, "kubeconfig");
   writeFileSync(kubeconfig, JSON.stringify(configFor(origin)));
-  return { origin, kubeconfig, asked, connections: () => connections };
+  return { origin, kubeconfig, asked, connections: () => connections, upgrade };
 }
 
 export function configFor(server: string, user: object = {}) {

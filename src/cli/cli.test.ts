@@ -236,7 +236,7 @@ describe("path", () => {
 
   it.each([
     [["client@cp1"], 3, "error: `path` wants two ends: FROM and TO\n"],
-    [["client@cp1", "w1"], 4, "error: No bundle was given, and live clusters cannot be read yet.\n"],
+    [["client@cp1", "w1", "--kubeconfig", "/nowhere"], 4, "error: The kubeconfig /nowhere cannot be read: ENOENT"],
     [["client@cp1", "w1", "w2", ...FLANNEL], 3, "error: Too many arguments: client@cp1, w1, w2\n"],
     [
       ["client@cp1", "bakend.shop", ...FLANNEL],

@@ -190,7 +190,6 @@ const REPORT_OPTIONS: readonly OptionSpec[] = [
 const CLUSTER_OPTIONS: readonly OptionSpec[] = [
   { flags: "--context <name>", describes: say.context() },
   { flags: "--kubeconfig <path>", describes: say.readKubeconfig() },
-  { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
   { flags: "--nodes <which>", describes: say.nodes() },
   { flags: "--debug-pods", describes: say.debugPods() },
   { flags: "--debug-image <image>", describes: say.debugImage() },
@@ -204,7 +203,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     arguments: [{ name: "BUNDLE", describes: say.bundle() }],
     summary: say.diagnose(),
     description: say.diagnoseLong(),
-    options: [{ flags: "--bundle <path>", describes: say.bundleOption() }, ...CLUSTER_OPTIONS, ...REPORT_OPTIONS],
+    options: [
+      { flags: "--bundle <path>", describes: say.bundleOption() },
+      { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
+      ...CLUSTER_OPTIONS,
+      ...REPORT_OPTIONS,
+    ],
     examples: [
       { run: "diagnose", does: say.thisCluster() },
       { run: "diagnose ./incident.tar.gz", does: say.incident() },
@@ -240,13 +244,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "-n, --namespace <name>", describes: say.namespace() },
       { flags: "--size <bytes>", describes: say.size() },
       { flags: "--explain", describes: say.met() },
+      ...CLUSTER_OPTIONS,
       OUTPUT_OPTION,
     ],
     examples: [
       { run: "path tools/client backend.shop:8080 --bundle ./incident.tar.gz", does: say.toService() },
       { run: "path deploy/web@w1 data/db-0:5432 --bundle ./incident -n shop", does: say.toPod() },
       { run: "path outside svc/frontend.shop --bundle ./incident", does: say.fromOutside() },
-      { run: "path w1 w2 --size 1500 --bundle ./incident", does: say.largePing() },
+      { run: "path w1 w2 --size 1500", does: say.largePing() },
     ],
     run: async (values, given, surroundings) => {
       const { pathCommand } = await import("./path-command.ts");

@@ -1,10 +1,9 @@
 /** `netwhy demo`: tells of a recorded incident and diagnoses it. The story is not the report, so it goes to stderr. */
 import { line } from "../report/formats/document.ts";
 import { drawBlocks } from "../report/formats/terminal.ts";
-import { readBundle } from "../sources/bundle.ts";
 import { texts } from "../text.ts";
 import type { Given } from "./commands.ts";
-import { reportOn } from "./diagnose-command.ts";
+import { reportOnBundle } from "./diagnose-command.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { FIRST_INCIDENT, incidentNames, readIncident } from "./incidents.ts";
 import { manualBlocks } from "./manual-page.ts";
@@ -38,7 +37,7 @@ export async function demoCommand(
   const { story, bundle } = readIncident(incident, lang);
   const tell = (markdown: string) => err(`${drawBlocks(manualBlocks(markdown), { width, color: color.err })}\n`);
   tell(`${story}\n\n**${say.whatNetwhySays()[lang]}**`);
-  const code = await reportOn(() => readBundle(bundle), given, surroundings);
+  const code = await reportOnBundle(bundle, given, surroundings);
   err("\n");
   tell(say.more({ program })[lang]);
   return code;

@@ -5,6 +5,7 @@ import { DiagnosisError } from "../errors.ts";
 import type { Capture } from "../evidence/capture.ts";
 import { FORMATS, type FormatName } from "../report/formats/registry.ts";
 import { muted } from "../report/mute.ts";
+import type { Report } from "../report/report.ts";
 import { readBundle } from "../sources/bundle.ts";
 import { texts } from "../text.ts";
 import type { Given } from "./commands.ts";
@@ -56,16 +57,17 @@ function requireChecks(ids: readonly string[], { program }: Surroundings): void 
   }
 }
 
-/** Reads, diagnoses and prints. */
-export async function reportOn(
-  read: () => Promise<Capture>,
-  given: Given,
-  surroundings: Surroundings,
-): Promise<ExitCode> {
+const timed = (capture: Capture) => diagnose(capture, { clock: () => performance.now() });
+
+/** Reads, diagnoses and prints a bundle. */
+export const reportOnBundle = (path: string, given: Given, surroundings: Surroundings): Promise<ExitCode> =>
+  reportOn(async () => timed(await readBundle(path)), given, surroundings);
+
+/** Diagnoses, and prints. */
+async function reportOn(diagnosed: () => Promise<Report>, given: Given, surroundings: Surroundings): Promise<ExitCode> {
   const { output, strict, ignore } = reportOptions(given);
   requireChecks(ignore, surroundings);
-  const capture = await read();
-  const report = muted(diagnose(capture, { clock: () => performance.now() }), ignore);
+  const report = muted(await diagnosed(), ignore);
   const { lang, width, color, out } = surroundings;
   out(FORMATS[output].render(report, { lang, width, color: color.out }));
   return exitCodeOf(report, { strict });
@@ -77,7 +79,7 @@ export async function diagnoseCommand(
   surroundings: Surroundings,
 ): Promise<ExitCode> {
   const path = bundleOf(argument, given);
-  if (path !== undefined) return reportOn(() => readBundle(path), given, surroundings);
-  const { readLive } = await import("./live.ts");
-  return reportOn(() => readLive(given, surroundings), given, surroundings);
+  if (path !== undefined) return reportOnBundle(path, given, surroundings);
+  const { diagnoseLive } = await import("./live.ts");
+  return reportOn(() => diagnoseLive(given, surroundings, timed), given, surroundings);
 }

@@ -1,13 +1,16 @@
 /** Reads the running cluster that the command line means, tells on a terminal how far it is, and can be interrupted. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { DiagnosisError } from "../errors.ts";
 import type { Capture } from "../evidence/capture.ts";
+import { differing, withoutChanging } from "../report/changing.ts";
+import type { Report } from "../report/report.ts";
 import type { Failure } from "../sources/live/api.ts";
 import { type Connection, connect } from "../sources/live/connection.ts";
 import { readCluster } from "../sources/live/read-cluster.ts";
 import type { NodeChoice } from "../sources/live/read-nodes.ts";
 import { type Text, texts, verbatim } from "../text.ts";
 import type { Given } from "./commands.ts";
-import { type ProgressLine, progressLine } from "./progress-line.ts";
+import { progressLine } from "./progress-line.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { badValue } from "./usage-error.ts";
 
@@ -33,7 +36,7 @@ const say = texts("live", {
   },
 });
 
-function secondsOf(value: string | undefined): number | undefined {
+function millisecondsOf(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   const seconds = Number(value);
   if (!/^\d+$/.test(value) || seconds < 1 || seconds > 3600) throw badValue("--timeout", value, ["60", "180", "600"]);
@@ -61,44 +64,87 @@ function noAnswer({ kind, message }: Failure, { server, context }: Connection): 
   return new DiagnosisError("no-evidence", says, isCertificate ? say.tryCertificate() : say.tryServer());
 }
 
+/** Between two readings: agents write what changed in less. Milliseconds. */
+const BETWEEN_MS = 5000;
+const BUDGET_MS = 180_000;
+
 /**
- * Reads the cluster of the context that the command line names.
+ * Hands over a way to read the cluster of the context that the command line names.
  *
  * @throws DiagnosisError if no cluster is known, or its API server tells nothing
  */
-export async function readLive(given: Given, surroundings: Surroundings): Promise<Capture> {
-  const { context, kubeconfig, namespace, timeout } = given as {
+async function onCluster<T>(
+  given: Given,
+  surroundings: Surroundings,
+  use: (read: () => Promise<Capture>, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const {
+    context,
+    kubeconfig,
+    timeout,
+    nodes,
+    nodeOutput = [],
+  } = given as {
     readonly context?: string;
     readonly kubeconfig?: string;
-    readonly namespace: readonly string[];
     readonly timeout?: string;
+    readonly nodes?: string;
+    readonly nodeOutput?: readonly string[];
   };
-  const budgetMs = secondsOf(timeout);
+  const until = Date.now() + (millisecondsOf(timeout) ?? BUDGET_MS);
   const connection = await connect({ context, kubeconfig });
-  const line: ProgressLine = progressLine(say.reading({ context: connection.context }), surroundings);
+  const line = progressLine(say.reading({ context: connection.context }), surroundings);
   try {
-    return await interruptible(async (signal) => {
-      const { capture, contact } = await readCluster(connection, {
-        signal,
-        namespaces: namespace,
-        nodes: nodesOf(given.nodes as string | undefined),
-        debugPods: debugPodsOf(given),
-        nodeOutputs: given.nodeOutput as readonly string[],
-        progress: line.show,
-        ...(budgetMs !== undefined && { budgetMs }),
-      });
-      if (contact.ok) return capture;
-      const error = noAnswer(contact.failure, connection);
-      if (capture.all("links").length === 0) throw error;
-      // what nodes showed is diagnosed all the same
-      line.clear();
-      surroundings.err(`${error.says[surroundings.lang]}\n${error.hint[surroundings.lang]}\n\n`);
-      return capture;
+    return await interruptible((signal) => {
+      const read = async () => {
+        const { capture, contact } = await readCluster(connection, {
+          signal,
+          namespaces: [given.namespace ?? []].flat() as string[],
+          nodes: nodesOf(nodes),
+          debugPods: debugPodsOf(given),
+          nodeOutputs: nodeOutput,
+          progress: line.show,
+          budgetMs: Math.max(1, until - Date.now()),
+        });
+        line.clear();
+        if (contact.ok) return capture;
+        const error = noAnswer(contact.failure, connection);
+        if (capture.all("links").length === 0) throw error;
+        // what nodes showed is diagnosed all the same
+        const { err, lang } = surroundings;
+        err(`${error.says[lang]}\n${error.hint[lang]}\n\n`);
+        return capture;
+      };
+      return use(read, signal);
     });
   } finally {
     line.clear();
     connection.close();
   }
+}
+
+/** The evidence of a running cluster. */
+export const readLive = (given: Given, surroundings: Surroundings): Promise<Capture> =>
+  onCluster(given, surroundings, (read) => read());
+
+/** Diagnoses a running cluster: what only differs is read again before it is told. */
+export function diagnoseLive(
+  given: Given,
+  surroundings: Surroundings,
+  diagnose: (capture: Capture) => Report,
+): Promise<Report> {
+  return onCluster(given, surroundings, async (read, signal) => {
+    let report = diagnose(await read());
+    for (let readings = 1; readings < 3 && differing(report).length > 0; readings++) {
+      const before = report.rootCauses.map(({ id }) => id);
+      await sleep(BETWEEN_MS, undefined, { signal });
+      report = diagnose(await read());
+      const changing = differing(report).filter((id) => !before.includes(id));
+      if (changing.length === 0) return report;
+      if (readings === 2) return withoutChanging(report, changing);
+    }
+    return report;
+  });
 }
 
 /** Ctrl-C ends what runs in good order, and then the process as Ctrl-C does; a second one ends it at once. */

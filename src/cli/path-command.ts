@@ -16,14 +16,6 @@ const say = texts("path-command", {
     en: "For example: `{program} path tools/client backend.shop:8080 --bundle ./incident.tar.gz`",
     zh: "例如：`{program} path tools/client backend.shop:8080 --bundle ./incident.tar.gz`",
   },
-  noBundle: {
-    en: "No bundle was given, and live clusters cannot be read yet.",
-    zh: "未指定证据包；目前还不能直接读取运行中的集群。",
-  },
-  howBundle: {
-    en: "Say where it is: `--bundle ./incident.tar.gz`",
-    zh: "请指定证据包路径：`--bundle ./incident.tar.gz`",
-  },
   howNames: {
     en: "`{program} path --help` shows how ends are written.",
     zh: "`{program} path --help` 可查看起点和终点的写法。",
@@ -68,8 +60,9 @@ export async function pathCommand(
     throw new DiagnosisError("usage", say.noEnds(), say.howEnds({ program }));
   }
   const size = sizeOf(given.size as string | undefined);
-  if (bundle === undefined) throw new DiagnosisError("no-evidence", say.noBundle(), say.howBundle());
-  const path = pathBetween(await readBundle(bundle), { from, to, namespace }, { size, explain });
+  const { readLive } = await import("./live.ts");
+  const capture = bundle === undefined ? await readLive(given, surroundings) : await readBundle(bundle);
+  const path = pathBetween(capture, { from, to, namespace }, { size, explain });
   if (isProblem(path)) {
     const { problem, hint, unknown } = path;
     if (unknown) throw unknownName(unknown.kind, unknown.name, unknown.names, say.howNames({ program }));

@@ -92,6 +92,8 @@ const MAY_PASS: ReadonlySet<FailureKind> = new Set(["throttled", "server-error",
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"]);
 
 class TooSlow extends Error {}
+/** A credential plugin failed, a certificate or token file is gone. */
+class NoCredentials extends Error {}
 
 /** A refusal in the API's own words: the message of its Status, or the first line of what came instead. */
 function wordsOf(body: string, { statusCode, statusMessage }: IncomingMessage): string {
@@ -142,7 +144,9 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
     let isReused = false;
     requests++;
     try {
-      const options = await connection.requestOptions();
+      const options = await connection.requestOptions().catch((error: Error) => {
+        throw new NoCredentials(error.message.trim().split("\n")[0] || String(error));
+      });
       const response = await new Promise<IncomingMessage>((resolve, reject) => {
         const sent = send(
           {
@@ -204,6 +208,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
   function failureOf(error: unknown, isAnswered: boolean, ended: AbortSignal): Failure {
     const { code = "", message } = (ended.aborted ? ended.reason : error) as NodeJS.ErrnoException;
     if (error instanceof TooSlow || ended.reason instanceof TooSlow) return { kind: "timeout", message };
+    if (error instanceof NoCredentials) return { kind: "unauthorized", message };
     if (isAnswered) return { kind: "cut-off", message: `the answer ended early: ${message || code}` };
     if (code === "ETIMEDOUT") return { kind: "unreachable", message };
     const text = message || code || String(error);

@@ -85,7 +85,8 @@ export function nodeOutput(mark: string, events: NodeOutputEvents): NodeOutputRe
     write: (piece) => lines.write(piece),
     end(why = "cut off here") {
       const rest = lines.end();
-      if (path !== undefined && rest !== "") parts.push(rest);
+      // the beginning of a mark is no content
+      if (path !== undefined && rest !== "" && !mark.startsWith(rest.slice(0, mark.length))) parts.push(rest);
       endFile(why);
       endNamespace();
       return isDone;

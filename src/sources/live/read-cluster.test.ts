@@ -1,8 +1,10 @@
 /** Reading a running cluster: everything that can go wrong on the way, for every list. */
+import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import {
   type Answering,
+  configFor,
   discovers,
   fails,
   lists,
@@ -260,6 +262,18 @@ describe("what is not served, and what is not allowed", () => {
     const { contact, requests } = await read(server);
     expect(contact).toMatchObject({ ok: false, failure: { kind: "unauthorized", message: "Unauthorized" } });
     expect(requests).toBeLessThan(4);
+  });
+});
+
+describe("credentials that cannot be had", () => {
+  it("end the reading with what the plugin said", async () => {
+    const server = await stubServer(discovers());
+    const kubeconfig = `${server.kubeconfig}.plugin`;
+    const exec = { command: "sh", args: ["-c", "echo sign in first >&2; exit 1"] };
+    writeFileSync(kubeconfig, JSON.stringify(configFor(server.origin, { exec })));
+    const { contact } = await read({ kubeconfig });
+    expect(contact).toMatchObject({ ok: false, failure: { kind: "unauthorized", message: "sign in first" } });
+    expect(server.asked).toEqual([]);
   });
 });
 

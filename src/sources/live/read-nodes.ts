@@ -7,8 +7,10 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Capture, Intake } from "../../evidence/capture.ts";
-import type { ObjectOf } from "../../evidence/catalogue.ts";
+import { catalogue, type KindId, type ObjectOf } from "../../evidence/catalogue.ts";
+import type { Kind } from "../../evidence/kind.ts";
 import { known } from "../../evidence/observed.ts";
+import { pathOf } from "../../evidence/path.ts";
 import type { Api } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import type { DebugPods } from "./debug-pod.ts";
@@ -195,6 +197,32 @@ async function readKubelet(api: Api, node: string, files: NodeIntake): Promise<v
   if (log.answer.ok && !log.text.trimStart().startsWith("<")) files.take("kubelet.log", { content: log.text });
 }
 
+/** What an agent knows and only its own command tells. */
+async function readAgent(
+  connection: Connection,
+  intake: Intake,
+  agent: Target,
+  until: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const kind of Object.keys(catalogue) as KindId[]) {
+    const { how } = catalogue[kind] as Kind<unknown>;
+    if (!("exec" in how) || how.container !== agent.container) continue;
+    const path = pathOf(kind, { namespace: agent.namespace, pod: agent.pod });
+    let text = "";
+    const outcome = await execIn(connection, agent, how.exec.split(" "), {
+      input: "",
+      onText: (piece) => {
+        text += piece;
+      },
+      limitMs: Math.max(1, Math.min(until - Date.now(), 20_000)),
+      signal,
+    });
+    if (outcome.ok) tellText(intake, path, text);
+    else tellFailure(intake, path, outcome.message);
+  }
+}
+
 /** Of one node, milliseconds. */
 const NODE_LIMIT_MS = 60_000;
 const AT_A_TIME = 4;
@@ -235,6 +263,7 @@ export async function readNodes(
       if (why !== undefined) files.fail(why);
     }
     for (const agent of agents) if (Date.now() < until && !files.sawPods) await run("agent")(agent);
+    for (const agent of agents) await readAgent(connection, intake, agent, until, signal);
     if (agents.length === 0) files.fail("no agent of the network runs there in which the node could be read");
     files.end();
     progress("nodes", ++done);
