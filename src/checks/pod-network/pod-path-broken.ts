@@ -123,6 +123,10 @@ const clusterIpOf = ({ service }: ServicePort): Ip | undefined =>
 
 /** Of many Pods of one node so many are tried: the ports of a bridge are made alike. */
 const MOST_CALLERS = 30;
+const MOST_TARGETS = 8;
+
+const addressesOf = (pods: readonly PodView[]): ReadonlySet<string> =>
+  new Set(pods.flatMap(({ addresses }) => addresses));
 
 /** Whether the port of the node's bridge behind which a Pod is sends frames back. */
 function hasHairpin(pod: PodView, node: string, { forwarding, podNamespaces }: Model): boolean | undefined {
@@ -152,10 +156,12 @@ function* waysOf(node: NodeView, served: readonly Served[], model: Model): Itera
   const mine = steadyPods(node.name, model);
   const [from, beside] = mine;
   const others = model.nodes.all.filter(({ name }) => name !== node.name).slice(0, 3);
-  const through = function* (kind: Kind, caller: PodView, port: ServicePort): Iterable<Broken> {
+  const through = function* (kind: Kind, caller: PodView, { port, pods: targets }: Served): Iterable<Broken> {
     const packet = openingPacket("tcp", ipOf(caller), clusterIpOf(port)!, port.port);
-    const { ways } = walk({ from: { node: node.name, pod: caller }, packet }, model);
     // of other nodes' Pods tell the ways between Pods
+    const near = mine.filter((pod) => pod !== caller && targets.has(pod)).slice(0, MOST_TARGETS);
+    const towards = addressesOf([caller, ...near]);
+    const { ways } = walk({ from: { node: node.name, pod: caller }, packet, towards }, model);
     for (const way of ways) {
       const target = targetOf(way, model);
       if (target?.node !== undefined && target.node !== node.name) continue;
@@ -175,36 +181,42 @@ function* waysOf(node: NodeView, served: readonly Served[], model: Model): Itera
     // hairpin is a property of each port: of those that have it, one Pod shows what the node does
     const callable = mine.flatMap((pod) => {
       const own = served.find(({ pods }) => pods.has(pod));
-      return own ? [{ pod, port: own.port }] : [];
+      return own ? [{ pod, own }] : [];
     });
     const suspects = callable.filter(({ pod }) => hasHairpin(pod, node.name, model) === false);
-    for (const { pod, port } of new Set([...callable.slice(0, 1), ...suspects.slice(0, MOST_CALLERS)]))
-      yield* through("itself", pod, port);
+    for (const { pod, own } of new Set([...callable.slice(0, 1), ...suspects.slice(0, MOST_CALLERS)]))
+      yield* through("itself", pod, own);
     const near = served.find(({ pods }) => mine.some((pod) => pods.has(pod)) && mine.some((pod) => !pods.has(pod)));
     const caller = near && mine.find((pod) => !near.pods.has(pod));
-    if (near && caller) yield* through("beside", caller, near.port);
+    if (near && caller) yield* through("beside", caller, near);
   }
-  yield* waysIn(node, others[0], from, served, model);
+  yield* waysIn(node, others, from, served, model);
 }
 
 /** From another node, and from a Pod of this one, through a node port of this one. */
 function* waysIn(
   node: NodeView,
-  other: NodeView | undefined,
+  others: readonly NodeView[],
   from: PodView | undefined,
   served: readonly Served[],
   model: Model,
 ): Iterable<Broken> {
   const open = served.find(({ port }) => port.nodePort !== undefined && !port.service.policy.externalLocal);
   if (!open || !node.ipv4) return;
+  const [other] = others;
+  // one on this node, others on nodes whose rules are at hand
+  const reached = [node, ...others].flatMap(
+    ({ name }) => steadyPods(name, model).find((pod) => open.pods.has(pod)) ?? [],
+  );
+  const towards = addressesOf(reached.length > 0 ? reached : [...open.pods].slice(0, 1));
   if (from) {
     const packet = openingPacket("tcp", ipOf(from), node.ipv4, open.port.nodePort);
-    for (const way of walk({ from: { node: node.name, pod: from }, packet }, model).ways)
+    for (const way of walk({ from: { node: node.name, pod: from }, packet, towards }, model).ways)
       yield { way, kind: "node-port", from };
   }
   if (!other?.sampled) return;
   const packet = openingPacket("tcp", undefined, node.ipv4, open.port.nodePort);
-  for (const way of walk({ from: { node: other.name }, packet }, model).ways) yield { way, kind: "node-port" };
+  for (const way of walk({ from: { node: other.name }, packet, towards }, model).ways) yield { way, kind: "node-port" };
 }
 
 function breaksOf({ way, kind, from }: Broken, node: string, isMasquerade: boolean, model: Model): Capability[] {

@@ -167,8 +167,11 @@ const wordsOf = (printed: string): readonly string[] =>
 
 /** A built-in chain as iptables-save declares it, with its policy. */
 function printedPolicy({ table, chain }: Step, save: IptablesSave | undefined): string {
-  const chains = save?.tables.filter(({ name }) => name === table).flatMap((one) => one.chains);
-  const { policy, packets, bytes } = chains?.find(({ name }) => name === chain) ?? {};
+  // built-in chains come first
+  const declared = save?.tables.map((one) =>
+    one.name === table ? one.chains.find(({ name }) => name === chain) : undefined,
+  );
+  const { policy, packets, bytes } = declared?.find((one) => one !== undefined) ?? {};
   return `:${chain} ${policy ?? "-"} [${packets ?? 0}:${bytes ?? 0}]`;
 }
 

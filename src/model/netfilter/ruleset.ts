@@ -35,7 +35,7 @@ export type RulesetChain = {
   readonly base?: Base;
   /** The text ended before its table did: rules may be missing at the end. */
   readonly isCut?: true;
-  /** Only of long chains. */
+  /** Only of long chains. Made when it is first asked for: most chains of a node never see a packet. */
   readonly index?: RuleIndex | undefined;
 };
 
@@ -146,12 +146,15 @@ export function indexRules(rules: readonly Rule[]): RuleIndex | undefined {
 function toChains(ruleset: string, table: Table): RulesetChain[] {
   return table.chains.map(({ name, line, rules, policy }) => {
     const built = BASES.get(`${table.name} ${name}`);
-    const index = indexRules(rules);
+    let index: RuleIndex | undefined;
     return {
       ...{ ruleset, table: table.name, name, line, rules },
       ...(built ? { base: { ...built, policy: policy === "DROP" ? ("drop" as const) : ("accept" as const) } } : {}),
       ...(table.complete ? {} : { isCut: true as const }),
-      ...(index ? { index } : {}),
+      get index() {
+        index ??= indexRules(rules);
+        return index;
+      },
     };
   });
 }

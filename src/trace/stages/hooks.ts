@@ -5,7 +5,19 @@ import { isOfSome, type Outcome } from "../../model/netfilter/outcome.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
 import type { Hook } from "../../model/netfilter/ruleset.ts";
 import type { Namespace, Way } from "../trace.ts";
-import { after, cannotTell, end, isKnown, isSameIp, type Moving, type Next, onNode, type Walk } from "./moving.ts";
+import {
+  after,
+  cannotTell,
+  end,
+  followed,
+  isKnown,
+  isSameIp,
+  type Moving,
+  type Next,
+  onNode,
+  textOf,
+  type Walk,
+} from "./moving.ts";
 import { refuse } from "./reply.ts";
 import { deviceAddress, routeOf } from "./routes.ts";
 
@@ -24,7 +36,9 @@ export function atHook(walk: Walk, moving: Moving, node: string, hook: Hook, on:
   // the rules for IPv6 are not read yet
   if (moving.packet.family === 6) return cannotTell(moving, at, onNode(node, "ip6tables"), "rules for IPv6");
   if ((moving.trail?.length ?? 0) > MOST_STEPS) return end(moving, { is: "loops", at, evidence: [] });
-  return filter.at(hook, moving.packet).flatMap((outcome) => {
+  const backEndOf = ({ packet: { destination } }: Outcome): string | undefined =>
+    moving.answer !== undefined || isSameIp(destination, moving.packet.destination) ? undefined : textOf(destination);
+  return followed(walk, filter.at(hook, moving.packet), backEndOf).flatMap((outcome) => {
     if (++walk.count > MOST_WAYS) return cannotTell(moving, at, [], "more ways than are followed");
     const { verdict } = outcome;
     const decisive = outcome.rules.toReversed().map((step) => filter.quote(step));

@@ -8,7 +8,7 @@ import type { Namespace } from "../trace.ts";
 import { leaving } from "./connections.ts";
 import { receive } from "./deliver.ts";
 import { routed } from "./leave.ts";
-import { after, cannotTell, end, isKnown, type Moving, type Next, onNode, type Walk } from "./moving.ts";
+import { after, cannotTell, end, followed, isKnown, type Moving, type Next, onNode, type Walk } from "./moving.ts";
 import { deviceOf, routeOf } from "./routes.ts";
 
 /** Whether IPVS' device holds the address: then it is that of a virtual server. */
@@ -45,7 +45,7 @@ export function throughIpvs(walk: Walk, moving: Moving, node: string): Next[] | 
     const evidence = [quote(`${named}: no real server takes connections`, server.line)];
     return end(moving, { is: "rejected", at, evidence, with: "icmp-port-unreachable" });
   }
-  return usable.flatMap((real) => {
+  return followed(walk, usable, ({ address: one }) => one).flatMap((real) => {
     const destination = parseIp(real.address);
     if (!destination) return cannotTell(moving, at, onNode(node, "ipvs"));
     const chosen = usable.length > 1 && moving.certainty === "certain" ? "chosen" : moving.certainty;

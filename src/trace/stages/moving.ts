@@ -21,6 +21,8 @@ export type Sending = {
   readonly size?: number;
   /** All rules that it meets are told, not only those that decide. */
   readonly explain?: boolean;
+  /** Addresses: of the back ends that there are to choose from only these are followed, if any of them is among them. */
+  readonly towards?: ReadonlySet<string>;
 };
 
 type Trail = { readonly step: Step; readonly before: Trail | undefined; readonly length: number };
@@ -128,6 +130,21 @@ export const inPod = ({ node = "", namespace, name }: PodView, kind: Missing["ki
 export const isKnown = <T>(value: T | "unknown" | undefined): value is T => value !== "unknown" && value !== undefined;
 
 export const textOf = (ip: Packet["destination"]): string => (isKnown(ip) ? formatIp(ip) : "?");
+
+/**
+ * Of what a packet may be sent to, that which is to be followed.
+ *
+ * @param addressOf the back end's; undefined if it is none
+ */
+export function followed<T>(
+  { sending: { towards } }: Walk,
+  all: readonly T[],
+  addressOf: (one: T) => string | undefined,
+): readonly T[] {
+  if (!towards || all.length < 2) return all;
+  const isMeant = (one: T): boolean => towards.has(addressOf(one) ?? "");
+  return all.some(isMeant) ? all.filter((one) => addressOf(one) === undefined || isMeant(one)) : all;
+}
 
 export const isSameIp = (a: Packet["source"], b: Packet["source"]): boolean =>
   a === b || (isKnown(a) && isKnown(b) && a.value === b.value);

@@ -4,7 +4,7 @@ import type { CiliumNode } from "../../../model/cilium/cilium.ts";
 import type { Balanced } from "../../../model/cilium/load-balancer.ts";
 import { parseIp } from "../../../net/ip.ts";
 import type { Namespace, Way } from "../../trace.ts";
-import { after, cannotTell, end, type Moving, type Next, type Walk } from "../moving.ts";
+import { after, cannotTell, end, followed, type Moving, type Next, type Walk } from "../moving.ts";
 import { refuse } from "../reply.ts";
 
 /** @param on goes on with the packet, its destination translated */
@@ -19,7 +19,7 @@ export function toBackends(
   if (found.is === "unknown") return cannotTell(moving, at, [node.missing("ciliumLb")], found.because);
   const { backends, evidence } = found;
   if (backends.length === 0) return withoutBackend(walk, moving, at, node, evidence);
-  return backends.flatMap((backend) => {
+  return followed(walk, backends, ({ address }) => address).flatMap((backend) => {
     const destination = parseIp(backend.address);
     if (!destination) return cannotTell(moving, at, [node.missing("ciliumLb")]);
     const packet = { ...moving.packet, destination, destinationPort: backend.port };
