@@ -1,6 +1,6 @@
 /**
- * Evidence with wrong types, wrong values and garbled text in any place: a report comes out that keeps its schema, no
- * check crashes, and every format can be written.
+ * Evidence with wrong types, wrong values and garbled text in any place: a report and paths come out that keep their
+ * schema, no check crashes, and every format can be written.
  *
  * A failure names its seed: `fc.assert(…, { seed, path })` repeats it. NETWHY_LONG=1 tries many more.
  */
@@ -12,8 +12,12 @@ import type { KindId } from "../../src/evidence/catalogue.ts";
 import { overlay, type Replacement } from "../../src/evidence/overlay.ts";
 import { matchPath } from "../../src/evidence/path.ts";
 import type { ApiList } from "../../src/parse/api-list.ts";
+import { isProblem, pathBetween } from "../../src/path.ts";
+import { PATH_FORMATS } from "../../src/report/formats/path.ts";
 import { FORMATS } from "../../src/report/formats/registry.ts";
+import { pathSchema } from "../../src/report/path.ts";
 import { type Report, reportSchema } from "../../src/report/report.ts";
+import type { Typed } from "../../src/trace/ends/ends.ts";
 import { LONG } from "../long.ts";
 import { captureOf, RECORDINGS, type Recording, readRecording } from "../recordings.ts";
 import { fieldsOf, type Mutation, mutated, mutation } from "./strange-files.ts";
@@ -69,6 +73,23 @@ function expectSound(report: Report): void {
     const options = { lang, color: false, width: 100 };
     const written = lang === "en" ? FORMATS.wide.render(report, options) : FORMATS.markdown.render(report, options);
     expect(written).not.toContain("[object Object]");
+  }
+}
+
+/** Who asks for what in the recordings; names that a change took away are a problem that is told. */
+const ASKED: readonly Typed[] = [
+  { from: "w1", to: "backend.shop.svc.cluster.local:8080" },
+  { from: "outside", to: "w1:30080" },
+];
+
+function expectSoundPaths(capture: Capture): void {
+  for (const typed of ASKED) {
+    const path = pathBetween(capture, typed, { explain: true });
+    if (isProblem(path)) continue;
+    const fit = pathSchema.strict().safeParse(JSON.parse(JSON.stringify(path)));
+    expect(fit.error?.issues ?? []).toEqual([]);
+    for (const lang of ["en", "zh"] as const)
+      expect(PATH_FORMATS.text(path, { lang, color: false, width: 100 })).not.toMatch(/\[object Object\]|undefined/);
   }
 }
 
@@ -144,7 +165,9 @@ describe("strange evidence", () => {
   it("gives a sound report", () => {
     fc.assert(
       fc.property(fc.nat(), fc.array(mutation, { minLength: 1, maxLength: 80, size: "max" }), (which, mutations) => {
-        expectSound(diagnose(strange(originals[which % originals.length]!, mutations)));
+        const capture = strange(originals[which % originals.length]!, mutations);
+        expectSound(diagnose(capture));
+        expectSoundPaths(capture);
       }),
       { numRuns: LONG ? 2000 : 70, seed: LONG ? Date.now() : 4 },
     );
