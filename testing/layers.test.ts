@@ -36,10 +36,11 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   model: { from: ["text.ts", "shell.ts", "net", "parse", "evidence"], packages: ["@noble/hashes"] },
   trace: { from: ["text.ts", "net", "parse", "evidence", "model"] },
+  compare: { from: ["text.ts", "net", "parse", "evidence", "model"] },
   checks: { from: ["text.ts", "shell.ts", "net", "parse", "evidence", "model", "trace"] },
   cause: { from: ["text.ts", "evidence", "model", "trace", "checks"] },
   report: {
-    from: ["text.ts", "shell.ts", "net", "evidence", "model", "trace", "checks", "cause"],
+    from: ["text.ts", "shell.ts", "net", "evidence", "model", "trace", "compare", "checks", "cause"],
     packages: ["js-yaml", "picocolors", "string-width", "zod"],
   },
   replay: {
@@ -47,6 +48,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     impure: true,
   },
   "diagnose.ts": { from: ["evidence", "model", "trace", "checks", "cause", "report"] },
+  "diff.ts": { from: ["evidence", "compare", "report", "diagnose.ts"] },
   "path.ts": { from: ["evidence", "model", "trace", "report", "diagnose.ts"] },
   cli: {
     from: [
@@ -60,6 +62,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "report",
       "diagnose.ts",
       "path.ts",
+      "diff.ts",
     ],
     packages: ["commander", "string-width"],
     impure: true,

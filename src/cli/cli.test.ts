@@ -41,7 +41,15 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("help", () => {
   it.each(
-    [[], ["--help"], ["diagnose", "--help"], ["path", "--help"], ["demo", "--help"], ["explain", "-h"]].flatMap(
+    [
+      [],
+      ["--help"],
+      ["diagnose", "--help"],
+      ["path", "--help"],
+      ["diff", "--help"],
+      ["demo", "--help"],
+      ["explain", "-h"],
+    ].flatMap(
       (args) =>
         [
           [args, "en"],
@@ -217,6 +225,36 @@ describe("demo and explain", () => {
     expect(page.out).toMatch(/^The Corefile does not parse\n\ncorefile-invalid · DNS\n/);
     expect(page.out).not.toContain("**");
     expect((await netwhy(["explain", "corefile-invalid", "--lang", "zh"])).out).toMatch(/^Corefile 无法解析/);
+  });
+});
+
+describe("what changed", () => {
+  const now = join(SCENARIOS, "flannel-role-deleted/bundle.tar.gz");
+  const old = join(SCENARIOS, "corefile-broken/bundle.tar.gz");
+
+  it("diff exits as diff(1) does, and tells first what concerns the cause", async () => {
+    expect(await netwhy(["diff", now, now])).toMatchObject({ code: 0, out: expect.stringMatching(/^= SAME {2}/) });
+    const { code, out, err } = await netwhy(["diff", old, now]);
+    expect({ code, err }).toEqual({ code: 1, err: "" });
+    expect(out).toMatch(/^≠ DIFFERS {2}/);
+    expect(out).toMatch(/Concerns: flannel has lost its permissions[^•]*\n +• ClusterRole\/flannel is gone\n/);
+    const json = JSON.parse((await netwhy(["diff", old, now, "-o", "json"])).out);
+    expect(json).toMatchObject({
+      schema: "netwhy.diff/v1",
+      differences: [{ change: "removed", subject: { name: "flannel" } }],
+    });
+    expect((await netwhy(["diff", old, now, "--lang", "zh"])).out).toMatch(
+      /^≠ 有差异 {2}[\s\S]*ClusterRole\/flannel 已不存在/,
+    );
+  });
+
+  it("diff wants two bundles", async () => {
+    expect(await netwhy(["diff", now])).toMatchObject({ code: 3, err: expect.stringContaining("wants two bundles") });
+  });
+
+  it("diagnose tells it beside the cause", async () => {
+    const { out } = await netwhy(["diagnose", now, "--baseline", old]);
+    expect(out).toMatch(/What changed since .* concerns this\n +• ClusterRole\/flannel is gone\n/);
   });
 });
 

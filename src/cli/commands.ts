@@ -120,6 +120,16 @@ const say = texts("cli", {
   lookAround: { en: "then use kubectl in another shell", zh: "然后在另一个 shell 中使用 kubectl" },
   fixedPlace: { en: "at a fixed place", zh: "固定端口和路径" },
 
+  baseline: { en: "a bundle of a better day: tell what changed since", zh: "正常时的证据包：同时列出此后的变化" },
+  diff: { en: "what is otherwise than in an older bundle", zh: "与旧证据包相比有哪些变化" },
+  diffLong: {
+    en: "Says what is otherwise in the newer of two bundles: objects, permissions, the state of\nnodes. What concerns something broken comes first. Exits with 0 if nothing is, else 1.",
+    zh: "比较两个证据包：对象、权限、节点状态。与当前故障有关的排在最前。\n无差异时以 0 退出，否则以 1 退出。",
+  },
+  diffOld: { en: "the older evidence, of a better day", zh: "较早的证据包（正常时）" },
+  diffNew: { en: "the newer evidence", zh: "较新的证据包" },
+  whatChanged: { en: "what changed since yesterday", zh: "自昨天以来的变化" },
+
   explain: {
     en: "what a check looks for, how it shows, when it is not that",
     zh: "说明某个检查项：查什么、现象、何时不是它",
@@ -205,6 +215,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: say.diagnoseLong(),
     options: [
       { flags: "--bundle <path>", describes: say.bundleOption() },
+      { flags: "--baseline <path>", describes: say.baseline() },
       { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
       ...CLUSTER_OPTIONS,
       ...REPORT_OPTIONS,
@@ -291,6 +302,21 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async ([argument], given, surroundings) => {
       const { replayCommand } = await import("./replay-command.ts");
       return replayCommand(argument, given, surroundings);
+    },
+  },
+  {
+    name: "diff",
+    arguments: [
+      { name: "OLD", describes: say.diffOld() },
+      { name: "NEW", describes: say.diffNew() },
+    ],
+    summary: say.diff(),
+    description: say.diffLong(),
+    options: [OUTPUT_OPTION],
+    examples: [{ run: "diff ./yesterday.tar.gz ./incident.tar.gz", does: say.whatChanged() }],
+    run: async (values, given, surroundings) => {
+      const { diffCommand } = await import("./diff-command.ts");
+      return diffCommand(values, given, surroundings);
     },
   },
   {

@@ -1,6 +1,7 @@
 /** `netwhy diagnose`: reads the evidence, diagnoses it, prints the report. */
 import { CHECKS } from "../checks/registry.ts";
 import { diagnose } from "../diagnose.ts";
+import { withBaseline } from "../diff.ts";
 import { DiagnosisError } from "../errors.ts";
 import type { Capture } from "../evidence/capture.ts";
 import { FORMATS, type FormatName } from "../report/formats/registry.ts";
@@ -59,9 +60,16 @@ function requireChecks(ids: readonly string[], { program }: Surroundings): void 
 
 const timed = (capture: Capture) => diagnose(capture, { clock: () => performance.now() });
 
+/** With what changed since an older bundle, if one is given. */
+async function judge({ baseline }: Given): Promise<(capture: Capture) => Report> {
+  if (baseline === undefined) return timed;
+  const old = await readBundle(baseline as string);
+  return (capture) => withBaseline(timed(capture), old, capture);
+}
+
 /** Reads, diagnoses and prints a bundle. */
 export const reportOnBundle = (path: string, given: Given, surroundings: Surroundings): Promise<ExitCode> =>
-  reportOn(async () => timed(await readBundle(path)), given, surroundings);
+  reportOn(async () => (await judge(given))(await readBundle(path)), given, surroundings);
 
 /** Diagnoses, and prints. */
 async function reportOn(diagnosed: () => Promise<Report>, given: Given, surroundings: Surroundings): Promise<ExitCode> {
@@ -81,5 +89,5 @@ export async function diagnoseCommand(
   const path = bundleOf(argument, given);
   if (path !== undefined) return reportOnBundle(path, given, surroundings);
   const { diagnoseLive } = await import("./live.ts");
-  return reportOn(() => diagnoseLive(given, surroundings, timed), given, surroundings);
+  return reportOn(async () => diagnoseLive(given, surroundings, await judge(given)), given, surroundings);
 }

@@ -5,6 +5,7 @@
  * is made from this file.
  */
 import { z } from "zod";
+import { difference } from "./diff.ts";
 import { command, evidence, reference, type TextData, text } from "./schema-parts.ts";
 
 const change = z.union([
@@ -103,6 +104,10 @@ export const reportSchema = z
       }),
     ),
     rootCauses: z.array(cause),
+    changes: z
+      .object({ since: z.string().optional(), differences: z.array(difference) })
+      .optional()
+      .describe("with a baseline: what is otherwise than it was there, and concerns a root cause"),
     unexplained: z.array(effect),
     disagreements: z
       .array(z.object({ says: text, evidence: z.array(evidence) }))

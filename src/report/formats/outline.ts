@@ -5,6 +5,7 @@
 import type { Language, Text } from "../../text.ts";
 import type { Effect, Report, ReportEvidence } from "../report.ts";
 import { condensed } from "./chain.ts";
+import { itemOf } from "./difference.ts";
 import { type Block, line, prose } from "./document.ts";
 import { causeBlocks } from "./outline-cause.ts";
 import {
@@ -33,6 +34,7 @@ export function outlineOf(report: Report, { lang, wide }: OutlineOptions): Block
   return [
     ...verdictOf(report, speaker),
     ...report.rootCauses.flatMap((cause, index) => causeBlocks(cause, index, report, speaker)),
+    ...changeSection(report, speaker),
     ...effectSection(report.unexplained, speaker),
     ...disagreementSection(report, speaker),
     ...deniedSection(report, speaker),
@@ -59,6 +61,19 @@ function verdictOf(report: Report, speaker: Speaker): Block[] {
     headline("bad", "✗", say(words.rootCauses({ count: rootCauses.length })), ""),
     { shape: "steps", items: rootCauses.map(({ title }) => ({ line: prose(say(title)), blocks: [] })) },
   ];
+}
+
+/** Lines of one difference that fit on a page. */
+const MOST_LINES = 6;
+
+function changeSection({ changes }: Report, speaker: Speaker): Block[] {
+  const { say } = speaker;
+  if (!changes) return [];
+  const { since, differences } = changes;
+  const title = since === undefined ? words.changed() : words.changedSince({ at: timeOf(since) });
+  const none: Block[] = [{ shape: "line", line: prose(say(words.unchanged()), "faint") }];
+  const items = differences.map((difference) => itemOf(difference, MOST_LINES, speaker));
+  return section(say(title), items.length > 0 ? listOf(items) : none);
 }
 
 function effectSection(effects: readonly Effect[], speaker: Speaker): Block[] {

@@ -61,6 +61,9 @@ export const words = texts("format", {
   prevent: { en: "So that it does not come back", zh: "防止再次发生" },
   noRemedy: { en: "netwhy has no remedy for this one yet.", zh: "netwhy 暂无针对它的修复方案。" },
 
+  changed: { en: "What changed since the baseline, and concerns this", zh: "自基线以来与此有关的变化" },
+  changedSince: { en: "What changed since {at}, and concerns this", zh: "自 {at} 以来与此有关的变化" },
+  unchanged: { en: "nothing that was compared", zh: "所比较的内容没有相关变化" },
   disagreements: {
     en: "Tests that ended otherwise than the nodes' state says",
     zh: "结果与节点状态推演不一致的探测",
