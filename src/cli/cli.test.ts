@@ -239,10 +239,8 @@ describe("what changed", () => {
     expect(out).toMatch(/^≠ DIFFERS {2}/);
     expect(out).toMatch(/Concerns: flannel has lost its permissions[^•]*\n +• ClusterRole\/flannel is gone\n/);
     const json = JSON.parse((await netwhy(["diff", old, now, "-o", "json"])).out);
-    expect(json).toMatchObject({
-      schema: "netwhy.diff/v1",
-      differences: [{ change: "removed", subject: { name: "flannel" } }],
-    });
+    expect(json.schema).toBe("netwhy.diff/v1");
+    expect(json.differences[0]).toMatchObject({ change: "removed", subject: { name: "flannel" } });
     expect((await netwhy(["diff", old, now, "--lang", "zh"])).out).toMatch(
       /^≠ 有差异 {2}[\s\S]*ClusterRole\/flannel 已不存在/,
     );
