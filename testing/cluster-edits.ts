@@ -8,6 +8,7 @@ import type { ListId, ObjectOf } from "../src/evidence/catalogue.ts";
 import type { ManifestObject } from "../src/model/change.ts";
 import type { Draft } from "../src/model/changes.ts";
 import { modelOf } from "../src/model/model.ts";
+import type { Family } from "../src/net/ip.ts";
 import type { Route } from "../src/parse/ip-route.ts";
 import { printIptablesSave } from "../src/parse/iptables-print.ts";
 import { type IptablesSave, parseIptablesSave } from "../src/parse/iptables-save.ts";
@@ -231,9 +232,9 @@ export function calico(node: string): Edit {
 }
 
 /** A node's iptables, edited as the text that iptables-save prints and iptables-restore takes. */
-export function editIptables(node: string, change: (text: string) => string): Edit {
+export function editIptables(node: string, change: (text: string) => string, family: Family = 4): Edit {
   return (draft) =>
-    editNode(draft, "iptables", node, (save: IptablesSave) => {
+    editNode(draft, family === 4 ? "iptables" : "ip6tables", node, (save: IptablesSave) => {
       const before = printIptablesSave(save);
       const after = change(before);
       if (after === before) throw new Error(`nothing of the iptables of ${node} was changed`);
@@ -254,12 +255,15 @@ export function addRules(node: string, table: string, ...rules: readonly string[
 }
 
 /** Lines that match are gone. */
-export const dropRules = (node: string, pattern: RegExp): Edit =>
-  editIptables(node, (text) =>
-    text
-      .split("\n")
-      .filter((line) => !/^(\[[\d:]+\] )?-A /.test(line) || !pattern.test(line))
-      .join("\n"),
+export const dropRules = (node: string, pattern: RegExp, family: Family = 4): Edit =>
+  editIptables(
+    node,
+    (text) =>
+      text
+        .split("\n")
+        .filter((line) => !/^(\[[\d:]+\] )?-A /.test(line) || !pattern.test(line))
+        .join("\n"),
+    family,
   );
 
 /** A table of somebody else in a node's nftables: its base chains, each with its rules as nft lists them. */
@@ -291,13 +295,19 @@ export function addNftTable(
 }
 
 /** One table of a node's nftables, changed; `undefined` removes it. */
-export function editNft(node: string, name: string, change: (table: NftTable) => NftTable | undefined): Edit {
+export function editNft(
+  node: string,
+  name: string,
+  change: (table: NftTable) => NftTable | undefined,
+  family: NftTable["family"] = "ip",
+): Edit {
+  const isMeant = (table: NftTable) => table.name === name && table.family === family;
   return (draft) =>
     editNode(draft, "nftables", node, (ruleset) => {
-      if (!ruleset.tables.some((table) => table.name === name)) throw new Error(`${node} has no table ${name}`);
+      if (!ruleset.tables.some(isMeant)) throw new Error(`${node} has no table ${family} ${name}`);
       return {
         ...ruleset,
-        tables: ruleset.tables.flatMap((table) => (table.name === name ? (change(table) ?? []) : table)),
+        tables: ruleset.tables.flatMap((table) => (isMeant(table) ? (change(table) ?? []) : table)),
       };
     });
 }

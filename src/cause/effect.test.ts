@@ -187,7 +187,8 @@ describe("sets of capabilities", () => {
       from: field("pod", "host") as fc.Arbitrary<Capability["from"] | undefined>,
     })
     .map(
-      (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Capability,
+      (fields) =>
+        Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as unknown as Capability,
     );
 
   it("hold what a member covers, and touch what covers a member", () => {

@@ -85,11 +85,14 @@ const say = texts("cli", {
     zh: "tools/client、deploy/web、client@w1（某节点上的 Pod）、w1、outside",
   },
   pathTo: {
-    en: "backend.shop:8080, svc/db:pg, data/db-0:5432, 10.96.0.10:53/udp, node/w1",
-    zh: "backend.shop:8080、svc/db:pg、data/db-0:5432、10.96.0.10:53/udp、node/w1",
+    en: "backend.shop:8080, svc/db:pg, data/db-0:5432, 10.96.0.10:53/udp, [fd00::1]:80, node/w1",
+    zh: "backend.shop:8080、svc/db:pg、data/db-0:5432、10.96.0.10:53/udp、[fd00::1]:80、node/w1",
   },
   namespace: { en: "the namespace of names that tell none", zh: "未写命名空间的名称所属的命名空间" },
   size: { en: "send packets this large that may not be split", zh: "发送该大小且不可分片的报文" },
+  ipv4: { en: "over IPv4, of what has both", zh: "对双栈目标使用 IPv4" },
+  ipv6: { en: "over IPv6, of what has both", zh: "对双栈目标使用 IPv6" },
+  overIpv6: { en: "over IPv6 in a dual-stack cluster", zh: "双栈集群中经由 IPv6" },
   met: { en: "draw all ways, with every rule that packets meet", zh: "画出所有路径及经过的每条规则" },
   toService: { en: "to a Service", zh: "到 Service" },
   toPod: { en: "to a Pod", zh: "到 Pod" },
@@ -253,6 +256,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       { flags: "--bundle <path>", describes: say.bundle() },
       { flags: "-n, --namespace <name>", describes: say.namespace() },
+      { flags: "-4, --ipv4", describes: say.ipv4() },
+      { flags: "-6, --ipv6", describes: say.ipv6() },
       { flags: "--size <bytes>", describes: say.size() },
       { flags: "--explain", describes: say.met() },
       ...CLUSTER_OPTIONS,
@@ -262,6 +267,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { run: "path tools/client backend.shop:8080 --bundle ./incident.tar.gz", does: say.toService() },
       { run: "path deploy/web@w1 data/db-0:5432 --bundle ./incident -n shop", does: say.toPod() },
       { run: "path outside svc/frontend.shop --bundle ./incident", does: say.fromOutside() },
+      { run: "path -6 tools/client svc/backend.shop:8080", does: say.overIpv6() },
       { run: "path w1 w2 --size 1500", does: say.largePing() },
     ],
     run: async (values, given, surroundings) => {

@@ -50,19 +50,24 @@ export async function pathCommand(
     namespace,
     output,
     explain = false,
+    ipv4 = false,
+    ipv6 = false,
   } = given as {
     readonly bundle?: string;
     readonly namespace?: string;
     readonly output: PathFormatName;
     readonly explain?: boolean;
+    readonly ipv4?: boolean;
+    readonly ipv6?: boolean;
   };
   if (from === undefined || to === undefined) {
     throw new DiagnosisError("usage", say.noEnds(), say.howEnds({ program }));
   }
   const size = sizeOf(given.size as string | undefined);
+  const family = ipv4 === ipv6 ? undefined : ipv6 ? 6 : 4;
   const { readLive } = await import("./live.ts");
   const capture = bundle === undefined ? await readLive(given, surroundings) : await readBundle(bundle);
-  const path = pathBetween(capture, { from, to, namespace }, { size, explain });
+  const path = pathBetween(capture, { from, to, namespace, family }, { size, explain });
   if (isProblem(path)) {
     const { problem, hint, unknown } = path;
     if (unknown) throw unknownName(unknown.kind, unknown.name, unknown.names, say.howNames({ program }));

@@ -4,6 +4,7 @@
  * They are the words in which faults, observations and needs are joined. A field that is missing means "all of them":
  * `service.rules` of node w1 stands for all Services, with `service` for one.
  */
+import type { Family } from "../net/ip.ts";
 import type { Template } from "../text.ts";
 import { type Ref, ref } from "./ref.ts";
 
@@ -115,9 +116,11 @@ export type Capability = {
   readonly zone?: "cluster" | "external";
   /** Where on the node connections begin: its rules can fare differently with each. */
   readonly from?: "pod" | "host" | "outside";
+  /** In clusters with Services of both address families, the one in question. */
+  readonly family?: Family;
 };
 
-const FIELDS = ["node", "peer", "component", "service", "pod", "policy", "zone", "from"] as const;
+const FIELDS = ["node", "peer", "component", "service", "pod", "policy", "zone", "from", "family"] as const;
 
 /** Equal for equal capabilities. */
 export function capabilityId(capability: Capability): string {

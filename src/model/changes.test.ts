@@ -29,7 +29,9 @@ const podAddresses = ({ pods }: ClusterModel, app: string) =>
   pods.withLabels("shop", { app }).flatMap(({ addresses }) => addresses);
 const rulesOf = ({ forwarding }: ClusterModel, node: string) => printIptablesSave(known(forwarding.of(node).iptables)!);
 const deliveredTo = (model: ClusterModel, name: string, node: string) =>
-  [...(model.proxy.programmed(model.services.get("shop", name)!.ports[0]!, node)?.[0]?.delivered.keys() ?? [])].sort();
+  [
+    ...(model.proxy.programmed(model.services.get("shop", name)!.ports[0]!, node, 4)?.[0]?.delivered.keys() ?? []),
+  ].sort();
 
 /** All that a model's evidence says, of what changes can touch. */
 function everything(model: ClusterModel): string {

@@ -5,6 +5,7 @@
  * working as it is, and only what changed since is wrong). The trees are made on demand, for what was observed or found
  * faulty, never for all pairs of anything.
  */
+import { type Family, isOfFamily } from "../net/ip.ts";
 import type { Capability } from "./capability.ts";
 import type { Component, Components } from "./components/components.ts";
 import type { Dns } from "./dns.ts";
@@ -34,6 +35,8 @@ export type Client = {
   readonly podKey?: string;
   /** Its packets carry kube-proxy's mark, which KUBE-FORWARD accepts whatever else the chain says. */
   readonly marked?: true;
+  /** The address family of its packets, where it is known: else the first that what it speaks to has. */
+  readonly family?: Family;
   /**
    * Its packets are of full size: they tell of the path's MTU, and of it only if small ones pass. One that may not be split
    * has to fit; a stream learns what does.
@@ -140,8 +143,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       return client.network === "pod" ? perhaps(now({ name: "node.forward", node })) : all();
     }
     return all(
-      now({ name: "pod-network.entries", node: client.node, peer: node }),
-      now({ name: "pod-network.entries", node, peer: client.node }),
+      now({ name: "pod-network.entries", node: client.node, peer: node, ...ofFamily(client) }),
+      now({ name: "pod-network.entries", node, peer: client.node, ...ofFamily(client) }),
       now({ name: "node.tunnel", node: client.node, peer: node }),
       now({ name: "node.tunnel", node, peer: client.node }),
       now({ name: "underlay.carry", ...pair(client.node, node) }),
@@ -209,7 +212,10 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     if (pod && client.pod?.key === pod.key) {
       // through its own Service back to itself: hairpin, and a policy may or may not count it as itself
       const itself = perhaps(reachPod(client, pod, { protocol: port.protocol, number: endpoint.port }));
-      return all(now({ name: "pod.hairpin", node: client.node, pod: pod.key, service: port.key }), itself);
+      return all(
+        now({ name: "pod.hairpin", node: client.node, pod: pod.key, service: port.key, ...ofFamily(client) }),
+        itself,
+      );
     }
     if (pod) {
       const isBeside = pod.node === client.node && client.network === "pod" && !pod.hostNetwork;
@@ -221,17 +227,26 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     return endpoint.node === undefined ? reachOutside(client) : reachPodRange(client, endpoint.node);
   }
 
+  /** The family of a client's packets, where capabilities tell families apart; if nothing tells, its node's first. */
+  function ofFamily({ family, node }: Client): { readonly family?: Family } {
+    const first = isOfFamily(nodes.get(node)?.addresses[0] ?? "", 6) ? 6 : 4;
+    return services.ofFamily(family ?? first);
+  }
+
   function backends(client: Client, port: ServicePort, node: string, from: Capability["from"] = client.network): Need {
-    const choice = services.expected(port, node);
+    const family = client.family ?? port.service.families[0] ?? 4;
+    const choice = services.expected(port, node, family);
     const { externalLocal, internalLocal } = port.service.policy;
     const isLocal = from === "outside" ? externalLocal : internalLocal;
     const endpoints = (isLocal ? choice.local : choice.cluster) ?? [];
     return all(
       now({ name: "service.endpoints", service: port.key }),
       isLocal ? now({ name: "service.local", node, service: port.key }) : undefined,
-      now({ name: "service.rules", node, service: port.key, ...(from && { from }) }),
+      now({ name: "service.rules", node, service: port.key, ...(from && { from }), ...services.ofFamily(family) }),
       now({ name: "pod.listen", service: port.key }),
-      endpoints.length > 0 ? any(endpoints.map((endpoint) => reachEndpoint(client, endpoint, port))) : undefined,
+      endpoints.length > 0
+        ? any(endpoints.map((endpoint) => reachEndpoint({ ...client, family }, endpoint, port)))
+        : undefined,
     );
   }
 
@@ -428,7 +443,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           ? client
           : { node, network: "pod", marked: true, ...(client.large && { large: client.large }) };
       // only back ends on the node itself answer without
-      const masquerade = perhaps(now({ name: "service.masquerade", node, service: port.key }));
+      const masquerade = perhaps(now({ name: "service.masquerade", node, service: port.key, ...ofFamily(client) }));
       return all(
         reachNode(client, node),
         masquerade,

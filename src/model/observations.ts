@@ -89,6 +89,12 @@ function addressOf({ test, target }: Probe): Address | undefined {
   return { address, protocol: test === "udp" ? "UDP" : "TCP", ...(port !== undefined && { port }) };
 }
 
+/** Of the address that a probe speaks to, or of the server that it asks. */
+function familyOf(probe: Probe): Pick<Client, "family"> {
+  const ip = parseIp((probe.test === "dns" ? probe.server : addressOf(probe)?.address) ?? "");
+  return ip ? { family: ip.family } : {};
+}
+
 type Parts = {
   readonly time: CaptureTime;
   readonly nodes: Nodes;
@@ -306,6 +312,7 @@ export function observationsOf(capture: Capture, parts: Parts): Observations {
       network: probe.from.network,
       ...(pod && { pod }),
       ...(probe.from.pod !== undefined && { podKey: probe.from.pod }),
+      ...familyOf(probe),
       ...((probe.size ?? 0) > FULL_SIZE && { large: probe.test === "icmp" ? "packet" : "stream" }),
     };
     const target = targetOf(probe, parts);

@@ -36,12 +36,12 @@ function compare(model: ClusterModel): { disagreements: string[]; right: number;
     const mode = model.proxy.mode(name);
     if (mode !== "iptables" && mode !== "nftables") continue;
     const rulesets = model.forwarding.of(name).filter.rulesetsFor(4);
-    const usual = mode === "nftables" ? usualNftRules(rulesets) : usualRules(rulesets);
+    const usual = mode === "nftables" ? usualNftRules(rulesets, 4) : usualRules(rulesets, 4);
     for (const port of portsOf(model)) {
       const quick = usual.delivery(port);
-      const isRight = model.proxy.isRight(port, name);
+      const isRight = model.proxy.isRight(port, name, 4);
       if (quick === undefined && !isRight) continue;
-      const walks = model.proxy.programmed(port, name);
+      const walks = model.proxy.programmed(port, name, 4);
       const found = walks?.map(walkOf) ?? ["not to be told"];
       const says = (keys: readonly string[]) => walks?.map(({ vantage }) => `${vantage}: ${keys.join(" ")}`) ?? [];
       if (isRight) {
@@ -328,9 +328,9 @@ describe("nftables that somebody touched", () => {
 
 /** Of what the short cut calls right on one node: what the walk says of it. */
 function compareOn(model: ClusterModel, node: string): { disagreements: string[]; right: number } {
-  const right = portsOf(model).filter((port) => model.proxy.isRight(port, node));
+  const right = portsOf(model).filter((port) => model.proxy.isRight(port, node, 4));
   const disagreements = right.flatMap((port) => {
-    const walks = model.proxy.programmed(port, node);
+    const walks = model.proxy.programmed(port, node, 4);
     const expected = expectedBy(port, node, model).join(" ");
     const isSame = walks?.every((walk) => walkOf(walk) === `${walk.vantage}: ${expected}`);
     return isSame ? [] : [`${port.key} is called right: ${walks?.map(walkOf)}`];

@@ -6,7 +6,18 @@
  */
 import { known as knownOf } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import { contains, type Family, formatIp, type Ip, isOfFamily, nthAddress, parseIp } from "../net/ip.ts";
+import {
+  bitsOf,
+  contains,
+  type Family,
+  formatIp,
+  formatSocket,
+  type Ip,
+  isOfFamily,
+  nthAddress,
+  parseIp,
+} from "../net/ip.ts";
+import { withoutBrackets } from "../parse/fields.ts";
 import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
 import type { Component, Components } from "./components/components.ts";
 import { type UsualRules, usualRules } from "./forwarding/kube-services.ts";
@@ -20,7 +31,7 @@ import type { Packet } from "./netfilter/packet.ts";
 import type { Step } from "./netfilter/when.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
-import type { ServicePort, Services } from "./services/services.ts";
+import { clusterIpOf, type ServicePort, type Services } from "./services/services.ts";
 
 export type ProxyMode = "iptables" | "ipvs" | "nftables";
 
@@ -50,12 +61,15 @@ export interface ServiceProxy {
   mode(node: string): ProxyMode | undefined;
   /** The range of Pod addresses of a family by which kube-proxy tells Pods from others. */
   clusterRange(family: Family): string | undefined;
-  /** Whether a node surely delivers a port to just the back ends that it should, from everywhere. */
-  isRight(port: ServicePort, node: string): boolean;
-  /** What becomes of connections to a port's cluster IPs (or node port, from outside); undefined if it cannot be told. */
-  programmed(port: ServicePort, node: string): readonly Programmed[] | undefined;
+  /** Whether a node surely delivers a port to just the back ends that it should, from everywhere; of one family. */
+  isRight(port: ServicePort, node: string, family: Family): boolean;
+  /**
+   * What becomes of connections to a port's cluster IP of a family (or to the node port, from outside); undefined if it
+   * cannot be told.
+   */
+  programmed(port: ServicePort, node: string, family: Family): readonly Programmed[] | undefined;
   /** The same of what comes from inside to the node port, and of back ends on the node that are given themselves. */
-  programmedInside(port: ServicePort, node: string): readonly Programmed[] | undefined;
+  programmedInside(port: ServicePort, node: string, family: Family): readonly Programmed[] | undefined;
   /**
    * Rule sets of the node that translate Services too, beside the one that is kept up to date. What `programmed` tells is
    * without them: which of them decides is not known.
@@ -71,7 +85,9 @@ type Parts = {
   readonly forwarding: Forwarding;
 };
 
-const OUTSIDE = parseIp("198.51.100.1")!; // RFC 5737
+const OUTSIDE = { 4: parseIp("198.51.100.1")!, 6: parseIp("2001:db8::1")! } as const; // RFC 5737, RFC 3849
+
+const PROTOCOLS = { TCP: "tcp", UDP: "udp", SCTP: "sctp" } as const;
 
 /** The bit by which kube-proxy marks what is to leave with the node's address (iptablesMasqueradeBit). */
 const MASQUERADE = 0x4000;
@@ -151,33 +167,36 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
       .flatMap(({ ports }) => ports)
       .filter((port) => {
         const targets = set.delivery(port);
-        return targets !== undefined && sameKeys(targets, keysOf(port, name));
+        return targets !== undefined && sameKeys(targets, keysOf(port, name, 4));
       }).length;
 
   /** An address of a Pod of the node: one of its range, in use or not. */
-  function podAddress(name: string): Ip | undefined {
-    const range = nodes.get(name)?.podRanges.find(({ ip }) => ip.family === 4);
-    return range && nthAddress(range, 2 ** (32 - range.length) - 2);
+  function podAddress(name: string, family: Family): Ip | undefined {
+    const range = nodes.get(name)?.podRanges.find(({ ip }) => ip.family === family);
+    return range && nthAddress(range, 2 ** Math.min(bitsOf(family) - range.length, 16) - 2);
   }
 
   type Usual = { readonly rules: UsualRules; readonly masks: boolean; readonly tried?: ServicePort };
-  const usual = new WeakMap<PacketFilter, Usual>();
+  const usual = { 4: new WeakMap<PacketFilter, Usual>(), 6: new WeakMap<PacketFilter, Usual>() } as const;
   /** A node's usual rules, and a port on which walking them came to the same. */
-  function usualOf(name: string) {
+  function usualOf(name: string, family: Family) {
     const { filter } = liveOf(name).plane;
-    const known = usual.get(filter);
+    const known = usual[family].get(filter);
     if (known) return known;
-    const rules = mode(name) === "nftables" ? usualNftRules(filter.rulesetsFor(4)) : usualRules(filter.rulesetsFor(4));
-    const candidates = services.all.filter(({ proxied }) => proxied).flatMap(({ ports }) => ports);
+    const read = mode(name) === "nftables" ? usualNftRules : usualRules;
+    const rules = read(filter.rulesetsFor(family), family);
+    const candidates = services.all
+      .filter(({ proxied, families }) => proxied && families.includes(family))
+      .flatMap(({ ports }) => ports);
     const masks = candidates.slice(0, 20).some((port) => rules.marksStrangers(port));
     const started: Usual = { rules, masks };
     // walking asks for it
-    usual.set(filter, started);
+    usual[family].set(filter, started);
     const tried = candidates.find((port) => {
       const quick = port.protocol === "TCP" && !port.service.policy.external ? rules.delivery(port) : undefined;
       return quick !== undefined && quick.size > 0 && rules.marksStrangers(port) === masks;
     });
-    const walked = tried && programmed(tried, name);
+    const walked = tried && programmed(tried, name, family);
     const quick = tried && rules.delivery(tried);
     const isSame = walked?.every(
       ({ vantage, delivered, refusedBy, untouched, unmasked, marked }) =>
@@ -188,34 +207,34 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
         (vantage !== "host" || marked === masks),
     );
     const made = tried && isSame ? { ...started, tried } : started;
-    usual.set(filter, made);
+    usual[family].set(filter, made);
     return made;
   }
 
-  const expectedKeys = new Map<ServicePort, ReadonlySet<string>>();
+  const expectedKeys = { 4: new Map<ServicePort, ReadonlySet<string>>(), 6: new Map() } as const;
   /** Hints make back ends differ from node to node; without them one answer serves all nodes. */
-  function keysOf(port: ServicePort, name: string): ReadonlySet<string> {
-    const known = expectedKeys.get(port);
+  function keysOf(port: ServicePort, name: string, family: Family): ReadonlySet<string> {
+    const known = expectedKeys[family].get(port);
     if (known) return known;
-    const chosen = services.expected(port, name).cluster ?? [];
-    const keys = new Set(chosen.map(({ address, port: number }) => `${address}:${number}`));
+    const chosen = services.expected(port, name, family).cluster ?? [];
+    const keys = new Set(chosen.map(({ address, port: number }) => formatSocket(address, number)));
     const hasHints = services
-      .endpoints(port)
+      .endpoints(port, family)
       .some(({ zoneHints, nodeHints }) => zoneHints.length + nodeHints.length > 0);
-    if (!hasHints) expectedKeys.set(port, keys);
+    if (!hasHints) expectedKeys[family].set(port, keys);
     return keys;
   }
 
   return {
-    isRight(port, name) {
+    isRight(port, name, family) {
       const { policy } = port.service;
-      if (policy.external || policy.internalLocal || !isWalked(name)) return false;
-      const { rules, tried, masks } = usualOf(name);
+      if (policy.external || policy.internalLocal || !isWalked(name, family)) return false;
+      const { rules, tried, masks } = usualOf(name, family);
       if (!tried || (tried !== port && rules.distinguishes(tried, port))) return false;
       if (rules.marksStrangers(port) !== masks) return false;
       const quick = rules.delivery(port);
       if (rules.hairpins && quick && !mayBeGivenThemselves(quick, rules.hairpins, name)) return false;
-      return quick !== undefined && sameKeys(quick, keysOf(port, name));
+      return quick !== undefined && sameKeys(quick, keysOf(port, name, family));
     },
     configuredMode: modeOfConfig,
     mode,
@@ -233,33 +252,33 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
   function mayBeGivenThemselves(targets: ReadonlySet<string>, hairpins: ReadonlySet<string>, name: string): boolean {
     const ranges = nodes.get(name)?.podRanges ?? [];
     return [...targets].every((target) => {
-      const address = target.split(":")[0]!;
+      const address = withoutBrackets(target.slice(0, target.lastIndexOf(":")));
       const ip = parseIp(address);
       return hairpins.has(address) || !ip || !ranges.some((range) => contains(range, ip));
     });
   }
 
   /** Whether the rules are seen that proxy Services on a node. */
-  function isWalked(name: string): boolean {
+  function isWalked(name: string, family: Family): boolean {
     const { filter, nftables } = liveOf(name).plane;
     const nodeMode = mode(name);
     return (
-      filter.stateOf(4) === "whole" &&
+      filter.stateOf(family) === "whole" &&
       (nodeMode === "iptables" || (nodeMode === "nftables" && nftables.state === "present"))
     );
   }
 
-  function programmed(port: ServicePort, name: string): readonly Programmed[] | undefined {
+  function programmed(port: ServicePort, name: string, family: Family): readonly Programmed[] | undefined {
     const { plane } = liveOf(name);
     const nodeMode = mode(name);
-    if (nodeMode === "ipvs") return ipvsProgrammed(port, plane);
-    if (!isWalked(name)) return undefined;
-    const address = port.service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
-    const own = nodes.get(name)?.ipv4;
-    if (!address || port.protocol === "SCTP") return undefined;
-    const protocol = port.protocol === "UDP" ? "udp" : "tcp";
+    if (nodeMode === "ipvs") return ipvsProgrammed(port, plane, family);
+    if (!isWalked(name, family)) return undefined;
+    const address = parseIp(clusterIpOf(port.service, family) ?? "");
+    const own = nodes.get(name)?.ips[family];
+    if (!address) return undefined;
+    const protocol = PROTOCOLS[port.protocol];
     const found: (Programmed | undefined)[] = [];
-    const pod = podAddress(name);
+    const pod = podAddress(name, family);
     if (pod) {
       const packet = firstPacket({ protocol, source: pod, destination: address, port: port.port, inDevice: "cni0" });
       const ends = entering(packet, address, "forward", plane);
@@ -270,13 +289,13 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     if (own) {
       const packet = firstPacket({ protocol, source: own, destination: address, port: port.port });
       const ends = plane.filter.at("output", packet);
-      const way = { vantage: "host", to: "cluster-ip", masks: usualOf(name).masks } as const;
+      const way = { vantage: "host", to: "cluster-ip", masks: usualOf(name, family).masks } as const;
       found.push(programmedBy(way, ends, address, plane, ends.filter(isRefusedAsService)));
     }
     if (own && port.nodePort !== undefined) {
       const packet = firstPacket({
         protocol,
-        source: OUTSIDE,
+        source: OUTSIDE[family],
         destination: own,
         port: port.nodePort,
         inDevice: "eth0",
@@ -288,17 +307,17 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     return known.length > 0 ? known : undefined;
   }
 
-  function programmedInside(port: ServicePort, name: string): readonly Programmed[] | undefined {
+  function programmedInside(port: ServicePort, name: string, family: Family): readonly Programmed[] | undefined {
     const { plane } = liveOf(name);
-    const address = port.service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
-    const own = nodes.get(name)?.ipv4;
-    if (mode(name) === "ipvs" || !isWalked(name) || !address || port.protocol === "SCTP") return undefined;
-    const protocol = port.protocol === "UDP" ? "udp" : "tcp";
+    const address = parseIp(clusterIpOf(port.service, family) ?? "");
+    const own = nodes.get(name)?.ips[family];
+    if (mode(name) === "ipvs" || !isWalked(name, family) || !address) return undefined;
+    const protocol = PROTOCOLS[port.protocol];
     const { externalLocal } = port.service.policy;
     const found: (Programmed | undefined)[] = [];
-    const pod = podAddress(name);
+    const pod = podAddress(name, family);
     // without a range of Pod addresses those of Pods are as any other
-    if (own && pod && port.nodePort !== undefined && (!externalLocal || usualOf(name).masks)) {
+    if (own && pod && port.nodePort !== undefined && (!externalLocal || usualOf(name, family).masks)) {
       const flow = { protocol, source: pod, destination: own, port: port.nodePort, inDevice: "cni0" } as const;
       const way = { vantage: "pod", to: "node-port", masks: !externalLocal } as const;
       found.push(programmedBy(way, entering(firstPacket(flow), own, "input", plane), own, plane));
@@ -308,10 +327,10 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
       const way = { vantage: "host", to: "node-port", masks: true } as const;
       found.push(programmedBy(way, plane.filter.at("output", packet), own, plane));
     }
-    const { cluster = [] } = services.expected(port, name);
+    const { cluster = [] } = services.expected(port, name, family);
     for (const endpoint of cluster) {
       const source = parseIp(endpoint.address);
-      if (source?.family !== 4 || !nodes.get(name)?.podRanges.some((range) => contains(range, source))) continue;
+      if (!source || !nodes.get(name)?.podRanges.some((range) => contains(range, source))) continue;
       const flow = { protocol, source, destination: address, port: port.port, inDevice: "cni0" } as const;
       const toItself = plane.filter
         .at("prerouting", firstPacket(flow))
@@ -407,7 +426,7 @@ function programmedBy(
     // what is refused after its translation is refused as a packet to the back end: no business of the proxy
     if (packet.destination !== "unknown" && !sameIp(packet.destination, target)) {
       const sending = rules.findLast(({ rule }) => rule?.target.does === "dnat") ?? decisive;
-      const backEnd = `${formatIp(packet.destination)}:${packet.destinationPort ?? ""}`;
+      const backEnd = formatSocket(formatIp(packet.destination), packet.destinationPort ?? "");
       if (sending && (isRefused || verdict.is === "accept")) delivered.set(backEnd, plane.filter.quote(sending));
       if (sending && masks === true && verdict.is === "accept" && !isMasked(packet, plane))
         unmasked.set(backEnd, plane.filter.quote(sending));
@@ -419,10 +438,10 @@ function programmedBy(
 }
 
 /** IPVS: the virtual server's real servers that take new connections (weight above zero). */
-function ipvsProgrammed(port: ServicePort, plane: NodePlane): readonly Programmed[] | undefined {
+function ipvsProgrammed(port: ServicePort, plane: NodePlane, family: Family): readonly Programmed[] | undefined {
   const { ipvs } = plane;
   if (ipvs.state !== "present") return undefined;
-  const address = port.service.clusterIps.find((ip) => !ip.includes(":"));
+  const address = clusterIpOf(port.service, family);
   if (address === undefined) return undefined;
   const server = ipvs.value.find(
     (candidate) =>
@@ -440,8 +459,11 @@ function ipvsProgrammed(port: ServicePort, plane: NodePlane): readonly Programme
       marked: false,
       delivered: new Map(
         servers.map((real) => [
-          `${real.address}:${real.port}`,
-          quoteOf({ ...ipvs.origin, line: real.line }, `-> ${real.address}:${real.port} weight ${real.weight}`),
+          formatSocket(real.address, real.port),
+          quoteOf(
+            { ...ipvs.origin, line: real.line },
+            `-> ${formatSocket(real.address, real.port)} weight ${real.weight}`,
+          ),
         ]),
       ),
       refusedBy: [],

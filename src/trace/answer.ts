@@ -8,13 +8,13 @@ import type { Packet } from "../model/netfilter/packet.ts";
 import type { Observation } from "../model/observations.ts";
 import type { PodView } from "../model/pods.ts";
 import type { ServicePort, ServiceView } from "../model/services/services.ts";
-import { formatIp, type Ip, parseIp } from "../net/ip.ts";
+import { type Family, formatIp, formatSocket, type Ip, isOfFamily, parseIp } from "../net/ip.ts";
 import { type Text, texts } from "../text.ts";
 import type { Ends } from "./ends/ends.ts";
-import type { Source } from "./ends/goal.ts";
+import { isSomebody, SOMEBODY, type Source } from "./ends/goal.ts";
 import { serviceOf } from "./ends/port.ts";
 import { openingPacket } from "./packet.ts";
-import { type Lookup, lookup } from "./resolve.ts";
+import { type Lookup, lookupFirst } from "./resolve.ts";
 import type { Namespace, Way } from "./trace.ts";
 import { type World, walk } from "./walk.ts";
 
@@ -130,7 +130,7 @@ type Aim = {
   readonly missing: readonly Missing[];
 };
 
-function targetsOf({ from, to, port }: Ends, service: ServiceView | undefined, model: Model): Aim {
+function targetsOf({ from, to, port, families }: Ends, service: ServiceView | undefined, model: Model): Aim {
   const at = (texts: readonly string[], number = port): readonly Target[] =>
     texts.flatMap((text) => {
       const address = parseIp(text);
@@ -141,38 +141,46 @@ function targetsOf({ from, to, port }: Ends, service: ServiceView | undefined, m
     case "address":
       return aim([{ address: to.address, ...(port !== undefined && { port }) }]);
     case "pod":
-      return aim(at(ofOneFamily(to.pod.addresses)));
+      return aim(at(ofOneFamily(to.pod.addresses, families)));
     case "node":
-      return aim(at(ofOneFamily(model.nodes.get(to.node)?.addresses ?? []).slice(0, 1)));
+      return aim(at(ofOneFamily(model.nodes.get(to.node)?.addresses ?? [], families).slice(0, 1)));
     case "name":
-      return byName(to.name, from, at, model);
+      return byName(to.name, from, families, at, model);
     case "service": {
       const chosen = service ?? to.service;
-      if ("outside" in from) return fromOutside(chosen, port, at, model);
+      if ("outside" in from) return fromOutside(chosen, port, families, at, model);
       if (chosen.kind === "ExternalName") {
         const name = chosen.object.spec.externalName ?? "";
-        const found = byName(name, from, at, model);
+        const found = byName(name, from, families, at, model);
         return { ...found, notes: [say.alias({ service: keyOf(chosen), name }), ...found.notes] };
       }
       const notes = from.pod ? [] : [say.nodesAsk({ service: keyOf(chosen) })];
-      if (chosen.kind === "ClusterIP") return aim(at(ofOneFamily(chosen.clusterIps).slice(0, 1)), ...notes);
-      const ready = chosen.ports.flatMap((one) => model.services.endpoints(one)).filter((one) => one.ready);
-      return aim(at(ofOneFamily([...new Set(ready.map(({ address }) => address))])), ...notes);
+      if (chosen.kind === "ClusterIP") return aim(at(ofOneFamily(chosen.clusterIps, families).slice(0, 1)), ...notes);
+      const ready = chosen.ports
+        .flatMap((one) => chosen.families.flatMap((family) => model.services.endpoints(one, family)))
+        .filter((one) => one.ready);
+      return aim(at(ofOneFamily([...new Set(ready.map(({ address }) => address))], families)), ...notes);
     }
   }
 }
 
 const keyOf = ({ namespace, name }: { namespace: string; name: string }) => `${namespace}/${name}`;
 
-/** IPv4 if there is any: what most senders take first in the cluster. */
-function ofOneFamily(addresses: readonly string[]): readonly string[] {
-  const ipv4 = addresses.filter((address) => !address.includes(":"));
-  return ipv4.length > 0 ? ipv4 : addresses;
+/** Those of the first of the families that there are any of. */
+function ofOneFamily(addresses: readonly string[], families: readonly Family[]): readonly string[] {
+  const groups = families.map((family) => addresses.filter((address) => isOfFamily(address, family)));
+  return groups.find(({ length }) => length > 0) ?? [];
 }
 
-function byName(name: string, from: Source, at: (texts: readonly string[]) => readonly Target[], model: Model): Aim {
+function byName(
+  name: string,
+  from: Source,
+  families: readonly Family[],
+  at: (texts: readonly string[]) => readonly Target[],
+  model: Model,
+): Aim {
   if ("outside" in from) return { targets: [], notes: [], missing: [] };
-  const found = lookup(name, from, 4, model);
+  const found = lookupFirst(name, from, families, model);
   const { result } = found;
   const targets = result.is === "addresses" ? at(result.addresses) : [];
   return { targets, notes: [], lookup: found, missing: result.is === "unknown" ? result.missing : [] };
@@ -181,16 +189,19 @@ function byName(name: string, from: Source, at: (texts: readonly string[]) => re
 function fromOutside(
   service: ServiceView,
   port: number | undefined,
+  families: readonly Family[],
   at: (texts: readonly string[], port?: number) => readonly Target[],
   { nodes }: Model,
 ): Aim {
   const nodePort = service.ports.find((one) => one.port === port)?.nodePort;
+  // a node port is served in the families of the Service's cluster IPs
+  const served = families.filter((family) => service.families.includes(family));
   const own = [...service.loadBalancerIps, ...service.externalIps];
   if (nodePort !== undefined) {
-    const addresses = nodes.all.flatMap((node) => ofOneFamily(node.addresses).slice(0, 1));
+    const addresses = nodes.all.flatMap((node) => ofOneFamily(node.addresses, served).slice(0, 1));
     return { targets: at(addresses, nodePort), notes: [say.everyNode({ port: nodePort })], missing: [] };
   }
-  if (own.length > 0) return { targets: at(ofOneFamily(own)), notes: [], missing: [] };
+  if (own.length > 0) return { targets: at(ofOneFamily(own, families)), notes: [], missing: [] };
   const type = service.object.spec.type ?? "ClusterIP";
   return { targets: [], notes: [say.clusterOnly({ service: keyOf(service), type })], missing: [] };
 }
@@ -201,8 +212,8 @@ function fromOutside(
 const placeOf = (from: Source): Namespace | "outside" =>
   "outside" in from ? "outside" : from.pod?.hostNetwork ? { node: from.node } : from;
 
-function sourceAddress(from: Source, family: 4 | 6): Ip | undefined {
-  if ("outside" in from) return from.outside;
+function sourceAddress(from: Source, family: Family): Ip | undefined {
+  if ("outside" in from) return isSomebody(from.outside) ? SOMEBODY[family] : from.outside;
   if (!from.pod || from.pod.hostNetwork) return undefined;
   return from.pod.addresses.map(parseIp).find((ip) => ip?.family === family);
 }
@@ -218,7 +229,8 @@ function walkAll(
     const sending = { from: placeOf(ends.from), packet, explain, ...(size !== undefined && { size }) };
     // of several addresses any may be taken
     const some = targets.length > 1 ? chosen : (way: Way) => way;
-    const via = targets.length > 1 ? `${formatIp(address)}${port === undefined ? "" : `:${port}`}` : undefined;
+    const via =
+      targets.length > 1 ? (port === undefined ? formatIp(address) : formatSocket(formatIp(address), port)) : undefined;
     return walk(sending, model).ways.map((way) => {
       const last = lastPacket(way, packet);
       return { way: some(way), last, via: endOf(last) === endOf(packet) ? undefined : via };
@@ -295,7 +307,7 @@ function resolutionOf(found: Lookup, from: Source, model: Model, options: Answer
   const [server] = found.resolver?.servers ?? [];
   const address = server === undefined ? undefined : parseIp(server);
   if (!address || "outside" in from) return { lookup: found };
-  const ends: Ends = { from, to: { is: "address", address }, protocol: "udp", port: 53 };
+  const ends: Ends = { from, to: { is: "address", address }, protocol: "udp", families: [address.family], port: 53 };
   const walked = walkAll(ends, [{ address, port: 53 }], model, { explain: options.explain ?? false });
   return { lookup: found, server: server!, walked };
 }
@@ -332,7 +344,8 @@ function serviceNotes(service: ServiceView, ends: Ends, walked: Walked | undefin
     return [say.noSuchPort({ service: named, port: port ?? "", protocol, ports: ports.join(", ") })];
   }
   if (!services.endpointsWhole) return [];
-  if (!services.endpoints(own).some(({ ready }) => ready)) return [say.noBackEnds({ service: named })];
+  if (!service.families.some((family) => services.endpoints(own, family).some(({ ready }) => ready)))
+    return [say.noBackEnds({ service: named })];
   return walked ? differences(service, own, ends, walked, model) : [];
 }
 
@@ -350,23 +363,24 @@ function differences(
   if (!ways.some(({ steps }) => steps.some(({ did }) => did === "pass" || did === "balance" || did === "route")))
     return [];
   const named = keyOf(service);
-  const { cluster, local } = services.expected(port, from.node);
+  const family = walked.backEnds[0]?.address.includes(":") ? 6 : 4;
+  const { cluster, local } = services.expected(port, from.node, family);
   const expected = (service.policy.internalLocal ? local : cluster) ?? [];
-  const reached = new Set(walked.backEnds.map((one) => `${one.address}:${one.port ?? ""}`));
-  const all = new Set(services.endpoints(port).map((one) => `${one.address}:${one.port}`));
-  const missed = expected.filter((one) => !reached.has(`${one.address}:${one.port}`));
+  const reached = new Set(walked.backEnds.map((one) => formatSocket(one.address, one.port ?? "")));
+  const all = new Set(services.endpoints(port, family).map((one) => formatSocket(one.address, one.port)));
+  const missed = expected.filter((one) => !reached.has(formatSocket(one.address, one.port)));
   const stray = walked.backEnds.filter(
-    (one) => !all.has(`${one.address}:${one.port ?? ""}`) && !service.clusterIps.includes(one.address),
+    (one) => !all.has(formatSocket(one.address, one.port ?? "")) && !service.clusterIps.includes(one.address),
   );
   return [
     ...missed.map((one) =>
       say.neverChosen({
         service: named,
-        address: `${one.address}:${one.port}`,
+        address: formatSocket(one.address, one.port),
         node: one.node ?? nodes.byAddress(one.address)?.name ?? "?",
       }),
     ),
-    ...stray.map((one) => say.stray({ service: named, address: `${one.address}:${one.port ?? ""}` })),
+    ...stray.map((one) => say.stray({ service: named, address: formatSocket(one.address, one.port ?? "") })),
   ].slice(0, MOST_NOTES);
 }
 

@@ -8,7 +8,8 @@ import type { Missing } from "../evidence/catalogue.ts";
 import { known } from "../evidence/observed.ts";
 import type { ClusterModel } from "../model/model.ts";
 import type { Packet } from "../model/netfilter/packet.ts";
-import { canonicalIp, parseIp } from "../net/ip.ts";
+import { formatSocket, parseIp } from "../net/ip.ts";
+import { splitPort, withoutBrackets } from "../parse/fields.ts";
 import type { Probe } from "../parse/probes.ts";
 import { openingPacket } from "./packet.ts";
 import { walkStream } from "./stream.ts";
@@ -43,11 +44,14 @@ function flowOf(probe: Probe, { pods, dns }: Model): { packet: Packet; from: Nam
   const pod = from.network === "pod" ? pods.get(namespace, name) : undefined;
   if (from.network === "pod" && !pod) return undefined;
   const told = pod && known(dns.resolverOf(pod))?.nameservers[0];
-  const asked = test === "dns" ? `${probe.server ?? told ?? dns.services[0]?.clusterIps[0] ?? ""}:53` : target;
-  const match = /^(?:(https?):\/\/)?([\d.]+)(?::(\d+))?/.exec(asked);
-  const destination = parseIp(canonicalIp(match?.[2] ?? "") ?? "");
-  if (!match || !destination) return undefined;
-  const port = match[3] ? Number(match[3]) : match[1] === "https" ? 443 : 80;
+  const asked =
+    test === "dns" ? `${formatSocket(probe.server ?? told ?? dns.services[0]?.clusterIps[0] ?? "", 53)}` : target;
+  const [, scheme, place = ""] = /^(?:(https?):\/\/)?([^/]*)/.exec(asked) ?? [];
+  // of an IPv6 address without brackets no port is told
+  const socket = parseIp(place) ? undefined : splitPort(place);
+  const destination = parseIp(withoutBrackets(socket?.host ?? place));
+  if (!destination) return undefined;
+  const port = socket?.port ?? (scheme === "https" ? 443 : 80);
   const own = pod?.addresses.map(parseIp).find((ip) => ip?.family === destination.family);
   return {
     from: { node: from.node, ...(pod && { pod }) },

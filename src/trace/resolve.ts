@@ -4,7 +4,7 @@
  */
 import type { Missing } from "../evidence/catalogue.ts";
 import type { ClusterModel } from "../model/model.ts";
-import { parseIp } from "../net/ip.ts";
+import { type Family, parseIp } from "../net/ip.ts";
 import { type Answer, clusterAnswer } from "./dns-answer.ts";
 import { namesAsked, type Resolver, resolverOf } from "./resolver.ts";
 import type { Namespace } from "./trace.ts";
@@ -35,7 +35,17 @@ function isOfCluster(server: string, node: string, { dns, pods, services }: Mode
   return pod !== undefined && dns.servers.some(({ component }) => component.pods.some(({ key }) => key === pod.key));
 }
 
-export function lookup(name: string, from: Namespace, family: 4 | 6, model: Model): Lookup {
+/** The first of these families in which the name has an address, else the first. */
+export function lookupFirst(name: string, from: Namespace, families: readonly Family[], model: Model): Lookup {
+  const [first = 4, ...others] = families;
+  const found = lookup(name, from, first, model);
+  if (found.result.is === "addresses") return found;
+  return (
+    others.map((family) => lookup(name, from, family, model)).find(({ result }) => result.is === "addresses") ?? found
+  );
+}
+
+export function lookup(name: string, from: Namespace, family: Family, model: Model): Lookup {
   const resolver = resolverOf(from, model);
   const nothing = { name, queries: [] };
   if ("missing" in resolver) {

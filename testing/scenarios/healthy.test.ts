@@ -23,6 +23,13 @@ describe("healthy clusters stay healthy", () => {
     expectHealthy(cluster({ nodes, workloads: nodes > 10 ? { services: nodes, replicas: 3 } : "shop" }));
   });
 
+  it.each([
+    ["dual-stack", "iptables"],
+    ["dual-stack", "nftables"],
+    ["ipv6", "iptables"],
+    ["ipv6", "nftables"],
+  ] as const)("%s, kube-proxy in mode %s", (families, proxy) => expectHealthy(cluster({ families, proxy })));
+
   it("k3s-like: no control-plane Pods, kube-proxy and flannel inside one process", () => {
     expectHealthy(cluster({ flavour: "k3s" }));
   });

@@ -4,12 +4,12 @@ import type { FlannelDeviation, FlannelPath } from "../../model/flannel.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { timeOf } from "../../model/time.ts";
-import { formatIp, formatPrefix, nthAddress } from "../../net/ip.ts";
+import { type Family, formatIp, formatPrefix, nthAddress } from "../../net/ip.ts";
 import { sh, shellWord } from "../../shell.ts";
 import { joinTexts, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
 
-type Model = Pick<ClusterModel, "nodes" | "flannel" | "components" | "logs" | "forwarding" | "time">;
+type Model = Pick<ClusterModel, "nodes" | "services" | "flannel" | "components" | "logs" | "forwarding" | "time">;
 
 const say = texts("pod-network-entry-mismatch", {
   device: {
@@ -115,10 +115,10 @@ function titleOf(node: string, { peer, deviations }: FlannelPath) {
   return wrong.length > 0 ? say.wrong({ ...args, what }) : say.missing({ ...args, what });
 }
 
-function* judgeNode({ name, ref, object }: NodeView, model: Model): Iterable<Finding> {
+function* judgeNode({ name, ref, object }: NodeView, family: Family, model: Model): Iterable<Finding> {
   const agents = model.components.byId("flannel");
-  const paths = model.flannel.paths(name);
-  const whole = { name: "pod-network.entries", node: name } as const;
+  const paths = model.flannel.paths(name).filter(({ peer }) => peer.family === family);
+  const whole = { name: "pod-network.entries", node: name, ...model.services.ofFamily(family) } as const;
   const isJoining = (node: NodeView["object"]) =>
     (model.time.age(node?.metadata.creationTimestamp) ?? SETTLING) < SETTLING;
   const [deviating, joining] = [false, true].map((young) =>
@@ -137,8 +137,7 @@ function* judgeNode({ name, ref, object }: NodeView, model: Model): Iterable<Fin
       kinds.length === 0 ? say.notTold({ peer: peer.node.name, backend: peer.backend || "?" }) : undefined,
     );
   }
-  const others = new Set(paths.filter(({ state }) => state !== "right").map(({ peer }) => peer.node));
-  const right = paths.filter(({ state, peer }) => state === "right" && !others.has(peer.node));
+  const right = paths.filter(({ state }) => state === "right");
   // one statement for a node that is all right: there are as many paths as pairs of nodes
   if (right.length === paths.length && right[0]) yield works(whole, right[0].evidence());
   else for (const { peer, evidence } of right) yield works({ ...whole, peer: peer.node.name }, evidence());
@@ -167,10 +166,11 @@ function* judgeNode({ name, ref, object }: NodeView, model: Model): Iterable<Fin
 /** A node's route, neighbour or FDB entry for another node's Pods is missing or wrong. */
 export const podNetworkEntryMismatch = defineCheck({
   id: "pod-network-entry-mismatch",
-  reads: ["nodes", "flannel", "components", "logs", "forwarding", "time"],
+  reads: ["nodes", "services", "flannel", "components", "logs", "forwarding", "time"],
 
   *find(model) {
-    for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, model);
+    for (const node of model.nodes.all)
+      if (node.sampled) for (const family of [4, 6] as const) yield* judgeNode(node, family, model);
   },
 
   remedies({ nodes, related, facts }) {

@@ -84,6 +84,19 @@ const FOREIGN_TABLE = JSON.stringify({
     })),
   ],
 });
+const dual = cluster({ families: "dual-stack" });
+const dualNft = cluster({ families: "dual-stack", proxy: "nftables" });
+const only6 = cluster({ families: "ipv6" });
+const lost6 = (pattern: RegExp, built = dual) => built.edit(dropRules("w1", pattern, 6));
+/** A Service of SCTP, as a mobile core has them. */
+const sctp = cluster()
+  .edit(
+    editObjects("services", "backend", ({ spec, ...one }) => ({
+      ...one,
+      spec: { ...spec, ports: [{ name: "http", port: 8080, targetPort: 8080, protocol: "SCTP" }] },
+    })),
+  )
+  .with({ do: "restart", component: ref("DaemonSet", "kube-proxy", "kube-system") });
 const inNft = cluster({ proxy: "nftables" });
 const nft = (...changes: readonly Edit[]) => inNft.edit(...changes);
 const isBackend = ({ key }: NftElement) => JSON.stringify(key).includes('"10.96.10.1","tcp",8080');
@@ -261,6 +274,46 @@ testCheck(serviceRulesMismatch, {
       "A foreign rule on node w1 keeps packets from Service shop/backend:http (hardening pre)",
       inNft,
     ),
+    "ip6tables -F -t nat was run on w1 of a dual-stack cluster": {
+      ...healed(
+        lost6(/KUBE-(SERVICES|SVC|SEP|EXT|SVL|NODEPORTS|MARK-MASQ|POSTROUTING)/),
+        "Node w1 has no IPv6 rules for Services",
+        dual,
+      ),
+      breaks: ["service.rules"],
+    },
+    "only IPv6 leaves out a back end": healed(
+      dual.edit(
+        editIptables("w1", (text) => text.replaceAll("[fd00:10:128:3::4]:8080", "[fd00:10:128:3::99]:8080"), 6),
+      ),
+      "Node w1 sends Service shop/backend:http to [fd00:10:128:3::99]:8080, which is not among its back ends",
+      dual,
+    ),
+    "only IPv4 lost a Service": healed(
+      lost(noRule, dual),
+      "Node w1 has no rule for Service shop/backend:http, which has 3 ready back ends",
+      dual,
+    ),
+    "the NodePort fails over IPv6 alone": healed(
+      lost6(/-A KUBE-NODEPORTS .*shop\/frontend:http/),
+      "Node w1 has no rule for Service shop/frontend:http",
+      dual,
+    ),
+    "a cluster without IPv4 lost a Service": healed(
+      lost6(/-A KUBE-SERVICES -d fd00:10:96::a01\/128/, only6),
+      "Node w1 has no rule for Service shop/backend:http",
+      only6,
+    ),
+    "nftables: somebody deleted the table ip6 kube-proxy": healed(
+      dualNft.edit(editNft("w1", "kube-proxy", () => undefined, "ip6")),
+      "Node w1 has no IPv6 rules for Services",
+      dualNft,
+    ),
+    "a Service of SCTP has no rule": healed(
+      lost(noRule, sctp),
+      "Node w1 has no rule for Service shop/backend:http, which has 3 ready back ends",
+      sctp,
+    ),
   },
   warns: {
     "no rule drops what comes to a node without a back end of a local Service": {
@@ -276,6 +329,10 @@ testCheck(serviceRulesMismatch, {
   clears: {
     "a healthy cluster": cluster(),
     k3s,
+    "a dual-stack cluster": dual,
+    "one in nftables mode": dualNft,
+    "a cluster of IPv6 alone": only6,
+    "a Service of SCTP": sctp,
     "IPVS mode": ipvs((server) => [server]),
     "nftables mode": inNft,
     "nftables: a rule that drops what nobody sends": nft(
@@ -304,6 +361,8 @@ testCheck(serviceRulesMismatch, {
         .edit(editConfig("kube-proxy", "config.conf", () => "mode: nftables\n"))
         .without("nftables"),
       "the nftables of w1 were not collected": inNft.without("nftables", { node: "w1" }),
+      "the IPv6 rules of w1 were not": dual.without("ip6tables", { node: "w1" }),
+      "nor those of IPv6 alone": only6.without("ip6tables", { node: "w1" }),
       "the rules of w1 were not collected": cluster().without("iptables", { node: "w1" }),
       "those of a k3s node were not": k3s.without("iptables", { node: "w1" }),
       "the IPVS table of w1 was not": ipvs((server) => [server]).without("ipvs"),

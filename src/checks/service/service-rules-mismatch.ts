@@ -6,9 +6,9 @@ import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { Programmed, ProxyMode, Vantage } from "../../model/proxy.ts";
 import { refId } from "../../model/ref.ts";
-import type { ServicePort } from "../../model/services/services.ts";
+import { clusterIpOf, type ServicePort } from "../../model/services/services.ts";
 import { timeOf } from "../../model/time.ts";
-import { formatPrefix } from "../../net/ip.ts";
+import { bitsOf, type Family, formatPrefix, formatSocket } from "../../net/ip.ts";
 import type { Condition } from "../../parse/iptables-save.ts";
 import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
@@ -20,6 +20,10 @@ type Model = Pick<
 >;
 
 const say = texts("service-rules-mismatch", {
+  nothingOfFamily: {
+    en: "Node {node} has no IPv{family} rules for Services: connections to any IPv{family} ClusterIP leave it untranslated",
+    zh: "节点 {node} 没有任何 IPv{family} 的 Service 规则：访问 IPv{family} ClusterIP 的连接未经转换就离开节点",
+  },
   nothing: {
     en: "Node {node} has no rules for Services: connections to any ClusterIP leave it untranslated",
     zh: "节点 {node} 没有任何 Service 规则：访问 ClusterIP 的连接未经转换就离开节点",
@@ -136,6 +140,9 @@ function isSettled(port: ServicePort, { services, time }: Model): boolean {
   return youngest > SETTLING;
 }
 
+/** A port of a Service in one address family, on a node. */
+type Served = { readonly port: ServicePort; readonly node: string; readonly family: Family };
+
 type Deviation = {
   readonly port: ServicePort;
   readonly what: "missing" | "refused" | "foreign" | "stale" | "lacking";
@@ -151,8 +158,8 @@ type Deviation = {
 };
 
 /** The back ends that a vantage point of a node should be delivered to. */
-function expectedFor(port: ServicePort, node: string, { vantage, to }: Programmed, { services }: Model) {
-  const choice = services.expected(port, node);
+function expectedFor({ port, node, family }: Served, { vantage, to }: Programmed, { services }: Model) {
+  const choice = services.expected(port, node, family);
   const { internalLocal, externalLocal } = port.service.policy;
   // what comes from inside to a node port is not bound to the node
   const isLocal = vantage === "outside" ? externalLocal : to === "cluster-ip" && internalLocal;
@@ -165,11 +172,12 @@ function shortList(items: readonly string[]): Text | string {
   return others.length < 2 ? items.join(", ") : say.more({ first, count: others.length });
 }
 
-function judge(port: ServicePort, node: string, programmed: Programmed, model: Model): Deviation | undefined {
+function judge(served: Served, programmed: Programmed, model: Model): Deviation | undefined {
+  const { port, node } = served;
   const { vantage, to, delivered, refusedBy, untouched } = programmed;
-  const { endpoints, any, isLocal } = expectedFor(port, node, programmed, model);
+  const { endpoints, any, isLocal } = expectedFor(served, programmed, model);
   const { filter } = model.forwarding.of(node);
-  const expected = new Set(endpoints.map(({ address, port: number }) => `${address}:${number}`));
+  const expected = new Set(endpoints.map(({ address, port: number }) => formatSocket(address, number)));
   const extra = [...delivered.keys()].filter((target) => !expected.has(target));
   const lacking = [...expected].filter((target) => !delivered.has(target));
   const args = { node, service: port.key };
@@ -195,7 +203,7 @@ function judge(port: ServicePort, node: string, programmed: Programmed, model: M
   if (expected.size > 0 && delivered.size === 0) {
     const count = expected.size;
     if (refusedBy.length > 0) return deviation("refused", say.refused({ ...args, count }), refusals());
-    if (untouched) return deviation("missing", say.missing({ ...args, count }), absence(port, node, vantage, model));
+    if (untouched) return deviation("missing", say.missing({ ...args, count }), absence(served, vantage, model));
   }
   if (extra.length > 0) {
     const wrong = extra.slice(0, 2).map((target) => delivered.get(target)!);
@@ -205,26 +213,26 @@ function judge(port: ServicePort, node: string, programmed: Programmed, model: M
     return deviation("lacking", say.partly(args), [...delivered.values()].slice(0, 1), [...expected]);
   if (lacking.length === 0) return undefined;
   const others = [...delivered.values()].slice(0, 1);
-  const evidence = others.length > 0 ? others : absence(port, node, vantage, model);
+  const evidence = others.length > 0 ? others : absence(served, vantage, model);
   return deviation("lacking", say.lacking({ ...args, missing: shortList(lacking) }), evidence, lacking);
 }
 
 /** A Service of local policy without a back end on the node: its packets are dropped, so that nobody takes them for refused. */
-function isUndropped(port: ServicePort, node: string, programmed: Programmed, model: Model): boolean {
-  const { endpoints, any, isLocal } = expectedFor(port, node, programmed, model);
+function isUndropped(served: Served, programmed: Programmed, model: Model): boolean {
+  const { endpoints, any, isLocal } = expectedFor(served, programmed, model);
   const { delivered, refusedBy, untouched } = programmed;
   return isLocal && any && endpoints.length === 0 && delivered.size === 0 && refusedBy.length === 0 && untouched;
 }
 
 /** What was looked for in a node's rules and is not there, and where it should be. */
-function absence(port: ServicePort, node: string, vantage: Vantage, { forwarding, proxy }: Model): Evidence[] {
-  const { ipvs, iptables, nftables, filter } = forwarding.of(node);
-  const address = port.service.clusterIps.find((ip) => !ip.includes(":"));
+function absence({ port, node, family }: Served, vantage: Vantage, { forwarding, proxy }: Model): Evidence[] {
+  const { ipvs, [SAVED[family]]: iptables, nftables, filter } = forwarding.of(node);
+  const address = clusterIpOf(port.service, family) ?? "";
   const protocol = port.protocol.toLowerCase();
   if (proxy.mode(node) === "ipvs") {
     const server = known(ipvs)?.find((one) => one.address === address && one.port === port.port);
     const origin = server ? { ...ipvs.origin, line: server.line } : ipvs.origin;
-    const what = `${port.protocol} ${address}:${port.port}`;
+    const what = `${port.protocol} ${formatSocket(address, port.port)}`;
     return [quoteOf(origin, server ? `${what}: no real server` : `no virtual server ${what}`)];
   }
   if (proxy.mode(node) === "nftables") {
@@ -232,7 +240,7 @@ function absence(port: ServicePort, node: string, vantage: Vantage, { forwarding
       vantage === "outside"
         ? ["service-nodeports", `${protocol} . ${port.nodePort}`]
         : ["service-ips", `${address} . ${protocol} . ${port.port}`];
-    return [quoteOf(nftables.origin, `ip kube-proxy: no element of the map ${map} for ${key}`)];
+    return [quoteOf(nftables.origin, `${NFT[family]} kube-proxy: no element of the map ${map} for ${key}`)];
   }
   const chains = known(iptables)?.tables.find(({ name }) => name === "nat")?.chains ?? [];
   const at = (line: number | undefined) => (line === undefined ? iptables.origin : { ...iptables.origin, line });
@@ -240,26 +248,27 @@ function absence(port: ServicePort, node: string, vantage: Vantage, { forwarding
   const chain = chains.find((one) => one.name === name);
   if (!chain) return [quoteOf(iptables.origin, `nat: no chain ${name}`)];
   const number = vantage === "outside" ? port.nodePort : port.port;
-  const to = vantage === "outside" ? "" : `-d ${address}/32 `;
+  const host = `${address}/${bitsOf(family)}`;
+  const to = vantage === "outside" ? "" : `-d ${host} `;
   const wanted = `${to}-p ${protocol} --dport ${number}`;
   const rule = chain.rules.find(
     ({ conditions, target }) =>
-      target.does === "jump" && isFor(conditions, vantage === "outside" ? undefined : address, number),
+      target.does === "jump" && isFor(conditions, vantage === "outside" ? undefined : host, number),
   );
   if (rule?.target.does !== "jump") return [quoteOf(at(chain.line), `nat: no rule of ${name} for ${wanted}`)];
   const next = rule.target.chain;
   const service = chains.find((one) => one.name === next);
   return [
-    filter.quote({ ruleset: "", table: "nat", chain: name, line: rule.line, rule }),
+    filter.quote({ ruleset: program(family), table: "nat", chain: name, line: rule.line, rule }),
     quoteOf(at(service?.line), `nat: ${next} has ${service?.rules.length ?? 0} rules`),
   ];
 }
 
-/** Whether a rule is for this address and port. */
-function isFor(conditions: readonly Condition[], address: string | undefined, number: number | undefined): boolean {
+/** Whether a rule is for this host, a prefix of one address, and this port. */
+function isFor(conditions: readonly Condition[], host: string | undefined, number: number | undefined): boolean {
   const isAddressed =
-    address === undefined ||
-    conditions.some((one) => one.is === "destination" && !one.not && formatPrefix(one.prefix) === `${address}/32`);
+    host === undefined ||
+    conditions.some((one) => one.is === "destination" && !one.not && formatPrefix(one.prefix) === host);
   const isOfPort = conditions.some(
     (one) =>
       one.is === "destination-port" && !one.not && one.ports.some(({ from, to }) => from === number && to === number),
@@ -268,10 +277,10 @@ function isFor(conditions: readonly Condition[], address: string | undefined, nu
 }
 
 /** Which chain should lead to which one, and does not. */
-function missingJump(node: string, vantage: Vantage, { forwarding, proxy }: Model) {
+function missingJump(node: string, vantage: Vantage, family: Family, { forwarding, proxy }: Model) {
   if (proxy.mode(node) === "nftables")
     return { chain: vantage === "host" ? "nat-output" : "nat-prerouting", next: "services" };
-  const chains = known(forwarding.of(node).iptables)?.tables.find(({ name }) => name === "nat")?.chains ?? [];
+  const chains = known(forwarding.of(node)[SAVED[family]])?.tables.find(({ name }) => name === "nat")?.chains ?? [];
   const leads = (from: string, to: string) =>
     chains.find(({ name }) => name === from)?.rules.some(({ target }) => target.does === "jump" && target.chain === to);
   const first = vantage === "host" ? "OUTPUT" : "PREROUTING";
@@ -281,14 +290,15 @@ function missingJump(node: string, vantage: Vantage, { forwarding, proxy }: Mode
 }
 
 /** Why no Service at all is reached: there are no rules, or nothing leads to them. */
-function absenceOfAll(node: string, vantages: readonly Vantage[], port: ServicePort, model: Model): Evidence[] {
-  const { iptables } = model.forwarding.of(node);
+function absenceOfAll(served: Served, vantages: readonly Vantage[], model: Model): Evidence[] {
+  const { node, family } = served;
+  const { [SAVED[family]]: iptables } = model.forwarding.of(node);
   const chains = known(iptables)?.tables.find(({ name }) => name === "nat")?.chains ?? [];
   const services = chains.find(({ name }) => name === "KUBE-SERVICES");
-  if (model.proxy.mode(node) !== "iptables" || !services) return absence(port, node, vantages[0]!, model);
+  if (model.proxy.mode(node) !== "iptables" || !services) return absence(served, vantages[0]!, model);
   if (services.rules.length === 0)
     return [quoteOf({ ...iptables.origin, line: services.line }, "nat: KUBE-SERVICES has 0 rules")];
-  const jumps = vantages.map((vantage) => missingJump(node, vantage, model));
+  const jumps = vantages.map((vantage) => missingJump(node, vantage, family, model));
   return [...new Map(jumps.map((jump) => [jump.chain, jump])).values()].map(({ chain, next }) => {
     const line = chains.find(({ name }) => name === chain)?.line;
     return quoteOf({ ...iptables.origin, ...(line && { line }) }, `nat: no rule of ${chain} jumps to ${next}`);
@@ -317,8 +327,13 @@ function wasWritten(node: string, port: ServicePort, { components, logs, service
 }
 
 /** What deviations of one port break: from where they show, and for which back ends if others are right. */
-function brokenBy(mine: readonly Deviation[], rules: Capability, { proxy }: Model): Capability[] {
-  const seen = proxy.programmed(mine[0]!.port, rules.node!)?.length ?? 0;
+function brokenBy(
+  mine: readonly Deviation[],
+  { port, node, family }: Served,
+  rules: Capability,
+  { proxy }: Model,
+): Capability[] {
+  const seen = proxy.programmed(port, node, family)?.length ?? 0;
   return mine.flatMap(({ vantage, some }) => {
     const from = mine.length < seen ? { ...rules, from: vantage } : rules;
     // a part of what is needed from there
@@ -326,28 +341,36 @@ function brokenBy(mine: readonly Deviation[], rules: Capability, { proxy }: Mode
   });
 }
 
-/** Where the rules of a mode are. */
-const KIND = { iptables: "iptables", ipvs: "ipvs", nftables: "nftables" } as const;
+/** Where the rules of a family are, as evidence and in commands. */
+const SAVED = { 4: "iptables", 6: "ip6tables" } as const;
+const NFT = { 4: "ip", 6: "ip6" } as const;
+const program = (family: Family): string => SAVED[family];
 
-function quoteBackends(port: ServicePort, { services }: Model): Evidence {
-  const ready = services.endpoints(port).filter((endpoint) => endpoint.ready);
-  const addresses = ready.map(({ address, port: number }) => `${address}:${number}`);
+/** Where the rules of a mode are. */
+const kindOf = (mode: ProxyMode, family: Family) => (mode === "iptables" ? SAVED[family] : mode);
+
+function quoteBackends({ port, family }: Omit<Served, "node">, { services }: Model): Evidence {
+  const ready = services.endpoints(port, family).filter((endpoint) => endpoint.ready);
+  const addresses = ready.map(({ address, port: number }) => formatSocket(address, number));
   const shown = addresses.length > 4 ? `${addresses.slice(0, 3).join(", ")} …` : addresses.join(", ") || "none";
   return services.quote(port.service, `Service ${port.key}: back ends ${shown}`);
 }
 
 /** The commands of a node that show its rules: for all Services, and for one. */
-const SHOWS_ALL = {
-  iptables: "iptables-save -t nat | grep -e '-j KUBE-SERVICES'",
-  ipvs: "ipvsadm -Ln",
-  nftables: "nft list map ip kube-proxy service-ips",
-} as const;
+const showingAll = (mode: ProxyMode, family: Family): string =>
+  ({
+    iptables: `${SAVED[family]}-save -t nat | grep -e '-j KUBE-SERVICES'`,
+    ipvs: "ipvsadm -Ln",
+    nftables: `nft list map ${NFT[family]} kube-proxy service-ips`,
+  })[mode];
 
-function showing({ key, service, port, protocol }: ServicePort, mode: ProxyMode): string {
-  const [address = ""] = service.clusterIps;
-  if (mode === "ipvs") return sh`ipvsadm -Ln ${protocol === "UDP" ? "-u" : "-t"} ${`${address}:${port}`}`;
-  if (mode === "nftables") return `${SHOWS_ALL.nftables} ${sh`| grep -F -e ${address}`}`;
-  return sh`iptables-save -t nat | grep -F -e ${key}`;
+const IPVS_FLAGS = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" } as const;
+
+function showing({ key, service, port, protocol }: ServicePort, mode: ProxyMode, family: Family): string {
+  const address = clusterIpOf(service, family) ?? "";
+  if (mode === "ipvs") return sh`ipvsadm -Ln ${IPVS_FLAGS[protocol]} ${formatSocket(address, port)}`;
+  if (mode === "nftables") return `${showingAll(mode, family)} ${sh`| grep -F -e ${address}`}`;
+  return `${SAVED[family]}-save -t nat ${sh`| grep -F -e ${key}`}`;
 }
 
 type Unmasked = { readonly port: ServicePort; readonly ways: readonly Programmed[] };
@@ -358,9 +381,11 @@ function* judgeMasquerading(
   unmasked: readonly Unmasked[],
   isAll: boolean,
   mode: ProxyMode,
+  family: Family,
   model: Model,
 ): Iterable<Finding> {
   const { name } = node;
+  const ofFamily = model.services.ofFamily(family);
   const [first] = unmasked;
   if (!first) return;
   const proxies = model.components.withDuty("service-proxy").map(({ ref: self }) => self);
@@ -371,13 +396,13 @@ function* judgeMasquerading(
       ...common,
       related: [...proxies, ...services],
       breaks: [
-        { name: "service.masquerade", node: name },
-        { name: "pod.hairpin", node: name },
+        { name: "service.masquerade", node: name, ...ofFamily },
+        { name: "pod.hairpin", node: name, ...ofFamily },
       ],
       title: say.unmarked({ node: name }),
-      evidence: absenceOfMark(name, model),
+      evidence: absenceOfMark(name, family, model),
       lost: unmasked.every(({ port }) => wasWritten(name, port, model)),
-      facts: { case: "unmarked", shows: MARKS[mode] },
+      facts: { case: "unmarked", shows: showingMarks(mode, family) },
     });
     return;
   }
@@ -387,10 +412,10 @@ function* judgeMasquerading(
     const breaks = ways.flatMap(({ to, vantage, unmasked: targets }): Capability[] =>
       to === "itself"
         ? [...targets.keys()].flatMap((target) => {
-            const pod = model.pods.byAddress(target.slice(0, target.lastIndexOf(":")));
-            return pod ? [{ name: "pod.hairpin", node: name, pod: pod.key, service: port.key }] : [];
+            const pod = model.pods.byAddress(target.slice(0, target.lastIndexOf(":")).replace(/^\[|\]$/g, ""));
+            return pod ? [{ name: "pod.hairpin", node: name, pod: pod.key, service: port.key, ...ofFamily }] : [];
           })
-        : [{ name: "service.masquerade", node: name, service: port.key, from: vantage }],
+        : [{ name: "service.masquerade", node: name, service: port.key, from: vantage, ...ofFamily }],
     );
     if (!way || breaks.length === 0) continue;
     yield fault({
@@ -400,35 +425,37 @@ function* judgeMasquerading(
       title: way.to === "itself" ? say.hairpin(args) : say.unmasked({ ...args, from: FROM[way.vantage]() }),
       evidence: [...way.unmasked.values()].slice(0, 2),
       lost: wasWritten(name, port, model),
-      facts: { case: "unmasked", shows: showing(port, mode) },
+      facts: { case: "unmasked", shows: showing(port, mode, family) },
     });
   }
 }
 
-const MARKS = {
-  iptables: "iptables-save -t nat | grep -e KUBE-MARK-MASQ",
-  ipvs: "iptables-save -t nat | grep -e KUBE-MARK-MASQ",
-  nftables: "nft list chain ip kube-proxy mark-for-masquerade",
-} as const;
+const showingMarks = (mode: ProxyMode, family: Family): string =>
+  mode === "nftables"
+    ? `nft list chain ${NFT[family]} kube-proxy mark-for-masquerade`
+    : `${SAVED[family]}-save -t nat | grep -e KUBE-MARK-MASQ`;
 
-function absenceOfMark(node: string, { forwarding, proxy }: Model): Evidence[] {
-  const { iptables, nftables } = forwarding.of(node);
+function absenceOfMark(node: string, family: Family, { forwarding, proxy }: Model): Evidence[] {
+  const { [SAVED[family]]: iptables, nftables } = forwarding.of(node);
   if (proxy.mode(node) === "nftables")
-    return [quoteOf(nftables.origin, "ip kube-proxy: no rule of mark-for-masquerade sets a mark")];
+    return [quoteOf(nftables.origin, `${NFT[family]} kube-proxy: no rule of mark-for-masquerade sets a mark`)];
   const chains = known(iptables)?.tables.find(({ name }) => name === "nat")?.chains;
   const line = chains?.find(({ name }) => name === "KUBE-MARK-MASQ")?.line;
   const origin = line === undefined ? iptables.origin : { ...iptables.origin, line };
   return [quoteOf(origin, "nat: no rule of KUBE-MARK-MASQ sets the mark 0x4000")];
 }
 
-function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model): Iterable<Finding> {
+function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Family, model: Model): Iterable<Finding> {
   const { name } = node;
-  const whole = { name: "service.rules", node: name } as const;
+  const ofFamily = model.services.ofFamily(family);
+  const whole = { name: "service.rules", node: name, ...ofFamily } as const;
+  const servedBy = (port: ServicePort): Served => ({ port, node: name, family });
   const proxies = model.components.withDuty("service-proxy").map(({ ref: self }) => self);
   const mode = model.proxy.mode(name);
   const plane = model.forwarding.of(name);
   if (mode === undefined) {
-    if (plane.filter.stateOf(4) !== "whole") yield cannotTell(whole, [{ kind: "iptables", place: { node: name } }]);
+    if (plane.filter.stateOf(family) !== "whole")
+      yield cannotTell(whole, [{ kind: SAVED[family], place: { node: name } }]);
     return;
   }
   if (!model.services.whole || !model.services.endpointsWhole) {
@@ -443,32 +470,32 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   let marked = false;
   const warned = new Set<number | undefined>();
   for (const port of ports) {
-    if (model.proxy.isRight(port, name)) {
+    if (model.proxy.isRight(port, name, family)) {
       judged.push(port);
       marked = true;
       continue;
     }
-    const programmed = model.proxy.programmed(port, name);
+    const programmed = model.proxy.programmed(port, name, family);
     if (!programmed) {
       unclear.push(port);
       continue;
     }
     judged.push(port);
     const deviating = (all: readonly Programmed[]) =>
-      all.map((one) => judge(port, name, one, model)).filter((deviation) => deviation !== undefined);
-    const inside = model.proxy.programmedInside(port, name) ?? [];
+      all.map((one) => judge(servedBy(port), one, model)).filter((deviation) => deviation !== undefined);
+    const inside = model.proxy.programmedInside(port, name, family) ?? [];
     const fromOthers = deviating(programmed);
     const found = fromOthers.length > 0 ? fromOthers : deviating(inside.filter(({ to }) => to !== "itself"));
     const ways = [...programmed, ...inside];
     marked ||= ways.some((way) => way.marked);
     if (found.length === 0) {
-      const undropped = programmed.find((one) => isUndropped(port, name, one, model));
+      const undropped = programmed.find((one) => isUndropped(servedBy(port), one, model));
       if (undropped && isSettled(port, model)) {
         const what = undropped.vantage === "outside" ? say.toNodePort() : say.toClusterIp();
         yield warning(
           node.ref,
           say.undropped({ node: name, service: port.key, what }),
-          [quoteBackends(port, model)],
+          [quoteBackends({ port, family }, model)],
           [port.service.ref],
         );
       }
@@ -488,7 +515,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     else moving.push(port);
   }
   if (judged.length === 0) {
-    yield cannotTell(whole, [{ kind: KIND[mode], place: { node: name } }]);
+    yield cannotTell(whole, [{ kind: kindOf(mode, family), place: { node: name } }]);
     return;
   }
   // rules are as they were or as they will be: whether they follow is what cannot be told
@@ -499,13 +526,16 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     yield cannotTell(follows, [], say.changing({ services: shortList(services) }));
   }
   for (const port of unclear) yield cannotTell({ ...whole, service: port.key }, [], say.unclear());
-  yield* judgeMasquerading(node, unmasked, !marked && unmasked.length > 1, mode, model);
+  yield* judgeMasquerading(node, unmasked, !marked && unmasked.length > 1, mode, family, model);
   if (deviations.length + moving.length + unclear.length === 0) {
-    yield works(whole, [...(model.proxy.programmed(judged[0]!, name)?.[0]?.delivered.values() ?? [])].slice(0, 1));
+    yield works(
+      whole,
+      [...(model.proxy.programmed(judged[0]!, name, family)?.[0]?.delivered.values() ?? [])].slice(0, 1),
+    );
     return;
   }
   const common = { repair: node.ref, nodes: [name], strength: "differing" as const };
-  const served = judged.filter((port) => model.services.expected(port, name).any);
+  const served = judged.filter((port) => model.services.expected(port, name, family).any);
   // what befalls all Services alike is one fault of the node
   const lost = deviations.filter(
     ({ what, vantage, to }) => what === "missing" && to === (vantage === "outside" ? "node-port" : "cluster-ip"),
@@ -523,13 +553,13 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
       related: proxies,
       breaks: isAll ? [whole] : cutOff.map((from) => ({ ...whole, from })),
       title: isAll
-        ? say.nothing({ node: name })
-        : say.notEntered({ node: name, from: FROM[first](), ...missingJump(name, first, model) }),
-      evidence: absenceOfAll(name, cutOff, lost[0]!.port, model),
+        ? (ofFamily.family ? say.nothingOfFamily : say.nothing)({ node: name, family })
+        : say.notEntered({ node: name, from: FROM[first](), ...missingJump(name, first, family, model) }),
+      evidence: absenceOfAll(servedBy(lost[0]!.port), cutOff, model),
       lost: lost.every(({ port }) => wasWritten(name, port, model)),
       facts: {
         case: "all",
-        shows: SHOWS_ALL[mode],
+        shows: showingAll(mode, family),
       },
     });
     return;
@@ -544,13 +574,13 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
     yield fault({
       ...common,
       related: [...proxies, port.service.ref],
-      breaks: brokenBy(mine, { ...whole, service: port.key }, model),
+      breaks: brokenBy(mine, servedBy(port), { ...whole, service: port.key }, model),
       title: found.title,
-      evidence: [...found.evidence, ...(found.what === "foreign" ? [] : [quoteBackends(port, model)])],
+      evidence: [...found.evidence, ...(found.what === "foreign" ? [] : [quoteBackends({ port, family }, model)])],
       lost: found.what === "foreign" || wasWritten(name, port, model),
       facts: {
         case: found.what,
-        shows: showing(port, mode),
+        shows: showing(port, mode, family),
         ...found.removal,
       },
     });
@@ -563,12 +593,13 @@ export const serviceRulesMismatch = defineCheck({
   reads: ["nodes", "pods", "services", "proxy", "components", "logs", "time", "forwarding"],
 
   *find(model) {
-    // nobody walks the rules for IPv6 and SCTP yet
-    const ports = model.services.all
-      .filter(({ proxied, clusterIps }) => proxied && clusterIps.some((address) => !address.includes(":")))
-      .flatMap((service) => service.ports)
-      .filter(({ protocol }) => protocol !== "SCTP");
-    for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, ports, model);
+    const proxied = model.services.all.filter((service) => service.proxied);
+    const used = new Set(proxied.flatMap(({ families }) => families));
+    // of Services that were not seen, a node's rules tell nothing in any family
+    for (const family of used.size > 0 ? used : [4 as const]) {
+      const ports = proxied.filter(({ families }) => families.includes(family)).flatMap((service) => service.ports);
+      for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, ports, family, model);
+    }
   },
 
   remedies({ nodes, related, facts }) {

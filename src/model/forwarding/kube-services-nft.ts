@@ -5,11 +5,11 @@
  * Source: kubernetes pkg/proxy/nftables/proxier.go, writeServiceToEndpointRules and syncProxyRules. Until 1.33 each endpoint has
  * a chain; later only those of Services with session affinity, and the others are in a map of their Service's rule.
  */
-import { contains, type Ip, parseIp } from "../../net/ip.ts";
+import { contains, type Family, formatSocket, parseIp } from "../../net/ip.ts";
 import type { NftElement, NftExpression, NftRule, NftStatement, NftTable } from "../../parse/nft-json.ts";
 import type { Condition } from "../netfilter/rule.ts";
 import type { Ruleset } from "../netfilter/ruleset.ts";
-import type { ServicePort } from "../services/services.ts";
+import { clusterIpOf, type ServicePort } from "../services/services.ts";
 import type { UsualDelivery, UsualRules } from "./kube-services.ts";
 
 /** Whether a table is kube-proxy's, with its rules. */
@@ -19,8 +19,6 @@ export const isOfKubeProxy = ({ family, name, chains }: Pick<NftTable, "family" 
   chains.some((chain) => chain.name === "services" && chain.rules.length > 0);
 
 const MARKING = "mark-for-masquerade";
-const addressOf = ({ service }: ServicePort): Ip | undefined =>
-  service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
 
 const keyOf = (address: NftExpression, protocol: NftExpression, port: NftExpression): string =>
   `${String(address)} ${String(protocol)} ${String(port)}`;
@@ -28,8 +26,10 @@ const keyOf = (address: NftExpression, protocol: NftExpression, port: NftExpress
 /** Chains for one Service or endpoint have a slash in their name; the others serve all. */
 const isOfOne = (chain: string): boolean => chain.includes("/");
 
-export function usualNftRules(rulesets: readonly Ruleset[]): UsualRules {
-  const table = rulesets.find(({ nft }) => nft?.family === "ip" && isOfKubeProxy(nft))?.nft;
+/** @param family that of the cluster IPs in question, and of the rule sets */
+export function usualNftRules(rulesets: readonly Ruleset[], family: Family): UsualRules {
+  const own = family === 4 ? "ip" : "ip6";
+  const table = rulesets.find(({ nft }) => nft?.family === own && isOfKubeProxy(nft))?.nft;
   const chains = new Map((table?.chains ?? []).map((chain) => [chain.name, chain]));
   const services = elementsOf(table, "service-ips");
   const firewalled = elementsOf(table, "firewall-ips");
@@ -95,12 +95,12 @@ export function usualNftRules(rulesets: readonly Ruleset[]): UsualRules {
     if (others.length > 0 || !first || !isProtocol(first, protocol) || second?.does !== "dnat") return undefined;
     const { address, port } = second;
     if (typeof address !== "string" || !(hairpins || before.some((rule) => isHairpin(rule, address)))) return undefined;
-    return typeof port === "number" ? `${address}:${port}` : undefined;
+    return typeof port === "number" ? formatSocket(address, port) : undefined;
   }
 
-  const special = specialConditions(rulesets, table);
+  const special = specialConditions(rulesets, table, family);
   const meets = (condition: Condition, port: ServicePort): boolean => {
-    const address = addressOf(port);
+    const address = parseIp(clusterIpOf(port.service, family) ?? "");
     if ("prefix" in condition) return address !== undefined && contains(condition.prefix, address);
     return "ports" in condition && condition.ports.some(({ from, to }) => port.port >= from && port.port <= to);
   };
@@ -112,13 +112,13 @@ export function usualNftRules(rulesets: readonly Ruleset[]): UsualRules {
       a.protocol !== b.protocol ||
       special.some((condition) => meets(condition, a) !== meets(condition, b)),
     marksStrangers(port) {
-      const [address] = port.service.clusterIps.filter((ip) => !ip.includes(":"));
+      const address = clusterIpOf(port.service, family);
       const data = services?.get(keyOf(address ?? "", port.protocol.toLowerCase(), port.port))?.data;
       const rules = typeof data === "object" && data.is === "goto" ? chains.get(data.chain)?.rules : undefined;
       return rules?.some(isMarking) ?? false;
     },
     delivery(port) {
-      const [address] = port.service.clusterIps.filter((ip) => !ip.includes(":"));
+      const address = clusterIpOf(port.service, family);
       if (!table || !services || !firewalled || address === undefined) return undefined;
       const protocol = port.protocol.toLowerCase();
       const key = keyOf(address, protocol, port.port);
@@ -202,7 +202,7 @@ function socketOf(data: NftExpression | undefined): string | undefined {
   if (typeof data !== "object" || data.is !== "concat") return undefined;
   const [address, port, ...others] = data.of;
   return others.length === 0 && typeof address === "string" && typeof port === "number"
-    ? `${address}:${port}`
+    ? formatSocket(address, port)
     : undefined;
 }
 
@@ -214,10 +214,14 @@ const SPECIAL: ReadonlySet<string> = new Set([
  * Conditions outside the chains of single Services by which rules can tell one Service from another; "unknown" if there are
  * some that we do not look into. kube-proxy's own sets and maps, looked up in chains for all, are looked at by `delivery`.
  */
-function specialConditions(rulesets: readonly Ruleset[], own: NftTable | undefined): readonly Condition[] | "unknown" {
+function specialConditions(
+  rulesets: readonly Ruleset[],
+  own: NftTable | undefined,
+  family: Family,
+): readonly Condition[] | "unknown" {
   const found: Condition[] = [];
   for (const { chains, nft, layer = "ip", families } of rulesets) {
-    if (layer !== "ip" || !families.includes(4)) continue;
+    if (layer !== "ip" || !families.includes(family)) continue;
     for (const table of chains.values()) {
       for (const { name, rules } of table.values()) {
         if (nft === own && nft && isOfOne(name)) continue;

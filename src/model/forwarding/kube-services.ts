@@ -5,10 +5,10 @@
  *
  * Source: kubernetes pkg/proxy/iptables/proxier.go, writeServiceToEndpointRules and syncProxyRules.
  */
-import { contains, formatIp, formatPrefix, type Ip, parseIp } from "../../net/ip.ts";
+import { bitsOf, contains, type Family, formatIp, formatPrefix, formatSocket, type Ip, parseIp } from "../../net/ip.ts";
 import type { Condition, Rule } from "../netfilter/rule.ts";
 import type { Ruleset, RulesetChain } from "../netfilter/ruleset.ts";
-import type { ServicePort } from "../services/services.ts";
+import { clusterIpOf, type ServicePort } from "../services/services.ts";
 
 /** Where connections to a cluster IP go; empty if they are refused or no rule knows it. */
 export type UsualDelivery = ReadonlySet<string>;
@@ -33,9 +33,6 @@ const SPECIAL: ReadonlySet<Condition["is"]> = new Set([
   "original-address",
   "original-port",
 ]);
-const addressOf = ({ service }: ServicePort): Ip | undefined =>
-  service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
-
 /** Whether a rule has no other conditions than these, none of them negated; a bare `-m tcp` is none. */
 const isOnly = (conditions: readonly Condition[], allowed: readonly Condition["is"][]) =>
   conditions.every((one) => one.is === "bare" || (allowed.includes(one.is) && !("not" in one && one.not)));
@@ -45,7 +42,7 @@ function isDispatch({ conditions }: Rule, address: Ip, port: ServicePort): boole
   if (!isOnly(conditions, ["destination", "protocol", "comment", "destination-port"])) return false;
   return conditions.every((condition) => {
     if (condition.is === "destination")
-      return condition.prefix.length === 32 && condition.prefix.ip.value === address.value;
+      return condition.prefix.length === bitsOf(address.family) && condition.prefix.ip.value === address.value;
     if (condition.is === "protocol") return condition.protocol === port.protocol.toLowerCase();
     if (condition.is === "destination-port")
       return (
@@ -73,7 +70,10 @@ function isForOthers({ conditions }: Rule, address: Ip, port: ServicePort): bool
 const isHairpin = ({ conditions }: Rule, target: string): boolean =>
   isOnly(conditions, ["source", "comment"]) &&
   conditions.some(
-    (one) => one.is === "source" && one.prefix.length === 32 && target.startsWith(`${formatIp(one.prefix.ip)}:`),
+    (one) =>
+      one.is === "source" &&
+      one.prefix.length === bitsOf(one.prefix.ip.family) &&
+      target.startsWith(formatSocket(formatIp(one.prefix.ip), "")),
   );
 
 /** What may stand in the rule that marks what others than Pods send to a cluster IP. */
@@ -81,7 +81,9 @@ const STRANGERS: ReadonlySet<Condition["is"]> = new Set([
   ...(["source", "in", "destination", "protocol", "comment", "destination-port", "bare"] as const),
 ]);
 
-export function usualRules(rulesets: readonly Ruleset[]): UsualRules {
+/** @param family that of the cluster IPs in question, and of the rule sets */
+export function usualRules(rulesets: readonly Ruleset[], family: Family): UsualRules {
+  const addressOf = ({ service }: ServicePort): Ip | undefined => parseIp(clusterIpOf(service, family) ?? "");
   const [only] = rulesets.filter(({ chains }) => chains.get("nat")?.has("KUBE-SERVICES"));
   const nat = rulesets.length > 0 && only ? only.chains.get("nat") : undefined;
   const dispatch = nat?.get("KUBE-SERVICES");

@@ -47,7 +47,7 @@ export function serviceRulesets(filter: PacketFilter): readonly ServiceRuleset[]
       {
         ...{ name: ruleset.name, mode, entries },
         delivery(port) {
-          usual ??= mode === "iptables" ? usualRules([ruleset]) : usualNftRules([ruleset]);
+          usual ??= mode === "iptables" ? usualRules([ruleset], 4) : usualNftRules([ruleset], 4);
           return usual.delivery(port);
         },
         translating: (target) => translatingTo(target, ruleset),

@@ -62,6 +62,8 @@ export interface Services {
   endpoints(port: ServicePort, family?: Family): readonly ServiceEndpoint[];
   /** Whether the EndpointSlices are known completely. */
   readonly endpointsWhole: boolean;
+  /** What tells the families of one cluster apart in capabilities: nothing where all its Services are of one. */
+  ofFamily(family: Family): { readonly family?: Family };
   /** The back ends that a node should deliver to; without a family those of its Service's first. */
   expected(port: ServicePort, node: string, family?: Family): EndpointChoice<ServiceEndpoint>;
   /** The Pods that the selector selects; empty without selector. */
@@ -179,6 +181,7 @@ export function servicesOf(objects: Objects, pods: Pods, nodes: Nodes): Services
       if (port.nodePort !== undefined) byNodePort.set(`${port.nodePort}/${port.protocol}`, port);
     }
   }
+  const isDual = new Set(all.filter(({ proxied }) => proxied).flatMap(({ families }) => families)).size > 1;
   const slices = new Map<string, EndpointSlice[]>();
   for (const slice of objects.all("endpointslices")) {
     const name = slice.metadata.labels?.[SERVICE_NAME];
@@ -210,6 +213,7 @@ export function servicesOf(objects: Objects, pods: Pods, nodes: Nodes): Services
     byNodePort: (port, protocol) => byNodePort.get(`${port}/${protocol}`),
     endpoints,
     endpointsWhole: objects.isWhole("endpointslices"),
+    ofFamily: (family) => (isDual ? { family } : {}),
     expected(port, node, family) {
       const zone = nodes.get(node)?.labels["topology.kubernetes.io/zone"];
       const topology = zone === undefined ? { name: node } : { name: node, zone };

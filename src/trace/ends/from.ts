@@ -1,5 +1,5 @@
 /** FROM: a Pod, a node, or somebody outside. */
-import { formatIp, type Ip, parseIp } from "../../net/ip.ts";
+import { formatIp, parseIp } from "../../net/ip.ts";
 import {
   isProblem,
   MOST_NAMED,
@@ -7,6 +7,7 @@ import {
   namespaceOf,
   nodeNames,
   type Problem,
+  SOMEBODY,
   type Source,
   unknownNode,
 } from "./goal.ts";
@@ -14,11 +15,8 @@ import { onePod, oneService, podNames } from "./pods.ts";
 import { type Name, nameOf, OUTSIDE } from "./typed.ts";
 import { say } from "./words.ts";
 
-/** An address for documentation (RFC 5737): nobody's. */
-const SOMEBODY: Ip = { family: 4, value: 0xc6336401 };
-
 export function sourceOf(typed: string, namespace: string | undefined, model: Model): Source | Problem {
-  if (OUTSIDE.includes(typed)) return { outside: SOMEBODY };
+  if (OUTSIDE.includes(typed)) return { outside: SOMEBODY[4] };
   const address = parseIp(typed);
   if (address) {
     const text = formatIp(address);

@@ -2,9 +2,9 @@
 import type { ServiceView } from "../../model/services/services.ts";
 import { formatIp } from "../../net/ip.ts";
 import type { Protocol } from "../packet.ts";
-import { lookup } from "../resolve.ts";
+import { lookupFirst } from "../resolve.ts";
 import type { Ends } from "./ends.ts";
-import type { Goal, Model, Problem, Source } from "./goal.ts";
+import { familiesOf, type Goal, type Model, type Problem, type Source } from "./goal.ts";
 import { byClusterName } from "./pods.ts";
 import type { Aim } from "./typed.ts";
 import { say } from "./words.ts";
@@ -45,7 +45,9 @@ export function serviceOf(goal: Goal, from: Source, model: Model): ServiceView |
   if (goal.is === "address") return model.services.byClusterIp(formatIp(goal.address));
   if (goal.is !== "name") return undefined;
   const found =
-    "outside" in from ? undefined : lookup(goal.name, from, 4, model).queries.find(({ answer }) => "service" in answer);
+    "outside" in from
+      ? undefined
+      : lookupFirst(goal.name, from, familiesOf(from, model), model).queries.find(({ answer }) => "service" in answer);
   const answer = found?.answer;
   return (answer && "service" in answer ? answer.service : undefined) ?? byClusterName(goal.name, model);
 }

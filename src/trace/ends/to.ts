@@ -1,8 +1,9 @@
 /** TO: what there is of that name, or what the sender has to resolve. */
 import type { PodView } from "../../model/pods.ts";
 import { parseIp } from "../../net/ip.ts";
-import { lookup } from "../resolve.ts";
+import { lookupFirst } from "../resolve.ts";
 import {
+  familiesOf,
   type Goal,
   isProblem,
   type Model,
@@ -57,7 +58,7 @@ function anyGoal(typed: string, meant: Name, from: Source, model: Model): Goal |
   const { nodes } = model;
   const isPath = typed.includes("/");
   if (!isPath && meant.on === undefined) {
-    const resolves = "outside" in from ? undefined : lookup(typed, from, 4, model);
+    const resolves = "outside" in from ? undefined : lookupFirst(typed, from, familiesOf(from, model), model);
     const isAnswered = resolves?.queries.some(({ answer }) => "service" in answer || answer.is === "addresses");
     if (isAnswered) return { is: "name", name: typed };
     const service = byClusterName(typed, model);

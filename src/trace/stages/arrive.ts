@@ -10,11 +10,13 @@ import {
   cannotTell,
   end,
   type Inner,
+  isIpv4,
   isSameIp,
   type Moving,
   type Next,
   onNode,
   type Port,
+  rulesOf,
   type Walk,
 } from "./moving.ts";
 import { deviceOf, routeOf } from "./routes.ts";
@@ -55,7 +57,7 @@ export function routeIn(walk: Walk, before: Moving, passed: Moving, node: string
   const plane = walk.world.forwarding.of(node);
   const at: Namespace = { node };
   const route = routeOf(plane, passed.packet);
-  if (typeof route !== "object") return cannotTell(passed, at, onNode(node, "routes", "routingRules"));
+  if (typeof route !== "object") return cannotTell(passed, at, onNode(node, "routes", rulesOf(passed.packet)));
   const strange = notAccepted(plane, passed.packet, device, route);
   if (strange === "unknown") return cannotTell(passed, at, onNode(node, "sysctls"));
   if (strange) return end(passed, { is: "not-accepted", at, evidence: [strange] });
@@ -69,7 +71,9 @@ export function routeIn(walk: Walk, before: Moving, passed: Moving, node: string
     route.hops.every((hop) => hop.device === device);
   const forwards = forwarding(plane, passed.packet, device);
   if (forwards.state !== "present") return cannotTell(passed, at, onNode(node, "sysctls"));
-  if (forwards.value.value === "0")
+  // the route alone decides of what br_netfilter gives back to the bridge (br_netfilter_ipv6.c)
+  const isBridged6 = isBridgedNat && !isIpv4(passed.packet);
+  if (forwards.value.value === "0" && !isBridged6)
     return end(passed, { is: "not-forwarded", at, evidence: [forwards.value.evidence] });
   return routed(walk, out, node, route, ["forward", "postrouting"], isBridgedNat ? by : undefined);
 }

@@ -61,6 +61,9 @@ export function receive(
   const list = known(sockets);
   if (!list) return cannotTell(moving, at, missing);
   const socket = list.find((one) => listens(one, packet));
+  // who listed sockets without asking for SCTP (ss -S) saw none
+  if (!socket && packet.protocol === "sctp" && !list.some(({ protocol }) => protocol === "sctp"))
+    return cannotTell(moving, at, missing);
   if (!socket) {
     const words = `nothing listens on ${packet.protocol} ${textOf(packet.destination)}:${packet.destinationPort ?? ""}`;
     if (sockets.state === "present" && sockets.gaps.length > 0) return cannotTell(moving, at, missing);

@@ -22,11 +22,11 @@ import {
   type Walk,
   type World,
 } from "./moving.ts";
-import { answersArpFor, bridgeCalls } from "./settings.ts";
+import { answersForItself, answersForOthers, bridgeCalls } from "./settings.ts";
 
 /**
  * A frame of a Pod: for the node, for another Pod on the same bridge, or for nobody, as the address of its next hop is
- * resolved by ARP.
+ * resolved by ARP or neighbour discovery.
  *
  * @param next undefined if the Pod's routes are not known
  */
@@ -53,13 +53,13 @@ export function receiveFromPod(walk: Walk, moving: Moving, node: string, by: Por
     const isForOther = master !== undefined && goesAcross(world, plane, moving.packet, device);
     return isForOther ? acrossBridge(walk, moving, node, device, by) : receiveOnNode(walk, moving, node, device, by);
   }
-  if (known(plane.localAddresses)?.has(next)) return receiveOnNode(walk, moving, node, device, by);
+  if (answersForItself(plane, next, device)) return receiveOnNode(walk, moving, node, device, by);
   const isOfOther = master !== undefined && sharesBridge(world, node, master, next);
   if (isOfOther) return acrossBridge(walk, moving, node, device, by, next);
-  const isProxied = answersArpFor(plane, next, device, moving.packet);
+  const isProxied = answersForOthers(plane, next, device, moving.packet);
   if (isProxied === "unknown") return cannotTell(moving, at, onNode(node, "sysctls", "routes"));
   if (isProxied) return receiveOnNode(walk, moving, node, device, by);
-  // a plugin that answers no ARP gives its Pods a permanent neighbour
+  // a plugin that answers nobody gives its Pods a permanent neighbour
   if (master === undefined) return cannotTell(moving, at, [], `who has ${next}: the Pod's neighbours`);
   return end(moving, {
     is: "unreachable",

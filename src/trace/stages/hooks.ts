@@ -10,6 +10,7 @@ import {
   cannotTell,
   end,
   followed,
+  isIpv4,
   isKnown,
   isSameIp,
   type Moving,
@@ -28,13 +29,14 @@ const MOST_STEPS = 200;
 /** Takes a packet through all rules of a hook, and each that they accept on. */
 export function atHook(walk: Walk, moving: Moving, node: string, hook: Hook, on: (passed: Moving) => Next[]): Next[] {
   const at: Namespace = { node };
-  const { filter, iptables } = walk.world.forwarding.of(node);
+  const plane = walk.world.forwarding.of(node);
+  const { filter } = plane;
+  const saved = isIpv4(moving.packet) ? "iptables" : "ip6tables";
+  const { [saved]: save } = plane;
   // a node that has no iptables says so; what nobody asked for may hold anything, the legacy back end's rules even unlisted
-  const isUnasked = iptables.state === "unknown" && iptables.why.reason === "not-collected";
+  const isUnasked = save.state === "unknown" && save.why.reason === "not-collected";
   if (filter.stateOf(moving.packet.family) === "unknown" || isUnasked)
-    return cannotTell(moving, at, onNode(node, "iptables"));
-  // the rules for IPv6 are not read yet
-  if (moving.packet.family === 6) return cannotTell(moving, at, onNode(node, "ip6tables"), "rules for IPv6");
+    return cannotTell(moving, at, onNode(node, saved));
   if ((moving.trail?.length ?? 0) > MOST_STEPS) return end(moving, { is: "loops", at, evidence: [] });
   const backEndOf = ({ packet: { destination } }: Outcome): string | undefined =>
     moving.answer !== undefined || isSameIp(destination, moving.packet.destination) ? undefined : textOf(destination);
@@ -58,7 +60,7 @@ export function atHook(walk: Walk, moving: Moving, node: string, hook: Hook, on:
         at,
         hook,
         evidence: decisive.slice(0, 1),
-        missing: onNode(node, "iptables"),
+        missing: onNode(node, saved),
         because: why,
       });
     }
@@ -105,11 +107,14 @@ const isTranslated = (a: Packet, b: Packet): boolean =>
 const doubtsOf = ({ reasons }: Outcome, filter: NodePlane["filter"]): readonly Evidence[] =>
   reasons.flatMap((reason) => (reason.about === "rule" || reason.about === "effect" ? filter.quote(reason.step) : []));
 
-/** MASQUERADE takes an address of the device that the packet leaves by (nf_nat_masquerade_ipv4: inet_select_addr). */
+/**
+ * MASQUERADE takes an address of the device that the packet leaves by (nf_nat_masquerade.c: inet_select_addr, for IPv6
+ * ipv6_dev_get_saddr).
+ */
 function filled({ world }: Walk, node: string, packet: Packet, hook: Hook): Packet {
   if (hook !== "postrouting" || isKnown(packet.source) || !isKnown(packet.destination)) return packet;
   const plane = world.forwarding.of(node);
   const route = routeOf(plane, packet);
-  const source = typeof route === "object" ? deviceAddress(plane, route) : undefined;
+  const source = typeof route === "object" ? deviceAddress(plane, route, packet.destination) : undefined;
   return source ? { ...packet, source, snatted: true } : packet;
 }

@@ -8,7 +8,18 @@ import type { Namespace } from "../trace.ts";
 import { leaving } from "./connections.ts";
 import { receive } from "./deliver.ts";
 import { routed } from "./leave.ts";
-import { after, cannotTell, end, followed, isKnown, type Moving, type Next, onNode, type Walk } from "./moving.ts";
+import {
+  after,
+  cannotTell,
+  end,
+  followed,
+  isKnown,
+  type Moving,
+  type Next,
+  onNode,
+  rulesOf,
+  type Walk,
+} from "./moving.ts";
 import { deviceOf, routeOf } from "./routes.ts";
 
 /** Whether IPVS' device holds the address: then it is that of a virtual server. */
@@ -58,7 +69,7 @@ export function throughIpvs(walk: Walk, moving: Moving, node: string): Next[] | 
       { did: "balance", by: "ipvs", at, before: packet, packet: sent, evidence },
     );
     const route = routeOf(plane, sent);
-    if (typeof route !== "object") return cannotTell(balanced, at, onNode(node, "routes", "routingRules"));
+    if (typeof route !== "object") return cannotTell(balanced, at, onNode(node, "routes", rulesOf(packet)));
     if (route.end === "local")
       return receive(walk, leaving(balanced, node), at, plane.sockets, onNode(node, "sockets"));
     const { inDevice: _, ...own } = sent;

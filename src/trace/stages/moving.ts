@@ -150,3 +150,6 @@ export const isSameIp = (a: Packet["source"], b: Packet["source"]): boolean =>
   a === b || (isKnown(a) && isKnown(b) && a.value === b.value);
 
 export const isIpv4 = ({ family }: Packet): boolean => family === 4;
+
+/** The policy rules that a packet is routed by. */
+export const rulesOf = (packet: Packet): Missing["kind"] => (isIpv4(packet) ? "routingRules" : "routingRules6");

@@ -1,5 +1,5 @@
 /** A socket sends: in a Pod, or on a node. */
-import { known } from "../../evidence/observed.ts";
+import { isWhole, known } from "../../evidence/observed.ts";
 import { quoteOf } from "../../evidence/origin.ts";
 import type { NodePlane } from "../../model/forwarding/plane.ts";
 import { lookupRoute } from "../../model/forwarding/routing.ts";
@@ -27,6 +27,7 @@ import {
   type Moving,
   type Next,
   onNode,
+  rulesOf,
   type Walk,
 } from "./moving.ts";
 import { deviceOf, routeOf, sourceFor } from "./routes.ts";
@@ -55,7 +56,13 @@ function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Next[] {
   const text = formatIp(destination);
   if (addressesIn(world, pod).includes(text) || text.startsWith("127.") || text === "::1")
     return receiveInPod(walk, moving, pod);
-  const { links, routes } = world.podNamespaces.of(pod);
+  const { links, routes: routes4, routes6 } = world.podNamespaces.of(pod);
+  const routes = destination.family === 4 ? routes4 : routes6;
+  const hasAddress = known(links)?.some(({ name, addresses }) =>
+    addresses.some((one) => name !== "lo" && one.family === "inet6" && one.scope === "global"),
+  );
+  if (destination.family === 6 && hasAddress === false && isWhole(links))
+    return end(moving, { is: "no-route", at, evidence: [quoteOf(links.origin, "no global IPv6 address")] });
   const route =
     routes.state === "present"
       ? lookupRoute({ routes, routingRules: NO_RULES, routingRules6: NO_RULES }, { destination })
@@ -63,7 +70,8 @@ function sendFromPod(walk: Walk, moving: Moving, pod: PodView): Next[] {
   if (route?.end === "no-route")
     return end(moving, { is: "no-route", at, evidence: [quoteOf(routes.origin, `no route to ${text}`)] });
   if (route?.end === "refused") return end(moving, { is: "unreachable", at, evidence: [route.evidence] });
-  if (route?.end === "unknown") return cannotTell(moving, at, inPod(pod, "podRoutes"));
+  if (route?.end === "unknown")
+    return cannotTell(moving, at, inPod(pod, destination.family === 4 ? "podRoutes" : "podRoutes6"));
   if (!route && !moving.unseen) return sendFromPod(walk, { ...moving, unseen: true }, pod);
   const hop = route?.end === "via" ? route.hops[0] : undefined;
   const device =
@@ -99,9 +107,11 @@ function sendFromNode(walk: Walk, moving: Moving, node: string): Next[] {
   const full = tableFull(moving, plane);
   if (full) return end(moving, { is: "table-full", at, evidence: [full] });
   const first = routeOf(plane, moving.packet);
-  if (typeof first !== "object") return cannotTell(moving, at, onNode(node, "routes", "routingRules"));
+  if (typeof first !== "object") return cannotTell(moving, at, onNode(node, "routes", rulesOf(moving.packet)));
   // the kernel chooses the source by the first route, before any rule sees the packet
-  const source = isKnown(moving.packet.source) ? moving.packet.source : sourceFor(plane, first);
+  const source = isKnown(moving.packet.source)
+    ? moving.packet.source
+    : sourceFor(plane, first, moving.packet.destination);
   const packet: Packet = { ...expected(moving, node), ...(source && { source }), ...deviceOf(first) };
   if (first.end === "no-route" || first.end === "refused") return routed(walk, { ...moving, packet }, node, first, []);
   return atHook(walk, { ...moving, packet, entered: moving.packet }, node, "output", (passed) => {
@@ -109,7 +119,7 @@ function sendFromNode(walk: Walk, moving: Moving, node: string): Next[] {
     if (balanced) return balanced;
     // addresses and marks can be changed by the rules: routed again (ip_route_me_harder, nf_nat)
     const again = isChanged(packet, passed.packet) ? routeOf(plane, passed.packet) : first;
-    if (typeof again !== "object") return cannotTell(passed, at, onNode(node, "routes", "routingRules"));
+    if (typeof again !== "object") return cannotTell(passed, at, onNode(node, "routes", rulesOf(moving.packet)));
     const confined = staysInside(plane, passed.packet, again);
     if (confined === "unknown") return cannotTell(passed, at, onNode(node, "sysctls"));
     if (confined) return end(passed, { is: "not-accepted", at, evidence: [confined] });

@@ -1,4 +1,7 @@
-/** What a node's parameters (sysctl) make of a packet: forwarding, source validation, proxy ARP, br_netfilter, a full table. */
+/**
+ * What a node's parameters (sysctl) make of a packet: forwarding, source validation, proxy ARP and NDP, br_netfilter, a full
+ * table.
+ */
 import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { NodePlane } from "../../model/forwarding/plane.ts";
@@ -8,6 +11,7 @@ import { contains, formatIp, parseIp } from "../../net/ip.ts";
 import { isIpv4, isKnown, type Moving } from "./moving.ts";
 
 const LOOPBACK = { ip: { family: 4, value: 0x7f000000 } as const, length: 8 };
+const LOOPBACK_6 = { ip: { family: 6, value: 1n } as const, length: 128 };
 
 /** A parameter of IPv4 on a device, where that of all devices counts as well; the larger of both. */
 function setting(plane: NodePlane, name: string, device: string): number | "unknown" {
@@ -16,10 +20,18 @@ function setting(plane: NodePlane, name: string, device: string): number | "unkn
   return Math.max(...values.map((found) => (found.state === "present" ? Number(found.value.value) : 0)));
 }
 
-/** Whether a node forwards what comes in by a device (IN_DEV_FORWARD); `ip_forward` sets it for all of them. */
+/**
+ * Whether a node forwards what comes in by a device (IN_DEV_FORWARD); `ip_forward` sets it for all of them. For IPv6 only all
+ * devices count, and since Linux 6.17 each may be made to (ip6_forward).
+ */
 export function forwarding(plane: NodePlane, packet: Packet, device: string): ReturnType<NodePlane["sysctl"]> {
-  if (!isIpv4(packet)) return plane.sysctl("net.ipv6.conf.all.forwarding");
-  const own = plane.sysctl(`net.ipv4.conf.${device.replaceAll(".", "/")}.forwarding`);
+  const name = device.replaceAll(".", "/");
+  if (!isIpv4(packet)) {
+    const forced = plane.sysctl(`net.ipv6.conf.${name}.force_forwarding`);
+    const isForced = forced.state === "present" && forced.value.value === "1";
+    return isForced ? forced : plane.sysctl("net.ipv6.conf.all.forwarding");
+  }
+  const own = plane.sysctl(`net.ipv4.conf.${name}.forwarding`);
   return own.state === "present" ? own : plane.sysctl("net.ipv4.ip_forward");
 }
 
@@ -38,10 +50,31 @@ export function bridgeCalls(plane: NodePlane, packet: Packet): boolean | "unknow
   return plane.sysctl("net.ipv4.ip_forward").state === "present" ? false : "unknown";
 }
 
-/** Proxy ARP: the node answers for what it would forward, if that leaves by another device (arp_process, arp_fwd_proxy). */
-export function answersArpFor(plane: NodePlane, address: string, device: string, packet: Packet): boolean | "unknown" {
+/**
+ * Whether a node answers who asks for one of its own addresses by a device: for IPv4 whichever device has it (arp_process:
+ * RTN_LOCAL), for IPv6 only that one (ndisc_recv_ns).
+ */
+export function answersForItself(plane: NodePlane, address: string, device: string): boolean {
+  if (!address.includes(":")) return known(plane.localAddresses)?.has(address) ?? false;
+  const link = known(plane.links)?.find(({ name }) => name === device);
+  return link?.addresses.some(({ local }) => local === address) ?? false;
+}
+
+/**
+ * Proxy ARP: the node answers for what it would forward, if that leaves by another device (arp_process, arp_fwd_proxy).
+ * Proxy NDP: only for addresses that it was given one by one (ip -6 neigh add proxy), which are not gathered.
+ */
+export function answersForOthers(
+  plane: NodePlane,
+  address: string,
+  device: string,
+  packet: Packet,
+): boolean | "unknown" {
   const ip = parseIp(address);
-  if (ip?.family !== 4) return true;
+  if (ip?.family !== 4) {
+    const values = ["all", device].map((one) => plane.sysctl(`net.ipv6.conf.${one.replaceAll(".", "/")}.proxy_ndp`));
+    return values.every((found) => found.state === "present" && found.value.value === "0") ? false : "unknown";
+  }
   const on = setting(plane, "proxy_arp", device);
   const forwards = forwarding(plane, packet, device);
   if (on === 0 || (forwards.state === "present" && forwards.value.value === "0")) return false;
@@ -58,8 +91,13 @@ export function notAccepted(
   device: string,
   route: RouteLookup,
 ): Evidence | "unknown" | undefined {
-  if (family !== 4 || !isKnown(source) || !isKnown(destination) || device === "lo") return undefined;
+  if (!isKnown(source) || !isKnown(destination) || device === "lo") return undefined;
   const quote = (words: string) => quoteOf(plane.routes.origin, words);
+  // ip6_rcv_core; IPv6 validates sources only where a rule asks for it
+  if (family === 6)
+    return contains(LOOPBACK_6, source) || contains(LOOPBACK_6, destination)
+      ? quote(`${formatIp(source)} to ${formatIp(destination)} came by ${device}`)
+      : undefined;
   if (contains(LOOPBACK, destination) || contains(LOOPBACK, source)) {
     const local = setting(plane, "route_localnet", device);
     if (local === "unknown") return "unknown";

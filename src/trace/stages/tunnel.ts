@@ -3,14 +3,17 @@ import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import { neighbourOf, tunnelEntry } from "../../model/forwarding/tables.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
-import { parseIp } from "../../net/ip.ts";
+import { isOfFamily, parseIp } from "../../net/ip.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { Namespace } from "../trace.ts";
 import { isUp } from "./devices.ts";
 import { after, cannotTell, end, type Inner, type Moving, type Next, onNode, type Walk } from "./moving.ts";
 
-/** What tunnels over IPv4 add to a packet (RFC 7348, RFC 2003, the WireGuard paper, section 5.4.6). */
-const OVERHEAD = { vxlan: 50, ipip: 20, wireguard: 60 } as const;
+/**
+ * What tunnels add to a packet, by the family of the addresses outside (RFC 7348, RFC 2003, RFC 2473, the WireGuard paper,
+ * section 5.4.6).
+ */
+const OVERHEAD = { vxlan: { 4: 50, 6: 70 }, ipip: { 4: 20, 6: 40 }, wireguard: { 4: 60, 6: 80 } } as const;
 
 export function encapsulate(walk: Walk, moving: Moving, node: string, link: Link, next: string): Next[] {
   const plane = walk.world.forwarding.of(node);
@@ -65,7 +68,7 @@ export function encapsulated(
       ...rest,
       packet: outer,
       inner: [...moving.inner, { ...inner, packet: moving.packet, size: moving.size }],
-      size: moving.size && moving.size + OVERHEAD[inner.kind],
+      size: moving.size && moving.size + OVERHEAD[inner.kind][destination.family],
     },
     { did: "encapsulate", at, device: link.name, to, evidence },
   );
@@ -83,7 +86,7 @@ export function decapsulate(walk: Walk, moving: Moving, node: string, inner: Inn
       ? kind === "ipip"
       : inner.identity !== undefined
         ? name === "cilium_vxlan" || name === "cilium_geneve"
-        : vxlan?.id === inner.vni && (vxlan?.port ?? port) === port,
+        : vxlan?.id === inner.vni && (vxlan?.port ?? port) === port && isOfTunnel(vxlan?.local, moving.packet),
   );
   if (!device || !isUp(device)) {
     const words = device
@@ -105,3 +108,7 @@ export function unwrapped(moving: Moving, node: string, inner: Inner, device: Li
   const arrived = after(out, { did: "decapsulate", at: { node }, device: device.name });
   return [{ go: "arrive", moving: arrived, node, device: device.name }];
 }
+
+/** Of two tunnels with one number, the one between addresses of the packet's family takes it (vxlan_find_sock). */
+const isOfTunnel = (local: string | undefined, { family }: Packet): boolean =>
+  local === undefined || isOfFamily(local, family);
