@@ -85,8 +85,8 @@ const say = texts("cli", {
     zh: "tools/client、deploy/web、client@w1（某节点上的 Pod）、w1、outside",
   },
   pathTo: {
-    en: "backend.shop:8080, svc/db:pg, data/db-0:5432, 10.96.0.10:53/udp, [fd00::1]:80, node/w1",
-    zh: "backend.shop:8080、svc/db:pg、data/db-0:5432、10.96.0.10:53/udp、[fd00::1]:80、node/w1",
+    en: "backend.shop:8080, svc/db:pg, db-0:5432, 10.96.0.10:53/udp, [fd00::1]:80, w1",
+    zh: "backend.shop:8080、svc/db:pg、db-0:5432、10.96.0.10:53/udp、[fd00::1]:80、w1",
   },
   namespace: { en: "the namespace of names that tell none", zh: "未写命名空间的名称所属的命名空间" },
   size: { en: "send packets this large that may not be split", zh: "发送该大小且不可分片的报文" },
