@@ -39,7 +39,7 @@ const GROUPS: readonly Group[] = [
   { name: "recordings", budget: 200, longBudget: 600, files: ["testing/scenarios/recordings*.test.ts"] },
   { name: "walk", budget: 240, files: ["testing/scenarios/{probes,paths,policies,families}*.test.ts"] },
   { name: "blinding", budget: 200, longBudget: 7200, files: ["testing/scenarios/blinding*.test.ts"] },
-  { name: "removals", budget: 60, longBudget: 3600, files: ["testing/scenarios/rule-removal*.test.ts"] },
+  { name: "removals", budget: 150, longBudget: 3600, files: ["testing/scenarios/rule-removal*.test.ts"] },
   { name: "pairs", budget: 120, longBudget: 1800, files: ["testing/scenarios/pairs*.test.ts"] },
   { name: "healthy", budget: 120, longBudget: 1800, files: ["testing/scenarios/healthy*.test.ts"] },
   { name: "incidents", budget: 60, files: ["scenarios/*.test.ts"] },
