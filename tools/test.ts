@@ -43,6 +43,7 @@ const GROUPS: readonly Group[] = [
   { name: "pairs", budget: 120, longBudget: 1800, files: ["testing/scenarios/pairs*.test.ts"] },
   { name: "healthy", budget: 120, longBudget: 1800, files: ["testing/scenarios/healthy*.test.ts"] },
   { name: "incidents", budget: 60, files: ["scenarios/*.test.ts"] },
+  { name: "replayed", budget: 180, files: ["testing/scenarios/replayed*.test.ts"] },
   { name: "kubectl", budget: 180, files: ["testing/kubectl/**/*.test.ts"] },
   { name: "browser", budget: 60, files: ["testing/browser/**/*.test.ts"] },
   { name: "launcher", budget: 240, longBudget: 600, files: ["testing/launcher/**/*.test.ts"] },

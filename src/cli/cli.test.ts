@@ -47,6 +47,7 @@ describe("help", () => {
       ["diagnose", "--help"],
       ["path", "--help"],
       ["diff", "--help"],
+      ["replay", "--help"],
       ["demo", "--help"],
       ["explain", "-h"],
     ].flatMap(

@@ -121,7 +121,7 @@ const say = texts("cli", {
     zh: "kubeconfig 的写入路径（默认为临时文件）",
   },
   lookAround: { en: "then use kubectl in another shell", zh: "然后在另一个 shell 中使用 kubectl" },
-  fixedPlace: { en: "at a fixed place", zh: "固定端口和路径" },
+  fixedPlace: { en: "at a port of your choice", zh: "指定端口" },
 
   baseline: { en: "a bundle of a better day: tell what changed since", zh: "正常时的证据包：同时列出此后的变化" },
   diff: { en: "what is otherwise than in an older bundle", zh: "与旧证据包相比有哪些变化" },
@@ -303,7 +303,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       { run: "replay ./incident.tar.gz", does: say.lookAround() },
-      { run: "replay ./incident --port 8001 --kubeconfig ./replay.yaml", does: say.fixedPlace() },
+      { run: "replay ./incident --port 8001", does: say.fixedPlace() },
     ],
     run: async ([argument], given, surroundings) => {
       const { replayCommand } = await import("./replay-command.ts");

@@ -34,13 +34,31 @@ export type ApiOptions = {
 
 /** Answers a request; never throws for what is asked. */
 export function answer(request: ApiRequest, store: Store, options: ApiOptions = {}): Answer {
+  const answered = answerOrRefusal(request, store, options);
+  // clients take the server's clock from it
+  return { ...answered, headers: { date: new Date(store.now()).toUTCString(), ...answered.headers } };
+}
+
+function answerOrRefusal(request: ApiRequest, store: Store, options: ApiOptions): Answer {
   try {
-    return plainAnswer(request, store) ?? resourceAnswer(request, store, options);
+    return plainAnswer(request, store) ?? fileAnswer(request, store) ?? resourceAnswer(request, store, options);
   } catch (error) {
     if (error instanceof StatusError) return statusAnswer(error);
     throw error;
   }
 }
+
+/** What no API server has: the other files of the bundle, for netwhy itself, which would look into nodes for them. */
+function fileAnswer({ path, method }: ApiRequest, { files }: Store): Answer | undefined {
+  if (method !== "GET" || !path.startsWith(FILES)) return undefined;
+  if (path === FILES) return jsonAnswer([...files.keys()]);
+  const name = decoded(path.slice(FILES.length))?.join("/");
+  const file = name === undefined ? undefined : files.get(name);
+  if (!file) throw noSuchPath();
+  return { status: 200, headers: { "content-type": "text/plain; charset=utf-8" }, body: [file] };
+}
+
+const FILES = "/netwhy/files/";
 
 /** The paths outside of resources. */
 function plainAnswer({ path, method }: ApiRequest, store: Store): Answer | undefined {

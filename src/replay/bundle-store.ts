@@ -6,6 +6,7 @@
  * the reason why it could not be had where the bundle tells one.
  */
 import type { Sink } from "../evidence/capture.ts";
+import { matchPath } from "../evidence/path.ts";
 import { itemSplitter } from "../parse/json-items.ts";
 import { lineSplitter } from "../parse/line-splitter.ts";
 import { type Gap, parseJson } from "../parse/parsed.ts";
@@ -13,7 +14,7 @@ import { type CustomResource, customResourcesOf } from "./custom-resources.ts";
 import { indexed } from "./index-object.ts";
 import { BUILT_IN, builtIn, type ResourceType } from "./resource-types.ts";
 import { slabs } from "./slabs.ts";
-import { type Collection, groupVersion, type LogId, type Served, type Store, type StoredObject } from "./store.ts";
+import { type Collection, groupVersion, type Served, type Store, type StoredObject } from "./store.ts";
 
 /** A file that holds a list of objects, as far as it could be read. */
 type ListFile = {
@@ -29,8 +30,8 @@ type ListFile = {
 
 const LIST =
   /^(?:api|apis\/(?<group>[^/]+))\/(?<version>[^/]+)\/(?<plural>[^/.]+)(?:\.json(?<lines>l)?)?(?<error>\.err)?$/;
-const LOG = /^logs\/(?<namespace>[^/]+)\/(?<pod>[^/]+)\/(?<container>.+?)(?<previous>\.previous)?\.log$/;
-const PLAIN = ["version.json", "cluster.json", "readyz.txt"];
+/** It tells of the files of the bundle, which are not what is handed out. */
+const MANIFEST = "manifest.jsonl";
 
 /** etcd takes no more than 1.5 MiB of an object. */
 const LARGEST_OBJECT = 4 * 1024 * 1024;
@@ -39,28 +40,23 @@ export type StoreIntake = {
   /** @returns where a file's text goes; undefined if it is not served */
   open(path: string): Sink | undefined;
   store(): Store;
-  /** How many files are served. */
-  readonly size: number;
+  /** Whether there are objects or logs among them; single files can have such names by chance. */
+  readonly holdsCluster: boolean;
 };
 
 /** Takes the files of a bundle in, and makes a store of them. */
 export function createStoreIntake(): StoreIntake {
   const lists = new Map<string, ListFile>();
   const failures = new Map<string, string>();
-  const logs = new Map<string, Uint8Array>();
-  const plain = new Map<string, string>();
+  const files = new Map<string, Buffer>();
   const slab = slabs();
 
   function open(path: string): Sink | undefined {
-    if (PLAIN.includes(path)) return gathering((text) => plain.set(path, text));
-    const log = LOG.exec(path)?.groups;
-    if (log) {
-      const { namespace = "", pod = "", container = "", previous } = log;
-      const key = logKey({ namespace, pod, container, isPrevious: previous !== undefined });
-      return gathering((text) => logs.set(key, Buffer.from(text)));
-    }
     const list = LIST.exec(path)?.groups;
-    if (!list) return undefined;
+    if (!list) {
+      if (path === MANIFEST || !matchPath(path)) return undefined;
+      return gathering((text) => files.set(path, Buffer.from(text)));
+    }
     const { group = "", version = "", plural = "", lines, error } = list;
     const key = `${group}/${version}/${plural}`;
     if (error !== undefined) return gathering((text) => failures.set(key, text.trim().slice(0, 500)));
@@ -70,15 +66,12 @@ export function createStoreIntake(): StoreIntake {
 
   return {
     open,
-    store: () => storeOf(lists, failures, logs, plain),
-    get size() {
-      return lists.size + logs.size + failures.size + plain.size;
+    store: () => storeOf(lists, failures, files),
+    get holdsCluster() {
+      return lists.size > 0 || [...files.keys()].some((path) => path.startsWith("logs/"));
     },
   };
 }
-
-const logKey = ({ namespace, pod, container, isPrevious }: LogId): string =>
-  [namespace, pod, container, isPrevious ? "previous" : "current"].join("/");
 
 function gathering(done: (text: string) => void): Sink {
   const pieces: string[] = [];
@@ -169,8 +162,7 @@ type Entry = { readonly type: ResourceType; readonly served: Served };
 function storeOf(
   lists: ReadonlyMap<string, ListFile>,
   failures: ReadonlyMap<string, string>,
-  logs: ReadonlyMap<string, Uint8Array>,
-  plain: ReadonlyMap<string, string>,
+  files: ReadonlyMap<string, Buffer>,
 ): Store {
   const definitions = lists.get("apiextensions.k8s.io/v1/customresourcedefinitions")?.items ?? [];
   const custom = customResourcesOf(definitions);
@@ -195,14 +187,15 @@ function storeOf(
     const type = typeOf(key, undefined, custom);
     entries.set(key, { type, served: { state: "forbidden", why: why(key) } });
   }
-  const at = timeOf(plain.get("cluster.json"));
+  const text = (path: string) => files.get(path)?.toString();
+  const at = timeOf(text("cluster.json"));
   return {
     types: [...entries.values()].map(({ type }) => type),
     custom,
     served: (group, version, plural) => entries.get(`${group}/${version}/${plural}`),
-    log: (id) => logs.get(logKey(id)),
-    version: plain.get("version.json"),
-    readyz: plain.get("readyz.txt"),
+    files,
+    version: text("version.json"),
+    readyz: text("readyz.txt"),
     now: () => at ?? Date.now(),
   };
 }

@@ -8,7 +8,7 @@
 import { type Answer, textAnswer } from "./answer.ts";
 import { wholeNumber } from "./list.ts";
 import { qualified, StatusError } from "./status.ts";
-import { type LogId, objectOf, type Store, type StoredObject } from "./store.ts";
+import { type LogId, logPath, objectOf, type Store, type StoredObject } from "./store.ts";
 import { isTrue } from "./watch.ts";
 
 const TIME = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})) ?/;
@@ -34,15 +34,15 @@ export function logAnswer(
 ): Answer {
   const container = containerOf(podName, pod, query.get("container") ?? "");
   const isPrevious = isTrue(query.get("previous"));
-  const text = store.log({ namespace, pod: podName, container, isPrevious });
+  const text = store.files.get(logPath({ namespace, pod: podName, container, isPrevious }));
   if (!text) throw missing({ namespace, pod: podName, container, isPrevious });
   return textAnswer(cut(Buffer.from(text).toString(), query, store.now()));
 }
 
-function missing({ namespace, pod, container, isPrevious }: LogId): StatusError {
+function missing(id: LogId): StatusError {
+  const { pod, container, isPrevious } = id;
   const what = isPrevious ? "previous terminated container" : "container";
-  const path = `logs/${namespace}/${pod}/${container}${isPrevious ? ".previous" : ""}.log`;
-  const message = `${what} "${container}" in pod "${pod}" not found: the bundle has no ${path}`;
+  const message = `${what} "${container}" in pod "${pod}" not found: the bundle has no ${logPath(id)}`;
   return new StatusError(isPrevious ? "BadRequest" : "NotFound", message, { name: pod, kind: "pods" });
 }
 

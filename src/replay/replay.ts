@@ -1,6 +1,8 @@
 /** `netwhy replay`: a bundle, served. */
 import type { CaptureNote } from "../evidence/capture.ts";
+import { foreignIntake } from "../evidence/foreign/foreign.ts";
 import { nothingIn, readFiles } from "../sources/bundle.ts";
+import type { Text } from "../text.ts";
 import { answer } from "./api.ts";
 import { createStoreIntake } from "./bundle-store.ts";
 import { type Listening, listen } from "./server.ts";
@@ -14,8 +16,14 @@ import type { Store } from "./store.ts";
 export async function readStore(path: string): Promise<{ store: Store; notes: readonly CaptureNote[] }> {
   const intake = createStoreIntake();
   const notes: CaptureNote[] = [];
-  await readFiles(path, { open: intake.open, note: (at, what) => void notes.push({ path: at, what }) });
-  if (intake.size === 0) throw nothingIn(path);
+  const own = { open: intake.open, note: (at: string, what: Text) => void notes.push({ path: at, what }) };
+  await readFiles(path, own);
+  if (!intake.holdsCluster) {
+    const foreign = foreignIntake(own);
+    await readFiles(path, foreign);
+    foreign.finish();
+  }
+  if (!intake.holdsCluster) throw nothingIn(path);
   return { store: intake.store(), notes };
 }
 

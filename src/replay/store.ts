@@ -55,6 +55,10 @@ export type LogId = {
   readonly isPrevious: boolean;
 };
 
+/** Where a container's log stands in a bundle. */
+export const logPath = ({ namespace, pod, container, isPrevious }: LogId): string =>
+  `logs/${namespace}/${pod}/${container}${isPrevious ? ".previous" : ""}.log`;
+
 export interface Store {
   /** All resources that discovery tells of. */
   readonly types: readonly ResourceType[];
@@ -62,8 +66,8 @@ export interface Store {
   readonly custom: readonly CustomResource[];
   /** @returns undefined if there is no such resource */
   served(group: string, version: string, plural: string): { type: ResourceType; served: Served } | undefined;
-  /** The text of a container's log, each line with its time; undefined if it is not there. */
-  log(id: LogId): Uint8Array | undefined;
+  /** What the bundle holds besides: logs, the state of nodes, test results; texts by their paths. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
   /** The body of GET /version. */
   readonly version: string | undefined;
   /** The body of GET /readyz?verbose. */

@@ -13,6 +13,7 @@ import { isNode, readNodeOutput, readThisNode } from "./local-node.ts";
 import { type FirstContact, greet, type Progress, readApi, tellText } from "./read-api.ts";
 import { readLogs } from "./read-logs.ts";
 import { chooseNodes, type NodeChoice, readNodes } from "./read-nodes.ts";
+import { isReplay, readReplayedFiles } from "./read-replay.ts";
 
 const say = texts("read-cluster", {
   outOfTime: {
@@ -68,7 +69,8 @@ export async function readCluster(connection: Connection, options: ReadOptions):
       namespaces: [...new Set([...namespaces, ...own, ...SYSTEM_NAMESPACES])],
       progress,
     });
-    if (options.nodes !== undefined) {
+    if (isReplay(connection)) await readReplayedFiles(api, intake, progress);
+    else if (options.nodes !== undefined) {
       const found = intake.capture();
       const nodes = chooseNodes(found, options.nodes);
       const debug = options.debugPods && debugPods(connection, api, signal, options.debugPods.image);
@@ -83,7 +85,7 @@ export async function readCluster(connection: Connection, options: ReadOptions):
   }
   for (const path of options.nodeOutputs ?? []) await readNodeOutput(path, intake.capture(), intake);
   if (Date.now() >= api.deadline) intake.note("", say.outOfTime({ seconds: Math.round(budgetMs / 1000) }));
-  tellText(intake, "cluster.json", clusterFile(connection, contact, startedAt));
+  if (!isReplay(connection)) tellText(intake, "cluster.json", clusterFile(connection, contact, startedAt));
   return { capture: intake.capture(), contact, requests: api.requests };
 }
 
