@@ -42,6 +42,8 @@ const GROUPS: readonly Group[] = [
   { name: "removals", budget: 150, longBudget: 3600, files: ["testing/scenarios/rule-removal*.test.ts"] },
   { name: "pairs", budget: 120, longBudget: 1800, files: ["testing/scenarios/pairs*.test.ts"] },
   { name: "healthy", budget: 120, longBudget: 1800, files: ["testing/scenarios/healthy*.test.ts"] },
+  { name: "live", budget: 120, longBudget: 900, files: ["testing/scenarios/live*.test.ts"] },
+  { name: "cluster", budget: 900, files: ["testing/live-cluster/**/*.test.ts"] },
   { name: "incidents", budget: 60, files: ["scenarios/*.test.ts"] },
   { name: "replayed", budget: 180, files: ["testing/scenarios/replayed*.test.ts"] },
   { name: "kubectl", budget: 180, files: ["testing/kubectl/**/*.test.ts"] },
