@@ -166,6 +166,52 @@ describe("refusals are Statuses", () => {
   });
 });
 
+describe("custom resources", () => {
+  const definition = (group: string, plural: string, kind: string) => ({
+    metadata: { name: `${plural}.${group}` },
+    spec: {
+      group,
+      scope: "Namespaced",
+      names: { plural, kind },
+      versions: [
+        { name: "v1", served: true },
+        { name: "v0", served: false },
+      ],
+    },
+  });
+  const custom = storeOf({
+    // a name that Kubernetes has too, and a list as such lists are: with its kind behind its items
+    "apis/aaa.example.org/v1/networkpolicies.json":
+      '{"apiVersion":"aaa.example.org/v1","items":[],"kind":"NetworkPolicyList","metadata":{}}',
+    "apis/apiextensions.k8s.io/v1/customresourcedefinitions.json": json({
+      kind: "CustomResourceDefinitionList",
+      items: [
+        definition("aaa.example.org", "networkpolicies", "NetworkPolicy"),
+        definition("zzz.example.org", "widgets", "Widget"),
+      ],
+    }),
+    "apis/networking.k8s.io/v1/networkpolicies.json": json({ kind: "NetworkPolicyList", items: [] }),
+  });
+
+  it("stand behind those of Kubernetes, and are known by their definitions", () => {
+    const groups = custom.types.filter(({ plural }) => plural === "networkpolicies").map(({ group }) => group);
+    expect(groups).toEqual(["networking.k8s.io", "aaa.example.org"]);
+    expect(custom.types.filter(({ kind }) => kind === "Widget").map(({ version }) => version)).toEqual(["v1"]);
+  });
+
+  it("that are none are an empty list; those that were not collected are forbidden", () => {
+    expect(custom.served("aaa.example.org", "v1", "networkpolicies")?.served.state).toBe("readable");
+    expect(custom.served("zzz.example.org", "v1", "widgets")?.served.state).toBe("forbidden");
+  });
+});
+
+it.each(["", '{"kind":"Status","code":403}', "<html>", '{"kind":"PodLi', "[]"])(
+  "%j is no list: it does not stand for an empty one",
+  (text) => {
+    expect(storeOf({ "api/v1/pods.json": text }).served("", "v1", "pods")?.served.state).toBe("forbidden");
+  },
+);
+
 describe("one object", () => {
   it("says what kind it is, before the rest as it stands", () => {
     const text = textOf(ask("/api/v1/namespaces/data/pods/db-0"));
@@ -349,7 +395,7 @@ describe("may I?", () => {
       post({ spec: { namespace: "data" } }),
     );
     expect(status.resourceRules[0]).toMatchObject({ verbs: ["get", "list", "watch"], apiGroups: [""] });
-    expect(status.resourceRules[0].resources).toEqual(["pods", "services", "namespaces", "pods/log"]);
+    expect(status.resourceRules[0].resources).toEqual(["namespaces", "pods", "services", "pods/log"]);
   });
 
   it("is read from protobuf, as kubectl 1.33 posts it", () => {

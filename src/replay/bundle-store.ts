@@ -139,7 +139,8 @@ function openList(
       // {"kind": "PodList", …, "items": null} is an empty list
       const isNull = listKind !== undefined && items.length === 0 && /"items"\s*:\s*null|^[^[]*\}\s*$/.test(head);
       const flaws = [...(isNull ? [] : cuts), ...(cutOff === undefined ? [] : [{ what: cutOff }])];
-      finish(listKind !== undefined || items.length > 0, flaws, listKind, listVersion);
+      // lists of custom resources tell their kind behind their items: `{"apiVersion": …, "items": […], "kind": …}`
+      finish(flaws.length === 0 || listKind !== undefined || items.length > 0, flaws, listKind, listVersion);
     },
   };
 }
@@ -190,7 +191,7 @@ function storeOf(
   const text = (path: string) => files.get(path)?.toString();
   const at = timeOf(text("cluster.json"));
   return {
-    types: [...entries.values()].map(({ type }) => type),
+    types: [...entries.values()].map(({ type }) => type).sort(byGroup),
     custom,
     served: (group, version, plural) => entries.get(`${group}/${version}/${plural}`),
     files,
@@ -199,6 +200,16 @@ function storeOf(
     now: () => at ?? Date.now(),
   };
 }
+
+/** As an API server tells them: those of Kubernetes' own first, which clients prefer where names are the same. */
+function byGroup(a: ResourceType, b: ResourceType): number {
+  const rank = ({ group }: ResourceType) =>
+    BUILT_IN_GROUPS.includes(group) ? BUILT_IN_GROUPS.indexOf(group) : BUILT_IN_GROUPS.length;
+  return rank(a) - rank(b) || compare(a.group, b.group) || compare(a.plural, b.plural);
+}
+
+const BUILT_IN_GROUPS = [...new Set(BUILT_IN.map(({ group }) => group))];
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** What a list is of: a resource of Kubernetes' own, of a definition in the bundle, or else as its objects show. */
 function typeOf(key: string, file: ListFile | undefined, custom: readonly CustomResource[]): ResourceType {
