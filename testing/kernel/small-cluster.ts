@@ -9,6 +9,8 @@
  *
  * Three ways to connect Pods: `vxlan` as flannel does it, with bridges; `host-gw` with bridges and routes; `routed` as
  * Calico does it without a tunnel, with a device for each Pod and proxy ARP. And three back ends for the rules.
+ *
+ * All of it is told in IPv4; a cluster of IPv6 is its twin (ipv6-twin.ts).
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -20,8 +22,10 @@ import { kubeProxyRules } from "../../src/model/agents/kube-proxy.ts";
 import { kubeProxyTable } from "../../src/model/agents/kube-proxy-nft.ts";
 import { modelOf } from "../../src/model/model.ts";
 import type { Services } from "../../src/model/services/services.ts";
+import type { Family } from "../../src/net/ip.ts";
 import { printNftRuleset } from "../../src/parse/nft-print.ts";
 import { captureOf } from "../recordings.ts";
+import { ipv6Twin } from "./ipv6-twin.ts";
 import { addNamespace, deleteNamespace } from "./namespaces.ts";
 import { PYTHON } from "./three-hosts.ts";
 
@@ -166,8 +170,10 @@ const FLANNEL = {
   },
 };
 
-function iptablesText(services: Services, node: Node): string {
-  const proxy = kubeProxyRules(services, node, "10.244.0.0/16", 4);
+const PODS_RANGE = { 4: "10.244.0.0/16", 6: "fd00:10:244::/48" } as const;
+
+function iptablesText(services: Services, node: Node, family: Family): string {
+  const proxy = kubeProxyRules(services, node, PODS_RANGE[family], family);
   const tables = Object.entries(BUILT_IN).map(([table, builtIn]) => {
     const own = proxy[table as keyof typeof proxy] ?? { chains: [], rules: [] };
     const flannel = FLANNEL[table as keyof typeof FLANNEL];
@@ -183,8 +189,9 @@ function iptablesText(services: Services, node: Node): string {
 }
 
 /** kube-proxy in nftables mode, and a masquerade as Calico's. */
-function nftText(services: Services, node: Node): string {
-  const table = kubeProxyTable(services, node, "10.244.0.0/16", addressOf(node), 4);
+function nftText(services: Services, node: Node, family: Family): string {
+  const address = family === 4 ? addressOf(node) : ipv6Twin(addressOf(node));
+  const table = kubeProxyTable(services, node, PODS_RANGE[family], address, family);
   return `${printNftRuleset({ version: "1.0.6", tables: [table] })}
 table ip outward {
   chain postrouting {
@@ -318,11 +325,14 @@ async function inside(namespace: string, script: string): Promise<string> {
 const NODE_KINDS: readonly KindId[] = [
   "iptables",
   "iptablesLegacy",
+  "ip6tables",
+  "ip6tablesLegacy",
   "nftables",
   "ipset",
   "links",
   "routes",
   "routingRules",
+  "routingRules6",
   "neighbours",
   "fdb",
   "bridgePorts",
@@ -330,7 +340,7 @@ const NODE_KINDS: readonly KindId[] = [
   "sysctls",
   "sockets",
 ];
-const POD_KINDS: readonly KindId[] = ["podLinks", "podRoutes", "podSockets"];
+const POD_KINDS: readonly KindId[] = ["podLinks", "podRoutes", "podRoutes6", "podSockets"];
 
 const commandOf = (kind: KindId): string => {
   const { how } = catalogue[kind];
@@ -409,7 +419,15 @@ export type Damage = {
   readonly script: string;
 };
 
+/** No waiting for duplicates of addresses, no routers that advertise themselves. */
+const QUIET_6 = ["all", "default"].flatMap((of6) =>
+  ["accept_dad", "accept_ra", "accept_redirects", "proxy_ndp"]
+    .map((key) => `net.ipv6.conf.${of6}.${key}=0`)
+    .concat(of6 === "all" ? ["net.ipv6.icmp.ratelimit=0"] : []),
+);
+
 export type SmallCluster = {
+  readonly family: Family;
   readonly network: Network;
   readonly backend: "iptables-nft" | "iptables-legacy" | "nftables";
   /** As its agents want it; the connections that were seen are forgotten. */
@@ -420,7 +438,13 @@ export type SmallCluster = {
   close(): void;
 };
 
-export async function smallCluster(network: Network, backend: SmallCluster["backend"]): Promise<SmallCluster> {
+export async function smallCluster(
+  network: Network,
+  backend: SmallCluster["backend"],
+  family: Family = 4,
+): Promise<SmallCluster> {
+  const told = (text: string): string => (family === 4 ? text : ipv6Twin(text));
+  const ip = family === 4 ? "ip" : "ip -6";
   const names = new Map<Host, string>();
   const talkers = new Map<Host, Talker>();
   const of = (host: Host): string => names.get(host)!;
@@ -428,10 +452,13 @@ export async function smallCluster(network: Network, backend: SmallCluster["back
     for (const talker of talkers.values()) talker.stop();
     for (const name of names.values()) deleteNamespace(name);
   };
-  const api = apiFiles();
+  const api = new Map([...apiFiles()].map(([path, text]) => [path, told(text)]));
   const { services } = modelOf(captureOf(api));
   const rules = new Map(
-    NODES.map((node) => [node, backend === "nftables" ? nftText(services, node) : iptablesText(services, node)]),
+    NODES.map((node) => {
+      const written = backend === "nftables" ? nftText : iptablesText;
+      return [node, told(written(services, node, family))];
+    }),
   );
   const restore =
     backend === "nftables"
@@ -440,8 +467,9 @@ export async function smallCluster(network: Network, backend: SmallCluster["back
         ? "iptables-nft-restore"
         : "iptables-legacy-restore";
   const nodeScript = (node: Node): string => {
-    const { ip, bridge, sysctls } = orderOf(node, network);
-    return `${batch("ip", ip)}${batch("bridge", bridge)}
+    const order = orderOf(node, network);
+    const { bridge, sysctls } = order;
+    return told(`${batch(ip, order.ip)}${batch("bridge", bridge)}
 sysctl -qw ${sysctls.join(" ")} || true
 nft flush ruleset
 for table in $(cat /proc/net/ip_tables_names); do
@@ -452,13 +480,13 @@ ${restore} <<'EOF' || echo "${restore} failed on ${node}"
 ${rules.get(node)}
 EOF
 conntrack -F >/dev/null 2>&1
-true`;
+true`);
   };
   const putInOrder = async (): Promise<void> => {
     const said = await Promise.all([
       ...NODES.map((node) => inside(of(node), nodeScript(node))),
-      ...PODS.map((pod) => inside(of(pod), batch("ip", podOrder(pod, network)))),
-      inside(of("outside"), "ip neigh flush dev up0 nud all; conntrack -F >/dev/null 2>&1; true"),
+      ...PODS.map((pod) => inside(of(pod), told(batch(ip, podOrder(pod, network))))),
+      inside(of("outside"), told("ip neigh flush dev up0 nud all; conntrack -F >/dev/null 2>&1; true")),
     ]);
     const complaint = said.join("").trim();
     if (complaint !== "") throw new Error(complaint);
@@ -466,8 +494,7 @@ true`;
   try {
     for (const host of ["outside", ...NODES, ...PODS] as const) names.set(host, addNamespace());
     const quiet = [
-      "net.ipv6.conf.all.disable_ipv6=1",
-      "net.ipv6.conf.default.disable_ipv6=1",
+      ...(family === 4 ? ["all", "default"].map((of6) => `net.ipv6.conf.${of6}.disable_ipv6=1`) : QUIET_6),
       "net.ipv4.conf.all.rp_filter=0",
       "net.ipv4.conf.default.rp_filter=0",
       "net.ipv4.icmp_ratelimit=0",
@@ -478,8 +505,8 @@ true`;
     for (const name of names.values()) await inside(name, `sysctl -qw ${quiet}; ${burst}; ip link set lo up`);
     await inside(
       of("outside"),
-      `ip link add up0 type bridge; sysctl -qw net.bridge.bridge-nf-call-iptables=0; ip link set up0 up
-       ip addr add ${GATEWAY}/24 dev up0; ip addr add ${OUTSIDE}/32 dev lo`,
+      told(`ip link add up0 type bridge; sysctl -qw net.bridge.bridge-nf-call-iptables=0; ip link set up0 up
+       ip addr add ${GATEWAY}/24 dev up0; ip addr add ${OUTSIDE}/32 dev lo`),
     );
     for (const node of NODES) {
       const bridge = network === "routed" ? [] : [`link add cni0 address ${bridgeMac(node)} type bridge`];
@@ -499,19 +526,20 @@ true`;
     await putInOrder();
     for (const host of names.keys()) {
       const kind = host === "outside" ? host : isPod(host) ? "pod" : "node";
-      talkers.set(host, await startTalker(of(host), host, LISTENS[kind]));
+      talkers.set(host, await startTalker(of(host), host, LISTENS[kind].map(told)));
     }
   } catch (error) {
     close();
     throw error;
   }
   return {
+    family,
     network,
     backend,
     putInOrder,
     close,
     async damage(damages) {
-      for (const { where, script } of damages) await inside(of(where), `{ ${script}\n} >/dev/null 2>&1; true`);
+      for (const { where, script } of damages) await inside(of(where), `{ ${told(script)}\n} >/dev/null 2>&1; true`);
     },
     async record() {
       const files = new Map(api);

@@ -9,6 +9,11 @@ import errno, json, os, socket, struct, sys, threading, time
 name = sys.argv[1]
 # linux/in.h; Python names them only since 3.14
 IP_PKTINFO, IP_RECVERR, IP_MTU_DISCOVER, PMTUDISC_DO = 8, 11, 10, 2
+IPV6_RECVPKTINFO, IPV6_PKTINFO, IPV6_RECVERR, IPV6_MTU_DISCOVER, IPV6_DONTFRAG = 49, 50, 25, 23, 62
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def serve_tcp(listener):
@@ -23,20 +28,24 @@ def serve_tcp(listener):
 
 def serve_udp(server):
     # it answers from the address that was asked
-    server.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+    is6 = server.family == socket.AF_INET6
+    level, kind = (socket.IPPROTO_IPV6, IPV6_PKTINFO) if is6 else (socket.IPPROTO_IP, IP_PKTINFO)
+    server.setsockopt(level, IPV6_RECVPKTINFO if is6 else kind, 1)
     while True:
         _, extra, _, peer = server.recvmsg(2048, 256)
-        asked = extra[0][2][4:8]
+        told = extra[0][2]
         try:
-            info = struct.pack("=I", 0) + asked + struct.pack("=I", 0)
-            server.sendmsg([f"{name} {peer[0]}".encode()], [(socket.IPPROTO_IP, IP_PKTINFO, info)], 0, peer)
+            info = told[:16] + struct.pack("=I", 0) if is6 else struct.pack("=I", 0) + told[4:8] + struct.pack("=I", 0)
+            server.sendmsg([f"{name} {peer[0]}".encode()], [(level, kind, info)], 0, peer)
         except OSError:
             pass
 
 
 for one in sys.argv[2:]:
-    protocol, address, port = one.split(":")
-    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+    protocol, place = one.split(":", 1)
+    address, port = place.rsplit(":", 1)
+    address = address.strip("[]")
+    server = socket.socket(family_of(address), socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind((address, int(port)))
     if protocol == "tcp":
@@ -53,7 +62,7 @@ def checksum(data):
 
 
 def ask_tcp(to, port, patience):
-    client = socket.socket()
+    client = socket.socket(family_of(to))
     client.settimeout(patience)
     client.connect((to, port))
     try:
@@ -63,14 +72,34 @@ def ask_tcp(to, port, patience):
 
 
 def ask_udp(to, port, patience):
-    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client = socket.socket(family_of(to), socket.SOCK_DGRAM)
     client.settimeout(patience)
     client.connect((to, port))
     client.send(b"?")
     return client.recv(200).decode()
 
 
+def ask_icmp6(to, number, size, patience):
+    client = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    client.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+    if size:
+        client.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO)
+        client.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, 1)
+    client.connect((to, 0))
+    # the kernel puts in the checksum
+    client.send(struct.pack("!BBHHH", 128, 0, 0, number, 1) + b"x" * max(0, (size or 84) - 48))
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        client.settimeout(max(0.001, until - time.monotonic()))
+        answer = client.recv(65536)
+        if answer[0] == 129 and struct.unpack("!H", answer[4:6])[0] == number:
+            return ""
+    raise TimeoutError
+
+
 def ask_icmp(to, number, size, patience):
+    if ":" in to:
+        return ask_icmp6(to, number, size, patience)
     client = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     client.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
     if size:

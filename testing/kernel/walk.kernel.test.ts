@@ -6,7 +6,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ClusterModel, modelOf } from "../../src/model/model.ts";
-import { formatIp, parseIp } from "../../src/net/ip.ts";
+import { type Family, formatIp, parseIp } from "../../src/net/ip.ts";
 import { openingPacket } from "../../src/trace/packet.ts";
 import { type Result, seenAs } from "../../src/trace/predict.ts";
 import type { Namespace, Trace, Way } from "../../src/trace/trace.ts";
@@ -14,6 +14,7 @@ import { walk } from "../../src/trace/walk.ts";
 import { LONG } from "../long.ts";
 import { captureOf } from "../recordings.ts";
 import { KINDS, randomDamage } from "./cluster-damage.ts";
+import { ipv6Twin } from "./ipv6-twin.ts";
 import { canAsk, seededRandom } from "./namespaces.ts";
 import {
   type Answer,
@@ -74,10 +75,11 @@ function randomQuestion({ pick, chance }: Random): Question {
   return pick([toService, toService, toPod, toPod, toNode])();
 }
 
-function traceOf({ from, how, to, port, size }: Question, model: ClusterModel): Trace {
+function traceOf({ from, how, to, port, size }: Question, family: Family, model: ClusterModel): Trace {
+  const ipOf = (text: string) => parseIp(family === 4 ? text : ipv6Twin(text))!;
   const at: Namespace | "outside" =
     from === "outside" ? from : { node: nodeOf(from), ...(isPod(from) && { pod: model.pods.get("lab", from)! }) };
-  const source = from === "outside" ? parseIp(GATEWAY) : isPod(from) ? parseIp(addressOf(from)) : undefined;
+  const source = from === "outside" ? ipOf(GATEWAY) : isPod(from) ? ipOf(addressOf(from)) : undefined;
   const packet = openingPacket(how, source, parseIp(to)!, port);
   return walk({ from: at, packet, ...(size !== undefined && { size }) }, model);
 }
@@ -118,13 +120,21 @@ function tell({ from, how, to, port, size }: Question, answer: Answer, { ways }:
   return `  ${from} ${how} ${to}:${port}${size ? ` ${size} bytes` : ""}: kernel says ${JSON.stringify(answer)}; the walk:\n${lines.join("\n")}`;
 }
 
+/** Calico's way needs a gateway that nobody has, which IPv6 does another way. */
 const CLUSTERS = [
-  ["vxlan", "iptables-nft"],
-  ["routed", "nftables"],
-  ["host-gw", "iptables-legacy"],
+  ["vxlan", "iptables-nft", 4],
+  ["routed", "nftables", 4],
+  ["host-gw", "iptables-legacy", 4],
+  ["vxlan", "nftables", 6],
+  ["host-gw", "iptables-nft", 6],
 ] as const;
 
-type Lesson = { readonly in: Network; readonly damage: readonly Damage[]; readonly ask: readonly Question[] };
+type Lesson = {
+  readonly in: Network;
+  readonly family?: Family;
+  readonly damage: readonly Damage[];
+  readonly ask: readonly Question[];
+};
 
 const tcp = (from: Host, to: string, port = 8080): Question => ({ from, how: "tcp", to, port });
 const udp = (from: Host, to: string, port: number): Question => ({ from, how: "udp", to, port });
@@ -231,22 +241,23 @@ const isAble = canAsk(
   PYTHON,
 );
 
-describe.skipIf(!isAble).each(CLUSTERS)("a cluster: %s, %s", (network, backend) => {
+describe.skipIf(!isAble).each(CLUSTERS)("a cluster: %s, %s, IPv%i", (network, backend, family) => {
   let lab: SmallCluster;
   const tally = new Map<string, number>();
   const count = (what: string): void => void tally.set(what, (tally.get(what) ?? 0) + 1);
 
   beforeAll(async () => {
-    lab = await smallCluster(network, backend);
+    lab = await smallCluster(network, backend, family);
   }, 60_000);
   afterAll(() => lab?.close());
 
   /** What the walk got wrong. */
-  async function compare(damages: readonly Damage[], questions: readonly Question[]): Promise<readonly string[]> {
+  async function compare(damages: readonly Damage[], asked: readonly Question[]): Promise<readonly string[]> {
+    const questions = family === 4 ? asked : asked.map((one) => ({ ...one, to: ipv6Twin(one.to) }));
     await lab.putInOrder();
     await lab.damage(damages);
     const model = modelOf(captureOf(await lab.record()));
-    const traces = questions.map((question) => traceOf(question, model));
+    const traces = questions.map((question) => traceOf(question, family, model));
     const wrongOf = async (indices: readonly number[], patience: number) => {
       const answers = await lab.ask(
         indices.map((index) => questions[index]!),
@@ -284,7 +295,9 @@ describe.skipIf(!isAble).each(CLUSTERS)("a cluster: %s, %s", (network, backend) 
     ).toEqual([]);
   }, 60_000);
 
-  const lessons = Object.entries(LESSONS).filter(([, lesson]) => lesson.in === network);
+  const lessons = Object.entries(LESSONS).filter(
+    ([, lesson]) => lesson.in === network && (lesson.family ?? 4) === family,
+  );
   it.skipIf(ONLY !== undefined).each(lessons)(
     "%s",
     async (_, { damage, ask }) => {
@@ -297,7 +310,7 @@ describe.skipIf(!isAble).each(CLUSTERS)("a cluster: %s, %s", (network, backend) 
   it.each(seeds)(
     "damaged by chance, seed %i",
     async (seed) => {
-      const random = seededRandom(seed * 1009 + network.length);
+      const random = seededRandom(seed * 1009 + network.length + (family === 6 ? 5_000_000 : 0));
       // every kind has its turn, alone at first, then with others
       const first = randomDamage(random, lab, KINDS[(seed * 7 + network.length) % KINDS.length]);
       const more = random.pick([0, 0, 1, 1, 2]);
@@ -307,7 +320,8 @@ describe.skipIf(!isAble).each(CLUSTERS)("a cluster: %s, %s", (network, backend) 
         Array.from({ length: QUESTIONS }, () => randomQuestion(random)),
       );
       const told = damages.map(({ where, what, script }) => `  ${where}: ${what}: ${script}`);
-      if (wrong.length > 0) expect.fail(`${network} seed ${seed}\n${told.join("\n")}\n${wrong.join("\n")}`);
+      if (wrong.length > 0)
+        expect.fail(`${network} IPv${family} seed ${seed}\n${told.join("\n")}\n${wrong.join("\n")}`);
     },
     60_000,
   );

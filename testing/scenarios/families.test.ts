@@ -4,7 +4,7 @@ import { diagnose } from "../../src/diagnose.ts";
 import type { Family } from "../../src/net/ip.ts";
 import { isProblem, pathBetween } from "../../src/path.ts";
 import { type Cluster, type ClusterOptions, cluster } from "../cluster.ts";
-import { dropRules, type Edit, editNft, editObjects } from "../cluster-edits.ts";
+import { dropRules, type Edit, editIptables, editNft, editObjects } from "../cluster-edits.ts";
 
 const dual = cluster({ families: "dual-stack" });
 
@@ -107,6 +107,38 @@ describe("the way of IPv6 between nodes", () => {
     expect(diagnose(broken.capture).rootCauses.map(({ id }) => id)).toEqual(["pod-network-entry-mismatch/Node/w1"]);
     expect(verdictOf(broken, "tools/client@w1", "[fd00:10:128:3::4]:8080")).toBe("fails");
     expect(verdictOf(broken, "tools/client@w1", "10.128.2.4:8080")).toBe("reaches");
+  });
+});
+
+describe("a firewall that knows no ICMPv6", () => {
+  const closed = (...allowed: readonly string[]): Edit =>
+    editIptables(
+      "w1",
+      (text) =>
+        text
+          .replace("*filter\n:INPUT ACCEPT", "*filter\n:INPUT DROP")
+          .replace(/(\*filter\n.*?)(?=\n(\[[\d:]+\] )?-A )/s, (head) => [head, ...allowed].join("\n")),
+      6,
+    );
+  const established = "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT";
+
+  it("lets nobody ask for the node's hardware address: its Pods lose their gateway, others the node", () => {
+    const built = dual.edit(closed(established));
+    for (const [from, to] of [
+      ["tools/client@w1", "svc/backend.shop:8080"],
+      ["tools/client@w1", "w2"],
+      ["w2", "w1"],
+      ["w1", "w2"],
+    ] as const)
+      expect([from, to, verdictOf(built, from, to, 6)]).toEqual([from, to, "fails"]);
+    expect(verdictOf(built, "tools/client@w1", "svc/backend.shop:8080", 4)).toBe("reaches");
+  });
+
+  it("is none once it lets neighbour discovery pass", () => {
+    const discovery = [135, 136].map((type) => `-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j ACCEPT`);
+    const built = dual.edit(closed(established, ...discovery));
+    expect(verdictOf(built, "tools/client@w1", "[fd00:10:128:3::4]:8080", 6)).not.toBe("unclear");
+    expect(verdictOf(built, "w1", "w2", 6)).toBe("reaches");
   });
 });
 

@@ -6,6 +6,7 @@ import type { Namespace } from "../trace.ts";
 import { enterPod } from "./deliver.ts";
 import { isOversized, isUp, mtuOf, podOn, wrongNeighbour } from "./devices.ts";
 import { cannotTell, end, inPod, type Moving, type Next, onNode, type Port, type Walk } from "./moving.ts";
+import { unasked } from "./ndp.ts";
 import { lostForSize } from "./size.ts";
 
 /** On a bridge: the port behind which the Pod with this address is. */
@@ -28,6 +29,8 @@ export function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: L
     if (!isWhole(inside)) return cannotTell(moving, at, inPod(pod, "podLinks"));
     return end(moving, { is: "unreachable", at, evidence: [quoteOf(inside.origin, `no device has ${next}`)] });
   }
+  const silenced = by?.isAcross ? undefined : unasked({ plane, device: bridge.name }, next, undefined);
+  if (silenced) return end(moving, { is: "unreachable", at, evidence: [silenced] });
   const wrong = by?.isAcross ? undefined : wrongNeighbour(plane, next, bridge.name, own?.mac);
   if (wrong) return end(moving, { is: "lost", at, evidence: [wrong] });
   const out = linkNumbered(plane.links, own?.peerIndex);

@@ -22,6 +22,7 @@ import {
   type Walk,
   type World,
 } from "./moving.ts";
+import { unanswered } from "./ndp.ts";
 import { answersForItself, answersForOthers, bridgeCalls } from "./settings.ts";
 
 /**
@@ -53,7 +54,11 @@ export function receiveFromPod(walk: Walk, moving: Moving, node: string, by: Por
     const isForOther = master !== undefined && goesAcross(world, plane, moving.packet, device);
     return isForOther ? acrossBridge(walk, moving, node, device, by) : receiveOnNode(walk, moving, node, device, by);
   }
-  if (answersForItself(plane, next, device)) return receiveOnNode(walk, moving, node, device, by);
+  if (answersForItself(plane, next, device)) {
+    const silenced = unanswered({ plane, device }, next, moving.packet.source);
+    if (silenced) return end(moving, { is: "unreachable", at, evidence: [silenced] });
+    return receiveOnNode(walk, moving, node, device, by);
+  }
   const isOfOther = master !== undefined && sharesBridge(world, node, master, next);
   if (isOfOther) return acrossBridge(walk, moving, node, device, by, next);
   const isProxied = answersForOthers(plane, next, device, moving.packet);

@@ -12,6 +12,7 @@ import { enterPod } from "./deliver.ts";
 import { isPeerOf, isProgrammed, isUp, PROGRAMS, podBehind, podOn, wrongNeighbour } from "./devices.ts";
 import { throughHooks } from "./hooks.ts";
 import { after, cannotTell, end, type Moving, type Next, onNode, type Port, textOf, type Walk } from "./moving.ts";
+import { unasked } from "./ndp.ts";
 import { routeOf } from "./routes.ts";
 import { maySplit, tooBig } from "./size.ts";
 import { encapsulate, encapsulated } from "./tunnel.ts";
@@ -97,6 +98,8 @@ export function throughDevice(
   const isPodDevice = target !== undefined && isPeerOf(world, target, link);
   if (isPodDevice) {
     const inside = known(world.podNamespaces.of(target).links)?.find(({ peerIndex }) => peerIndex === link.index);
+    const silenced = unasked({ plane, device: link.name }, next, undefined);
+    if (silenced) return end(moving, { is: "unreachable", at, evidence: [silenced] });
     const wrong = wrongNeighbour(plane, next, link.name, inside?.mac);
     if (wrong) return end(moving, { is: "lost", at, evidence: [wrong] });
     return enterPod(walk, moving, node, link, target, inside);

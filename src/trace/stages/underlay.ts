@@ -20,6 +20,7 @@ import {
   type Walk,
   type World,
 } from "./moving.ts";
+import { unasked } from "./ndp.ts";
 import { receiveAnswer } from "./reply.ts";
 import { lostForSize } from "./size.ts";
 
@@ -55,6 +56,9 @@ export function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link,
   if (!into) return end(carried, { is: "lost", at: { node: owner.name }, evidence: [] });
   if (!isUp(into))
     return end(carried, { is: "device-down", at: { node: owner.name }, evidence: [stateOf(world, owner.name, into)] });
+  const answering = { plane: world.forwarding.of(owner.name), device: into.name };
+  const silenced = unasked({ plane, device: link.name }, address, answering);
+  if (silenced) return end(moving, { is: "unreachable", at, evidence: [silenced] });
   const wrong = wrongNeighbour(plane, address, link.name, into.mac);
   if (wrong) return misdirected(walk, moving, node, link, neighbour?.mac, wrong);
   const { entered: _, ...rest } = carried;
