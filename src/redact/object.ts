@@ -1,0 +1,66 @@
+/** Takes secrets out of Kubernetes objects: by what the field is, and then by the form of every string. */
+import { hidden, type Secret, withoutSecrets } from "./text.ts";
+
+type Told = (redaction: { readonly pointer: string; readonly what: Secret }) => void;
+
+/** Environment variables whose values are secrets, by their names. */
+const SECRET_NAME =
+  /pass(word|wd|phrase)?|pwd|secret|token|credential|private|api_?key|access_?key|_key$|^key$|dsn|connection_?string/i;
+/** … but not of these: they say where one is, or switch something. */
+const NO_SECRET_NAME = /(_FILE|_PATH|_NAME|_DIR|_ENABLED|_TTL|_URL|_ISSUER)$/i;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const escaped = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1");
+
+/** @returns a copy without secrets; the keys of Secrets stay, their values do not */
+export function redactObject(object: unknown, told: Told): unknown {
+  const isSecret = isObject(object) && object.kind === "Secret";
+  return visit(object, "", isSecret, told);
+}
+
+function visit(value: unknown, pointer: string, isSecret: boolean, told: Told): unknown {
+  if (typeof value === "string") return withoutSecrets(value, (what) => told({ pointer, what }));
+  if (Array.isArray(value)) return value.map((item, index) => visit(item, `${pointer}/${index}`, isSecret, told));
+  if (!isObject(value)) return value;
+  const isOfSecret = isSecret || value.kind === "Secret";
+  const copy = Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [
+      key,
+      field(value, key, part, `${pointer}/${escaped(key)}`, isOfSecret, told),
+    ]),
+  );
+  return copy;
+}
+
+function field(
+  owner: Record<string, unknown>,
+  key: string,
+  value: unknown,
+  pointer: string,
+  isSecret: boolean,
+  told: Told,
+): unknown {
+  if (isSecret && (key === "data" || key === "stringData") && isObject(value)) {
+    return Object.fromEntries(
+      Object.keys(value).map((name) => {
+        told({ pointer: `${pointer}/${escaped(name)}`, what: "Secret" });
+        return [name, hidden("Secret")];
+      }),
+    );
+  }
+  // it repeats the whole object
+  if (isSecret && key === "kubectl.kubernetes.io/last-applied-configuration") {
+    told({ pointer, what: "Secret" });
+    return hidden("Secret");
+  }
+  if (key === "value" && typeof value === "string" && value !== "" && isSecretName(owner.name)) {
+    told({ pointer, what: "environment value" });
+    return hidden("environment value");
+  }
+  return visit(value, pointer, isSecret, told);
+}
+
+const isSecretName = (name: unknown): boolean =>
+  typeof name === "string" && SECRET_NAME.test(name) && !NO_SECRET_NAME.test(name);
