@@ -29,8 +29,9 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   net: { from: [] },
   parse: { from: ["net"], packages: ["js-yaml", "zod"] },
   evidence: { from: ["text.ts", "parse"] },
+  redact: { from: [] },
   sources: {
-    from: ["text.ts", "errors.ts", "evidence"],
+    from: ["text.ts", "errors.ts", "evidence", "redact"],
     packages: ["@kubernetes/client-node", "js-yaml", "tar-stream"],
     impure: true,
   },

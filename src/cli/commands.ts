@@ -59,10 +59,15 @@ const say = texts("cli", {
     en: "what the node script printed there (repeatable; see collect)",
     zh: "节点脚本的输出文件（可重复，见 collect）",
   },
-  collect: { en: "the script that reads a node, to run by hand", zh: "输出读取节点的脚本，供手工运行" },
+  collect: { en: "takes the evidence of a cluster away, without secrets", zh: "采集集群证据（自动脱敏）" },
+  bundleFile: { en: "where to write it (default: netwhy-TIME.tar.gz)", zh: "写入的文件（默认 netwhy-时间.tar.gz）" },
+  takeAway: { en: "to look at it later, or elsewhere", zh: "留待以后或在别处诊断" },
   collectLong: {
-    en: "Prints the script with which netwhy reads a node. It only reads, and needs a POSIX\nshell and root; what it prints is for `diagnose --node-output`.",
-    zh: "输出 netwhy 读取节点所用的脚本。脚本只读取，不做修改，需要 POSIX shell 和 root；\n其输出可交给 `diagnose --node-output`。",
+    en: "Reads a running cluster as diagnose does, and writes a bundle of it. Values of Secrets,
+tokens, keys and passwords stay out; a list in it says where. Or prints the script with
+which netwhy reads a node, for `diagnose --node-output`.",
+    zh: "与 diagnose 一样读取集群，并写成证据包。Secret 的值、令牌、密钥和密码不会写入，其中
+附有脱敏位置的清单。也可输出读取节点的脚本，其输出可交给 `diagnose --node-output`。",
   },
   printScript: { en: "print it", zh: "输出脚本" },
   bySsh: { en: "on a node, by ssh", zh: "通过 ssh 在节点上运行" },
@@ -238,8 +243,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     arguments: [],
     summary: say.collect(),
     description: say.collectLong(),
-    options: [{ flags: "--print-node-script", describes: say.printScript() }],
-    examples: [{ run: "collect --print-node-script | ssh w1 sudo sh > w1.netwhy", does: say.bySsh() }],
+    options: [
+      { flags: "-o, --output <file>", describes: say.bundleFile() },
+      { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
+      ...CLUSTER_OPTIONS,
+      { flags: "--print-node-script", describes: say.printScript() },
+    ],
+    examples: [
+      { run: "collect -o incident.tar.gz", does: say.takeAway() },
+      { run: "collect --print-node-script | ssh w1 sudo sh > w1.netwhy", does: say.bySsh() },
+    ],
     run: async (_, given, surroundings) => {
       const { collectCommand } = await import("./collect-command.ts");
       return collectCommand(given, surroundings);

@@ -1,7 +1,7 @@
 /** Reads the running cluster that the command line means, tells on a terminal how far it is, and can be interrupted. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DiagnosisError } from "../errors.ts";
-import type { Capture } from "../evidence/capture.ts";
+import type { Capture, Intake } from "../evidence/capture.ts";
 import { differing, withoutChanging } from "../report/changing.ts";
 import type { Report } from "../report/report.ts";
 import type { Failure } from "../sources/live/api.ts";
@@ -76,7 +76,7 @@ const BUDGET_MS = 180_000;
 async function onCluster<T>(
   given: Given,
   surroundings: Surroundings,
-  use: (read: () => Promise<Capture>, signal: AbortSignal) => Promise<T>,
+  use: (read: (intake?: Intake) => Promise<Capture>, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const {
     context,
@@ -96,8 +96,9 @@ async function onCluster<T>(
   const line = progressLine(say.reading({ context: connection.context }), surroundings);
   try {
     return await interruptible((signal) => {
-      const read = async () => {
+      const read = async (intake?: Intake) => {
         const { capture, contact } = await readCluster(connection, {
+          ...(intake && { intake }),
           signal,
           namespaces: [given.namespace ?? []].flat() as string[],
           nodes: nodesOf(nodes),
@@ -123,9 +124,9 @@ async function onCluster<T>(
   }
 }
 
-/** The evidence of a running cluster. */
-export const readLive = (given: Given, surroundings: Surroundings): Promise<Capture> =>
-  onCluster(given, surroundings, (read) => read());
+/** The evidence of a running cluster, taken in by `intake` if one is given. */
+export const readLive = (given: Given, surroundings: Surroundings, intake?: Intake): Promise<Capture> =>
+  onCluster(given, surroundings, (read) => read(intake));
 
 /** Diagnoses a running cluster: what only differs is read again before it is told. */
 export function diagnoseLive(

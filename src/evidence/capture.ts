@@ -126,6 +126,11 @@ const say = texts("capture", {
 
 const MOST_NOTES = 1000;
 
+/** A file that says that there is nothing: the API serves no such list, the node has no such thing. */
+const ABSENT = ".absent";
+
+const openAbsence = (told: () => void): Sink => ({ write() {}, end: told });
+
 /** Takes evidence in, file by file, and parses each while it arrives. */
 export function createIntake(): Intake {
   const entries = new Map<string, Entry>();
@@ -134,6 +139,7 @@ export function createIntake(): Intake {
   let dropped = 0;
   return {
     open(path) {
+      if (path.endsWith(ABSENT)) return openAbsence(() => this.absent(path.slice(0, -ABSENT.length)));
       const match = matchPath(path);
       if (!match) return undefined;
       const key = keyOf(match.kind, match.place);
