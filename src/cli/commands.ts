@@ -63,11 +63,8 @@ const say = texts("cli", {
   bundleFile: { en: "where to write it (default: netwhy-TIME.tar.gz)", zh: "写入的文件（默认 netwhy-时间.tar.gz）" },
   takeAway: { en: "to look at it later, or elsewhere", zh: "留待以后或在别处诊断" },
   collectLong: {
-    en: "Reads a running cluster as diagnose does, and writes a bundle of it. Values of Secrets,
-tokens, keys and passwords stay out; a list in it says where. Or prints the script with
-which netwhy reads a node, for `diagnose --node-output`.",
-    zh: "与 diagnose 一样读取集群，并写成证据包。Secret 的值、令牌、密钥和密码不会写入，其中
-附有脱敏位置的清单。也可输出读取节点的脚本，其输出可交给 `diagnose --node-output`。",
+    en: "Reads a running cluster as diagnose does, and writes a bundle of it. Values of Secrets,\ntokens, keys and passwords stay out; a list in it says where. Or prints the script with\nwhich netwhy reads a node, for `diagnose --node-output`.",
+    zh: "与 diagnose 一样读取集群，并写成证据包。Secret 的值、令牌、密钥和密码不会写入，其中\n附有脱敏位置的清单。也可输出读取节点的脚本，其输出可交给 `diagnose --node-output`。",
   },
   printScript: { en: "print it", zh: "输出脚本" },
   bySsh: { en: "on a node, by ssh", zh: "通过 ssh 在节点上运行" },

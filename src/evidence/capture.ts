@@ -139,7 +139,10 @@ export function createIntake(): Intake {
   let dropped = 0;
   return {
     open(path) {
-      if (path.endsWith(ABSENT)) return openAbsence(() => this.absent(path.slice(0, -ABSENT.length)));
+      if (path.endsWith(ABSENT)) {
+        const bare = path.slice(0, -ABSENT.length);
+        return matchPath(bare) && openAbsence(() => this.absent(bare));
+      }
       const match = matchPath(path);
       if (!match) return undefined;
       const key = keyOf(match.kind, match.place);

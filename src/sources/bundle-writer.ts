@@ -39,7 +39,10 @@ export async function bundleWriter(target: string, inner: Intake): Promise<Bundl
   const redactions: Redaction[] = [];
   const top = basename(archive).replace(/(\.tar)?(\.t?gz)?$/, "") || "bundle";
 
+  const others: string[] = [];
+
   function write(path: string, text: string): void {
+    others.push(path);
     const file = writing(join(folder, path));
     file.write(text);
     file.end();
@@ -85,7 +88,7 @@ export async function bundleWriter(target: string, inner: Intake): Promise<Bundl
       write("redactions.jsonl", lines(redactions));
       const part = `${folder}.part`;
       try {
-        await packed(folder, [...manifest.keys(), "manifest.jsonl", "redactions.jsonl"], top, part);
+        await packed(folder, [...manifest.keys(), ...others], top, part);
         await rename(part, archive);
       } finally {
         await rm(folder, { recursive: true, force: true });

@@ -2,13 +2,16 @@
  * Every recorded cluster, read as if it still ran: its API from what `netwhy replay` serves, its nodes by exec into agents
  * that print what was recorded there. The diagnosis is that of the bundle.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { diagnose } from "../../src/diagnose.ts";
+import { createIntake } from "../../src/evidence/capture.ts";
 import { matchPath } from "../../src/evidence/path.ts";
 import type { Report } from "../../src/report/report.ts";
+import { readBundle } from "../../src/sources/bundle.ts";
+import { bundleWriter } from "../../src/sources/bundle-writer.ts";
 import { connect } from "../../src/sources/live/connection.ts";
 import { readCluster } from "../../src/sources/live/read-cluster.ts";
 import { apiServer } from "../api-server/api-server.ts";
@@ -73,9 +76,13 @@ async function readAsLive({ id, files }: Recording) {
     },
   });
   const connection = await connect({ kubeconfig: server.kubeconfig });
-  const { capture } = await readCluster(connection, { signal: new AbortController().signal, nodes: "all" });
+  const archive = join(folder, `${id}.tar.gz`);
+  const writer = await bundleWriter(archive, createIntake());
+  const { signal } = new AbortController();
+  const { capture } = await readCluster(connection, { signal, nodes: "all", intake: writer.intake });
   connection.close();
-  return { capture, asked: server.asked };
+  await writer.finish();
+  return { capture, archive, asked: server.asked };
 }
 
 const short = ["healthy-iptables", "flannel-role-deleted", "two-faults", "cilium-healthy"];
@@ -83,7 +90,7 @@ const short = ["healthy-iptables", "flannel-role-deleted", "two-faults", "cilium
 describe.each(LONG ? RECORDINGS : RECORDINGS.filter((id) => short.includes(id)))("%s, read live", (id) => {
   it("is diagnosed as its bundle is", { timeout: 120_000 }, async () => {
     const recording = await readRecording(id);
-    const { capture, asked } = await readAsLive(recording);
+    const { capture, archive, asked } = await readAsLive(recording);
     const files = new Map([...recording.files].filter(([path]) => !isProbe(path) && matchPath(path)));
     const bundle = diagnose(captureOf(files));
     const live = diagnose(capture);
@@ -91,6 +98,12 @@ describe.each(LONG ? RECORDINGS : RECORDINGS.filter((id) => short.includes(id)))
     const causes = ({ rootCauses }: Report) => rootCauses.map((cause) => cause.id).sort();
     expect(causes(live)).toEqual(causes(bundle));
     expect(live.verdict).toBe(bundle.verdict);
+    // what was taken away says the same
+    const taken = diagnose(await readBundle(archive));
+    expect(causes(taken)).toEqual(causes(live));
+    expect(taken.verdict).toBe(live.verdict);
+    expect(taken.blindSpots).toEqual(live.blindSpots);
+    expect(readdirSync(folder).filter((name) => name.startsWith("."))).toEqual([]);
     // lists, logs and nodes: no request for an object
     const objects = asked.filter((path) => /^\/apis?\/[^?]*\/namespaces\/[^/]+\/(?!pods\/)[^/]+\/[^/]+/.test(path));
     expect(objects).toEqual([]);
