@@ -13,7 +13,7 @@ import { type Gap, parseJson } from "../parse/parsed.ts";
 import { type CustomResource, customResourcesOf } from "./custom-resources.ts";
 import { indexed } from "./index-object.ts";
 import { BUILT_IN, builtIn, type ResourceType } from "./resource-types.ts";
-import { slabs } from "./slabs.ts";
+import { joined, slabs } from "./slabs.ts";
 import { type Collection, groupVersion, type Served, type Store, type StoredObject } from "./store.ts";
 
 /** A file that holds a list of objects, as far as it could be read. */
@@ -194,7 +194,7 @@ function storeOf(
     types: [...entries.values()].map(({ type }) => type).sort(byGroup),
     custom,
     served: (group, version, plural) => entries.get(`${group}/${version}/${plural}`),
-    files,
+    files: new Map([...files, ...cutLists(lists)]),
     version: text("version.json"),
     readyz: text("readyz.txt"),
     now: () => at ?? Date.now(),
@@ -210,6 +210,19 @@ function byGroup(a: ResourceType, b: ResourceType): number {
 
 const BUILT_IN_GROUPS = [...new Set(BUILT_IN.map(({ group }) => group))];
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/**
+ * Lists that are not all that there was, as files that were cut off. Who lists their objects is warned; netwhy, which
+ * must not take them for all, reads them so.
+ */
+function cutLists(lists: ReadonlyMap<string, ListFile>): [string, Buffer][] {
+  return [...lists.values()].flatMap(({ path, isList, gaps, kind, items }): [string, Buffer][] => {
+    if (!isList || gaps.length === 0) return [];
+    const head = `{"kind":${JSON.stringify(`${kind ?? ""}List`)},"items":[`;
+    const objects = [...joined(items.map(({ json }) => json))];
+    return [[path.replace(/l$/, ""), Buffer.concat([Buffer.from(head), ...objects])]];
+  });
+}
 
 /** What a list is of: a resource of Kubernetes' own, of a definition in the bundle, or else as its objects show. */
 function typeOf(key: string, file: ListFile | undefined, custom: readonly CustomResource[]): ResourceType {
