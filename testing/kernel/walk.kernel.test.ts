@@ -198,6 +198,28 @@ const LESSONS: Readonly<Record<string, Lesson>> = {
     damage: [done("n2", "ip addr add 10.244.2.12/32 dev lo")],
     ask: [tcp("p22", "10.96.0.11", 80), tcp("p22", addressOf("p31"))],
   },
+  "neighbour discovery over a bridge passes FORWARD": {
+    in: "vxlan",
+    family: 6,
+    damage: [
+      done(
+        "n1",
+        "nft add table inet g; nft 'add chain inet g f { type filter hook forward priority 0; }'; nft add rule inet g f ip saddr 10.244.1.11 ip daddr 10.244.1.0/24 meta l4proto icmp drop",
+      ),
+    ],
+    ask: [tcp("p12", addressOf("p11"), 9090), tcp("p21", addressOf("p22"))],
+  },
+  "a node whose filter takes in no ICMPv6 is not found": {
+    in: "host-gw",
+    family: 6,
+    damage: [done("n2", "iptables-nft -A INPUT -p icmp -j DROP")],
+    ask: [
+      tcp("p21", "10.96.0.10", 80),
+      tcp("p11", addressOf("p21")),
+      tcp("n1", addressOf("n2"), 10250),
+      echo("n2", addressOf("n3")),
+    ],
+  },
   "a Pod without address does not reach itself, one whose device is down does": {
     in: "host-gw",
     damage: [done("p11", "ip addr del 10.244.1.11/24 dev eth0"), done("p22", "ip link set eth0 down")],

@@ -22,7 +22,7 @@ import {
   type Walk,
   type World,
 } from "./moving.ts";
-import { unanswered } from "./ndp.ts";
+import { unanswered, unbridged } from "./ndp.ts";
 import { answersForItself, answersForOthers, bridgeCalls } from "./settings.ts";
 
 /**
@@ -111,6 +111,8 @@ function acrossBridge(
   const calls = bridgeCalls(plane, packet);
   if (calls === "unknown") return cannotTell(moving, { node }, onNode(node, "sysctls"));
   if (!calls) return throughDevice(walk, begin, node, bridge, next, across);
+  const silenced = unbridged({ plane, device: bridge }, next, moving.packet.source);
+  if (silenced) return end(moving, { is: "unreachable", at: { node }, evidence: [silenced] });
   return atHook(walk, begin, node, "prerouting", (passed) => {
     // to another address: it is the node's business, whomever the frame was for (br_nf_pre_routing_finish)
     if (isRedirected(begin, passed)) return routeIn(walk, begin, passed, node, bridge, by);

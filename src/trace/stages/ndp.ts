@@ -76,6 +76,24 @@ export function unasked(asking: Side, address: string, answering: Side | undefin
   );
 }
 
+/**
+ * The rule because of which two Pods on one bridge do not learn of each other, where br_netfilter shows bridged packets to the
+ * rules; undefined as above.
+ */
+export function unbridged(bridge: Side, address: string, asker: Packet["source"]): Evidence | undefined {
+  const target = parseIp(address);
+  if (target?.family !== 6 || !isKnown(asker)) return undefined;
+  const { device } = bridge;
+  const across = (packet: Packet) =>
+    stoppedAt(bridge, ["prerouting", "forward", "postrouting"], {
+      ...packet,
+      ...{ inDevice: device, outDevice: device, physIn: "unknown", physOut: "unknown" },
+    });
+  return (
+    across(messageOf(SOLICITATION, asker, solicitedNode(target))) ?? across(messageOf(ADVERTISEMENT, target, asker))
+  );
+}
+
 /** The rule because of which a Pod does not learn that the node has an address; undefined as above. */
 export function unanswered(node: Side, address: string, asker: Packet["source"]): Evidence | undefined {
   const target = parseIp(address);
