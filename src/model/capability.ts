@@ -57,6 +57,11 @@ export const CAPABILITIES = {
     zh: "节点上 Pod 之间的应答经过 Service 规则",
   },
   "node.tunnel": { en: "the node sends and receives encapsulated packets", zh: "节点收发封装报文" },
+  "node.lead-to-api": { en: "the node lets its Pods reach the API server", zh: "节点放行本节点 Pod 访问 API Server" },
+  "node.route": {
+    en: "the node's policy routing leaves the Pods' packets to its routes",
+    zh: "节点的策略路由不会误导 Pod 报文",
+  },
   "node.send-large": { en: "large packets of its Pods leave the node whole", zh: "本节点 Pod 的大报文能完整发出" },
   "node.take-large": { en: "large packets get to the node's Pods whole", zh: "大报文能完整到达本节点的 Pod" },
   "node.tell-size": {

@@ -140,9 +140,17 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   function between(client: Client, node: string): Need {
     if (client.node === node) {
       // on one bridge, FORWARD is passed only with br_netfilter, and ip_forward does not matter
-      return client.network === "pod" ? perhaps(now({ name: "node.forward", node })) : all();
+      const passes = all(now({ name: "node.forward", node }), now({ name: "node.route", node }));
+      return client.network === "pod" ? perhaps(passes) : all();
     }
+    const diverted = (from: string, to: string) => {
+      const need = now({ name: "node.route", node: from, peer: to });
+      // rules of policy routing ask for Pods' addresses and devices, and a node has others as well
+      return client.network === "pod" ? need : perhaps(need);
+    };
     return all(
+      diverted(client.node, node),
+      diverted(node, client.node),
       now({ name: "pod-network.entries", node: client.node, peer: node, ...ofFamily(client) }),
       now({ name: "pod-network.entries", node, peer: client.node, ...ofFamily(client) }),
       now({ name: "node.tunnel", node: client.node, peer: node }),
@@ -186,7 +194,11 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   }
 
   /** Packets of Pods to what is not in the Pod network leave with the node's address, or no answer finds back. */
-  const leaving = (node: string): Need => all(forwards({ node }), now({ name: "node.masquerade", node }));
+  const leaving = (node: string): Need =>
+    all(forwards({ node }), now({ name: "node.masquerade", node }), perhaps(now({ name: "node.route", node })));
+
+  const leavingOf = ({ node, hostNetwork }: PodView): Need | undefined =>
+    node === undefined || hostNetwork ? undefined : leaving(node);
 
   function reachNode(client: Client, node: string): Need {
     return all(
@@ -239,7 +251,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     const { externalLocal, internalLocal } = port.service.policy;
     const isLocal = from === "outside" ? externalLocal : internalLocal;
     const endpoints = (isLocal ? choice.local : choice.cluster) ?? [];
+    const isApi = port.service.namespace === "default" && port.service.name === "kubernetes";
     return all(
+      isApi && client.network === "pod" ? now({ name: "node.lead-to-api", node: client.node }) : undefined,
       now({ name: "service.endpoints", service: port.key }),
       isLocal ? now({ name: "service.local", node, service: port.key }) : undefined,
       now({ name: "service.rules", node, service: port.key, ...(from && { from }), ...services.ofFamily(family) }),
@@ -415,6 +429,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             // Pods of a node that is not ready count as not ready, whatever they do
             node === undefined ? undefined : all(now({ name: "node.up", node }), now({ name: "node.ready", node })),
           );
+        case "dns.upstream":
+          return perhaps(all(...dns.servers.flatMap((server) => server.component.pods).map(leavingOf)));
         case "dns.serve":
           return dnsServe(capability.zone);
         case "component.learn":

@@ -129,7 +129,9 @@ const isOfCluster = (target: string, { dns }: Model): boolean => {
 
 /** Whether a prediction was right; undefined if it could not tell. */
 export function isRight({ results, missing, because }: Prediction, probe: Probe): boolean | undefined {
-  if (results.has(resultOf(probe))) return true;
+  // curl says “could not connect” of refusals as of silence
+  const isVague = probe.result === "error" && probe.test === "http";
+  if (results.has(resultOf(probe)) || (isVague && results.has("refused"))) return true;
   return results.size === 0 || missing.length + because.length > 0 ? undefined : false;
 }
 

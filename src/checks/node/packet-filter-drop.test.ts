@@ -86,18 +86,18 @@ testCheck(packetFilterDrop, {
     "its Pods may not": drops(
       rule("-A FORWARD -d 172.16.0.1/32 -p tcp -m tcp --dport 6443 -j DROP"),
       "drops packets of its Pods to the API server (172.16.0.1:6443)",
-      "node.forward",
+      "node.lead-to-api",
     ),
     "those of a control-plane node may not": drops(
       rule("-A INPUT -i cni0 -p tcp -m tcp --dport 6443 -j REJECT", "cp1"),
       "drops packets of its Pods to the API server (172.16.0.1:6443)",
-      "node.forward",
+      "node.lead-to-api",
       "Node/cp1",
     ),
     "Pods may not, before anything else is asked": drops(
       cluster().edit(addRules("w1", "mangle", "-A PREROUTING -s 10.128.1.0/24 -d 172.16.0.1/32 -j DROP")),
       "drops packets of its Pods to the API server (172.16.0.1:6443)",
-      "node.forward",
+      "node.lead-to-api",
     ),
     "the control plane lets nobody in": drops(
       rule("-A INPUT ! -i lo -p tcp -m tcp --dport 6443 -j DROP", "cp1"),

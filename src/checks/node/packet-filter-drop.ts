@@ -305,7 +305,7 @@ function* apiCases(
         };
       if (pod)
         yield {
-          breaks: { name: "node.forward", node: node.name },
+          breaks: { name: "node.lead-to-api", node: node.name },
           what: say.apiFromPods(args),
           hooks: ["prerouting", "input"],
           flow: { protocol: "tcp", source: pod.ip, destination: target, port: endpoint.port, inDevice: pod.device },
@@ -320,7 +320,7 @@ function* apiCases(
     };
     if (pod)
       yield {
-        breaks: { name: "node.forward", node: node.name },
+        breaks: { name: "node.lead-to-api", node: node.name },
         what: say.apiFromPods(args),
         hooks: ["prerouting", "forward", "postrouting"],
         flow: {
@@ -370,7 +370,7 @@ function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
     if (result !== "passes") dropped.push(result);
   }
   if (isWhole(iptables) && iptablesLegacy.state !== "unknown" && nftables.state !== "unknown") {
-    for (const name of ["node.tunnel", "node.forward"] as const) {
+    for (const name of ["node.tunnel", "node.forward", "node.lead-to-api"] as const) {
       const mine = results.filter(({ one }) => one.breaks.name === name);
       // those that were tried stand for all
       if (mine.length > 0 && mine.every(({ passes }) => passes)) yield works({ name, node: node.name }, []);
@@ -401,8 +401,14 @@ function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
 
 /** The commands that let the packets through, take that back, and show what is there. */
 function repairOf(by: Step, dropped: readonly Dropped[], filter: PacketFilter): Removal {
-  const { table, chain, rule, ruleset } = by;
-  if (rule) return filter.removal({ ...by, rule });
+  const { table, rule, ruleset } = by;
+  const [first] = dropped;
+  const end = first?.one.hooks.includes("input") ? "INPUT" : first?.one.hooks[0] === "output" ? "OUTPUT" : undefined;
+  // the last rule of a host's firewall says what its policy would
+  const isLast =
+    rule !== undefined && !rule.nft && rule.conditions.length === 0 && table === "filter" && end !== undefined;
+  const chain = isLast ? end : by.chain;
+  if (rule && !isLast) return filter.removal({ ...by, rule });
   if (ruleset.startsWith("nft ")) {
     const place = `${ruleset.slice(4)} ${chain}`;
     const policy = (to: string) => sh`nft ${`chain ${place} { policy ${to} ; }`}`;
@@ -412,7 +418,7 @@ function repairOf(by: Step, dropped: readonly Dropped[], filter: PacketFilter): 
   const verify = `${on} ${sh`-S ${chain}`}`;
   if (chain === "FORWARD") return { run: `${on} -P FORWARD ACCEPT`, undo: `${on} -P FORWARD DROP`, verify };
   // INPUT and OUTPUT are shut on purpose, but for what was forgotten: these packets, and of these nodes only
-  const { flow } = dropped[0]!.one;
+  const { flow } = first!.one;
   const far = new Set(dropped.map(({ one }) => formatIp(chain === "INPUT" ? one.flow.source : one.flow.destination)));
   const side = chain === "INPUT" ? "-s" : "-d";
   const packets = `${sh`${chain} ${side} ${[...far].join(",")} -p ${flow.protocol} --dport ${flow.port}`} -j ACCEPT`;
@@ -430,10 +436,10 @@ export const packetFilterDrop = defineCheck({
 
   remedies({ nodes, facts }) {
     const node = nodes[0]!;
-    const { chain, run, undo, verify } = facts as Record<"chain" | keyof Removal, string>;
-    const isRule = facts.case === "rule";
+    const { run, undo, verify } = facts as Record<keyof Removal, string>;
+    const isRule = facts.case === "rule" && !run.includes(" -I ");
     const step = {
-      why: isRule ? say.remove() : chain === "INPUT" || chain === "OUTPUT" ? say.allow() : say.accept(),
+      why: isRule ? say.remove() : run.includes(" -I ") ? say.allow() : say.accept(),
       change: { run, node },
       undo: { run: undo, node },
       verify: { run: verify, node },

@@ -146,20 +146,27 @@ function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
   if (from) yield* leaving(node, from, model);
   const found = [...kept(node, from, model)].flatMap(({ sending, port }) =>
     walk(sending, model).ways.flatMap((way) => {
-      const by = way.certainty === "guessed" ? undefined : rewriting(way, name)?.rules[0];
-      return by ? [{ by, port }] : [];
+      const step = way.certainty === "guessed" ? undefined : rewriting(way, name);
+      const by = step?.rules[0];
+      return by ? [{ by, port, to: step.packet.source }] : [];
     }),
   );
   for (const [what, group] of Map.groupBy(found, ({ by }) => by.quote)) {
     const [{ by, port } = { by: undefined }] = group;
     if (!by) continue;
     const agent = agentOf(what);
+    // answers to an address that is not the node's do not come back to it
+    const own = known(model.forwarding.of(name).localAddresses);
+    const isStrange = group.some(({ to }) => to !== "unknown" && own && !own.has(formatIp(to)));
     const services = new Set(group.flatMap((one) => one.port?.service.ref ?? []));
     yield fault({
       repair: node.ref,
       related: [...agentsOf(agent, model), ...services],
       nodes: [name],
-      breaks: [{ name: "node.keep-source", node: name }],
+      breaks: [
+        { name: "node.keep-source", node: name },
+        ...(isStrange ? [{ name: "pod-network.entries", node: name } as const] : []),
+      ],
       title: port ? say.client({ node: name, service: port.key, what }) : say.between({ node: name, what }),
       evidence: [by],
       strength: "differing",
