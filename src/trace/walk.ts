@@ -10,6 +10,7 @@
  * (net/ipv4/ip_input.c, ip_forward.c, ip_output.c; drivers/net/vxlan; net/bridge). What is not known ends a way as
  * `insufficient`, with the evidence that would tell; it is never taken for passing or for dropped.
  */
+import { inFull } from "../model/netfilter/packet.ts";
 import { loopBack, receiveOnNode } from "./stages/arrive.ts";
 import { byRoutes } from "./stages/leave.ts";
 import { after, type Moving, type Next, type Sending, type Walk, type World } from "./stages/moving.ts";
@@ -22,13 +23,18 @@ export { type Sending, WORLD, type World } from "./stages/moving.ts";
 export function walk(sending: Sending, world: World): Trace {
   const walking: Walk = { world, sending, count: 0, also: (other) => walk(other, world).ways };
   const start: Moving = {
-    packet: sending.packet,
+    packet: inFull(sending.packet),
     trail: undefined,
     certainty: "certain",
     doubts: [],
     inner: [],
     tracked: new Map(),
+    asked: undefined,
+    entered: undefined,
+    answer: undefined,
+    refusal: undefined,
     size: sending.size ?? 0,
+    unseen: undefined,
   };
   const { from } = sending;
   if (from === "outside") return { ways: follow(walking, arriveFromOutside(walking, start)) };

@@ -148,7 +148,8 @@ function walk(call: Call, chain: RulesetChain, arriving: readonly State[], path:
     const rule = chain.rules[position]!;
     run.steps += here.length;
     let next: State[] | undefined;
-    for (const [i, state] of here.entries()) {
+    for (let i = 0; i < here.length; i++) {
+      const state = here[i]!;
       const answer = meets(run, chain, rule, rule.conditions, state);
       if (answer === "no") {
         next?.push(state);
@@ -203,9 +204,8 @@ function take(ways: Ways, part: Rule | Part, state: State, answer: "yes" | Fork)
 }
 
 /** Positions of the rules that packets of this flow can meet. */
-function candidates(chain: RulesetChain, [state]: readonly State[]): Iterable<number> {
-  if (!chain.index || !state) return chain.rules.keys();
-  return indexed(chain.index, chain.rules.length, state.packet);
+function candidates({ index, rules }: RulesetChain, [state]: readonly State[]): Iterable<number> {
+  return index && state ? indexed(index, rules.length, state.packet) : rules.keys();
 }
 
 function indexed({ byDestination, byPort, others }: RuleIndex, length: number, packet: Packet): Iterable<number> {
@@ -231,6 +231,8 @@ function meets(
 ): "yes" | "no" | Fork {
   let doubts: Doubtful[] | undefined;
   for (const condition of conditions) {
+    // nearly every rule of kube-proxy has one
+    if (condition.is === "comment") continue;
     const answer = ask(condition, state.packet, run.context);
     if (answer === "no") return "no";
     if (answer !== "yes") {

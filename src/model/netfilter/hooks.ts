@@ -106,12 +106,7 @@ function withDevices(packet: Packet, hook: Hook): Packet {
   const hasOut = hook === "forward" || hook === "output" || hook === "postrouting" || hook === "egress";
   const { inDevice, outDevice } = packet;
   if ((hasIn || inDevice === undefined) && (hasOut || outDevice === undefined)) return packet;
-  const { inDevice: _, outDevice: __, ...rest } = packet;
-  return {
-    ...rest,
-    ...(hasIn && inDevice !== undefined ? { inDevice } : {}),
-    ...(hasOut && outDevice !== undefined ? { outDevice } : {}),
-  };
+  return { ...packet, inDevice: hasIn ? inDevice : undefined, outDevice: hasOut ? outDevice : undefined };
 }
 
 /** Chains by their priority, lowest first. */

@@ -17,50 +17,79 @@ export type Packet = {
   readonly source: Maybe<Ip>;
   readonly destination: Maybe<Ip>;
   /** Absent: the protocol has no ports. */
-  readonly sourcePort?: Maybe<number>;
-  readonly destinationPort?: Maybe<number>;
+  readonly sourcePort?: Maybe<number> | undefined;
+  readonly destinationPort?: Maybe<number> | undefined;
   /** Absent: it is no ICMP. */
-  readonly icmpType?: Maybe<number>;
-  readonly icmpCode?: Maybe<number>;
+  readonly icmpType?: Maybe<number> | undefined;
+  readonly icmpCode?: Maybe<number> | undefined;
   /** Absent: not known. */
-  readonly tcpFlags?: readonly string[];
+  readonly tcpFlags?: readonly string[] | undefined;
   /** A fragment other than the first: it has no ports. */
-  readonly fragment?: true;
+  readonly fragment?: true | undefined;
   /** Absent: the node itself sends the packet. */
-  readonly inDevice?: Maybe<string>;
+  readonly inDevice?: Maybe<string> | undefined;
   /** Absent: it is not decided yet, or the packet is for the node itself. */
-  readonly outDevice?: Maybe<string>;
+  readonly outDevice?: Maybe<string> | undefined;
   /** The bridge ports through which it came and will go, if br_netfilter passes it up; absent: no bridge is involved. */
-  readonly physIn?: Maybe<string>;
-  readonly physOut?: Maybe<string>;
+  readonly physIn?: Maybe<string> | undefined;
+  readonly physOut?: Maybe<string> | undefined;
   readonly mark: number;
   /** The bits of `mark` that are not known. */
-  readonly markUnknown?: number;
+  readonly markUnknown?: number | undefined;
   /** Absent: 0 for a new connection, else unknown. */
-  readonly connmark?: number;
-  readonly connmarkUnknown?: number;
+  readonly connmark?: number | undefined;
+  readonly connmarkUnknown?: number | undefined;
   readonly ctState: Maybe<ConntrackState>;
   /** Whether the connection's destination or source was translated: conntrack's DNAT and SNAT. Absent: no. */
-  readonly dnatted?: Maybe<boolean>;
-  readonly snatted?: Maybe<boolean>;
+  readonly dnatted?: Maybe<boolean> | undefined;
+  readonly snatted?: Maybe<boolean> | undefined;
   /**
    * The ends of the connection as its first packet had them (conntrack's original tuple). Absent: they are the packet's
    * own if it is the first, else not known.
    */
-  readonly original?: { readonly source: End; readonly destination: End };
+  readonly original?: { readonly source: End; readonly destination: End } | undefined;
   /** It goes the other way than the first packet of its connection did. Absent: not known, unless it is that packet. */
-  readonly isReply?: true;
+  readonly isReply?: true | undefined;
   /**
    * What conntrack does to the packets of this connection in this direction, if it is not new: the destination is
    * changed before routing, the source after it. `replyTo` fills this in.
    */
-  readonly translation?: { readonly source?: End; readonly destination?: End };
+  readonly translation?: { readonly source?: End; readonly destination?: End } | undefined;
   /**
    * The nat chains were already asked for this connection (IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE). Set by `hook`; it matters
    * to what a node sends to itself, which passes the hooks twice.
    */
-  readonly natDone?: { readonly destination?: true; readonly source?: true };
+  readonly natDone?: { readonly destination?: true; readonly source?: true } | undefined;
 };
+
+/** A packet with all of its parts, in one order: engines copy and read objects faster that are all alike. */
+export const inFull = (packet: Packet): Packet => ({
+  family: packet.family,
+  protocol: packet.protocol,
+  source: packet.source,
+  destination: packet.destination,
+  sourcePort: packet.sourcePort,
+  destinationPort: packet.destinationPort,
+  icmpType: packet.icmpType,
+  icmpCode: packet.icmpCode,
+  tcpFlags: packet.tcpFlags,
+  fragment: packet.fragment,
+  inDevice: packet.inDevice,
+  outDevice: packet.outDevice,
+  physIn: packet.physIn,
+  physOut: packet.physOut,
+  mark: packet.mark,
+  markUnknown: packet.markUnknown,
+  connmark: packet.connmark,
+  connmarkUnknown: packet.connmarkUnknown,
+  ctState: packet.ctState,
+  dnatted: packet.dnatted,
+  snatted: packet.snatted,
+  original: packet.original,
+  isReply: packet.isReply,
+  translation: packet.translation,
+  natDone: packet.natDone,
+});
 
 /** Bits of which some are known. */
 export type Bits = { readonly value: number; readonly unknown: number };
@@ -179,7 +208,7 @@ export function replyTo(sent: Packet, arrived: Packet): Packet {
       ? {}
       : { port: sent.destinationPort }),
   };
-  return {
+  return inFull({
     family: sent.family,
     protocol: sent.protocol,
     source: arrived.destination,
@@ -196,5 +225,5 @@ export function replyTo(sent: Packet, arrived: Packet): Packet {
     snatted: arrived.snatted ?? false,
     translation: { source, destination },
     original: originalOf(sent) ?? { source: endOf(sent, "source"), destination: endOf(sent, "destination") },
-  };
+  });
 }

@@ -1,4 +1,6 @@
 /** A node takes a packet in: prerouting, the check of its source, the route; then it is for the node itself, or on its way. */
+
+import type { Packet } from "../../model/netfilter/packet.ts";
 import type { Namespace } from "../trace.ts";
 import { fromOverlay } from "./cilium/overlay.ts";
 import { expected, leaving } from "./connections.ts";
@@ -44,8 +46,7 @@ export function receiveOnNode(
 
 /** What a node sends to itself comes back in by its loopback device, with its connection and its marks. */
 export function loopBack(walk: Walk, moving: Moving, node: string): Next[] {
-  const { outDevice: _, ...packet } = moving.packet;
-  return takeIn(walk, { ...moving, packet: { ...packet, inDevice: "lo" } }, node, "lo");
+  return takeIn(walk, { ...moving, packet: { ...moving.packet, inDevice: "lo", outDevice: undefined } }, node, "lo");
 }
 
 function takeIn(walk: Walk, moving: Moving, node: string, device: string, by?: Port): Next[] {
@@ -87,7 +88,7 @@ function outOf({ kind, identity }: Inner): typeof decapsulate {
 }
 
 function receiveLocally(walk: Walk, moving: Moving, node: string): Next[] {
-  const { outDevice: _, ...packet } = moving.packet;
+  const packet: Packet = { ...moving.packet, outDevice: undefined };
   return atHook(walk, { ...moving, packet }, node, "input", (passed) => {
     const balanced = throughIpvs(walk, passed, node);
     if (balanced) return balanced;

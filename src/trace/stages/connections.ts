@@ -1,5 +1,5 @@
 /** What a node's connection tracking knows of a packet. */
-import { type Packet, replyTo } from "../../model/netfilter/packet.ts";
+import { inFull, type Packet, replyTo } from "../../model/netfilter/packet.ts";
 import { isKnown, isSameIp, type Moving } from "./moving.ts";
 
 /** The packet as it comes to a node, with what the node's connection tracking knows of it. */
@@ -17,7 +17,7 @@ export function expected(moving: Moving, node: string): Packet {
         one.destinationPort === packet.destinationPort,
     );
   if (moving.refusal && !packet.tcpFlags) return asRelated(packet, moving.tracked.get(node) ?? []);
-  if (entry) return { ...entry, ...(packet.tcpFlags && { tcpFlags: packet.tcpFlags }) };
+  if (entry) return packet.tcpFlags ? { ...entry, tcpFlags: packet.tcpFlags } : entry;
   // an answer that this node has not seen the question of
   return { ...packet, ctState: packet.protocol === "udp" ? "new" : "invalid" };
 }
@@ -25,30 +25,31 @@ export function expected(moving: Moving, node: string): Packet {
 /** What of a packet is on the wire: no marks, devices or states of the node that it left. */
 export function onTheWire(packet: Packet): Packet {
   const { family, protocol, source, destination, sourcePort, destinationPort, icmpType, icmpCode, tcpFlags } = packet;
-  return {
+  return inFull({
     family,
     protocol,
     source,
     destination,
-    ...(sourcePort !== undefined && { sourcePort }),
-    ...(destinationPort !== undefined && { destinationPort }),
-    ...(icmpType !== undefined && { icmpType }),
-    ...(icmpCode !== undefined && { icmpCode }),
-    ...(tcpFlags && { tcpFlags }),
+    sourcePort,
+    destinationPort,
+    icmpType,
+    icmpCode,
+    tcpFlags,
     mark: 0,
     // of an error message connection tracking knows what it is about
     ctState: protocol === "icmp" && icmpType === 3 ? "related" : "new",
-  };
+  });
 }
 
 /** An ICMP message has its addresses translated as its connection's answers have (nf_nat_icmp_reply_translation). */
 function asRelated(packet: Packet, answers: readonly Packet[]): Packet {
   const about = answers.find(({ destination }) => isSameIp(destination, packet.destination));
   if (!about) return { ...packet, ctState: "invalid" };
-  const { sourcePort: _, destinationPort: __, ...rest } = about;
   const { protocol, source, destination, icmpType, icmpCode } = packet;
   return {
-    ...rest,
+    ...about,
+    sourcePort: undefined,
+    destinationPort: undefined,
     protocol,
     source,
     destination,

@@ -72,8 +72,7 @@ export function throughIpvs(walk: Walk, moving: Moving, node: string): Next[] | 
     if (typeof route !== "object") return cannotTell(balanced, at, onNode(node, "routes", rulesOf(packet)));
     if (route.end === "local")
       return receive(walk, leaving(balanced, node), at, plane.sockets, onNode(node, "sockets"));
-    const { inDevice: _, ...own } = sent;
-    const out = { ...balanced, packet: { ...own, ...deviceOf(route) } };
+    const out = { ...balanced, packet: { ...sent, inDevice: undefined, ...deviceOf(route) } };
     return routed(walk, out, node, route, ["output", "postrouting"]);
   });
 }

@@ -47,18 +47,18 @@ export type Moving = {
   readonly doubts: readonly Evidence[];
   readonly inner: readonly Inner[];
   /** What the socket sent, where it was not what it was asked to: its answers are of that. */
-  readonly asked?: Packet;
+  readonly asked: Packet | undefined;
   /** By node, and by endpoint of Cilium, the answers that its connection tracking expects: of one connection, or of several if it passes twice. */
   readonly tracked: ReadonlyMap<string, readonly Packet[]>;
   /** As it came to the node on which it is. */
-  readonly entered?: Packet;
+  readonly entered: Packet | undefined;
   /** Where the answer begins among the steps. */
-  readonly answer?: number;
+  readonly answer: number | undefined;
   /** The answer is a refusal: how the walk ends if the asker learns of it. */
-  readonly refusal?: End;
+  readonly refusal: End | undefined;
   readonly size: number;
   /** Somewhere on the way nobody looked, and it was taken to be as usual: that all is well is then a guess. */
-  readonly unseen?: true;
+  readonly unseen: true | undefined;
 };
 
 /** `isAcross`: the frame is for another port, so the node resolves no address for it. */

@@ -1,5 +1,5 @@
 /** The answer, or the refusal: sent back, and taken by whoever asked. */
-import type { Packet } from "../../model/netfilter/packet.ts";
+import { inFull, type Packet } from "../../model/netfilter/packet.ts";
 import type { End, Namespace } from "../trace.ts";
 import { leaving } from "./connections.ts";
 import { after, end, isIpv4, type Moving, type Next, textOf, type Walk } from "./moving.ts";
@@ -13,7 +13,7 @@ export function refuse(moving: Moving, at: Namespace, how: End): Next[] {
   const isReset = how.is === "refused" || words === "tcp-reset";
   if (packet.protocol !== "tcp" || !(isReset || /port-unreach/.test(words ?? ""))) return end(moving, how);
   const reset: Packet = { ...replyOf(packet), tcpFlags: ["RST", "ACK"] };
-  const message: Packet = {
+  const message = inFull({
     family: packet.family,
     protocol: isIpv4(packet) ? "icmp" : "ipv6-icmp",
     source: "unknown",
@@ -22,7 +22,7 @@ export function refuse(moving: Moving, at: Namespace, how: End): Next[] {
     icmpCode: isIpv4(packet) ? 3 : 4,
     mark: 0,
     ctState: "related",
-  };
+  });
   const seen = at.pod && !at.pod.hostNetwork ? moving : leaving(moving, at.node);
   return sendBack({ ...seen, refusal: how }, at, isReset ? reset : message);
 }
@@ -33,7 +33,7 @@ export function answer(moving: Moving, at: Namespace): Next[] {
 }
 
 function replyOf(packet: Packet): Packet {
-  return {
+  return inFull({
     family: packet.family,
     protocol: packet.protocol,
     source: packet.destination,
@@ -44,12 +44,11 @@ function replyOf(packet: Packet): Packet {
     ...(packet.protocol === "tcp" && { tcpFlags: ["SYN", "ACK"] }),
     mark: 0,
     ctState: "established",
-  };
+  });
 }
 
 function sendBack(moving: Moving, at: Namespace, packet: Packet): Next[] {
-  const { entered: _, ...rest } = moving;
-  const back: Moving = { ...rest, packet, answer: moving.trail?.length ?? 0, inner: [] };
+  const back: Moving = { ...moving, entered: undefined, packet, answer: moving.trail?.length ?? 0, inner: [] };
   return [{ go: "send", moving: after(back, { did: "send", at, packet }), at }];
 }
 

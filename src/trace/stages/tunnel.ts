@@ -2,7 +2,7 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import { neighbourOf, tunnelEntry } from "../../model/forwarding/tables.ts";
-import type { Packet } from "../../model/netfilter/packet.ts";
+import { inFull } from "../../model/netfilter/packet.ts";
 import { isOfFamily, parseIp } from "../../net/ip.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { Namespace } from "../trace.ts";
@@ -52,7 +52,7 @@ export function encapsulated(
   const source = vxlan?.local === undefined ? undefined : parseIp(vxlan.local);
   const at: Namespace = { node };
   if (!destination) return cannotTell(moving, at, [], `the tunnel's other end, ${to}`);
-  const outer: Packet = {
+  const outer = inFull({
     family: destination.family,
     protocol: inner.kind === "ipip" ? "4" : "udp",
     source: source ?? "unknown",
@@ -61,11 +61,11 @@ export function encapsulated(
     ...(inner.kind !== "ipip" && { sourcePort: "unknown" as const, destinationPort: port ?? vxlan?.port ?? 8472 }),
     mark,
     ctState: "new",
-  };
-  const { entered: _, ...rest } = moving;
+  });
   const wrapped = after(
     {
-      ...rest,
+      ...moving,
+      entered: undefined,
       packet: outer,
       inner: [...moving.inner, { ...inner, packet: moving.packet, size: moving.size }],
       size: moving.size && moving.size + OVERHEAD[inner.kind][destination.family],
@@ -103,8 +103,8 @@ export function decapsulate(walk: Walk, moving: Moving, node: string, inner: Inn
 
 /** What was inside comes in by the tunnel's device. */
 export function unwrapped(moving: Moving, node: string, inner: Inner, device: Link): Next[] {
-  const { entered: _, ...rest } = moving;
-  const out: Moving = { ...rest, packet: inner.packet, inner: moving.inner.slice(0, -1), size: inner.size };
+  const { packet, size } = inner;
+  const out: Moving = { ...moving, entered: undefined, packet, inner: moving.inner.slice(0, -1), size };
   const arrived = after(out, { did: "decapsulate", at: { node }, device: device.name });
   return [{ go: "arrive", moving: arrived, node, device: device.name }];
 }

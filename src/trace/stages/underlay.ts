@@ -61,7 +61,7 @@ export function toUnderlay(walk: Walk, moving: Moving, node: string, link: Link,
   if (silenced) return end(moving, { is: "unreachable", at, evidence: [silenced] });
   const wrong = wrongNeighbour(plane, address, link.name, into.mac);
   if (wrong) return misdirected(walk, moving, node, link, neighbour?.mac, wrong);
-  const { entered: _, ...rest } = carried;
+  const rest: Moving = { ...carried, entered: undefined };
   const arriving = { go: "arrive", node: owner.name, device: into.name } as const;
   if (!isOversized(into, moving)) return [{ ...arriving, moving: rest }];
   const goOn = (taken: Moving): Next[] => [{ ...arriving, moving: taken }];
@@ -98,8 +98,8 @@ function misdirected(
   for (const { name } of world.nodes.all) {
     const into = known(world.forwarding.of(name).links)?.find((one) => one.mac === mac && one.kind !== "vxlan");
     if (!into || name === node) continue;
-    const { entered: _, ...rest } = after(moving, { did: "carry", from: node, to: name, device: link.name });
-    return [{ go: "arrive", moving: rest, node: name, device: into.name }];
+    const carried = after({ ...moving, entered: undefined }, { did: "carry", from: node, to: name, device: link.name });
+    return [{ go: "arrive", moving: carried, node: name, device: into.name }];
   }
   return end(moving, { is: "lost", at: { node }, evidence: [evidence] });
 }
