@@ -17,7 +17,16 @@ import type {
 import { isNegated } from "./nft-expression.ts";
 import type { NftSets } from "./nft-set.ts";
 import type { Condition, NftMatch, Part, Rule, Target } from "./rule.ts";
-import { type Base, type Hook, indexRules, type Layer, type Ruleset, type RulesetChain, rulesetOf } from "./ruleset.ts";
+import {
+  type Base,
+  type ChainHead,
+  type Hook,
+  LateChain,
+  type Layer,
+  type Ruleset,
+  type RulesetChain,
+  rulesetOf,
+} from "./ruleset.ts";
 
 const FAMILIES: Readonly<Record<string, readonly (4 | 6)[]>> = { ip: [4], ip6: [6], arp: [] };
 const LAYERS: Readonly<Record<string, Layer>> = { bridge: "bridge", netdev: "device", arp: "arp" };
@@ -66,25 +75,13 @@ function changingSets({ chains, sets }: NftTable): ReadonlySet<string> {
 }
 
 function toChain(ruleset: string, table: NftTable, chain: NftChain, sets: NftSets, isDormant: boolean): RulesetChain {
-  let rules: readonly Rule[] | undefined;
-  let index: ReturnType<typeof indexRules> | "none";
-  const made = (): readonly Rule[] => {
-    rules ??= chain.rules.map((rule) => toRule(rule, table, sets));
-    return rules;
-  };
   const { base } = chain;
-  return {
+  const head: ChainHead = {
     ...{ ruleset, table: table.name, name: chain.name, line: chain.item },
-    get rules() {
-      return made();
-    },
-    get index() {
-      index ??= indexRules(made()) ?? "none";
-      return index === "none" ? undefined : index;
-    },
     ...(base && !isDormant && HOOKS.has(base.hook) ? { base: toBase(base) } : {}),
     ...(chain.isCut ? { isCut: true as const } : {}),
   };
+  return new LateChain(head, () => chain.rules.map((rule) => toRule(rule, table, sets)));
 }
 
 function toBase({ hook, priority, type, policy, devices }: NonNullable<NftChain["base"]>): Base {

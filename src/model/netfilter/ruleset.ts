@@ -115,7 +115,64 @@ function onlyValue<T>(rule: Rule, value: (condition: Condition) => T | undefined
   return undefined;
 }
 
-export function indexRules(rules: readonly Rule[]): RuleIndex | undefined {
+/** What a chain is, its rules apart. */
+export type ChainHead = Omit<RulesetChain, "rules" | "index">;
+
+/**
+ * Chains are classes so that all have one shape, whatever is made late: it makes reading them fast. A copy with other
+ * rules has no index of the old ones.
+ */
+abstract class ChainOfRules implements RulesetChain {
+  readonly ruleset: string;
+  readonly table: string;
+  readonly name: string;
+  readonly line: number;
+  readonly base?: Base;
+  readonly isCut?: true;
+  abstract readonly rules: readonly Rule[];
+  #index: RuleIndex | undefined;
+
+  constructor({ ruleset, table, name, line, base, isCut }: ChainHead) {
+    this.ruleset = ruleset;
+    this.table = table;
+    this.name = name;
+    this.line = line;
+    if (base) this.base = base;
+    if (isCut) this.isCut = isCut;
+  }
+
+  get index(): RuleIndex | undefined {
+    this.#index ??= indexRules(this.rules);
+    return this.#index;
+  }
+}
+
+class Chain extends ChainOfRules {
+  readonly rules: readonly Rule[];
+
+  constructor(head: ChainHead, rules: readonly Rule[]) {
+    super(head);
+    this.rules = rules;
+  }
+}
+
+/** A chain whose rules are read when a packet first comes to it. */
+export class LateChain extends ChainOfRules {
+  readonly #read: () => readonly Rule[];
+  #rules: readonly Rule[] | undefined;
+
+  constructor(head: ChainHead, read: () => readonly Rule[]) {
+    super(head);
+    this.#read = read;
+  }
+
+  get rules(): readonly Rule[] {
+    this.#rules ??= this.#read();
+    return this.#rules;
+  }
+}
+
+function indexRules(rules: readonly Rule[]): RuleIndex | undefined {
   if (rules.length < INDEXED_FROM) return undefined;
   const byDestination = new Map<number | bigint, number[]>();
   const byPort = new Map<number, number[]>();
@@ -146,16 +203,12 @@ export function indexRules(rules: readonly Rule[]): RuleIndex | undefined {
 function toChains(ruleset: string, table: Table): RulesetChain[] {
   return table.chains.map(({ name, line, rules, policy }) => {
     const built = BASES.get(`${table.name} ${name}`);
-    let index: RuleIndex | undefined;
-    return {
-      ...{ ruleset, table: table.name, name, line, rules },
+    const head = {
+      ...{ ruleset, table: table.name, name, line },
       ...(built ? { base: { ...built, policy: policy === "DROP" ? ("drop" as const) : ("accept" as const) } } : {}),
       ...(table.complete ? {} : { isCut: true as const }),
-      get index() {
-        index ??= indexRules(rules);
-        return index;
-      },
     };
+    return new Chain(head, rules);
   });
 }
 
