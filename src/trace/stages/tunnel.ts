@@ -2,7 +2,7 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import { neighbourOf, tunnelEntry } from "../../model/forwarding/tables.ts";
-import { inFull } from "../../model/netfilter/packet.ts";
+import { inFull, type Packet } from "../../model/netfilter/packet.ts";
 import { isOfFamily, parseIp } from "../../net/ip.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { Namespace } from "../trace.ts";
