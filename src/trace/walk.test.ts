@@ -22,6 +22,7 @@ type Sent = {
   readonly port?: number;
   readonly how?: Protocol;
   readonly size?: number;
+  readonly towards?: readonly string[];
 };
 
 type Story = Sent & {
@@ -41,7 +42,7 @@ const FAR = "10.128.2.4";
 const SERVICE = "10.96.10.1";
 const NODE_PORT = 30080;
 
-function ways(given: Cluster, { from = CLIENT, to, port = 8080, how = "tcp", size }: Sent): readonly Way[] {
+function ways(given: Cluster, { from = CLIENT, to, port = 8080, how = "tcp", size, towards }: Sent): readonly Way[] {
   const model = given.model();
   const [namespace = "", name = ""] = from.split("/");
   const pod = model.pods.get(namespace, name);
@@ -52,7 +53,8 @@ function ways(given: Cluster, { from = CLIENT, to, port = 8080, how = "tcp", siz
       : "outside";
   const source = pod ? pod.addresses[0] : place === "outside" ? from : undefined;
   const packet = openingPacket(how, source === undefined ? undefined : parseIp(source), parseIp(to)!, port);
-  return walk({ from: place, packet, ...(size !== undefined && { size }) }, model).ways;
+  const more = { ...(size !== undefined && { size }), ...(towards && { towards: new Set(towards) }) };
+  return walk({ from: place, packet, ...more }, model).ways;
 }
 
 const placeOf = (at: Namespace | undefined): string => at?.pod?.key ?? at?.node ?? "";
@@ -682,6 +684,38 @@ describe("the way", () => {
 });
 
 /** With less known, an end is the same, or `insufficient`, or said to be a guess. */
+describe("towards some back ends", () => {
+  const taken = (one: Cluster, ...towards: string[]) =>
+    ways(one, { to: SERVICE, ...(towards.length > 0 && { towards }) }).flatMap(({ steps }) => {
+      const step = steps.find(
+        (one) => (one.did === "pass" || one.did === "balance") && one.before.destination !== one.packet.destination,
+      );
+      return step && "packet" in step && step.packet.destination !== "unknown"
+        ? [formatIp(step.packet.destination)]
+        : [];
+    });
+
+  it.each([
+    ["iptables", healthy],
+    ["nftables", cluster({ proxy: "nftables" })],
+    ["IPVS", given(ipvsMode("w1"), dropRules("w1", /KUBE-(SVC|SEP)/))],
+  ] as const)("with %s only these are followed", (_, one) => {
+    expect(new Set(taken(one)).size).toBe(3);
+    expect(taken(one, FAR)).toEqual([FAR]);
+    expect(taken(one, NEAR, FAR).sort()).toEqual([NEAR, FAR]);
+  });
+
+  it("all are, if none of them is a back end", () => {
+    expect(taken(healthy, "192.0.2.1")).toHaveLength(3);
+  });
+
+  it("ends are what they are without", () => {
+    const all = ways(healthy, { to: SERVICE });
+    const far = ways(healthy, { to: SERVICE, towards: [FAR] });
+    expect(all).toEqual(expect.arrayContaining([...far]));
+  });
+});
+
 describe("knowing less", () => {
   const KINDS: readonly (readonly [KindId, object])[] = (Object.keys(catalogue) as KindId[]).flatMap((kind) =>
     healthy.capture
