@@ -102,6 +102,10 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     return verdict.state === "denied" ? { is: "denied", by: verdict.by, direction: verdict.direction } : undefined;
   }
 
+  /** Cilium balances what Pods send, also beside kube-proxy, which does so for the node. */
+  const balancedByCni = ({ node, from }: Capability): Need | undefined =>
+    from === "host" || components.byId("cilium").length === 0 ? undefined : learns("cni", node);
+
   /** Rules that enforce policies can refuse what no policy denies. */
   const policyRules = (node: string, pod: string): Need | undefined =>
     policies.enforcement === "enforced" ? perhaps(now({ name: "policy.rules", node, pod })) : undefined;
@@ -391,7 +395,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
         case "service.follow":
           return learns("endpoints", undefined);
         case "service.rules":
-          return all(learns("service-proxy", node), perhaps(now({ name: "api.remember" })));
+          return all(learns("service-proxy", node), balancedByCni(capability), perhaps(now({ name: "api.remember" })));
         case "pod-network.entries":
           return all(
             perhaps(now({ name: "api.remember" })),

@@ -8,7 +8,7 @@ import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { Way } from "../../trace/trace.ts";
 import { WORLD, walk } from "../../trace/walk.ts";
-import { defineCheck, fault, warning } from "../check.ts";
+import { defineCheck, fault, warning, works } from "../check.ts";
 
 const PARTS = [...WORLD, "policies", "components", "time"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
@@ -144,8 +144,55 @@ const isRefused = ({ end }: Way): boolean =>
   end.is === "denied" ||
   ((end.is === "dropped" || end.is === "rejected") && end.evidence.some(({ quote }) => OF_POLICY.test(quote)));
 
+function outcomeOf(ways: readonly Way[], to: PodView): "allowed" | "denied" | "unknown" {
+  if (ways.length === 0 || ways.some(({ certainty }) => certainty === "guessed")) return "unknown";
+  if (ways.every(isRefused)) return "denied";
+  return ways.every((way) => hasArrived(way, to)) ? "allowed" : "unknown";
+}
+
 /** What one node does otherwise than the policies say. */
 type Differing = { readonly tried: Tried; readonly evidence: readonly Evidence[]; readonly of: PodView };
+
+type Compared = {
+  /** By node. */
+  readonly refused: ReadonlyMap<string, readonly Differing[]>;
+  readonly passed: ReadonlyMap<string, readonly Differing[]>;
+  /** Pods of which everything that was tried ends as the policies say. */
+  readonly agreeing: readonly PodView[];
+};
+
+function compared(model: Model): Compared {
+  const { policies } = model;
+  const refused = new Map<string, Differing[]>();
+  const passed = new Map<string, Differing[]>();
+  const agrees = new Map<PodView, boolean>();
+  const put = (map: Map<string, Differing[]>, node: string, one: Differing) => {
+    map.set(node, [...(map.get(node) ?? []), one]);
+    agrees.set(one.of, false);
+  };
+  for (const one of tried(model)) {
+    const { from, to, traffic, ways } = one;
+    const verdict = policies.verdict({ pod: from }, { pod: to }, traffic);
+    const outcome = outcomeOf(ways, to);
+    if (outcome === "unknown" || verdict.state === "unknown") {
+      for (const pod of [from, to]) agrees.set(pod, false);
+    } else if (outcome === verdict.state) {
+      for (const pod of [from, to]) agrees.set(pod, agrees.get(pod) ?? true);
+    } else if (verdict.state === "allowed") {
+      const { end } = ways[0]!;
+      const of = end.evidence.some(({ quote }) => OF_SENDER.test(quote)) ? from : to;
+      put(refused, end.at?.node ?? to.node!, { tried: one, evidence: end.evidence, of });
+    } else {
+      const of = verdict.direction === "egress" ? from : to;
+      const words = `denies ${from.key} ${to.key}:${traffic.port}`;
+      const evidence = verdict.by.map((policy) =>
+        policies.quote(policy, `NetworkPolicy ${policy.namespace}/${policy.name} ${words}`),
+      );
+      put(passed, of.node!, { tried: one, evidence, of });
+    }
+  }
+  return { refused, passed, agreeing: [...agrees].flatMap(([pod, isRight]) => (isRight ? pod : [])) };
+}
 
 /** Rules that enforce NetworkPolicies differ from the policies. */
 export const policyRulesMismatch = defineCheck({
@@ -157,30 +204,8 @@ export const policyRulesMismatch = defineCheck({
     // what policies of other kinds say is not known
     if (policies.enforcement !== "enforced" || policies.others !== "none") return;
     if (!policies.whole || !pods.whole || !isSettled(model)) return;
-    const refused = new Map<string, Differing[]>();
-    const passed = new Map<string, Differing[]>();
-    const put = (map: Map<string, Differing[]>, node: string, one: Differing) =>
-      map.set(node, [...(map.get(node) ?? []), one]);
-    for (const one of tried(model)) {
-      const { from, to, traffic, ways } = one;
-      const verdict = policies.verdict({ pod: from }, { pod: to }, traffic);
-      if (verdict.state === "unknown" || ways.length === 0) continue;
-      if (ways.some(({ certainty }) => certainty === "guessed")) continue;
-      if (verdict.state === "allowed" && ways.every(isRefused)) {
-        const { end } = ways[0]!;
-        const of = end.evidence.some(({ quote }) => OF_SENDER.test(quote)) ? from : to;
-        put(refused, end.at?.node ?? to.node!, { tried: one, evidence: end.evidence, of });
-      } else if (verdict.state === "denied" && ways.every((way) => hasArrived(way, to))) {
-        const of = verdict.direction === "egress" ? from : to;
-        const evidence = verdict.by.map((policy) =>
-          policies.quote(
-            policy,
-            `NetworkPolicy ${policy.namespace}/${policy.name} denies ${from.key} ${to.key}:${traffic.port}`,
-          ),
-        );
-        put(passed, of.node!, { tried: one, evidence, of });
-      }
-    }
+    const { refused, passed, agreeing } = compared(model);
+    for (const { node, key } of agreeing) yield works({ name: "policy.rules", node: node!, pod: key }, []);
     const agents = components.withDuty("policy").map(({ ref }) => ref);
     const told = (node: string, differing: readonly Differing[]) => {
       const [{ tried: first }] = differing as [Differing];

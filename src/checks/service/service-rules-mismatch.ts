@@ -7,6 +7,7 @@ import type { NodeView } from "../../model/nodes.ts";
 import type { Programmed, ProxyMode, Vantage } from "../../model/proxy.ts";
 import { refId } from "../../model/ref.ts";
 import { clusterIpOf, type ServicePort } from "../../model/services/services.ts";
+import { isSettled } from "../../model/services/settled.ts";
 import { timeOf } from "../../model/time.ts";
 import { bitsOf, type Family, formatPrefix, formatSocket } from "../../net/ip.ts";
 import type { Condition } from "../../parse/iptables-save.ts";
@@ -112,33 +113,6 @@ const say = texts("service-rules-mismatch", {
 
 const FROM: Readonly<Record<Vantage, () => Text>> = { pod: say.fromPods, host: say.fromNode, outside: say.fromOutside };
 const VANTAGES = ["pod", "host", "outside"] as const;
-const SETTLING = 60_000;
-
-/** When the EndpointSlice controller saw the change that it wrote last (core/v1, EndpointsLastChangeTriggerTime). */
-const TRIGGERED = "endpoints.kubernetes.io/last-change-trigger-time";
-
-/** Endpoints, Pods and rules are read one after the other: what was changing meanwhile differs without fault. */
-function isSettled(port: ServicePort, { services, time }: Model): boolean {
-  const changes = [
-    ...services
-      .slices(port.service)
-      .flatMap(({ metadata }) => [
-        metadata.creationTimestamp,
-        metadata.annotations?.[TRIGGERED],
-        ...(metadata.managedFields ?? []).map((entry) => entry.time),
-      ]),
-    ...services
-      .selected(port.service)
-      .flatMap(({ object: { metadata, status } }) => [
-        metadata.creationTimestamp,
-        metadata.deletionTimestamp,
-        status?.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime,
-      ]),
-    port.service.object.metadata.creationTimestamp,
-  ];
-  const youngest = Math.min(...changes.map((at) => time.age(at) ?? Number.POSITIVE_INFINITY));
-  return youngest > SETTLING;
-}
 
 /** A port of a Service in one address family, on a node. */
 type Served = { readonly port: ServicePort; readonly node: string; readonly family: Family };
@@ -490,7 +464,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
     marked ||= ways.some((way) => way.marked);
     if (found.length === 0) {
       const undropped = programmed.find((one) => isUndropped(servedBy(port), one, model));
-      if (undropped && isSettled(port, model)) {
+      if (undropped && isSettled(port, model.services, model.time)) {
         const what = undropped.vantage === "outside" ? say.toNodePort() : say.toClusterIp();
         yield warning(
           node.ref,
@@ -500,7 +474,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
         );
       }
       const bare = ways.filter((way) => way.unmasked.size > 0);
-      if (bare.length > 0 && isSettled(port, model)) unmasked.push({ port, ways: bare });
+      if (bare.length > 0 && isSettled(port, model.services, model.time)) unmasked.push({ port, ways: bare });
       continue;
     }
     // who shuts NodePorts to strangers may mean it
@@ -511,7 +485,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
     }
     const harm = found.filter((deviation) => !shut.includes(deviation));
     if (harm.length === 0) continue;
-    if (isSettled(port, model)) deviations.push(...harm);
+    if (isSettled(port, model.services, model.time)) deviations.push(...harm);
     else moving.push(port);
   }
   if (judged.length === 0) {

@@ -1,0 +1,116 @@
+import { testCheck } from "../../../testing/check-stories.ts";
+import { cluster as built, clusterOf } from "../../../testing/cluster.ts";
+import { type Edit, editObjects } from "../../../testing/cluster-edits.ts";
+import { captureOf, readRecording } from "../../../testing/recordings.ts";
+import type { KindId, ValueOf } from "../../evidence/catalogue.ts";
+import { ciliumTableMismatch } from "./cilium-table-mismatch.ts";
+
+/** What the check looks at: the rest takes long to read. */
+const LOOKED_AT =
+  /^(cluster\.json|exec|nodes\/\w+\/ip-|api\/v1\/(pods|nodes|services|configmaps)|apis\/(apps|discovery))/;
+const { files } = await readRecording("cilium-healthy");
+const healthy = clusterOf(captureOf(new Map([...files].filter(([path]) => LOOKED_AT.test(path)))));
+
+/** cp1's agent. */
+const AGENT = { namespace: "kube-system", pod: "cilium-79fv6" };
+/** Of cp1's only Pod of the Pod network. */
+const CLIENT = "tools/client-wnls8";
+
+const onCp1 =
+  <K extends KindId>(kind: K, change: (value: ValueOf<K>) => ValueOf<K>): Edit =>
+  (draft) => {
+    const value = draft.get(kind, AGENT);
+    if (value === undefined) throw new Error(`no ${kind} of cp1`);
+    draft.set(kind, AGENT, change(value));
+  };
+const withoutEndpoint = onCp1("ciliumEndpoints", (all) => all.filter(({ pod }) => pod !== CLIENT));
+const backends = (change: (addresses: readonly string[]) => readonly string[]): Edit =>
+  onCp1("ciliumLb", (all) =>
+    all.map((frontend) =>
+      frontend.address === "10.96.132.190" && frontend.port === 8080
+        ? {
+            ...frontend,
+            backends: change(frontend.backends.map(({ address }) => address)).map((address, index) => ({
+              address,
+              port: 8080,
+              slot: index + 1,
+              line: frontend.line,
+            })),
+          }
+        : frontend,
+    ),
+  );
+
+testCheck(ciliumTableMismatch, {
+  finds: {
+    "a Pod is older than Cilium": {
+      given: healthy.edit(withoutEndpoint),
+      repair: "Node/cp1",
+      says: ["has no endpoint for 1 Pod", CLIENT],
+      breaks: ["pod.attach"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
+    "the agent does not follow: a back end is another's by now": {
+      given: healthy.edit(backends((all) => all.with(0, "10.244.2.99"))),
+      repair: "Node/cp1",
+      says: ["sends Service shop/backend:http to 10.244.2.99:8080"],
+      breaks: ["service.rules"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
+    "the agent does not follow: a new back end is not among those of the Service": {
+      given: healthy.edit(backends((all) => all.slice(1))),
+      repair: "Node/cp1",
+      says: ["leaves out back ends of Service shop/backend:http"],
+      breaks: ["service.rules"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
+    "a Service was lost": {
+      given: healthy.edit(onCp1("ciliumLb", (all) => all.filter(({ address }) => address !== "10.96.0.10"))),
+      repair: "Node/cp1",
+      says: ["does not know Service kube-system/kube-dns"],
+      breaks: ["service.rules"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
+    "no tunnel leads to a node": {
+      given: healthy
+        .edit(onCp1("ciliumIpcache", (all) => all.filter(({ tunnelEndpoint }) => tunnelEndpoint !== "192.168.50.12")))
+        .edit(onCp1("ciliumTunnels", (all) => all.filter(({ to }) => to !== "192.168.50.12"))),
+      repair: "Node/cp1",
+      says: ["has no tunnel to the Pods of node w2"],
+      breaks: ["pod-network.entries"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
+    "a node has got the address of another": {
+      given: healthy.edit(
+        onCp1("ciliumIpcache", (all) =>
+          all.map((entry) =>
+            entry.tunnelEndpoint === "192.168.50.12" ? { ...entry, tunnelEndpoint: "192.168.50.77" } : entry,
+          ),
+        ),
+      ),
+      repair: "Node/cp1",
+      says: ["sends packets for Pods of node w2 to 192.168.50.77"],
+      breaks: ["pod-network.entries"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
+  },
+  clears: {
+    "what an agent prints in a healthy cluster": healthy,
+    "flannel, of which Cilium knows nothing": built(),
+    "an address without an entry, in a range that a tunnel leads to": healthy.edit(
+      onCp1("ciliumIpcache", (all) => all.filter(({ text }) => text !== "10.244.1.28/32")),
+    ),
+    "a Pod that has just been made": healthy.edit(withoutEndpoint).edit(
+      editObjects("pods", "client-wnls8", (pod) => ({
+        ...pod,
+        metadata: { ...pod.metadata, creationTimestamp: "2026-11-21T14:03:00Z" },
+      })),
+    ),
+  },
+});

@@ -1,0 +1,254 @@
+import { isWhole, known } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import type { Capability } from "../../model/capability.ts";
+import type { CiliumNode } from "../../model/cilium/cilium.ts";
+import { tunnelTo, whereabouts } from "../../model/cilium/ipcache.ts";
+import { balance } from "../../model/cilium/load-balancer.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { NodeView } from "../../model/nodes.ts";
+import type { PodView } from "../../model/pods.ts";
+import type { ServicePort } from "../../model/services/services.ts";
+import { isSettled } from "../../model/services/settled.ts";
+import { type Ip, parseIp } from "../../net/ip.ts";
+import { sh } from "../../shell.ts";
+import { type Text, texts } from "../../text.ts";
+import { defineCheck, type Finding, fault, works } from "../check.ts";
+
+const PARTS = ["cilium", "components", "nodes", "pods", "services", "forwarding", "time"] as const;
+type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
+
+const say = texts("cilium-table-mismatch", {
+  unconnected: {
+    en: "Cilium on node {node} has no endpoint for {count} {count:Pod that runs|Pods that run} there: {pods}",
+    zh: "节点 {node} 上有 {count} 个正在运行的 Pod 没有对应的 Cilium 端点：{pods}",
+  },
+  missing: {
+    en: "Cilium on node {node} does not know Service {service}, which has {count} ready back {count:end|ends}",
+    zh: "节点 {node} 上的 Cilium 不知道 Service {service}，而它有 {count} 个就绪的后端",
+  },
+  lacking: {
+    en: "Cilium on node {node} leaves out back ends of Service {service}: {ends}",
+    zh: "节点 {node} 上的 Cilium 转发 Service {service} 时缺少后端 {ends}",
+  },
+  stale: {
+    en: "Cilium on node {node} sends Service {service} to {ends}, which {count:is|are} not among its back ends",
+    zh: "节点 {node} 上的 Cilium 把 Service {service} 转发到 {ends}，而其不在该 Service 的后端之列",
+  },
+  noWay: {
+    en: "Cilium on node {node} has no tunnel to the Pods of node {peer}",
+    zh: "节点 {node} 上的 Cilium 没有通往节点 {peer} 上 Pod 的隧道",
+  },
+  wrongWay: {
+    en: "Cilium on node {node} sends packets for Pods of node {peer} to {to}, which is not that node",
+    zh: "节点 {node} 上的 Cilium 把发往节点 {peer} 上 Pod 的报文送到 {to}，而那不是该节点",
+  },
+  restart: {
+    en: "Restart Cilium on {node}: it reads Pods, nodes and Services anew and writes its tables",
+    zh: "重启 {node} 上的 Cilium：它会重新读取 Pod、节点和 Service 并写入各表",
+  },
+  recreate: {
+    en: "Delete the Pods: what runs since before Cilium, or was lost by it, is connected only when it is made anew",
+    zh: "删除这些 Pod：在 Cilium 之前启动的、或被它遗漏的 Pod，只有重建后才会接入",
+  },
+  interrupts: {
+    en: "Nothing: the programs on the devices go on while the agent restarts",
+    zh: "无：代理重启期间，网卡上的程序继续工作",
+  },
+  interruptsPods: { en: "The Pods that are made anew", zh: "被重建的 Pod" },
+  prevent: {
+    en: "Alert on cilium_unreachable_nodes, cilium_controllers_failing and on agents that are not ready",
+    zh: "对 cilium_unreachable_nodes、cilium_controllers_failing 以及代理未就绪告警",
+  },
+});
+
+/** Tables follow the objects a moment later. */
+const SETTLING = 60_000;
+const ipOf = (pod: PodView): Ip | undefined => pod.addresses.map(parseIp).find((ip) => ip?.family === 4);
+
+const isSteady = ({ hostNetwork, finished, terminating, object }: PodView, { time }: Model): boolean =>
+  !hostNetwork &&
+  !finished &&
+  !terminating &&
+  object.status?.phase === "Running" &&
+  (time.age(object.metadata.creationTimestamp) ?? 0) >= SETTLING;
+
+type Difference = {
+  readonly what: "unconnected" | "service" | "way";
+  readonly title: Text;
+  readonly breaks: readonly Capability[];
+  readonly evidence: readonly Evidence[];
+  readonly pods?: readonly PodView[];
+};
+
+/** Pods that run on a node and that its agent does not connect. */
+function* unconnected(node: CiliumNode, model: Model): Iterable<Difference> {
+  if (!isWhole(node.endpoints)) return;
+  const lost = model.pods
+    .onNode(node.node)
+    .filter((pod) => isSteady(pod, model) && ipOf(pod) && node.endpointOf(pod).state === "absent");
+  if (lost.length === 0) return;
+  const names = lost.slice(0, 3).map(({ key }) => key);
+  yield {
+    what: "unconnected",
+    title: say.unconnected({ node: node.node, count: lost.length, pods: names.join(", ") }),
+    breaks: lost.map(({ key }) => ({ name: "pod.attach", node: node.node, pod: key })),
+    evidence: names.map((name) => quoteOf(node.endpoints.origin, `no endpoint of ${name}`)),
+    pods: lost,
+  };
+}
+
+/** Services for which the load balancer has other back ends than the API. */
+function* services(node: CiliumNode, { services: all, time, cilium }: Model): Iterable<Difference> {
+  if (!isWhole(node.lb) || !all.whole || !all.endpointsWhole) return;
+  // beside kube-proxy, only what Pods send is balanced by Cilium
+  const from = cilium.socketLb(node.node, "node") === true ? {} : { from: "pod" as const };
+  for (const port of all.all.filter(({ proxied }) => proxied).flatMap(({ ports }) => ports)) {
+    const difference = differenceOf(node, port, all);
+    if (!difference || !isSettled(port, all, time)) continue;
+    const breaks: Capability = { name: "service.rules", node: node.node, service: port.key, ...from };
+    yield { what: "service", ...difference, breaks: [breaks] };
+  }
+}
+
+function differenceOf(
+  node: CiliumNode,
+  port: ServicePort,
+  services: Model["services"],
+): Pick<Difference, "title" | "evidence"> | undefined {
+  const address = port.service.clusterIps.find((ip) => parseIp(ip)?.family === 4);
+  const choice = services.expected(port, node.node);
+  const expected = (port.service.policy.internalLocal ? choice.local : choice.cluster) ?? [];
+  if (address === undefined || expected.length === 0) return undefined;
+  const found = balance(node, port.protocol, address, port.port);
+  const named = { node: node.node, service: port.key };
+  if (found.is === "unknown") return undefined;
+  if (found.is === "not-a-service") {
+    const words = `no entry for ${address}:${port.port}`;
+    return { title: say.missing({ ...named, count: expected.length }), evidence: [quoteOf(node.lb.origin, words)] };
+  }
+  const wanted = new Set(expected.map((one) => `${one.address}:${one.port}`));
+  const given = new Set(found.backends.map((one) => `${one.address}:${one.port}`));
+  const lacking = [...wanted].filter((one) => !given.has(one));
+  const known = new Set(services.endpoints(port).map((one) => `${one.address}:${one.port}`));
+  // what is not ready any more may still be on its way out
+  const stale = [...given].filter((one) => !known.has(one));
+  const slices = services.slices(port.service).slice(0, 1);
+  const evidence = [
+    ...found.evidence,
+    ...slices.map(() => services.quote(port.service, `back ends of ${port.key}: ${[...wanted].join(", ")}`)),
+  ];
+  if (stale.length > 0)
+    return { title: say.stale({ ...named, count: stale.length, ends: stale.join(", ") }), evidence };
+  return lacking.length > 0 ? { title: say.lacking({ ...named, ends: lacking.join(", ") }), evidence } : undefined;
+}
+
+/** Whether a tunnel leads to a node's Pods, by all of them of which it can be told. */
+function wayTo(node: CiliumNode, peer: NodeView, model: Model): Difference | "right" | "unknown" {
+  const links = known(model.forwarding.of(node.node).links);
+  const isTunnelled = links?.some(({ name }) => name === "cilium_vxlan" || name === "cilium_geneve");
+  if (!isTunnelled || peer.addresses.length === 0) return "unknown";
+  let isRight = false;
+  for (const pod of model.pods.onNode(peer.name)) {
+    const ip = isSteady(pod, model) ? ipOf(pod) : undefined;
+    const told = ip && whereabouts(node, ip);
+    if (!ip || !told || told === "unknown") continue;
+    const byRange = told.tunnelEndpoint === undefined ? tunnelTo(node, ip) : "none";
+    if (byRange === "unknown") continue;
+    const to = told.tunnelEndpoint ?? (byRange === "none" ? undefined : byRange.to);
+    if (to !== undefined && peer.addresses.includes(to)) {
+      isRight = true;
+      continue;
+    }
+    const named = { node: node.node, peer: peer.name };
+    return {
+      what: "way",
+      title: to === undefined ? say.noWay(named) : say.wrongWay({ ...named, to }),
+      breaks: [{ name: "pod-network.entries", node: node.node, peer: peer.name }],
+      evidence: [...told.evidence, ...(byRange === "none" ? [] : [byRange.evidence])],
+    };
+  }
+  return isRight ? "right" : "unknown";
+}
+
+/** The tables of Cilium's agent on a node differ from what the API demands. */
+export const ciliumTableMismatch = defineCheck({
+  id: "cilium-table-mismatch",
+  reads: PARTS,
+
+  *find(model): Iterable<Finding> {
+    const { cilium, components, nodes, pods } = model;
+    if (!cilium.runs || !pods.whole) return;
+    const agents = components.byId("cilium").map(({ ref }) => ref);
+    for (const { name, ref } of nodes.all) {
+      const node = cilium.of(name);
+      const differences = [...unconnected(node, model), ...services(node, model)];
+      for (const peer of nodes.all) {
+        const way = peer.name === name ? "unknown" : wayTo(node, peer, model);
+        if (typeof way === "object") differences.push(way);
+        else if (way === "right") yield works({ name: "pod-network.entries", node: name, peer: peer.name }, []);
+      }
+      for (const { what, title, breaks, evidence, pods: lost = [] } of differences)
+        yield fault({
+          repair: ref,
+          related: [...agents, ...lost.map((pod) => pod.ref)],
+          nodes: [name],
+          breaks,
+          title,
+          evidence,
+          strength: "differing",
+          facts: { what },
+        });
+    }
+  },
+
+  remedies({ nodes, related, facts }) {
+    const [node = ""] = nodes;
+    const agent = related.find(({ kind }) => kind === "DaemonSet");
+    const lost = related.filter(({ kind }) => kind === "Pod");
+    if (facts.what === "unconnected")
+      return [
+        {
+          id: "recreate-pods",
+          risk: "medium",
+          interrupts: say.interruptsPods(),
+          steps: lost.map(({ namespace = "", name }) => ({
+            why: say.recreate(),
+            change: { run: sh`kubectl delete pod -n ${namespace} ${name}` },
+            verify: { run: sh`kubectl get ciliumendpoints -n ${namespace}` },
+          })),
+          prevent: [say.prevent()],
+        },
+      ];
+    const change = agent && ({ do: "restart", component: agent, node } as const);
+    const verify = sh`kubectl exec -n ${agent?.namespace ?? ""} ds/cilium -c cilium-agent -- cilium-dbg status`;
+    return [
+      {
+        id: "rewrite-tables",
+        risk: "low",
+        interrupts: say.interrupts(),
+        steps: [{ why: say.restart({ node }), ...(change && { change }), verify: { run: verify } }],
+        prevent: [say.prevent()],
+      },
+    ];
+  },
+
+  manual: {
+    title: { en: "Cilium's tables differ from what the API demands", zh: "Cilium 的表与 API 不一致" },
+    page: {
+      en: `netwhy compares what Cilium's agent on each node prints of its tables with the objects: an endpoint for every Pod that runs there, the back ends of every Service, a tunnel to every node with Pods.
+
+**How it looks.** *No endpoint*: the Pod reaches nothing. *Back ends*: a Service times out, or is answered by a Pod that is another's by now, from Pods of one node; the node itself may fare well, because kube-proxy serves it. *No tunnel*: Pods of two nodes do not reach each other.
+
+**How it comes about.** The agent does not follow the API: it lost its permissions, does not reach the API server, hangs. Pods are older than Cilium. A CiliumNode has the address of another node.
+
+**When this is not the cause.** Tables of a node whose agent could not be asked are not known. Packets that a policy denies have a page of their own (\`policy-rules-mismatch\`).`,
+      zh: `netwhy 把每个节点上 Cilium 代理输出的表与对象对比：该节点上每个运行中的 Pod 是否有端点，每个 Service 的后端是否一致，通往每个有 Pod 的节点是否有隧道。
+
+**现象。** *没有端点*：该 Pod 什么都访问不到。*后端*：从某个节点的 Pod 访问 Service 超时，或由已属于他人的 Pod 应答；节点自身可能正常，因为由 kube-proxy 负责。*没有隧道*：两个节点的 Pod 互不可达。
+
+**成因。** 代理没有跟上 API：失去权限、访问不到 API Server、卡住。Pod 早于 Cilium 启动。CiliumNode 中的地址是另一个节点的。
+
+**何时不是它。** 代理无法询问的节点，其表未知。被策略拒绝的报文见 \`policy-rules-mismatch\`。`,
+    },
+  },
+});
