@@ -16,11 +16,15 @@ import { captureOf, names, RECORDINGS, type Recording, readRecording } from "../
 
 /** Points on the truth's own chains at which a diagnosis may end that cannot see the cause below. */
 const CHAIN: Readonly<Record<string, readonly string[]>> = {
-  "calico-role-deleted": ["DaemonSet/kube-system/calico-node"],
+  // its rules for policies do not know the Pods that were made since
+  "calico-role-deleted": ["DaemonSet/kube-system/calico-node", "Node/w1"],
   "cilium-rbac-deleted-by-label": [
     "DaemonSet/kube-system/cilium",
     "Deployment/kube-system/cilium-operator",
     "Deployment/kube-system/coredns",
+    // Pods that were made since have no identity there
+    "Node/cp1",
+    "Node/w1",
   ],
   // CoreDNS on w1 is killed because its kubelet cannot connect to it
   "conntrack-full": ["Deployment/kube-system/coredns"],
