@@ -375,7 +375,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
 
   return {
     of(capability) {
-      const { name, node, component } = capability;
+      const { name, node, peer, component } = capability;
       switch (name) {
         case "service.endpoints":
           return all(
@@ -422,6 +422,11 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           return learns("cni", node);
         case "node.up":
           return perhaps(now({ ...capability, name: "node.report" }));
+        case "underlay.carry":
+          // what nodes do not get to each other at all, tunnels do not either
+          return node === undefined || peer === undefined
+            ? undefined
+            : perhaps(now({ name: "node.reach", ...pair(node, peer) }));
         case "node.report":
           return now(on(node, { name: "api.reach" }));
         case "node.ready":
