@@ -16,12 +16,13 @@ import { byRoutes } from "./stages/leave.ts";
 import { after, type Moving, type Next, type Sending, type Walk, type World } from "./stages/moving.ts";
 import { send } from "./stages/send.ts";
 import { arriveFromOutside } from "./stages/underlay.ts";
+import { asSeen } from "./stages/whole.ts";
 import type { Trace, Way } from "./trace.ts";
 
 export { type Sending, WORLD, type World } from "./stages/moving.ts";
 
 export function walk(sending: Sending, world: World): Trace {
-  const walking: Walk = { world, sending, count: 0, also: (other) => walk(other, world).ways };
+  const walking: Walk = { world: asSeen(world), sending, count: 0, also: (other) => walk(other, world).ways };
   const start: Moving = {
     packet: inFull(sending.packet),
     trail: undefined,

@@ -72,6 +72,8 @@ describe("with something cut off", () => {
       const { kind, place } = matchPath(path)!;
       const text = files.get(path)!;
       const length = random.below(text.length + 1);
+      // lines that are all whole are another node's state: that some are missing, only a manifest could tell
+      if (length === 0 || text[length - 1] === "\n") continue;
       const observed = captureOf(new Map([[path, text.slice(0, length)]])).get(kind, place);
       const model = modelOf(overlay(capture, [{ kind, place, observed }]));
       const concerned = told.filter(({ typed }) => LONG || random.chance(0.4) || typed.from === place.node);

@@ -38,6 +38,7 @@ export function receiveOnNode(
   const plane = walk.world.forwarding.of(node);
   const at: Namespace = { node };
   const full = tableFull(moving, plane);
+  if (full === "unknown") return cannotTell(moving, at, onNode(node, "conntrackCount"));
   if (full) return end(moving, { is: "table-full", at, evidence: [full] });
   const known = expected(moving, node);
   const seen = mark === undefined ? known : { ...known, mark };

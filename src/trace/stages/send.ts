@@ -105,6 +105,7 @@ function sendFromNode(walk: Walk, moving: Moving, node: string): Next[] {
   const plane = walk.world.forwarding.of(node);
   const at: Namespace = { node };
   const full = tableFull(moving, plane);
+  if (full === "unknown") return cannotTell(moving, at, onNode(node, "conntrackCount"));
   if (full) return end(moving, { is: "table-full", at, evidence: [full] });
   const first = routeOf(plane, moving.packet);
   if (typeof first !== "object") return cannotTell(moving, at, onNode(node, "routes", rulesOf(moving.packet)));

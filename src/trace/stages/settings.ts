@@ -2,7 +2,7 @@
  * What a node's parameters (sysctl) make of a packet: forwarding, source validation, proxy ARP and NDP, br_netfilter, a full
  * table.
  */
-import { known } from "../../evidence/observed.ts";
+import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { NodePlane } from "../../model/forwarding/plane.ts";
 import { lookupRoute, type RouteLookup } from "../../model/forwarding/routing.ts";
@@ -137,9 +137,12 @@ export function staysInside(
     : quoteOf(plane.routes.origin, `${formatIp(source)} may not leave by ${device}: route_localnet is off`);
 }
 
-export function tableFull({ packet }: Moving, { conntrackCount }: NodePlane): Evidence | undefined {
+/** Whether there is no room for a new connection. Where nobody looked, there is taken to be. */
+export function tableFull({ packet }: Moving, { conntrackCount }: NodePlane): Evidence | "unknown" | undefined {
   const counts = known(conntrackCount);
-  if (!counts || packet.ctState !== "new" || !(counts.count >= counts.max)) return undefined;
+  if (!counts || packet.ctState !== "new") return undefined;
+  if (!isWhole(conntrackCount)) return "unknown";
+  if (counts.count < counts.max) return undefined;
   return quoteOf(conntrackCount.origin, `${counts.count} of ${counts.max} entries`);
 }
 
