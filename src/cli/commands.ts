@@ -94,7 +94,7 @@ const say = texts("cli", {
   size: { en: "send packets this large that may not be split", zh: "发送该大小且不可分片的报文" },
   ipv4: { en: "over IPv4, of what has both", zh: "对双栈目标使用 IPv4" },
   ipv6: { en: "over IPv6, of what has both", zh: "对双栈目标使用 IPv6" },
-  overIpv6: { en: "over IPv6 in a dual-stack cluster", zh: "双栈集群中经由 IPv6" },
+  overIpv6: { en: "over IPv6", zh: "经由 IPv6" },
   met: { en: "draw all ways, with every rule that packets meet", zh: "画出所有路径及经过的每条规则" },
   toService: { en: "to a Service", zh: "到 Service" },
   toPod: { en: "to a Pod", zh: "到 Pod" },
@@ -277,7 +277,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { run: "path tools/client backend.shop:8080 --bundle ./incident.tar.gz", does: say.toService() },
       { run: "path deploy/web@w1 data/db-0:5432 --bundle ./incident -n shop", does: say.toPod() },
       { run: "path outside svc/frontend.shop --bundle ./incident", does: say.fromOutside() },
-      { run: "path -6 tools/client svc/backend.shop:8080", does: say.overIpv6() },
+      { run: "path -6 tools/client svc/web.shop", does: say.overIpv6() },
       { run: "path w1 w2 --size 1500", does: say.largePing() },
     ],
     run: async (values, given, surroundings) => {

@@ -96,8 +96,13 @@ export interface Flannel {
   peer(node: string, family?: Family): FlannelPeer | undefined;
   /** What flannel of a node tells its CNI plugin: its networks, and whether it masquerades what leaves them (--ip-masq). */
   subnetEnv(node: string): Observed<SubnetEnv>;
-  /** From a node to every other one that tells how it is reached, in each family in which both do. */
-  paths(node: string): readonly FlannelPath[];
+  /** From a node to every other one that tells how it is reached, in one family or in each in which both do. */
+  paths(node: string, family?: Family): readonly FlannelPath[];
+  /**
+   * What demands and proves a node's first entry, if a quick look shows that all of a family are right; `paths` tells what is
+   * wrong, and takes far longer: there are as many entries as pairs of nodes.
+   */
+  allRight(node: string, family: Family): readonly Evidence[] | undefined;
 }
 
 const FAMILIES = [4, 6] as const;
@@ -235,9 +240,21 @@ export function flannelOf({ capture, objects, nodes, components, forwarding }: P
       byName: new Map(peers.map((peer) => [peer.node.name, peer])),
       rangeLengths: new Set(peers.map(({ range }) => range.length)),
       device: tunnelDevice(found?.config.vni ?? 1, family),
+      whereabouts: found?.config.directRouting ? undefined : whereaboutsOf(peers),
     };
   });
   return {
+    allRight(name, family) {
+      const { byName, device, whereabouts, rangeLengths, peers } = networks.find((one) => one.family === family)!;
+      const self = byName.get(name);
+      if (!self || !whereabouts || peers.length < 2) return undefined;
+      const plane = forwarding.of(name);
+      if (!hasAll(plane, device, whereabouts, self, rangeLengths)) return undefined;
+      const first = peers.find((peer) => peer !== self)!;
+      const text = formatPrefix(first.range);
+      const route = (known(plane.routes) ?? []).find(({ destination }) => destination === text)!;
+      return [first.evidence, quoteRoute(plane, route)];
+    },
     used: networks.some(({ peers }) => peers.length > 0),
     config: found?.config,
     configMap: found?.map,
@@ -247,8 +264,9 @@ export function flannelOf({ capture, objects, nodes, components, forwarding }: P
         .map(({ byName }) => byName.get(node))
         .find((peer) => peer !== undefined),
     subnetEnv: (node) => capture.get("subnetEnv", { node }),
-    paths: (name) =>
+    paths: (name, only) =>
       networks.flatMap(({ family, peers, byName, rangeLengths, device }) => {
+        if (only !== undefined && only !== family) return [];
         const self = byName.get(name);
         if (!self) return [];
         const entries = entriesOf(forwarding.of(name), device, rangeLengths, family);
@@ -257,6 +275,99 @@ export function flannelOf({ capture, objects, nodes, components, forwarding }: P
           .map((peer) => pathTo(peer, entries, device, found?.config));
       }),
   };
+}
+
+/** Whom each route, neighbour and FDB entry of a VXLAN leads to. */
+type Whereabouts = {
+  readonly peers: readonly FlannelPeer[];
+  readonly ranges: readonly string[];
+  readonly gateways: readonly string[];
+  readonly macs: readonly string[];
+  readonly byRange: ReadonlyMap<string, number>;
+  readonly byGateway: ReadonlyMap<string, number>;
+  readonly byMac: ReadonlyMap<string, number>;
+};
+
+/** @returns undefined if not all of them are in one VXLAN, each with a range and a MAC of its own */
+function whereaboutsOf(peers: readonly FlannelPeer[]): Whereabouts | undefined {
+  const gateways = peers.map(({ range }) => formatIp(range.ip));
+  const indexed = (keys: readonly string[]) => new Map(keys.map((key, index) => [key, index]));
+  const ranges = peers.map(({ range }) => formatPrefix(range));
+  const macs = peers.map(({ mac }) => mac ?? "");
+  const byRange = indexed(ranges);
+  const byMac = indexed(macs);
+  const isOne = peers.every(({ backend, mac }) => backend === "vxlan" && mac !== undefined);
+  if (!isOne || byRange.size < peers.length || byMac.size < peers.length) return undefined;
+  return { peers, ranges, gateways, macs, byRange, byGateway: indexed(gateways), byMac };
+}
+
+/** Whether a node has exactly the entries that lead to all others: each kind of them is gone through once. */
+function hasAll(
+  plane: NodePlane,
+  device: string,
+  { peers, ranges, gateways, macs, byRange, byGateway, byMac }: Whereabouts,
+  self: FlannelPeer,
+  rangeLengths: ReadonlySet<number>,
+): boolean {
+  const { links, routes, neighbours, fdb } = plane;
+  if (!isWhole(links) || !isWhole(routes) || !isWhole(neighbours) || !isWhole(fdb)) return false;
+  if (!links.value.find(({ name }) => name === device)?.flags.includes("UP")) return false;
+  const own = peers.indexOf(self);
+  const seen = new Uint8Array(peers.length);
+  let left = 3 * (peers.length - 1);
+  const isNew = (index: number, bit: number): boolean => {
+    if ((seen[index]! & bit) !== 0) return false;
+    seen[index]! |= bit;
+    left--;
+    return true;
+  };
+  // entries mostly come in one order: the next is tried before it is looked for
+  let next = 0;
+  const indexOf = (key: string, keys: readonly string[], index: ReadonlyMap<string, number>): number | undefined => {
+    const found = keys[next] === key ? next : keys[next + 1] === key ? next + 1 : index.get(key);
+    if (found !== undefined) next = found + 1;
+    return found;
+  };
+  for (const route of routes.value) {
+    const index = indexOf(route.destination, ranges, byRange);
+    if (index === undefined) {
+      if (isInside(route, byRange, rangeLengths, own)) return false;
+      continue;
+    }
+    if (index === own) continue;
+    const { nextHops } = route;
+    const hop = nextHops[0];
+    const isRight = hop?.device === device && hop.gateway === gateways[index] && nextHops.length === 1;
+    if (!isRight || route.type !== "unicast" || !isNew(index, 1)) return false;
+  }
+  for (const neighbour of neighbours.value) {
+    if (neighbour.device !== device) continue;
+    const index = indexOf(neighbour.address, gateways, byGateway);
+    if (index === undefined || index === own) continue;
+    if (neighbour.mac !== peers[index]!.mac || !isNew(index, 2)) return false;
+  }
+  for (const { mac, device: name, destination } of fdb.value) {
+    if (name !== device || destination === undefined) continue;
+    const index = indexOf(mac, macs, byMac);
+    if (index === undefined || index === own) continue;
+    if (destination !== peers[index]!.publicIp || !isNew(index, 4)) return false;
+  }
+  return left === 0;
+}
+
+/** A route to a part of another node's range takes that part away. */
+function isInside(
+  route: Route,
+  byRange: ReadonlyMap<string, number>,
+  lengths: ReadonlySet<number>,
+  own: number,
+): boolean {
+  const prefix = destinationOf(route);
+  if (!prefix || route.type === "broadcast" || route.type === "multicast") return false;
+  return [...lengths].some((length) => {
+    const index = prefix.length < length ? undefined : byRange.get(formatPrefix(prefixOf(prefix.ip, length)));
+    return index !== undefined && index !== own;
+  });
 }
 
 type Missing = FlannelPath["missing"][number];

@@ -1,0 +1,132 @@
+/**
+ * The Pod network of a large cluster, desired against actual: `node --expose-gc bench/pod-network.bench.ts [NODES]`.
+ *
+ * Every node has a route, a neighbour and an FDB entry to every other one: 75 million entries of 5,000 nodes. They are made
+ * node by node when they are asked for; what making them takes is told apart.
+ */
+import { performance } from "node:perf_hooks";
+import { podNetworkEntryMismatch } from "../src/checks/pod-network/pod-network-entry-mismatch.ts";
+import type { Capture } from "../src/evidence/capture.ts";
+import type { KindId } from "../src/evidence/catalogue.ts";
+import { present } from "../src/evidence/observed.ts";
+import { modelOf } from "../src/model/model.ts";
+import type { FdbEntry } from "../src/parse/bridge-fdb.ts";
+import type { Neighbour } from "../src/parse/ip-neigh.ts";
+import type { Route } from "../src/parse/ip-route.ts";
+import { cluster } from "../testing/cluster.ts";
+
+const NODES = Number(process.argv[2] ?? 5000);
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(2)} s`;
+
+const small = cluster({ nodes: 3 }).capture;
+const nodes = small.get("nodes");
+if (nodes.state !== "present") throw new Error("the builder made no nodes");
+const like = nodes.value.items.at(-1)!;
+
+const pair = (index: number) => `${index >> 8}.${index & 255}`;
+const hex = (index: number) => index.toString(16).padStart(4, "0");
+const macOf = (index: number) => `02:00:00:00:${hex(index).slice(0, 2)}:${hex(index).slice(2)}`;
+
+const items = Array.from({ length: NODES }, (_, index) => ({
+  ...like,
+  metadata: {
+    ...like.metadata,
+    name: `n${index}`,
+    annotations: {
+      ...like.metadata.annotations,
+      "flannel.alpha.coreos.com/public-ip": `172.16.${pair(index)}`,
+      "flannel.alpha.coreos.com/backend-data": `{"VNI":1,"VtepMAC":"${macOf(index)}"}`,
+    },
+  },
+  spec: { ...like.spec, podCIDR: `10.${pair(index)}.0/24`, podCIDRs: [`10.${pair(index)}.0/24`] },
+  status: { ...like.status, addresses: [{ type: "InternalIP", address: `172.16.${pair(index)}` }] },
+}));
+
+const device = "flannel.1";
+/** Lists of each node's own, of entries that all share: 75 million of them would not fit into memory. */
+const tables: Partial<Record<KindId, (own: number) => readonly unknown[]>> = {
+  routes: (own) =>
+    others(
+      own,
+      "routes",
+      (index): Route => ({
+        type: "unicast",
+        family: "inet",
+        destination: `10.${pair(index)}.0/24`,
+        table: "main",
+        nextHops: [{ gateway: `10.${pair(index)}.0`, device, flags: ["onlink"] }],
+        flags: [],
+      }),
+    ),
+  neighbours: (own) =>
+    others(
+      own,
+      "neighbours",
+      (index): Neighbour => ({
+        address: `10.${pair(index)}.0`,
+        device,
+        mac: macOf(index),
+        states: ["PERMANENT"],
+      }),
+    ),
+  fdb: (own) =>
+    others(
+      own,
+      "fdb",
+      (index): FdbEntry => ({
+        mac: macOf(index),
+        device,
+        destination: `172.16.${pair(index)}`,
+        state: "permanent",
+        flags: ["self"],
+      }),
+    ),
+};
+
+const shared = new Map<KindId, readonly unknown[]>();
+
+function others(own: number, kind: KindId, make: (index: number) => unknown): readonly unknown[] {
+  const all = shared.get(kind) ?? Array.from({ length: NODES }, (_, index) => make(index));
+  shared.set(kind, all);
+  return all.toSpliced(own, 1);
+}
+
+const origin = { kind: "command", path: "nodes/n/made" } as const;
+let making = 0;
+const capture: Capture = {
+  ...small,
+  get(kind, place) {
+    if (kind === "nodes") return present({ items, indices: items.map((_, index) => index) }, origin) as never;
+    const index = /^n(\d+)$/.exec(place?.node ?? "")?.[1];
+    if (index === undefined) return small.get(kind, place);
+    const make = tables[kind];
+    if (!make) return small.get(kind, { ...place, node: "w2" });
+    const started = performance.now();
+    const made = present(make(Number(index)), origin);
+    making += performance.now() - started;
+    return made as never;
+  },
+  all: (kind) =>
+    kind === "links"
+      ? (items.map(({ metadata: { name } }) => ({
+          place: { node: name },
+          observed: small.get("links", { node: "w2" }),
+        })) as never)
+      : small.all(kind),
+};
+
+const started = performance.now();
+const model = modelOf(capture);
+print(`${NODES} nodes, ${model.nodes.all.filter(({ sampled }) => sampled).length} of them looked into`);
+let findings = 0;
+let right = 0;
+for (const finding of podNetworkEntryMismatch.find(model)) {
+  findings++;
+  if (finding.outcome === "works") right++;
+}
+print(`${right} of ${findings} findings say that all is right`);
+print(
+  `compared in ${((performance.now() - started - making) / 1000).toFixed(2)} s; making the tables took ${(making / 1000).toFixed(2)} s`,
+);
+print(`in all ${seconds(started)}, at most ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB`);
