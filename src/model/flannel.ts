@@ -313,24 +313,11 @@ function hasAll(
   if (!isWhole(links) || !isWhole(routes) || !isWhole(neighbours) || !isWhole(fdb)) return false;
   if (!links.value.find(({ name }) => name === device)?.flags.includes("UP")) return false;
   const own = peers.indexOf(self);
-  const seen = new Uint8Array(peers.length);
-  let left = 3 * (peers.length - 1);
-  const isNew = (index: number, bit: number): boolean => {
-    if ((seen[index]! & bit) !== 0) return false;
-    seen[index]! |= bit;
-    left--;
-    return true;
-  };
-  // entries mostly come in one order: the next is tried before it is looked for
-  let next = 0;
-  const indexOf = (key: string, keys: readonly string[], index: ReadonlyMap<string, number>): number | undefined => {
-    const found = keys[next] === key ? next : keys[next + 1] === key ? next + 1 : index.get(key);
-    if (found !== undefined) next = found + 1;
-    return found;
-  };
+  const counts = [new Ticks(ranges, byRange), new Ticks(gateways, byGateway), new Ticks(macs, byMac)] as const;
+  const [routed, neighboured, forwarded] = counts;
   for (const route of routes.value) {
-    const index = indexOf(route.destination, ranges, byRange);
-    if (index === undefined) {
+    const index = routed.indexOf(route.destination);
+    if (index < 0) {
       if (isInside(route, byRange, rangeLengths, own)) return false;
       continue;
     }
@@ -338,21 +325,51 @@ function hasAll(
     const { nextHops } = route;
     const hop = nextHops[0];
     const isRight = hop?.device === device && hop.gateway === gateways[index] && nextHops.length === 1;
-    if (!isRight || route.type !== "unicast" || !isNew(index, 1)) return false;
+    if (!isRight || route.type !== "unicast" || !routed.tick(index)) return false;
   }
-  for (const neighbour of neighbours.value) {
-    if (neighbour.device !== device) continue;
-    const index = indexOf(neighbour.address, gateways, byGateway);
-    if (index === undefined || index === own) continue;
-    if (neighbour.mac !== peers[index]!.mac || !isNew(index, 2)) return false;
+  for (const { device: name, address, mac } of neighbours.value) {
+    const index = name === device ? neighboured.indexOf(address) : -1;
+    if (index < 0 || index === own) continue;
+    if (mac !== macs[index] || !neighboured.tick(index)) return false;
   }
-  for (const { mac, device: name, destination } of fdb.value) {
-    if (name !== device || destination === undefined) continue;
-    const index = indexOf(mac, macs, byMac);
-    if (index === undefined || index === own) continue;
-    if (destination !== peers[index]!.publicIp || !isNew(index, 4)) return false;
+  for (const { device: name, mac, destination } of fdb.value) {
+    const index = name === device && destination !== undefined ? forwarded.indexOf(mac) : -1;
+    if (index < 0 || index === own) continue;
+    if (destination !== peers[index]!.publicIp || !forwarded.tick(index)) return false;
   }
-  return left === 0;
+  return counts.every(({ count }) => count === peers.length - 1);
+}
+
+/** Ticks off what each key leads to. Keys mostly come in one order: the next is tried before it is looked for. */
+class Ticks {
+  readonly #keys: readonly string[];
+  readonly #index: ReadonlyMap<string, number>;
+  readonly #seen: Uint8Array;
+  #next = 0;
+  count = 0;
+
+  constructor(keys: readonly string[], index: ReadonlyMap<string, number>) {
+    this.#keys = keys;
+    this.#index = index;
+    this.#seen = new Uint8Array(keys.length);
+  }
+
+  /** @returns -1 for a key that is none */
+  indexOf(key: string): number {
+    const next = this.#next;
+    const found = this.#keys[next] === key ? next : this.#keys[next + 1] === key ? next + 1 : this.#index.get(key);
+    if (found === undefined) return -1;
+    this.#next = found + 1;
+    return found;
+  }
+
+  /** @returns false if it was ticked off already */
+  tick(index: number): boolean {
+    if (this.#seen[index] === 1) return false;
+    this.#seen[index] = 1;
+    this.count++;
+    return true;
+  }
 }
 
 /** A route to a part of another node's range takes that part away. */
