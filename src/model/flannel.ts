@@ -283,93 +283,124 @@ type Whereabouts = {
   readonly ranges: readonly string[];
   readonly gateways: readonly string[];
   readonly macs: readonly string[];
+  readonly publicIps: readonly string[];
   readonly byRange: ReadonlyMap<string, number>;
   readonly byGateway: ReadonlyMap<string, number>;
   readonly byMac: ReadonlyMap<string, number>;
 };
 
+/** Strings in one piece: those that were put together are ropes to V8, which are compared far more slowly. */
+const flat = (texts: readonly string[]): readonly string[] => JSON.parse(JSON.stringify(texts)) as string[];
+
 /** @returns undefined if not all of them are in one VXLAN, each with a range and a MAC of its own */
 function whereaboutsOf(peers: readonly FlannelPeer[]): Whereabouts | undefined {
-  const gateways = peers.map(({ range }) => formatIp(range.ip));
+  const gateways = flat(peers.map(({ range }) => formatIp(range.ip)));
   const indexed = (keys: readonly string[]) => new Map(keys.map((key, index) => [key, index]));
-  const ranges = peers.map(({ range }) => formatPrefix(range));
-  const macs = peers.map(({ mac }) => mac ?? "");
+  const ranges = flat(peers.map(({ range }) => formatPrefix(range)));
+  const macs = flat(peers.map(({ mac }) => mac ?? ""));
+  const publicIps = flat(peers.map(({ publicIp }) => publicIp));
   const byRange = indexed(ranges);
   const byMac = indexed(macs);
   const isOne = peers.every(({ backend, mac }) => backend === "vxlan" && mac !== undefined);
   if (!isOne || byRange.size < peers.length || byMac.size < peers.length) return undefined;
-  return { peers, ranges, gateways, macs, byRange, byGateway: indexed(gateways), byMac };
+  return { peers, ranges, gateways, macs, publicIps, byRange, byGateway: indexed(gateways), byMac };
 }
 
-/** Whether a node has exactly the entries that lead to all others: each kind of them is gone through once. */
+/**
+ * Whether a node has exactly the entries that lead to all others: each kind of them is gone through once. Entries mostly come
+ * in one order, so the next peer is tried before it is looked for. Plain loops: there are as many entries as pairs of nodes.
+ */
 function hasAll(
   plane: NodePlane,
   device: string,
-  { peers, ranges, gateways, macs, byRange, byGateway, byMac }: Whereabouts,
+  whereabouts: Whereabouts,
   self: FlannelPeer,
   rangeLengths: ReadonlySet<number>,
 ): boolean {
   const { links, routes, neighbours, fdb } = plane;
   if (!isWhole(links) || !isWhole(routes) || !isWhole(neighbours) || !isWhole(fdb)) return false;
   if (!links.value.find(({ name }) => name === device)?.flags.includes("UP")) return false;
-  const own = peers.indexOf(self);
-  const counts = [new Ticks(ranges, byRange), new Ticks(gateways, byGateway), new Ticks(macs, byMac)] as const;
-  const [routed, neighboured, forwarded] = counts;
-  for (const route of routes.value) {
-    const index = routed.indexOf(route.destination);
-    if (index < 0) {
+  const own = whereabouts.peers.indexOf(self);
+  return (
+    hasAllRoutes(routes.value, device, whereabouts, own, rangeLengths) &&
+    hasAllNeighbours(neighbours.value, device, whereabouts, own) &&
+    hasAllForwarding(fdb.value, device, whereabouts, own)
+  );
+}
+
+function hasAllRoutes(
+  routes: readonly Route[],
+  device: string,
+  { ranges, gateways, byRange }: Whereabouts,
+  own: number,
+  rangeLengths: ReadonlySet<number>,
+): boolean {
+  const seen = new Uint8Array(ranges.length);
+  let next = 0;
+  let left = ranges.length - 1;
+  for (const route of routes) {
+    const { destination, nextHops } = route;
+    let index: number | undefined = next;
+    if (ranges[index] !== destination && ranges[++index] !== destination) index = byRange.get(destination);
+    if (index === undefined) {
       if (isInside(route, byRange, rangeLengths, own)) return false;
       continue;
     }
+    next = index + 1;
     if (index === own) continue;
-    const { nextHops } = route;
     const hop = nextHops[0];
-    const isRight = hop?.device === device && hop.gateway === gateways[index] && nextHops.length === 1;
-    if (!isRight || route.type !== "unicast" || !routed.tick(index)) return false;
+    if (hop?.device !== device || hop.gateway !== gateways[index] || nextHops.length !== 1) return false;
+    if (route.type !== "unicast" || seen[index] === 1) return false;
+    seen[index] = 1;
+    left--;
   }
-  for (const { device: name, address, mac } of neighbours.value) {
-    const index = name === device ? neighboured.indexOf(address) : -1;
-    if (index < 0 || index === own) continue;
-    if (mac !== macs[index] || !neighboured.tick(index)) return false;
-  }
-  for (const { device: name, mac, destination } of fdb.value) {
-    const index = name === device && destination !== undefined ? forwarded.indexOf(mac) : -1;
-    if (index < 0 || index === own) continue;
-    if (destination !== peers[index]!.publicIp || !forwarded.tick(index)) return false;
-  }
-  return counts.every(({ count }) => count === peers.length - 1);
+  return left === 0;
 }
 
-/** Ticks off what each key leads to. Keys mostly come in one order: the next is tried before it is looked for. */
-class Ticks {
-  readonly #keys: readonly string[];
-  readonly #index: ReadonlyMap<string, number>;
-  readonly #seen: Uint8Array;
-  #next = 0;
-  count = 0;
-
-  constructor(keys: readonly string[], index: ReadonlyMap<string, number>) {
-    this.#keys = keys;
-    this.#index = index;
-    this.#seen = new Uint8Array(keys.length);
+function hasAllNeighbours(
+  neighbours: readonly Neighbour[],
+  device: string,
+  { gateways, macs, byGateway }: Whereabouts,
+  own: number,
+): boolean {
+  const seen = new Uint8Array(gateways.length);
+  let next = 0;
+  let left = gateways.length - 1;
+  for (const { device: name, address, mac } of neighbours) {
+    if (name !== device) continue;
+    let index: number | undefined = next;
+    if (gateways[index] !== address && gateways[++index] !== address) index = byGateway.get(address);
+    if (index === undefined) continue;
+    next = index + 1;
+    if (index === own) continue;
+    if (mac !== macs[index] || seen[index] === 1) return false;
+    seen[index] = 1;
+    left--;
   }
+  return left === 0;
+}
 
-  /** @returns -1 for a key that is none */
-  indexOf(key: string): number {
-    const next = this.#next;
-    const found = this.#keys[next] === key ? next : this.#keys[next + 1] === key ? next + 1 : this.#index.get(key);
-    if (found === undefined) return -1;
-    this.#next = found + 1;
-    return found;
+function hasAllForwarding(
+  fdb: readonly FdbEntry[],
+  device: string,
+  { publicIps, macs, byMac }: Whereabouts,
+  own: number,
+): boolean {
+  const seen = new Uint8Array(macs.length);
+  let next = 0;
+  let left = macs.length - 1;
+  for (const { device: name, mac, destination } of fdb) {
+    if (name !== device || destination === undefined) continue;
+    let index: number | undefined = next;
+    if (macs[index] !== mac && macs[++index] !== mac) index = byMac.get(mac);
+    if (index === undefined) continue;
+    next = index + 1;
+    if (index === own) continue;
+    if (destination !== publicIps[index] || seen[index] === 1) return false;
+    seen[index] = 1;
+    left--;
   }
-
-  /** @returns false if it was ticked off already */
-  tick(index: number): boolean {
-    if (this.#seen[index] === 1) return false;
-    this.#seen[index] = 1;
-    this.count++;
-    return true;
-  }
+  return left === 0;
 }
 
 /** A route to a part of another node's range takes that part away. */
