@@ -100,6 +100,8 @@ export const isOfFamily = (address: string, family: Family): boolean => address.
 
 /** The canonical text of an address that may be written in another way; undefined if it is none. */
 export function canonicalIp(text: string): string | undefined {
+  // a dotted quad has one way of being written: leading zeros are refused
+  if (!text.includes(":")) return parseIpv4Value(text) < 0 ? undefined : text;
   const ip = parseIp(text);
   return ip && formatIp(ip);
 }

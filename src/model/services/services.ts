@@ -145,26 +145,31 @@ function endpointsIn(slice: EndpointSlice, port: ServicePort): ServiceEndpoint[]
   );
   if (!slicePort?.port) return [];
   const number = slicePort.port;
-  return (slice.endpoints ?? []).flatMap(({ addresses, conditions, nodeName, hints, targetRef }) => {
+  const found: ServiceEndpoint[] = [];
+  // large clusters have a million of them: no object is made and thrown away
+  for (const { addresses, conditions, nodeName, hints, targetRef } of slice.endpoints ?? []) {
     const address = canonicalIp(addresses?.[0] ?? "");
-    if (address === undefined) return [];
-    return {
+    if (address === undefined) continue;
+    const endpoint: { -readonly [K in keyof ServiceEndpoint]: ServiceEndpoint[K] } = {
       address,
       port: number,
-      ...(nodeName && { node: nodeName }),
       // what is not said counts as true (discovery/v1 EndpointConditions); kube-proxy reads `serving` so too
       ready: conditions?.ready ?? true,
       serving: conditions?.serving ?? true,
       terminating: conditions?.terminating ?? false,
-      zoneHints: (hints?.forZones ?? []).map(({ name }) => name),
-      nodeHints: (hints?.forNodes ?? []).map(({ name }) => name),
+      zoneHints: hints?.forZones?.map(({ name }) => name) ?? NO_HINTS,
+      nodeHints: hints?.forNodes?.map(({ name }) => name) ?? NO_HINTS,
       slice,
-      ...(targetRef?.kind === "Pod" && targetRef.name
-        ? { pod: { namespace: targetRef.namespace ?? slice.metadata.namespace ?? "", name: targetRef.name } }
-        : {}),
     };
-  });
+    if (nodeName) endpoint.node = nodeName;
+    if (targetRef?.kind === "Pod" && targetRef.name)
+      endpoint.pod = { namespace: targetRef.namespace ?? slice.metadata.namespace ?? "", name: targetRef.name };
+    found.push(endpoint);
+  }
+  return found;
 }
+
+const NO_HINTS: readonly string[] = [];
 
 export function servicesOf(objects: Objects, pods: Pods, nodes: Nodes): Services {
   const all = objects.all("services").map(viewOf);
