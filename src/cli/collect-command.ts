@@ -7,7 +7,7 @@ import { nodeScript } from "../sources/live/read-nodes.ts";
 import { texts } from "../text.ts";
 import type { Given } from "./commands.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
-import { readLive } from "./live.ts";
+import { onCluster } from "./live.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const say = texts("collect-command", {
@@ -42,15 +42,18 @@ export async function collectCommand(given: Given, surroundings: Surroundings): 
     return EXIT.healthy;
   }
   const path = (given.output as string | undefined) ?? defaultName();
-  const writer = await writerFor(path);
-  try {
-    await readLive(given, surroundings, writer.intake);
-    await writer.finish();
-  } catch (error) {
-    await writer.discard();
-    throw error;
-  }
-  const { files, redactions } = writer;
+  // tidied up before an interruption ends the process
+  const { files, redactions } = await onCluster(given, surroundings, async (read) => {
+    const writer = await writerFor(path);
+    try {
+      await read(writer.intake);
+      await writer.finish();
+      return writer;
+    } catch (error) {
+      await writer.discard();
+      throw error;
+    }
+  });
   err(`${say.written({ path, files, redactions })[lang]}\n${say.next({ program, path })[lang]}\n`);
   out(`${path}\n`);
   return EXIT.healthy;

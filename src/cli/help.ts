@@ -66,11 +66,13 @@ export function commandPage(command: CommandSpec, reader: Reader): string {
     description[lang],
     "",
     say.usage({ usage: `${program} ${commandTerm(command)} [OPTIONS]` })[lang],
-    ...table(
-      say.arguments(),
-      words.map(({ name, describes }): Row => [name, describes[lang]]),
-      reader,
-    ),
+    ...(words.length === 0
+      ? []
+      : table(
+          say.arguments(),
+          words.map(({ name, describes }): Row => [name, describes[lang]]),
+          reader,
+        )),
     ...optionTable([...options, LANG_OPTION, HELP_OPTION], reader),
     ...exampleTable(examples, reader),
     "",

@@ -1,8 +1,10 @@
 /** `netwhy diagnose` on a running cluster, as its user runs it. */
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import {
   type Answering,
   configFor,
@@ -82,6 +84,40 @@ describe("a running cluster", () => {
       void asked.promise.then(() => child.kill("SIGINT"));
     });
     expect({ out, signal }).toEqual({ out: "", signal: "SIGINT" });
+  });
+});
+
+describe("collect", () => {
+  const folder = mkdtempSync(join(tmpdir(), "netwhy-collect-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const target = join(folder, "incident.tar.gz");
+  const collect = (kubeconfig: string) => ["collect", "-o", target, "--kubeconfig", kubeconfig];
+
+  it("leaves nothing behind when it is interrupted", async () => {
+    const asked = Promise.withResolvers<void>();
+    const silent = fails("/api/v1/pods", () => asked.resolve());
+    const server = await stubServer(silent, discovers(), lists(NODES));
+    const begun: string[] = [];
+    const { signal } = await netwhy(collect(server.kubeconfig), (child) => {
+      void asked.promise.then(() => {
+        begun.push(...readdirSync(folder));
+        child.kill("SIGINT");
+      });
+    });
+    expect([signal, begun.length, readdirSync(folder)]).toEqual(["SIGINT", 2, []]);
+  });
+
+  it("writes a bundle that is diagnosed as the cluster is, and overwrites nothing", async () => {
+    const server = await stubServer(discovers(), lists(NODES));
+    const { out, err, code } = await netwhy(collect(server.kubeconfig));
+    expect({ out, code }).toEqual({ out: `${target}\n`, code: 0 });
+    expect(err).toContain(`wrote ${target}: `);
+    expect(readdirSync(folder)).toEqual(["incident.tar.gz"]);
+    const { out: told } = await netwhy(["diagnose", target, "-o", "json"]);
+    expect(JSON.parse(told)).toMatchObject({ verdict: "unclear", cluster: { name: "stub-cluster", nodes: 1 } });
+    const again = await netwhy(collect(server.kubeconfig));
+    expect(again).toMatchObject({ code: 3, err: expect.stringContaining("is there already") });
+    expect(readdirSync(folder)).toEqual(["incident.tar.gz"]);
   });
 });
 

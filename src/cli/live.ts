@@ -73,7 +73,7 @@ const BUDGET_MS = 180_000;
  *
  * @throws DiagnosisError if no cluster is known, or its API server tells nothing
  */
-async function onCluster<T>(
+export async function onCluster<T>(
   given: Given,
   surroundings: Surroundings,
   use: (read: (intake?: Intake) => Promise<Capture>, signal: AbortSignal) => Promise<T>,
@@ -124,9 +124,9 @@ async function onCluster<T>(
   }
 }
 
-/** The evidence of a running cluster, taken in by `intake` if one is given. */
-export const readLive = (given: Given, surroundings: Surroundings, intake?: Intake): Promise<Capture> =>
-  onCluster(given, surroundings, (read) => read(intake));
+/** The evidence of a running cluster. */
+export const readLive = (given: Given, surroundings: Surroundings): Promise<Capture> =>
+  onCluster(given, surroundings, (read) => read());
 
 /** Diagnoses a running cluster: what only differs is read again before it is told. */
 export function diagnoseLive(

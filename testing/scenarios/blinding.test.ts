@@ -12,6 +12,7 @@ import { unknown } from "../../src/evidence/observed.ts";
 import { overlay } from "../../src/evidence/overlay.ts";
 import { matchPath } from "../../src/evidence/path.ts";
 import { LONG } from "../long.ts";
+import { random } from "../random.ts";
 import { captureOf, names, RECORDINGS, type Recording, readRecording } from "../recordings.ts";
 
 /** Points on the truth's own chains at which a diagnosis may end that cannot see the cause below. */
@@ -37,17 +38,6 @@ const CHAIN: Readonly<Record<string, readonly string[]>> = {
 type Variant = { readonly id: string; readonly path: string; readonly how: "removed" | "cut at half" };
 
 const recordings = new Map<string, { recording: Recording; capture: Capture }>();
-
-/** mulberry32: the same sample in every run. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 function variants(): Variant[] {
   const all = [...recordings].flatMap(([id, { recording }]) =>

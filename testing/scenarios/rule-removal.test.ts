@@ -24,6 +24,7 @@ import type { Way } from "../../src/trace/trace.ts";
 import { type Sending, walk } from "../../src/trace/walk.ts";
 import { cluster } from "../cluster.ts";
 import { LONG } from "../long.ts";
+import { random } from "../random.ts";
 import { captureOf, readRecording } from "../recordings.ts";
 
 const SAMPLE = 40;
@@ -165,17 +166,6 @@ function tells({ object, related, nodes = [], title }: Cause, { of, sending }: F
 }
 
 type Case = Removal & { readonly cluster: string };
-
-/** mulberry32: the same sample in every run. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** Tests that succeeded while the rule was there would speak against its absence. */
 const untested = (capture: Capture): Capture =>
