@@ -1,0 +1,41 @@
+/** Where the connection tracking of both ends last saw the packets of a test that should have worked. */
+import { expect, it } from "vitest";
+import { type Cluster, cluster } from "../../testing/cluster.ts";
+import { probed } from "../../testing/cluster-edits.ts";
+import { parseConntrack } from "../parse/conntrack.ts";
+import { forecastsOf } from "./forecast.ts";
+
+/** A Pod of w2; the first client is on another node. */
+const TARGET = "10.128.2.4";
+const tested = cluster().edit(probed("client", "tcp", `${TARGET}:8080`, "timeout"));
+const [observation] = tested.model().observations.failed;
+const near = observation!.client.node;
+const source = observation!.client.pod!.addresses[0]!;
+
+const entry = (from: string, port: number, isReplied: boolean) =>
+  `tcp      6 97 SYN_SENT src=${from} dst=${TARGET} sport=${port} dport=8080 ${isReplied ? "" : "[UNREPLIED] "}src=${TARGET} dst=${from} sport=8080 dport=${port} mark=0 use=1\n`;
+const OTHER = entry("10.128.1.9", 1, true);
+const SENT = entry(source, 4001, false) + entry(source, 4002, false);
+
+const tracked = (node: string, text: string) => (given: Cluster) =>
+  given.edit((draft) => draft.set("conntrack", { node }, parseConntrack(text).value));
+
+function sighted(sent: string, arrived: string | undefined): string | undefined {
+  const sending = tracked(near, sent)(tested);
+  const given = arrived === undefined ? sending.without("conntrack", { node: "w2" }) : tracked("w2", arrived)(sending);
+  const model = given.model();
+  const [failed] = model.observations.failed;
+  const forecasts = forecastsOf(model);
+  expect(forecasts.of(failed!)?.says).toBe("works");
+  return forecasts.sighting(failed!)?.is;
+}
+
+it.each([
+  ["sent, and never seen where they go", SENT, OTHER, "lost-between"],
+  ["come, and nothing answered there", SENT, SENT, "unanswered"],
+  ["answered there, and the answer never seen here", SENT, entry(source, 4001, true), "answer-lost"],
+  ["sent once only: that may have run out meanwhile", entry(source, 4001, false), OTHER, undefined],
+  ["answered", entry(source, 4001, true), OTHER, undefined],
+  ["nobody looked at the far end", SENT, undefined, undefined],
+  ["the far end tracks nothing", SENT, "", undefined],
+])("%s", (_, sent, arrived, expected) => expect(sighted(sent, arrived)).toBe(expected));
