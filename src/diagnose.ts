@@ -1,5 +1,6 @@
 /** The pipeline, from evidence to report. Everything in it is pure; the same evidence gives the same report. */
 import { explain, type Reasoning } from "./cause/explain.ts";
+import { predictedBy } from "./cause/predict.ts";
 import { CHECKS } from "./checks/registry.ts";
 import { type RegisteredCheck, runChecks } from "./checks/run.ts";
 import type { Capture } from "./evidence/capture.ts";
@@ -22,6 +23,7 @@ export function reasoningOf(checks: readonly RegisteredCheck[], model: ClusterMo
     inferences: checks.flatMap(({ check: { id, infers } }) => (infers ? [{ check: id, ...infers }] : [])),
     blockings: checks.flatMap(({ check: { id, blocks } }) => (blocks ? [{ check: id, ...blocks }] : [])),
     forecasts: forecastsOf(model),
+    foretell: (broken) => predictedBy(broken, model),
   };
 }
 

@@ -25,6 +25,7 @@ import {
   reasonerOf,
 } from "./effect.ts";
 import { type Inferring, inferredFaults } from "./eliminate.ts";
+import type { Prediction } from "./predict.ts";
 import { type Root, rootsOf, strengthRank } from "./roots.ts";
 
 export type Owned = {
@@ -39,6 +40,8 @@ export type ExplainedRoot = Root & {
   /** Successes where it should have failed. */
   readonly refutedBy: readonly Observation[];
   readonly latent: boolean;
+  /** What it will lead to, where nothing was seen to fail for it. */
+  readonly foretold: readonly Prediction[];
   readonly confidence: Confidence;
   readonly because: Text;
   readonly since?: string;
@@ -101,12 +104,16 @@ export type Reasoning = {
   /** What tells of whatever ends the packets of tests. */
   readonly blockings?: readonly Blocking[];
   readonly forecasts?: Forecasts;
+  /** What broken capabilities lead to where nothing has failed yet. */
+  readonly foretell?: Foretell;
 };
+
+type Foretell = (broken: readonly Capability[]) => readonly Prediction[];
 
 export function explain(
   outcomes: readonly Outcome[],
   model: Parts,
-  { inferences = [], blockings = [], forecasts = NO_FORECASTS }: Reasoning = {},
+  { inferences = [], blockings = [], forecasts = NO_FORECASTS, foretell = () => [] }: Reasoning = {},
 ): Explanation {
   const { needs, observations, nodes } = model;
   const found = ofKind(outcomes, "fault");
@@ -134,7 +141,7 @@ export function explain(
 
   const cannotTell = ofKind(outcomes, "cannot-tell").filter(({ capability }) => !working.holds(capability));
   const all = roots
-    .map((root) => explainRoot(root, observations.failed, successes, reasoner, cannotTell, model, forecasts))
+    .map((root) => explainRoot(root, observations.failed, successes, reasoner, cannotTell, model, forecasts, foretell))
     .sort(byRank);
   const contradicted = all.filter(isContradicted);
   const explained = all.filter((root) => !isContradicted(root));
@@ -149,10 +156,7 @@ export function explain(
   const mayExplain = (capability: Capability) =>
     unexplained.slice(0, MOST_ASKED).some(({ need }) => reasoner.effect(need, capabilitySet([capability])) !== "none");
   return {
-    roots: explained.map((root) => ({
-      ...root,
-      owned: root.owned.filter(({ observation, effect }) => effect === "must" || !meantOnes.has(observation)),
-    })),
+    roots: explained,
     unexplained,
     meant,
     contradicted,
@@ -224,6 +228,7 @@ function explainRoot(
   cannotTell: readonly CannotTell[],
   { needs }: Parts,
   forecasts: Forecasts,
+  foretell: Foretell,
 ): ExplainedRoot {
   const broken = breaksOf(root);
   const all = faultsOf(root);
@@ -232,7 +237,8 @@ function explainRoot(
     const stopping = all.find(({ accountsFor }) => accountsFor?.includes(observation));
     if (stopping) return [{ observation, effect: "must", from: stopping }];
     const effect = reasoner.effect(observation.need, broken);
-    if (effect === "none") return [];
+    // what a policy denies needs no fault that only may make it fail
+    if (effect === "none" || (effect === "may" && denialOf(observation.need) !== "none")) return [];
     const [from] = alone.find(([, breaks]) => reasoner.effect(observation.need, breaks) !== "none") ?? [all[0]!];
     return [{ observation, effect, from }];
   });
@@ -261,6 +267,9 @@ function explainRoot(
     owned: latent ? [] : owned,
     refutedBy,
     latent,
+    // what was felt needs no foretelling, and what tests refute is not foretold
+    foretold:
+      (latent || owned.length === 0) && refutedBy.length === 0 ? foretell(all.flatMap(({ breaks }) => breaks)) : [],
     ...confidence,
     ...(since !== undefined && { since }),
   };

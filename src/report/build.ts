@@ -1,6 +1,7 @@
 /** Makes the report of an explanation: plain data, complete, in a fixed order. */
 
 import type { BlindSpot, Disagreement, ExplainedRoot, Explanation } from "../cause/explain.ts";
+import { type Prediction, USES } from "../cause/predict.ts";
 import type { Fault } from "../checks/check.ts";
 import type { Remedy } from "../checks/remedy.ts";
 import type { RegisteredCheck } from "../checks/run.ts";
@@ -21,6 +22,10 @@ import type { Cause, Effect, Report } from "./report.ts";
 import { settleFor } from "./settle.ts";
 
 const say = texts("report", {
+  willFail: { en: "{what} fails", zh: "{what}将失败" },
+  willFailLater: { en: "{what} fails after the next change or restart", zh: "下次变更或重启后，{what}将失败" },
+  lost: { en: "{what}: lost", zh: "{what}：将失效" },
+  lostForNew: { en: "{what}: lost for what is new or restarts", zh: "{what}：对新增或重启的对象失效" },
   healthy: { en: "No root cause found", zh: "未发现根因" },
   healthyTested: {
     en: "No root cause found; all {count} {count:test|tests} ended as they should",
@@ -142,6 +147,7 @@ const names = texts("capability", {
   service: { en: "reaching Service {service}", zh: "访问 Service {service}" },
   external: { en: "resolving names outside the cluster", zh: "解析集群外域名" },
   cluster: { en: "resolving names of the cluster", zh: "解析集群内域名" },
+  ofComponent: { en: "{what} ({component})", zh: "{what}（{component}）" },
 });
 
 function nameOf({ name, service, zone }: Capability): Text {
@@ -189,8 +195,30 @@ function treeOf(root: ExplainedRoot, observations: readonly Observation[]): Effe
       ),
     ),
   ];
-  return under("");
+  return [...under(""), ...root.foretold.map(predictionOf)];
 }
+
+/** What will be lost, where nothing was seen to fail. */
+function predictionOf({ capability, later, leadsTo }: Prediction): Effect {
+  const isUse = USES.has(capability.name);
+  const what = capability.component === undefined ? nameOf(capability) : ofComponent(capability);
+  const sentence = isUse ? (later ? say.willFailLater : say.willFail) : later ? say.lostForNew : say.lost;
+  return {
+    capability: capability.name,
+    subject: subjectOf({
+      name: capability.name,
+      ...(capability.component !== undefined && { component: capability.component }),
+    }),
+    is: isUse ? "symptom" : "fault",
+    state: "predicted",
+    says: sentence({ what }),
+    evidence: [],
+    causes: leadsTo.map(predictionOf),
+  };
+}
+
+const ofComponent = (capability: Capability): Text =>
+  names.ofComponent({ component: subjectOf(capability).name, what: phrase(CAPABILITIES[capability.name]) });
 
 /** Observations of the same, wherever in the tree they were made. */
 function groupsOf<O extends { readonly observation: Observation }>(owned: readonly O[]): readonly O[][] {
