@@ -15,6 +15,8 @@ export type DiagnoseOptions = {
   readonly checks?: readonly RegisteredCheck[];
   /** Milliseconds, for the times that checks took; without it they are 0, and the report depends on the evidence alone. */
   readonly clock?: () => number;
+  /** The evidence was gathered from a running cluster by who reads the report; else it may be a stranger's. */
+  readonly isOwn?: boolean;
 };
 
 /** What the reasoning may conclude by itself, in the name of which check. */
@@ -27,9 +29,12 @@ export function reasoningOf(checks: readonly RegisteredCheck[], model: ClusterMo
   };
 }
 
-export function diagnose(capture: Capture, { checks = CHECKS, clock = () => 0 }: DiagnoseOptions = {}): Report {
+export function diagnose(
+  capture: Capture,
+  { checks = CHECKS, clock = () => 0, isOwn = false }: DiagnoseOptions = {},
+): Report {
   const model = modelOf(capture);
   const results = runChecks(checks, model, clock);
   const explanation = explain(results.outcomes, model, reasoningOf(checks, model));
-  return buildReport({ capture, model, checks, results, explanation, version: VERSION });
+  return buildReport({ capture, model, checks, results, explanation, version: VERSION, isOwn });
 }

@@ -188,6 +188,8 @@ for (const language of ["en", "zh"] as const) await checkPages(language, files);
 await evidencePage(files);
 await capabilityPage(files);
 await schemas(files);
+const { clusterRoleYaml } = await import("../src/evidence/cluster-role.ts");
+put("manifests/cluster-role.yaml", clusterRoleYaml());
 for (const [path, content] of files) put(path, content);
 for (const entry of readdirSync(join(ROOT, DOCS), { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name).slice(ROOT.length + 1);

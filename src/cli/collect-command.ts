@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { DiagnosisError } from "../errors.ts";
 import { createIntake } from "../evidence/capture.ts";
+import { clusterRoleYaml } from "../evidence/cluster-role.ts";
 import { type BundleWriter, bundleWriter } from "../sources/bundle-writer.ts";
 import { nodeScript } from "../sources/live/read-nodes.ts";
 import { texts } from "../text.ts";
@@ -39,6 +40,10 @@ export async function collectCommand(given: Given, surroundings: Surroundings): 
   const { program, lang, out, err } = surroundings;
   if (given.printNodeScript) {
     out(nodeScript());
+    return EXIT.healthy;
+  }
+  if (given.printClusterRole) {
+    out(clusterRoleYaml());
     return EXIT.healthy;
   }
   const path = (given.output as string | undefined) ?? defaultName();

@@ -66,7 +66,12 @@ const say = texts("cli", {
     en: "Reads a running cluster as diagnose does, and writes a bundle of it. Values of Secrets,\ntokens, keys and passwords stay out; a list in it says where. Or prints the script with\nwhich netwhy reads a node, for `diagnose --node-output`.",
     zh: "与 diagnose 一样读取集群，并写成证据包。Secret 的值、令牌、密钥和密码不会写入，其中\n附有脱敏位置的清单。也可输出读取节点的脚本，其输出可交给 `diagnose --node-output`。",
   },
-  printScript: { en: "print it", zh: "输出脚本" },
+  printScript: { en: "print the script that reads a node", zh: "输出读取节点的脚本" },
+  printRole: {
+    en: "print the ClusterRoles with the least that netwhy needs",
+    zh: "输出 netwhy 所需的最小权限 ClusterRole",
+  },
+  leastRights: { en: "for who may read only", zh: "授予只读的最小权限" },
   bySsh: { en: "on a node, by ssh", zh: "通过 ssh 在节点上运行" },
   timeout: { en: "end reading after so many seconds (default: 180)", zh: "读取的时限，单位秒（默认 180）" },
   bundleOption: { en: "the same as BUNDLE", zh: "同 BUNDLE 参数" },
@@ -245,9 +250,11 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
       ...CLUSTER_OPTIONS,
       { flags: "--print-node-script", describes: say.printScript() },
+      { flags: "--print-cluster-role", describes: say.printRole() },
     ],
     examples: [
       { run: "collect -o incident.tar.gz", does: say.takeAway() },
+      { run: "collect --print-cluster-role | kubectl apply -f -", does: say.leastRights() },
       { run: "collect --print-node-script | ssh w1 sudo sh > w1.netwhy", does: say.bySsh() },
     ],
     run: async (_, given, surroundings) => {

@@ -58,10 +58,9 @@ function requireChecks(ids: readonly string[], { program }: Surroundings): void 
   }
 }
 
-const timed = (capture: Capture) => diagnose(capture, { clock: () => performance.now() });
-
-/** With what changed since an older bundle, if one is given. */
-async function judge({ baseline }: Given): Promise<(capture: Capture) => Report> {
+/** With what changed since an older bundle, if one is given. `isOwn`: it is a running cluster. */
+async function judge({ baseline }: Given, { isOwn }: { isOwn: boolean }): Promise<(capture: Capture) => Report> {
+  const timed = (capture: Capture) => diagnose(capture, { clock: () => performance.now(), isOwn });
   if (baseline === undefined) return timed;
   const old = await readBundle(baseline as string);
   return (capture) => withBaseline(timed(capture), old, capture);
@@ -69,7 +68,7 @@ async function judge({ baseline }: Given): Promise<(capture: Capture) => Report>
 
 /** Reads, diagnoses and prints a bundle. */
 export const reportOnBundle = (path: string, given: Given, surroundings: Surroundings): Promise<ExitCode> =>
-  reportOn(async () => (await judge(given))(await readBundle(path)), given, surroundings);
+  reportOn(async () => (await judge(given, { isOwn: false }))(await readBundle(path)), given, surroundings);
 
 /** Diagnoses, and prints. */
 async function reportOn(diagnosed: () => Promise<Report>, given: Given, surroundings: Surroundings): Promise<ExitCode> {
@@ -89,5 +88,9 @@ export async function diagnoseCommand(
   const path = bundleOf(argument, given);
   if (path !== undefined) return reportOnBundle(path, given, surroundings);
   const { diagnoseLive } = await import("./live.ts");
-  return reportOn(async () => diagnoseLive(given, surroundings, await judge(given)), given, surroundings);
+  return reportOn(
+    async () => diagnoseLive(given, surroundings, await judge(given, { isOwn: true })),
+    given,
+    surroundings,
+  );
 }

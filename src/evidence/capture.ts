@@ -9,9 +9,10 @@ import type { Gap, Parsed } from "../parse/parsed.ts";
 import { type Text, texts } from "../text.ts";
 import { catalogue, type KindId, type ValueOf } from "./catalogue.ts";
 import type { Kind, Place } from "./kind.ts";
-import { absent, type Observed, present, unknown } from "./observed.ts";
+import { absent, type Blindness, type Observed, present, unknown } from "./observed.ts";
 import type { Origin } from "./origin.ts";
 import { keyOf, matchPath, type PathMatch, pathOf } from "./path.ts";
+import { denialIn } from "./rights.ts";
 
 export type Captured<T> = { readonly place: Place; readonly observed: Observed<T> };
 
@@ -83,7 +84,11 @@ function openError({ kind, place }: PathMatch, path: string, done: (entry: Entry
       if (message.length < 2000) message += piece;
     },
     end({ bytes }) {
-      const why = { reason: "failed", message: message.trim().slice(0, 500) } as const;
+      const words = message.trim().slice(0, 500);
+      const denial = denialIn(words);
+      const why: Blindness = denial
+        ? { reason: "forbidden", message: words, denial }
+        : { reason: "failed", message: words };
       done({ place, path, bytes, observed: unknown(why, originOf(kind, place, path)) });
     },
   };

@@ -7,6 +7,7 @@
  */
 import { CUT_OFF, type Gap } from "../parse/parsed.ts";
 import type { Origin } from "./origin.ts";
+import type { Denial } from "./rights.ts";
 
 export type Observed<T> = Present<T> | Absent | Unknown;
 
@@ -25,6 +26,8 @@ export type Blindness =
   | { readonly reason: "not-collected" }
   /** it was asked for and could not be had; `message` is what the tool or the API answered */
   | { readonly reason: "failed"; readonly message: string }
+  /** who asked for it may not have it */
+  | { readonly reason: "forbidden"; readonly message: string; readonly denial: Denial }
   /** the part that would tell is cut off */
   | { readonly reason: "cut-off" }
   /** it is there and makes no sense */

@@ -15,10 +15,12 @@ import { CAPABILITIES, type Capability, subjectOf } from "../model/capability.ts
 import type { ClusterModel } from "../model/model.ts";
 import type { Observation } from "../model/observations.ts";
 import { refId } from "../model/ref.ts";
-import { joinTexts, type Template, type Text, texts, verbatim } from "../text.ts";
+import { type Text, texts, verbatim } from "../text.ts";
 import type { Sighting } from "../trace/forecast.ts";
 import { ENDS } from "../trace/trace.ts";
+import { list, phrase } from "./phrases.ts";
 import type { Cause, Effect, Report } from "./report.ts";
+import { missingRights } from "./rights.ts";
 import { settleFor } from "./settle.ts";
 
 const say = texts("report", {
@@ -60,6 +62,7 @@ const say = texts("report", {
   },
   notCollected: { en: "it was not collected", zh: "未采集" },
   failed: { en: "it could not be had: {message}", zh: "采集失败：{message}" },
+  forbidden: { en: "it may not be read: {message}", zh: "无权读取：{message}" },
   cutOff: { en: "it is cut off", zh: "内容被截断" },
   unreadable: { en: "it cannot be read: {message}", zh: "无法读取：{message}" },
   tooLarge: { en: "it is too large: {message}", zh: "体积过大：{message}" },
@@ -85,9 +88,6 @@ const say = texts("report", {
   refused: { en: "{path}: {what}", zh: "{path}:{what}" },
   observed: { en: "{what}", zh: "{what}" },
 });
-
-const phrase = (template: Template): Text => ({ id: "phrase", args: {}, en: template.en, zh: template.zh });
-const list = (parts: readonly Text[]) => joinTexts(parts, { en: ", ", zh: "、" });
 
 function mutable<T>(values: readonly T[]): T[] {
   return [...values];
@@ -331,6 +331,8 @@ function whyBlind(why: Blindness): Text {
       return say.notCollected();
     case "failed":
       return say.failed({ message: why.message });
+    case "forbidden":
+      return say.forbidden({ message: why.message });
     case "cut-off":
       return say.cutOff();
     case "unreadable":
@@ -382,6 +384,8 @@ export type ReportInput = {
   readonly results: CheckResults;
   readonly explanation: Explanation;
   readonly version: string;
+  /** Gathered by who reads the report, from a running cluster. */
+  readonly isOwn: boolean;
 };
 
 /** The first remarks about the evidence; those about all of it come before those about one file. */
@@ -390,7 +394,7 @@ function notesOf({ notes }: Capture): Capture["notes"] {
   return [...notes.filter(isGeneral), ...notes.filter((note) => !isGeneral(note))].slice(0, 20);
 }
 
-export function buildReport({ capture, model, checks, results, explanation, version }: ReportInput): Report {
+export function buildReport({ capture, model, checks, results, explanation, version, isOwn }: ReportInput): Report {
   const { observations, nodes, time } = model;
   const rootCauses = explanation.roots.map((root) => causeOf(root, explanation, model, checks));
   const blindSpots = explanation.blindSpots.map((spot) => blindSpotOf(spot, capture));
@@ -406,6 +410,7 @@ export function buildReport({ capture, model, checks, results, explanation, vers
   const cluster = known(capture.get("cluster"));
   const kubernetes = known(capture.get("version"))?.gitVersion ?? cluster?.kubernetesVersion;
   const measured = observations.all.filter(({ how }) => how === "measured");
+  const rights = missingRights(capture, isOwn);
   const report: Omit<Report, "summary"> = {
     schema: "netwhy.report/v1",
     tool: { version },
@@ -451,6 +456,7 @@ export function buildReport({ capture, model, checks, results, explanation, vers
       evidence: distinct(evidence),
     })),
     blindSpots,
+    ...(rights && { rights }),
     checks: mutable(results.runs),
     notes: notesOf(capture).map(({ path, what }) => say.refused({ path: path || "bundle", what })),
     tests: { made: measured.length, failed: measured.filter(({ outcome }) => outcome === "failed").length },

@@ -62,6 +62,11 @@ type EffectData = {
   causes: EffectData[];
 };
 
+const right = z.union([
+  z.object({ verb: z.string(), group: z.string(), resource: z.string(), namespace: z.string().optional() }),
+  z.object({ verb: z.string(), url: z.string() }),
+]);
+
 const cause = z.object({
   id: z.string().describe("<check>/<kind>/<namespace>/<name>"),
   check: z.string(),
@@ -123,6 +128,15 @@ export const reportSchema = z
         settle: z.array(command).describe("what would tell"),
       }),
     ),
+    rights: z
+      .object({
+        missing: z.array(z.object({ right, hides: text.describe("what nobody can tell without it") })),
+        grant: z
+          .array(z.looseObject({ apiVersion: z.string(), kind: z.string() }))
+          .describe("roles and bindings that would grant all of it"),
+      })
+      .optional()
+      .describe("what whoever gathered the evidence was not allowed to read; missing if nothing was refused"),
     checks: z.array(
       z.object({
         id: z.string(),

@@ -44,7 +44,7 @@ export function tunnelTo(
 ): { readonly to: string; readonly evidence: Evidence } | "none" | "unknown" {
   const list = known(tunnels);
   // since 1.18 there is no such map
-  if (!list) return tunnels.state === "unknown" && tunnels.why.reason === "failed" ? "unknown" : "none";
+  if (!list) return tunnels.state === "unknown" && /failed|forbidden/.test(tunnels.why.reason) ? "unknown" : "none";
   const lengths = (known(status)?.podRanges ?? []).flatMap((range) => {
     const [ip = "", length = ""] = range.split("/");
     return parseIp(ip)?.family === address.family ? [Number(length)] : [];

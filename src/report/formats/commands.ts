@@ -23,9 +23,9 @@ export function manifestYaml(object: Readonly<Record<string, unknown>>): string 
   return dump(object, { ...style, transform: asPeopleWrite }).trimEnd();
 }
 
-/** A command that reads an object from what follows it. */
-function hereDocument(command: string, object: Readonly<Record<string, unknown>>): string {
-  const yaml = manifestYaml(object);
+/** A command that reads objects from what follows it. */
+function hereDocument(command: string, ...objects: readonly Readonly<Record<string, unknown>>[]): string {
+  const yaml = objects.map(manifestYaml).join("\n---\n");
   const lines = new Set(yaml.split("\n"));
   let end = "EOF";
   while (lines.has(end)) end += "_";
@@ -52,6 +52,10 @@ function restarted(component: Ref, node: string | undefined): string {
   const field = shellWord(`spec.nodeName=${node}`);
   return `kubectl get pods ${where} --field-selector ${field} -o name | grep -E ${pods} | xargs kubectl delete ${where}`;
 }
+
+/** Makes objects, or makes them what is said here. */
+export const applied = (objects: readonly Readonly<Record<string, unknown>>[]): string =>
+  hereDocument("kubectl apply -f -", ...objects);
 
 function changed(change: Change): Command {
   switch (change.do) {

@@ -5,6 +5,7 @@
 import type { Language, Text } from "../../text.ts";
 import type { Effect, Report, ReportEvidence } from "../report.ts";
 import { condensed } from "./chain.ts";
+import { applied } from "./commands.ts";
 import { itemOf } from "./difference.ts";
 import { type Block, line, prose } from "./document.ts";
 import { causeBlocks } from "./outline-cause.ts";
@@ -41,6 +42,7 @@ export function outlineOf(report: Report, { lang, wide }: OutlineOptions): Block
     ...section(speaker.say(words.warnings()), titlesOf(report.warnings, speaker), speaker.say(words.warningsNote())),
     ...section(speaker.say(words.history()), titlesOf(report.history, speaker)),
     ...blindSection(report, speaker),
+    ...rightSection(report, speaker),
     ...crashSection(report, speaker),
     ...noteSection(report, speaker),
     ...checkSection(report, speaker),
@@ -132,6 +134,21 @@ function blindBlocks({ why, settle }: BlindSpot, speaker: Speaker): Block[] {
     .slice(0, speaker.most.commands)
     .map((how) => commandBlock(how, { here: words.settle(), there: (node) => words.settleOn({ node }) }, speaker));
   return [{ shape: "line", line: prose(speaker.say(why), "faint") }, ...commands];
+}
+
+function rightSection({ rights }: Report, speaker: Speaker): Block[] {
+  const { say } = speaker;
+  if (!rights) return [];
+  const items = rights.missing.map(({ right, hides }) => {
+    const what = "url" in right ? right.url : right.group === "" ? right.resource : `${right.resource}.${right.group}`;
+    const where =
+      "url" in right || right.namespace === undefined ? "" : say(words.inNamespace({ name: right.namespace }));
+    return { line: prose(say(words.right({ what: `\`${right.verb} ${what}\`${where}`, hides }))) };
+  });
+  return section(say(words.rights()), [
+    ...listOf(items),
+    commandBlock({ run: applied(rights.grant) }, { here: words.grant(), there: () => words.grant() }, speaker),
+  ]);
 }
 
 function crashSection({ checks }: Report, speaker: Speaker): Block[] {

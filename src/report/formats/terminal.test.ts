@@ -267,6 +267,46 @@ function proseLines(text: string): string[] {
     .split("\n");
 }
 
+describe("rights that are missing", () => {
+  const right = { verb: "list", group: "apps", resource: "daemonsets" };
+  const role = { apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRole", metadata: { name: "netwhy-1" } };
+  const rights = {
+    missing: [
+      { right, hides: verbatim("which agents belong on which nodes") },
+      {
+        right: { verb: "create", group: "", resource: "pods/exec", namespace: "kube-system" },
+        hides: verbatim("devices"),
+      },
+      { right: { verb: "get", url: "/readyz" }, hides: verbatim("readiness") },
+    ],
+    grant: [role, { ...role, kind: "ClusterRoleBinding" }],
+  };
+
+  it("are told at the end, each with what it hides, and what would grant them all in one piece", () => {
+    const page = draw({ ...HEALTHY, rights });
+    expect(page.slice(page.indexOf("What you are not"))).toMatchInlineSnapshot(`
+      "What you are not allowed to read
+        • \`list daemonsets.apps\`: which agents belong on which nodes
+        • \`create pods/exec\` in kube-system: devices
+        • \`get /readyz\`: readiness
+        Whoever may grant it can do so with:
+
+      kubectl apply -f - <<'EOF'
+      apiVersion: "rbac.authorization.k8s.io/v1"
+      kind: "ClusterRole"
+      metadata:
+        name: "netwhy-1"
+      ---
+      apiVersion: "rbac.authorization.k8s.io/v1"
+      kind: "ClusterRoleBinding"
+      metadata:
+        name: "netwhy-1"
+      EOF
+      "
+    `);
+  });
+});
+
 describe("the width of a terminal", () => {
   it.each([40, 61, 80, 100, 120, 200])("is kept at %i columns, in both languages", (width) => {
     for (const lang of ["en", "zh"] as const) {

@@ -6,6 +6,7 @@
  */
 import { PassThrough, Writable } from "node:stream";
 import type { ExecConnection, ExecStatus } from "@kubernetes/client-node";
+import { deniedInWords } from "../../evidence/rights.ts";
 import type { Connection } from "./connection.ts";
 
 export type Target = { readonly namespace: string; readonly pod: string; readonly container: string };
@@ -18,15 +19,13 @@ export type ExecOptions = {
   readonly signal: AbortSignal;
 };
 
-export type ExecOutcome =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly message: string; readonly isForbidden: boolean };
+export type ExecOutcome = { readonly ok: true } | { readonly ok: false; readonly message: string };
 
 const MOST_COMPLAINTS = 2000;
 /** Of output, all in all: a command that prints more does not do what it was asked for. */
 const MOST_BYTES = 256 * 1024 * 1024;
 
-const failed = (message: string): ExecOutcome => ({ ok: false, message, isForbidden: /\b403\b/.test(message) });
+const failed = (message: string): ExecOutcome => ({ ok: false, message });
 
 /** The library passes on what `ws` says of a refused handshake: an event with an error in it. */
 function reasonOf(error: unknown): string {
@@ -97,6 +96,11 @@ export async function execIn(
         opened.on("error", (error) => end(failed(reasonOf(error))));
         stdin.write(input);
       })
-      .catch((error: unknown) => end(failed(reasonOf(error))));
+      .catch((error: unknown) => {
+        const message = reasonOf(error);
+        // a refused handshake says no more than its status
+        const why = /\b403\b/.test(message) ? `: ${deniedInWords("create", "pods/exec", namespace)}` : "";
+        end(failed(message + why));
+      });
   });
 }

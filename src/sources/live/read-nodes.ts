@@ -33,6 +33,8 @@ export interface NodeIntake {
   /** Whether the network of Pods could be looked into. */
   readonly sawPods: boolean;
   fail(message: string): void;
+  /** Tells why one file could not be had at one place. */
+  miss(path: string, message: string): void;
   /** Tells what could not be had. */
   end(): void;
 }
@@ -52,6 +54,10 @@ export function nodeIntake(intake: Intake, node: string, pods: readonly Pod[]): 
       .flatMap((pod) => addressesOf(pod).map((address) => [address, pod] as const)),
   );
   let sawPods = false;
+
+  function miss(path: string, message: string): void {
+    if (!failures.has(path)) failures.set(path, message);
+  }
 
   function take(path: string, { content, flaw }: NodeFile): void {
     if (had.has(path)) return;
@@ -73,9 +79,7 @@ export function nodeIntake(intake: Intake, node: string, pods: readonly Pod[]): 
     reader: (mark) =>
       nodeOutput(mark, {
         onFile: take,
-        onMissing(path, message) {
-          if (!failures.has(path)) failures.set(path, message);
-        },
+        onMissing: miss,
         onNamespace(uid, files) {
           sawPods = true;
           const pod = ownerOf(uid, files);
@@ -94,9 +98,10 @@ export function nodeIntake(intake: Intake, node: string, pods: readonly Pod[]): 
     fail(message) {
       if (had.size > 0) return;
       for (const file of ["ip-addr.json", "ip-route.json", "iptables-save.txt", "nft-ruleset.json"]) {
-        if (!failures.has(file)) failures.set(file, message);
+        miss(file, message);
       }
     },
+    miss,
     end() {
       for (const [path, message] of failures) {
         if (!had.has(path) && !SELDOM.test(path)) tellFailure(intake, `nodes/${node}/${path}`, message);
@@ -183,18 +188,27 @@ export type ReadNodesOptions = {
   readonly debug?: DebugPods | undefined;
 };
 
+const KUBELET_CONFIG = "files/var/lib/kubelet/config.yaml";
+
 /** What a kubelet tells through the API server, for who may ask (`nodes/proxy`). */
 async function readKubelet(api: Api, node: string, files: NodeIntake): Promise<void> {
   const proxy = `/api/v1/nodes/${encodeURIComponent(node)}/proxy`;
-  const ask = (path: string) => api.text(proxy + path, { tries: 1, idleMs: 8000, isRelayed: true });
-  const { answer, text } = await ask("/configz");
-  if (!answer.ok) return;
+  const ask = async (path: string, file: string) => {
+    const { answer, text } = await api.text(proxy + path, { tries: 1, idleMs: 8000, isRelayed: true });
+    if (answer.ok) return text;
+    const { kind, message } = answer.failure;
+    // that it knows no such path says nothing about the node
+    if (kind !== "not-found" && kind !== "refused") files.miss(file, `the kubelet: ${message}`);
+    return undefined;
+  };
+  const text = await ask("/configz", KUBELET_CONFIG);
+  if (text === undefined) return;
   // the configuration in force; JSON is YAML
   const config = /^\s*\{\s*"kubeletconfig"\s*:([\s\S]*)\}\s*$/.exec(text)?.[1];
-  if (config !== undefined) files.take("files/var/lib/kubelet/config.yaml", { content: `${config}\n` });
-  const log = await ask("/logs/?query=kubelet&tailLines=1500");
+  if (config !== undefined) files.take(KUBELET_CONFIG, { content: `${config}\n` });
+  const log = await ask("/logs/?query=kubelet&tailLines=1500", "kubelet.log");
   // without the feature NodeLogQuery it is a page with the files of /var/log
-  if (log.answer.ok && !log.text.trimStart().startsWith("<")) files.take("kubelet.log", { content: log.text });
+  if (log !== undefined && !log.trimStart().startsWith("<")) files.take("kubelet.log", { content: log });
 }
 
 /** What an agent knows and only its own command tells. */
