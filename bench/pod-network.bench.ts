@@ -2,7 +2,8 @@
  * The Pod network of a large cluster, desired against actual: `node --expose-gc bench/pod-network.bench.ts [NODES]`.
  *
  * Every node has a route, a neighbour and an FDB entry to every other one: 75 million entries of 5,000 nodes. They are in
- * memory before the comparison begins, as parsed evidence is.
+ * memory before the comparison begins, as a capture has them: each node has lists of its own, of entries of which equal ones
+ * are kept once (75 million objects would not fit into memory).
  */
 import { podNetworkEntryMismatch } from "../src/checks/pod-network/pod-network-entry-mismatch.ts";
 import type { Capture } from "../src/evidence/capture.ts";
@@ -48,7 +49,6 @@ const items = Array.from({ length: NODES }, (_, index) => ({
 }));
 
 const device = "flannel.1";
-/** Lists of each node's own, of entries that all share: 75 million of them would not fit into memory. */
 const ENTRIES = {
   routes: (index: number): Route => ({
     type: "unicast",

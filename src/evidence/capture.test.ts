@@ -77,6 +77,25 @@ describe("one file", () => {
   });
 });
 
+describe("entries that stand on many nodes", () => {
+  const neighbours = (...last: readonly number[]) =>
+    JSON.stringify(last.map((n) => ({ dst: `10.42.${n}.0`, dev: "flannel.1", lladdr: `02:00:00:00:00:0${n}` })));
+
+  it("are kept once, and each node has those that it has", () => {
+    const capture = files({ "nodes/w1/ip-neigh.json": neighbours(1, 2), "nodes/w2/ip-neigh.json": neighbours(2, 3) });
+    const [[first, second], [third, fourth]] = ["w1", "w2"].map((node) => {
+      const observed = capture.get("neighbours", { node });
+      return observed.state === "present" ? observed.value : [];
+    }) as [readonly object[], readonly object[]];
+    expect(third).toBe(second);
+    expect([first, second, fourth].map((one) => (one as { address: string }).address)).toEqual([
+      "10.42.1.0",
+      "10.42.2.0",
+      "10.42.3.0",
+    ]);
+  });
+});
+
 describe("several files of the same evidence", () => {
   it("count more than a remark that something went wrong, in whatever order they come", () => {
     const [good, bad] = [

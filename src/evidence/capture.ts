@@ -94,8 +94,27 @@ function openError({ kind, place }: PathMatch, path: string, done: (entry: Entry
   };
 }
 
-function openEvidence({ kind, place, isLines }: PathMatch, path: string, done: (entry: Entry) => void): Sink {
-  const { open, openLines } = catalogue[kind] as Kind<unknown>;
+/** Gives of equal values always the first: every node of a large cluster has an entry for each other one. */
+type Once = (value: unknown) => unknown;
+
+function once(): Once {
+  const kept = new Map<string, unknown>();
+  return (value) => {
+    const text = JSON.stringify(value);
+    const first = kept.get(text);
+    if (first !== undefined) return first;
+    kept.set(text, value);
+    return value;
+  };
+}
+
+function openEvidence(
+  { kind, place, isLines }: PathMatch,
+  path: string,
+  keep: Once,
+  done: (entry: Entry) => void,
+): Sink {
+  const { open, openLines, repeats } = catalogue[kind] as Kind<unknown>;
   const reader = isLines && openLines ? openLines() : open();
   const origin = originOf(kind, place, path);
   let isEmpty = true;
@@ -116,7 +135,10 @@ function openEvidence({ kind, place, isLines }: PathMatch, path: string, done: (
       guarded(() => reader.write(piece));
     },
     end({ bytes, cutOff }) {
-      const parsed = guarded(() => reader.end());
+      const parsed = guarded(() => {
+        const read = reader.end();
+        return repeats ? { ...read, value: (read.value as readonly unknown[]).map(keep) } : read;
+      });
       const observed = parsed
         ? judge(kind, parsed, cutOff === undefined ? parsed.gaps : [...parsed.gaps, { what: cutOff }], isEmpty, origin)
         : unknown({ reason: "unreadable", message: crash! }, origin);
@@ -141,6 +163,7 @@ export function createIntake(): Intake {
   const entries = new Map<string, Entry>();
   const failures = new Map<string, Entry>();
   const notes: CaptureNote[] = [];
+  const keep = once();
   let dropped = 0;
   return {
     open(path) {
@@ -153,7 +176,7 @@ export function createIntake(): Intake {
       const key = keyOf(match.kind, match.place);
       return match.isError
         ? openError(match, path, (entry) => failures.set(key, entry))
-        : openEvidence(match, path, (entry) => entries.set(key, entry));
+        : openEvidence(match, path, keep, (entry) => entries.set(key, entry));
     },
     absent(path) {
       const match = matchPath(path);

@@ -62,7 +62,7 @@ function onNode<T>(
   command: string,
   parse: Parser<T>,
   hides: Template,
-  more: Partial<Pick<Kind<T>, "empty" | "cost">> = {},
+  more: Partial<Pick<Kind<T>, "empty" | "cost" | "repeats">> = {},
 ): Kind<T> {
   return {
     path: `nodes/{node}/${file}`,
@@ -310,10 +310,16 @@ export const catalogue = {
     en: "the node's devices and addresses",
     zh: "节点的网络设备和地址",
   }),
-  routes: onNode("ip-route.json", "ip -j -d route show table all", parseIpRoute, {
-    en: "the node's routes",
-    zh: "节点的路由",
-  }),
+  routes: onNode(
+    "ip-route.json",
+    "ip -j -d route show table all",
+    parseIpRoute,
+    {
+      en: "the node's routes",
+      zh: "节点的路由",
+    },
+    { repeats: true },
+  ),
   routingRules: onNode("ip-rule.json", "ip -j rule", parseIpRule, {
     en: "the node's policy routing",
     zh: "节点的策略路由",
@@ -330,7 +336,7 @@ export const catalogue = {
       en: "the node's neighbour table",
       zh: "节点的邻居表",
     },
-    NOTHING_THERE,
+    { ...NOTHING_THERE, repeats: true },
   ),
   fdb: onNode(
     "bridge-fdb.json",
@@ -340,7 +346,7 @@ export const catalogue = {
       en: "to which nodes the overlay sends frames",
       zh: "Overlay 把帧发往哪些节点",
     },
-    NOTHING_THERE,
+    { ...NOTHING_THERE, repeats: true },
   ),
   bridgePorts: onNode(
     "bridge-link.json",

@@ -29,6 +29,8 @@ export type Kind<T> = {
   readonly openLines?: () => Reader<T>;
   /** What an empty file means: the tool had nothing to print, or the file tells nothing. */
   readonly empty: "nothing-there" | "tells-nothing";
+  /** Its value is a list of which many nodes have the same items: a capture keeps equal ones once. */
+  readonly repeats?: true;
   /** What nobody can tell without it. */
   readonly hides: Template;
   readonly sensitivity: "plain" | "names" | "may-hold-secrets";

@@ -234,22 +234,23 @@ export function flannelOf({ capture, objects, nodes, components, forwarding }: P
   const found = configOf(objects, components);
   const networks = FAMILIES.map((family) => {
     const peers = nodes.all.map((node) => peerOf(node, family, objects)).filter((peer) => peer !== undefined);
+    const device = tunnelDevice(found?.config.vni ?? 1, family);
     return {
       family,
       peers,
       byName: new Map(peers.map((peer) => [peer.node.name, peer])),
       rangeLengths: new Set(peers.map(({ range }) => range.length)),
-      device: tunnelDevice(found?.config.vni ?? 1, family),
-      whereabouts: found?.config.directRouting ? undefined : whereaboutsOf(peers),
+      device,
+      whereabouts: found?.config.directRouting ? undefined : whereaboutsOf(peers, device),
     };
   });
   return {
     allRight(name, family) {
-      const { byName, device, whereabouts, rangeLengths, peers } = networks.find((one) => one.family === family)!;
+      const { byName, device, whereabouts, peers } = networks.find((one) => one.family === family)!;
       const self = byName.get(name);
       if (!self || !whereabouts || peers.length < 2) return undefined;
       const plane = forwarding.of(name);
-      if (!hasAll(plane, device, whereabouts, self, rangeLengths)) return undefined;
+      if (!hasAll(plane, device, whereabouts, self)) return undefined;
       const first = peers.find((peer) => peer !== self)!;
       const text = formatPrefix(first.range);
       const route = (known(plane.routes) ?? []).find(({ destination }) => destination === text)!;
@@ -277,145 +278,126 @@ export function flannelOf({ capture, objects, nodes, components, forwarding }: P
   };
 }
 
-/** Whom each route, neighbour and FDB entry of a VXLAN leads to. */
+/** What leads to each peer of a VXLAN, by the peer's place in the list. */
 type Whereabouts = {
   readonly peers: readonly FlannelPeer[];
-  readonly ranges: readonly string[];
-  readonly gateways: readonly string[];
-  readonly macs: readonly string[];
-  readonly publicIps: readonly string[];
-  readonly byRange: ReadonlyMap<string, number>;
-  readonly byGateway: ReadonlyMap<string, number>;
-  readonly byMac: ReadonlyMap<string, number>;
+  readonly places: ReadonlyMap<FlannelPeer, number>;
+  readonly routes: Leads<Route>;
+  readonly neighbours: Leads<Neighbour>;
+  readonly fdb: Leads<FdbEntry>;
 };
 
-/** Strings in one piece: those that were put together are ropes to V8, which are compared far more slowly. */
-const flat = (texts: readonly string[]): readonly string[] => JSON.parse(JSON.stringify(texts)) as string[];
+/** Entries of one kind. */
+type Leads<T> = {
+  /** Of each peer an entry that was right: a capture keeps equal ones of several nodes once, so most are just these. */
+  readonly right: (T | undefined)[];
+  /** Of each peer whose entry came next on the node before; last the first one. Kernels have an order of their own. */
+  readonly following: Int32Array;
+  /** To whom an entry on the node of peer `own` leads: a place; the same below zero (`~`) if wrongly; undefined: to none. */
+  readonly judge: (entry: T, own: number) => number | undefined;
+};
 
 /** @returns undefined if not all of them are in one VXLAN, each with a range and a MAC of its own */
-function whereaboutsOf(peers: readonly FlannelPeer[]): Whereabouts | undefined {
-  const gateways = flat(peers.map(({ range }) => formatIp(range.ip)));
+function whereaboutsOf(peers: readonly FlannelPeer[], device: string): Whereabouts | undefined {
+  if (!peers.every(({ backend, mac }) => backend === "vxlan" && mac !== undefined)) return undefined;
   const indexed = (keys: readonly string[]) => new Map(keys.map((key, index) => [key, index]));
-  const ranges = flat(peers.map(({ range }) => formatPrefix(range)));
-  const macs = flat(peers.map(({ mac }) => mac ?? ""));
-  const publicIps = flat(peers.map(({ publicIp }) => publicIp));
-  const byRange = indexed(ranges);
-  const byMac = indexed(macs);
-  const isOne = peers.every(({ backend, mac }) => backend === "vxlan" && mac !== undefined);
-  if (!isOne || byRange.size < peers.length || byMac.size < peers.length) return undefined;
-  return { peers, ranges, gateways, macs, publicIps, byRange, byGateway: indexed(gateways), byMac };
+  const gateways = peers.map(({ range }) => formatIp(range.ip));
+  const byRange = indexed(peers.map(({ range }) => formatPrefix(range)));
+  const byGateway = indexed(gateways);
+  const byMac = indexed(peers.map(({ mac }) => mac!));
+  if (byRange.size < peers.length || byMac.size < peers.length) return undefined;
+  const lengths = [...new Set(peers.map(({ range }) => range.length))];
+  const leads = <T>(judge: Leads<T>["judge"]): Leads<T> => ({
+    right: new Array<undefined>(peers.length + 1).fill(undefined),
+    following: new Int32Array(peers.length + 1),
+    judge,
+  });
+  const placed = (index: number | undefined, isRight: (index: number) => boolean) =>
+    index === undefined || isRight(index) ? index : ~index;
+  return {
+    peers,
+    places: new Map(peers.map((peer, index) => [peer, index])),
+    routes: leads((route, own) => {
+      const { type, destination, nextHops } = route;
+      const [hop, ...others] = nextHops;
+      const index = byRange.get(destination) ?? placeWithin(route, byRange, lengths, own);
+      return placed(
+        index,
+        (at) =>
+          byRange.has(destination) &&
+          type === "unicast" &&
+          others.length === 0 &&
+          hop?.device === device &&
+          hop.gateway === gateways[at],
+      );
+    }),
+    neighbours: leads((neighbour) =>
+      neighbour.device === device
+        ? placed(byGateway.get(neighbour.address), (at) => neighbour.mac === peers[at]!.mac)
+        : undefined,
+    ),
+    fdb: leads(({ device: name, mac, destination }) =>
+      name === device && destination !== undefined
+        ? placed(byMac.get(mac), (at) => destination === peers[at]!.publicIp)
+        : undefined,
+    ),
+  };
 }
 
-/**
- * Whether a node has exactly the entries that lead to all others: each kind of them is gone through once. Entries mostly come
- * in one order, so the next peer is tried before it is looked for. Plain loops: there are as many entries as pairs of nodes.
- */
-function hasAll(
-  plane: NodePlane,
-  device: string,
-  whereabouts: Whereabouts,
-  self: FlannelPeer,
-  rangeLengths: ReadonlySet<number>,
-): boolean {
+/** Whether a node has exactly the entries that lead to all others: each kind of them is gone through once. */
+function hasAll(plane: NodePlane, device: string, whereabouts: Whereabouts, self: FlannelPeer): boolean {
   const { links, routes, neighbours, fdb } = plane;
   if (!isWhole(links) || !isWhole(routes) || !isWhole(neighbours) || !isWhole(fdb)) return false;
   if (!links.value.find(({ name }) => name === device)?.flags.includes("UP")) return false;
-  const own = whereabouts.peers.indexOf(self);
+  const own = whereabouts.places.get(self)!;
   return (
-    hasAllRoutes(routes.value, device, whereabouts, own, rangeLengths) &&
-    hasAllNeighbours(neighbours.value, device, whereabouts, own) &&
-    hasAllForwarding(fdb.value, device, whereabouts, own)
+    leadToAll(routes.value, whereabouts.routes, own) &&
+    leadToAll(neighbours.value, whereabouts.neighbours, own) &&
+    leadToAll(fdb.value, whereabouts.fdb, own)
   );
 }
 
-function hasAllRoutes(
-  routes: readonly Route[],
-  device: string,
-  { ranges, gateways, byRange }: Whereabouts,
-  own: number,
-  rangeLengths: ReadonlySet<number>,
-): boolean {
-  const seen = new Uint8Array(ranges.length);
-  let next = 0;
-  let left = ranges.length - 1;
-  for (const route of routes) {
-    const { destination, nextHops } = route;
-    let index: number | undefined = next;
-    if (ranges[index] !== destination && ranges[++index] !== destination) index = byRange.get(destination);
-    if (index === undefined) {
-      if (isInside(route, byRange, rangeLengths, own)) return false;
-      continue;
+/**
+ * Whether of these entries one leads to each peer but `own`, and none leads there wrongly. There are as many as pairs of
+ * nodes: one is judged only if it is not what the node before had there, its own entry aside.
+ */
+function leadToAll<T>(entries: readonly T[], { right, following, judge }: Leads<T>, own: number): boolean {
+  const peers = right.length - 1;
+  const seen = new Uint8Array(peers);
+  let left = peers - 1;
+  let last = peers;
+  for (const entry of entries) {
+    let place = following[last]!;
+    if (right[place] !== entry) place = following[place]!;
+    if (right[place] !== entry) {
+      const led = judge(entry, own);
+      if (led === undefined) continue;
+      place = led < 0 ? ~led : led;
+      if (led >= 0) right[place] = entry;
+      else if (place !== own) return false;
+      following[last] = place;
     }
-    next = index + 1;
-    if (index === own) continue;
-    const hop = nextHops[0];
-    if (hop?.device !== device || hop.gateway !== gateways[index] || nextHops.length !== 1) return false;
-    if (route.type !== "unicast" || seen[index] === 1) return false;
-    seen[index] = 1;
+    last = place;
+    if (place === own) continue;
+    if (seen[place] === 1) return false;
+    seen[place] = 1;
     left--;
   }
   return left === 0;
 }
 
-function hasAllNeighbours(
-  neighbours: readonly Neighbour[],
-  device: string,
-  { gateways, macs, byGateway }: Whereabouts,
-  own: number,
-): boolean {
-  const seen = new Uint8Array(gateways.length);
-  let next = 0;
-  let left = gateways.length - 1;
-  for (const { device: name, address, mac } of neighbours) {
-    if (name !== device) continue;
-    let index: number | undefined = next;
-    if (gateways[index] !== address && gateways[++index] !== address) index = byGateway.get(address);
-    if (index === undefined) continue;
-    next = index + 1;
-    if (index === own) continue;
-    if (mac !== macs[index] || seen[index] === 1) return false;
-    seen[index] = 1;
-    left--;
-  }
-  return left === 0;
-}
-
-function hasAllForwarding(
-  fdb: readonly FdbEntry[],
-  device: string,
-  { publicIps, macs, byMac }: Whereabouts,
-  own: number,
-): boolean {
-  const seen = new Uint8Array(macs.length);
-  let next = 0;
-  let left = macs.length - 1;
-  for (const { device: name, mac, destination } of fdb) {
-    if (name !== device || destination === undefined) continue;
-    let index: number | undefined = next;
-    if (macs[index] !== mac && macs[++index] !== mac) index = byMac.get(mac);
-    if (index === undefined) continue;
-    next = index + 1;
-    if (index === own) continue;
-    if (destination !== publicIps[index] || seen[index] === 1) return false;
-    seen[index] = 1;
-    left--;
-  }
-  return left === 0;
-}
-
-/** A route to a part of another node's range takes that part away. */
-function isInside(
+/** The first other peer of whose range a route takes a part away. */
+function placeWithin(
   route: Route,
   byRange: ReadonlyMap<string, number>,
-  lengths: ReadonlySet<number>,
+  lengths: readonly number[],
   own: number,
-): boolean {
+): number | undefined {
   const prefix = destinationOf(route);
-  if (!prefix || route.type === "broadcast" || route.type === "multicast") return false;
-  return [...lengths].some((length) => {
-    const index = prefix.length < length ? undefined : byRange.get(formatPrefix(prefixOf(prefix.ip, length)));
-    return index !== undefined && index !== own;
-  });
+  if (!prefix || route.type === "broadcast" || route.type === "multicast") return undefined;
+  return lengths
+    .map((length) => (prefix.length < length ? undefined : byRange.get(formatPrefix(prefixOf(prefix.ip, length)))))
+    .find((index) => index !== undefined && index !== own);
 }
 
 type Missing = FlannelPath["missing"][number];
