@@ -243,15 +243,21 @@ export function editIptables(node: string, change: (text: string) => string, fam
 }
 
 /** Rules before all others of their chains, as `iptables -I` puts them; chains that are not there are made. */
-export function addRules(node: string, table: string, ...rules: readonly string[]): Edit {
-  return editIptables(node, (text) => {
+export const addRules = rulesAdder(4);
+/** The same with ip6tables. */
+export const addRules6 = rulesAdder(6);
+
+function rulesAdder(family: Family) {
+  const put = (text: string, table: string, rules: readonly string[]): string => {
     const start = text.indexOf(`*${table}\n`);
     const first = start + text.slice(start).search(/^(\[|-A|COMMIT)/m);
     const declared = text.slice(start, first);
     const chains = new Set(rules.map((rule) => rule.split(" ")[1]!));
     const made = [...chains].filter((chain) => !declared.includes(`:${chain} `)).map((chain) => `:${chain} - [0:0]`);
     return [text.slice(0, first), ...[...made, ...rules].map((line) => `${line}\n`), text.slice(first)].join("");
-  });
+  };
+  return (node: string, table: string, ...rules: readonly string[]): Edit =>
+    editIptables(node, (text) => put(text, table, rules), family);
 }
 
 /** Lines that match are gone. */

@@ -11,7 +11,8 @@ import type { Capability, CapabilityName } from "../model/capability.ts";
 import type { ClusterModel, ModelPart } from "../model/model.ts";
 import type { Observation } from "../model/observations.ts";
 import type { Ref } from "../model/ref.ts";
-import type { Template, Text } from "../text.ts";
+import type { Family } from "../net/ip.ts";
+import { type Template, type Text, texts } from "../text.ts";
 import type { EndName } from "../trace/trace.ts";
 import type { Remedy } from "./remedy.ts";
 
@@ -197,3 +198,9 @@ export function defineCheck<const R extends ModelPart>(definition: {
 }): Check<R> {
   return { find: () => [], remedies: () => [], ...definition };
 }
+
+const say = texts("family", { only: { en: "{what} (IPv{family})", zh: "{what}（IPv{family}）" } });
+
+/** A sentence about one address family, where a cluster has both (`services.ofFamily`). */
+export const inFamily = (what: Text, { family }: { readonly family?: Family }): Text =>
+  family === undefined ? what : say.only({ what, family });

@@ -44,6 +44,9 @@ export type Client = {
   readonly large?: "packet" | "stream";
 };
 
+/** Of a client, what decides how nodes treat its packets. */
+type Sending = Pick<Client, "node" | "family" | "marked">;
+
 export interface Needs {
   /** What a capability needs; undefined if it needs nothing that we model. */
   of(capability: Capability): Need | undefined;
@@ -119,9 +122,11 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     pod.node === undefined || pod.hostNetwork ? undefined : attachedTo(pod.node, pod.key);
   const attachedTo = (node: string, pod: string): Need => now({ name: "pod.attach", node, pod });
 
-  const forwards = ({ node, marked }: Pick<Client, "node" | "marked">, peer?: string): Need => {
-    const passes = now({ name: "node.forward", node, ...(peer !== undefined && { peer }) });
-    return all(now({ name: "node.ip-forward", node }), marked ? perhaps(passes) : passes);
+  /** @param node the one that forwards a client's packets, or their answers */
+  const forwards = (client: Sending, node = client.node, peer?: string): Need => {
+    const passes = now({ name: "node.forward", node, ...(peer !== undefined && { peer }), ...ofFamily(client) });
+    const isMarked = client.marked && node === client.node;
+    return all(now({ name: "node.ip-forward", node, ...ofFamily(client) }), isMarked ? perhaps(passes) : passes);
   };
 
   /** What full-size packets need of the nodes' own devices. */
@@ -144,7 +149,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   function between(client: Client, node: string): Need {
     if (client.node === node) {
       // on one bridge, FORWARD is passed only with br_netfilter, and ip_forward does not matter
-      const passes = all(now({ name: "node.forward", node }), now({ name: "node.route", node }));
+      const passes = all(now({ name: "node.forward", node, ...ofFamily(client) }), now({ name: "node.route", node }));
       return client.network === "pod" ? perhaps(passes) : all();
     }
     const diverted = (from: string, to: string) => {
@@ -157,12 +162,12 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       diverted(node, client.node),
       now({ name: "pod-network.entries", node: client.node, peer: node, ...ofFamily(client) }),
       now({ name: "pod-network.entries", node, peer: client.node, ...ofFamily(client) }),
-      now({ name: "node.tunnel", node: client.node, peer: node }),
-      now({ name: "node.tunnel", node, peer: client.node }),
+      now({ name: "node.tunnel", node: client.node, peer: node, ...ofFamily(client) }),
+      now({ name: "node.tunnel", node, peer: client.node, ...ofFamily(client) }),
       now({ name: "underlay.carry", ...pair(client.node, node) }),
       client.large && now({ name: "underlay.carry-large", ...pair(client.node, node) }),
-      client.network === "pod" ? forwards(client, node) : undefined,
-      forwards({ node }, client.node),
+      client.network === "pod" ? forwards(client, client.node, node) : undefined,
+      forwards(client, node, client.node),
     );
   }
 
@@ -198,16 +203,22 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   }
 
   /** Packets of Pods to what is not in the Pod network leave with the node's address, or no answer finds back. */
-  const leaving = (node: string): Need =>
-    all(forwards({ node }), now({ name: "node.masquerade", node }), perhaps(now({ name: "node.route", node })));
+  const leaving = ({ node, family }: Sending): Need => {
+    const sending = { node, ...(family && { family }) };
+    return all(
+      forwards(sending),
+      now({ name: "node.masquerade", node, ...ofFamily(sending) }),
+      perhaps(now({ name: "node.route", node })),
+    );
+  };
 
   const leavingOf = ({ node, hostNetwork }: PodView): Need | undefined =>
-    node === undefined || hostNetwork ? undefined : leaving(node);
+    node === undefined || hostNetwork ? undefined : leaving({ node });
 
   function reachNode(client: Client, node: string): Need {
     return all(
       ends(client, node),
-      client.network === "pod" && client.node !== node ? leaving(client.node) : undefined,
+      client.network === "pod" && client.node !== node ? leaving(client) : undefined,
       client.node === node ? undefined : now({ name: "node.reach", ...pair(client.node, node) }),
       client.large && client.node !== node
         ? now({ name: "underlay.carry-large", ...pair(client.node, node) })
@@ -218,7 +229,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   function reachOutside(client: Client): Need {
     return all(
       ends(client, client.node),
-      client.network === "pod" ? leaving(client.node) : undefined,
+      client.network === "pod" ? leaving(client) : undefined,
       now({ name: "outside.reach", node: client.node }),
     );
   }
@@ -236,7 +247,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     if (pod) {
       const isBeside = pod.node === client.node && client.network === "pod" && !pod.hostNetwork;
       const direct = reachPod(client, pod, { protocol: port.protocol, number: endpoint.port });
-      return isBeside ? all(direct, now({ name: "node.bridge", node: client.node })) : direct;
+      return isBeside ? all(direct, now({ name: "node.bridge", node: client.node, ...ofFamily(client) })) : direct;
     }
     const node = nodes.byAddress(endpoint.address);
     if (node) return reachNode(client, node.name);
@@ -244,7 +255,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   }
 
   /** The family of a client's packets, where capabilities tell families apart; if nothing tells, its node's first. */
-  function ofFamily({ family, node }: Client): { readonly family?: Family } {
+  function ofFamily({ family, node }: Sending): { readonly family?: Family } {
     const first = isOfFamily(nodes.get(node)?.addresses[0] ?? "", 6) ? 6 : 4;
     return services.ofFamily(family ?? first);
   }

@@ -1,7 +1,8 @@
 /** The Pods, by address, node and label, and what their containers are doing. */
-import { canonicalIp } from "../net/ip.ts";
+import { canonicalIp, type Family, type Ip, parseIp } from "../net/ip.ts";
 import type { ContainerStatus, Pod } from "../parse/objects.ts";
 import { hasLabels, type Labels } from "./labels.ts";
+import type { NodeView } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
 import { type Ref, ref } from "./ref.ts";
 
@@ -34,11 +35,17 @@ export interface Pods {
   /** The Pod that has an address of the Pod network (Pods on the host network are not looked at). */
   byAddress(address: string): PodView | undefined;
   onNode(node: string): readonly PodView[];
+  /** Of which families the Pod network has addresses on a node: its Pods', and those of its ranges; IPv4 if nothing tells. */
+  familiesOn(node: NodeView): readonly Family[];
   inNamespace(namespace: string): readonly PodView[];
   /** The Pods of a namespace that carry all these labels; none for no labels. */
   withLabels(namespace: string, labels: Labels): readonly PodView[];
   ownedBy(owner: Ref): readonly PodView[];
 }
+
+/** The first address that a Pod has of a family. */
+export const ipOf = (pod: PodView | undefined, family: Family): Ip | undefined =>
+  pod?.addresses.map(parseIp).find((ip) => ip?.family === family);
 
 function ownerOf(pod: Pod, replicaSetOwner: (namespace: string, name: string) => Ref | undefined): Ref | undefined {
   const owner = pod.metadata.ownerReferences?.find(({ controller }) => controller) ?? pod.metadata.ownerReferences?.[0];
@@ -86,6 +93,7 @@ function group<T>(items: readonly T[], keyOf: (item: T) => string | undefined): 
 }
 
 const NONE: readonly PodView[] = [];
+const FAMILIES = [4, 6] as const;
 
 export function podsOf(objects: Objects): Pods {
   const replicaSets = new Map(
@@ -129,6 +137,13 @@ export function podsOf(objects: Objects): Pods {
     get: (namespace, name) => byKey.get(`${namespace}/${name}`),
     byAddress: (address) => byAddress.get(address),
     onNode: (node) => byNode.get(node) ?? NONE,
+    familiesOn({ name, podRanges }) {
+      const ofPods = (byNode.get(name) ?? NONE).filter(({ hostNetwork, finished }) => !hostNetwork && !finished);
+      const found = FAMILIES.filter(
+        (family) => podRanges.some(({ ip }) => ip.family === family) || ofPods.some((pod) => ipOf(pod, family)),
+      );
+      return found.length > 0 ? found : [4];
+    },
     inNamespace: (namespace) => byNamespace.get(namespace) ?? [],
     withLabels(namespace, labels) {
       const candidates = Object.entries(labels).map(

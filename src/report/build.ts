@@ -230,18 +230,30 @@ function mostCommon(keys: readonly string[]): string {
   return keys.reduce((a, b) => (counts.get(b)!.length > counts.get(a)!.length ? b : a));
 }
 
+/** Of the faults of one node so many are remedied one by one: it may have one for each Service. */
+const MOST_REMEDIED = 5;
+
 /** What one remedy does to each of several objects (a fault on every node), step by step. */
 function remediesOf({ faults }: ExplainedRoot, model: ClusterModel, checks: readonly RegisteredCheck[]): Remedy[] {
   const of = (fault: Fault): readonly Remedy[] => {
     const check = checks.find(({ check: { id } }) => id === fault.check)?.check;
     return check ? check.remedies(fault, narrowed(model, check.reads)) : [];
   };
-  const objects = new Map(faults.toReversed().map((fault) => [refId(fault.repair), fault]));
-  const byId = Map.groupBy([...objects.values()].toReversed().flatMap(of), ({ id }) => id);
+  const meant = [...Map.groupBy(faults, ({ repair }) => refId(repair)).values()].flatMap((same) => {
+    const [first] = same as [Fault, ...Fault[]];
+    // of an object of the API each would be patched as if the others were not
+    if (first.repair.kind !== "Node") return [first];
+    return [...Map.groupBy(same, ({ facts }) => JSON.stringify(facts)).values()]
+      .flatMap((alike) => alike.slice(0, 1))
+      .slice(0, MOST_REMEDIED);
+  });
+  const byId = Map.groupBy(meant.flatMap(of), ({ id }) => id);
   return [...byId.values()].map((same): Remedy => {
     const [first] = same as [Remedy, ...Remedy[]];
-    const steps = first.steps.flatMap((_, index) => same.flatMap((one) => one.steps[index] ?? []));
-    return { ...first, steps: [...new Map(steps.map((step) => [JSON.stringify(step), step])).values()] };
+    const length = Math.max(...same.map(({ steps }) => steps.length));
+    const steps = Array.from({ length }, (_, index) => same.flatMap((one) => one.steps[index] ?? [])).flat();
+    const distinct = new Map(steps.toReversed().map((step) => [JSON.stringify(step.change ?? step), step]));
+    return { ...first, steps: [...distinct.values()].toReversed() };
   });
 }
 

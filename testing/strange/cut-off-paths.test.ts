@@ -53,8 +53,11 @@ describe("with something cut off", () => {
       const capture = captureOf(files);
       const model = modelOf(capture);
       const told = asked(model).flatMap((typed) => {
-        const result = resultOf(typed, model);
-        return result === "problem" ? [] : [{ typed, result }];
+        const ends = endsOf(typed, model);
+        if (isProblem(ends)) return [];
+        const { result, contradicting } = answerOf(ends, model);
+        // where tests decide against the walk, what it says of less is no news
+        return contradicting.length > 0 ? [] : [{ typed, result }];
       });
       // probes decide about a path as well: here is what the walk says
       const paths = [...files.keys()].filter((path) => path.startsWith("nodes/") && matchPath(path)?.isError === false);
@@ -81,10 +84,24 @@ describe("with something cut off", () => {
         const now = resultOf(typed, model);
         seen.set(`${result} > ${now}`, (seen.get(`${result} > ${now}`) ?? 0) + 1);
         if (now === result || now === "unclear") continue;
+        // of some of several back ends it is not known any more
+        if (now === "sometimes" && result === "failed") continue;
         wrong.push(`${id} ${path} at ${length}: ${typed.from} > ${typed.to}: ${result}, then ${now}`);
       }
     }
     expect(wrong, JSON.stringify([...seen])).toEqual([]);
     expect([...seen.keys()]).toContain("answered > unclear");
   }, 3_600_000);
+
+  it("a table that may come after the cut may translate: the list of nft ends before that of kube-proxy", () => {
+    const { capture, files } = wholes.find(({ id }) => id === "healthy-nftables")!;
+    const path = "nodes/w2/nft-ruleset.json";
+    const { kind, place } = matchPath(path)!;
+    const text = files.get(path)!;
+    const cut = text.slice(0, text.indexOf('{"table": {"family": "ip", "name": "nat"') + 20);
+    const observed = captureOf(new Map([[path, cut]])).get(kind, place);
+    const typed = { from: "w2", to: "shop:svc/backend:8080" };
+    expect(resultOf(typed, modelOf(capture))).toBe("answered");
+    expect(resultOf(typed, modelOf(overlay(capture, [{ kind, place, observed }])))).toBe("unclear");
+  });
 });

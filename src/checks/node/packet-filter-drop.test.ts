@@ -1,13 +1,29 @@
 import { expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
-import { addNftTable, addRules, calico, dropRules, type Edit, editIptables } from "../../../testing/cluster-edits.ts";
+import {
+  addNftTable,
+  addRules,
+  addRules6,
+  calico,
+  dropRules,
+  type Edit,
+  editIptables,
+} from "../../../testing/cluster-edits.ts";
 import { diagnose } from "../../diagnose.ts";
 import { parseIptablesSave } from "../../parse/iptables-save.ts";
+import { CHECKS } from "../registry.ts";
+import { runChecks } from "../run.ts";
 import { packetFilterDrop } from "./packet-filter-drop.ts";
 
-const policy = (chain: string): Edit =>
-  editIptables("w1", (text) => text.replace(new RegExp(`(\\*filter\\n(?::.*\\n)*?:${chain}) ACCEPT`), "$1 DROP"));
+const policy = (chain: string, family: 4 | 6 = 4): Edit =>
+  editIptables(
+    "w1",
+    (text) => text.replace(new RegExp(`(\\*filter\\n(?::.*\\n)*?:${chain}) ACCEPT`), "$1 DROP"),
+    family,
+  );
+const dual = cluster({ families: "dual-stack" });
+const only6 = cluster({ families: "ipv6" });
 const VXLAN = {
   match: { op: "==", left: { payload: { protocol: "udp", field: "dport" } }, right: { set: [4789, 8472] } },
 };
@@ -115,8 +131,42 @@ testCheck(packetFilterDrop, {
       "drops DNS queries of its Pods to CoreDNS",
       "dns.client",
     ),
+    "dual stack: an old Docker set the policy of FORWARD to DROP for IPv6, and flannel writes no rules": {
+      ...drops(
+        dual.edit(policy("FORWARD", 6), dropRules("w1", /FLANNEL-FWD/, 6)),
+        "to Pods of other nodes: FORWARD has policy DROP and nothing accepts them (IPv6)",
+        "node.forward",
+      ),
+      healedBy: () => dual,
+    },
+    "dual stack: a rule of ip6tables shuts the port of the IPv6 overlay": {
+      ...drops(
+        dual.edit(addRules6("w1", "filter", "-A INPUT -p udp -m udp --dport 8472 -j DROP")),
+        "drops encapsulated packets from cp1 (UDP 8472)",
+        "node.tunnel",
+      ),
+      healedBy: () => dual,
+    },
+    "IPv6 only: the node may not reach the API server": {
+      ...drops(
+        only6.edit(addRules6("w1", "filter", "-A OUTPUT -p tcp -m tcp --dport 6443 -j REJECT")),
+        "drops the node's own packets to the API server (fd00:172:16::1:6443)",
+        "api.reach",
+      ),
+      healedBy: () => only6,
+    },
+    "IPv6 only: DNS to the outside was shut, and hits CoreDNS": {
+      ...drops(
+        only6.edit(addRules6("w1", "filter", "-A FORWARD -p udp -m udp --dport 53 -j DROP")),
+        "drops DNS queries of its Pods to CoreDNS",
+        "dns.client",
+      ),
+      healedBy: () => only6,
+    },
   },
   clears: {
+    "a dual-stack cluster": dual,
+    "an IPv6 cluster": only6,
     "nftables: other people's rules": cluster().edit(
       addNftTable("w1", "mine", [{ hook: "input", prio: 0, rules: [[SSH, { drop: null }], [{ counter: null }]] }]),
     ),
@@ -138,8 +188,45 @@ testCheck(packetFilterDrop, {
     "rules on a device that the cluster does not use": rule("-A INPUT -i wlan0 -j DROP"),
   },
   cannotTell: {
-    "node.forward": { "the rules of w1 were not collected": cluster().without("iptables", { node: "w1" }) },
+    "node.forward": {
+      "the rules of w1 were not collected": cluster().without("iptables", { node: "w1" }),
+      "those for IPv6 were not": dual.without("ip6tables", { node: "w1" }),
+    },
   },
+});
+
+it("is repaired in the program of its address family, and both where both are shut", () => {
+  const shut = dual.edit(
+    ...[4 as const, 6 as const].flatMap((family) => [
+      policy("FORWARD", family),
+      dropRules("w1", /FLANNEL-FWD/, family),
+    ]),
+  );
+  const { rootCauses } = diagnose(shut.capture);
+  expect(rootCauses.map(({ id }) => id)).toEqual(["packet-filter-drop/Node/w1"]);
+  const runs = rootCauses[0]!.remedies.flatMap(({ steps }) => steps.flatMap(({ change }) => change ?? []));
+  expect(JSON.stringify(runs)).toContain("iptables -t filter -P FORWARD ACCEPT");
+  expect(JSON.stringify(runs)).toContain("ip6tables -t filter -P FORWARD ACCEPT");
+});
+
+it("of one address family leaves the other as it is", () => {
+  const { outcomes } = runChecks(
+    CHECKS,
+    dual.edit(policy("FORWARD", 6), dropRules("w1", /FLANNEL-FWD/, 6)).model(),
+    () => 0,
+  );
+  const said = outcomes.flatMap((one) => (one.check === "packet-filter-drop" ? [one] : []));
+  const of = (outcome: string) =>
+    said.flatMap((one) =>
+      one.outcome === outcome && (one.outcome === "works" || one.outcome === "fault")
+        ? one.outcome === "works"
+          ? [one.capability]
+          : one.breaks
+        : [],
+    );
+  const forward = (name: string) => of(name).filter((one) => one.name === "node.forward" && one.node === "w1");
+  expect(forward("works")).toEqual([{ name: "node.forward", node: "w1", family: 4 }]);
+  expect(forward("fault")).toEqual([{ name: "node.forward", node: "w1", family: 6 }]);
 });
 
 it("is repaired in the back end of iptables in which it is", () => {

@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
-import { addRules, dropRules, type Edit } from "../../../testing/cluster-edits.ts";
+import { addRules, addRules6, dropRules, type Edit } from "../../../testing/cluster-edits.ts";
 import { podMasqueradeMismatch } from "./pod-masquerade-mismatch.ts";
 
 const without = (pattern: RegExp, built = cluster()) => built.edit(dropRules("w1", pattern));
@@ -15,6 +15,8 @@ const healed = (says: string, given = cluster(), by = cluster()) => ({
 });
 const k3s = cluster({ flavour: "k3s" });
 const nft = cluster({ proxy: "nftables" });
+const dual = cluster({ families: "dual-stack" });
+const only6 = cluster({ families: "ipv6" });
 
 testCheck(podMasqueradeMismatch, {
   finds: {
@@ -59,9 +61,31 @@ testCheck(podMasqueradeMismatch, {
       ),
       breaks: ["node.keep-source"],
     },
+    "dual stack: flannel's jump is gone from POSTROUTING of IPv6 alone": {
+      ...healed(
+        "leave the cluster with the Pods' addresses: no answer finds back to them (IPv6)",
+        dual.edit(dropRules("w1", /-A POSTROUTING .*flanneld/, 6)),
+        dual,
+      ),
+      breaks: ["node.masquerade"],
+    },
+    "IPv6 only: flannel's rules were flushed": {
+      ...healed("leave the cluster with the Pods' addresses", only6.edit(dropRules("w1", /FLANNEL-POSTRTG/, 6)), only6),
+      breaks: ["node.masquerade"],
+    },
+    "dual stack: somebody masquerades whatever goes to the Pods": {
+      ...healed(
+        "Node w1 gives its own address to packets between Pods",
+        dual.edit(addRules6("w1", "nat", "-A POSTROUTING -o cni0 -j MASQUERADE")),
+        dual,
+      ),
+      breaks: ["node.keep-source"],
+    },
   },
   clears: {
+    "a dual-stack cluster": dual,
     "a healthy cluster": cluster(),
+    "an IPv6 cluster": only6,
     k3s,
     "nftables mode": nft,
     "flannel of w1 is not to masquerade": without(/FLANNEL-POSTRTG/).edit(notMeant),
@@ -72,6 +96,7 @@ testCheck(podMasqueradeMismatch, {
   cannotTell: {
     "node.masquerade": {
       "the rules of w1 were not collected": cluster().without("iptables", { node: "w1" }),
+      "those for IPv6 were not": dual.without("ip6tables", { node: "w1" }),
       "nobody knows whether flannel is to masquerade": without(/FLANNEL-POSTRTG/).without("subnetEnv", { node: "w1" }),
     },
   },

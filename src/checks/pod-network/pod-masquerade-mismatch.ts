@@ -3,14 +3,14 @@ import { quoteOf } from "../../evidence/origin.ts";
 import type { NodePlane } from "../../model/forwarding/plane.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
-import type { PodView } from "../../model/pods.ts";
+import { ipOf, type PodView } from "../../model/pods.ts";
 import type { ServicePort } from "../../model/services/services.ts";
-import { formatIp, type Ip, parseIp } from "../../net/ip.ts";
+import { type Family, formatIp, type Ip, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { Step, Way } from "../../trace/trace.ts";
 import { type Sending, WORLD, walk } from "../../trace/walk.ts";
-import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
+import { cannotTell, defineCheck, type Finding, fault, inFamily, works } from "../check.ts";
 
 const PARTS = [...WORLD, "flannel", "components"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
@@ -44,12 +44,19 @@ const say = texts("pod-masquerade-mismatch", {
   },
 });
 
-const OUTSIDE = parseIp("198.51.100.1")!; // RFC 5737
-const ipOf = (pod: PodView): Ip | undefined => pod.addresses.map(parseIp).find((ip) => ip?.family === 4);
+/** Addresses of nobody (RFC 5737, RFC 3849). */
+const OUTSIDE = { 4: parseIp("198.51.100.1")!, 6: parseIp("2001:db8::1")! } as const;
 
-/** A Pod of the node that has an address. */
-const podOn = (node: string, { pods }: Model): PodView | undefined =>
-  pods.onNode(node).find((pod) => !pod.hostNetwork && !pod.finished && !pod.terminating && ipOf(pod) !== undefined);
+/** A Pod of the node, with its address of a family. */
+type Sender = { readonly pod: PodView; readonly ip: Ip };
+
+function senderOn(node: string, family: Family, { pods }: Model): Sender | undefined {
+  for (const pod of pods.onNode(node)) {
+    const ip = pod.hostNetwork || pod.finished || pod.terminating ? undefined : ipOf(pod, family);
+    if (ip) return { pod, ip };
+  }
+  return undefined;
+}
 
 /** Where the node changes whom a packet comes from, on its way there. */
 function rewriting({ steps, answer }: Way, node: string): Extract<Step, { did: "pass" }> | undefined {
@@ -63,7 +70,13 @@ function rewriting({ steps, answer }: Way, node: string): Extract<Step, { did: "
 
 const isSame = (a: Ip, b: Ip): boolean => a.family === b.family && formatIp(a) === formatIp(b);
 
-const rulesOf = ({ iptables, nftables }: NodePlane) => (iptables.state === "present" ? iptables : nftables);
+const rulesOf = ({ iptables, ip6tables, nftables }: NodePlane, family: Family) => {
+  const saved = family === 4 ? iptables : ip6tables;
+  return saved.state === "present" ? saved : nftables;
+};
+
+const shows = (save: string) => `${save} -t nat | grep -e POSTROUTING -e POSTRTG; nft list ruleset`;
+const SHOWING = { 4: shows("iptables-save"), 6: shows("ip6tables-save") } as const;
 
 /** Whose rule it is that changes a source, by its chain. */
 function agentOf(quote: string | undefined): "cni" | "proxy" | "other" {
@@ -77,12 +90,13 @@ function agentsOf(agent: "cni" | "proxy" | "other", { components }: Model) {
 }
 
 /** What a Pod of the node sends out of the cluster. */
-function* leaving(node: NodeView, from: PodView, model: Model): Iterable<Finding> {
+function* leaving(node: NodeView, { pod, ip }: Sender, model: Model): Iterable<Finding> {
   const { name } = node;
-  const capability = { name: "node.masquerade", node: name } as const;
-  if (!model.flannel.peer(name)) return;
-  const packet = openingPacket("tcp", ipOf(from), OUTSIDE, 443);
-  const { ways } = walk({ from: { node: name, pod: from }, packet }, model);
+  const { family } = ip;
+  const capability = { name: "node.masquerade", node: name, ...model.services.ofFamily(family) } as const;
+  if (!model.flannel.peer(name, family)) return;
+  const packet = openingPacket("tcp", ip, OUTSIDE[family], 443);
+  const { ways } = walk({ from: { node: name, pod }, packet }, model);
   const sent = ways.filter(({ end, certainty }) => end.is === "left-cluster" && certainty !== "guessed");
   const vague = ways.find(({ end, certainty }) => end.is === "insufficient" || certainty === "guessed");
   if (vague || sent.length === 0) {
@@ -97,54 +111,57 @@ function* leaving(node: NodeView, from: PodView, model: Model): Iterable<Finding
   const env = model.flannel.subnetEnv(name);
   if (env.state === "unknown") yield cannotTell(capability, [{ kind: "subnetEnv", place: { node: name } }]);
   if (known(env)?.ipMasq !== true) return;
-  const { origin } = rulesOf(model.forwarding.of(name));
+  const { origin } = rulesOf(model.forwarding.of(name), family);
   yield fault({
     repair: node.ref,
     related: agentsOf("cni", model),
     nodes: [name],
     breaks: [capability],
-    title: say.egress({ node: name }),
+    title: inFamily(say.egress({ node: name }), capability),
     evidence: [
-      quoteOf(origin, `nat: no rule of POSTROUTING masquerades what comes from ${formatIp(ipOf(from)!)}`),
+      quoteOf(origin, `nat: no rule of POSTROUTING masquerades what comes from ${formatIp(ip)}`),
       quoteOf(env.origin, "FLANNEL_IPMASQ=true"),
     ],
     strength: "differing",
-    facts: { agent: "cni", case: "egress" },
+    facts: { agent: "cni", case: "egress", shows: SHOWING[family] },
   });
 }
 
 type Kept = { readonly sending: Sending; readonly port?: ServicePort };
 
-/** Packets that are to arrive with the address of whoever sent them. */
-function* kept(node: NodeView, from: PodView | undefined, model: Model): Iterable<Kept> {
+/** Packets of a family that are to arrive with the address of whoever sent them. */
+function* kept(node: NodeView, family: Family, from: Sender | undefined, model: Model): Iterable<Kept> {
   const peer = model.nodes.all
     .filter(({ name, sampled }) => sampled && name !== node.name)
     .slice(0, 8)
-    .map(({ name }) => podOn(name, model))
-    .find((pod) => pod !== undefined);
-  if (from && peer?.node !== undefined) {
-    const [mine, theirs] = [ipOf(from)!, ipOf(peer)!];
-    yield { sending: { from: { node: node.name, pod: from }, packet: openingPacket("icmp", mine, theirs) } };
-    yield { sending: { from: { node: peer.node, pod: peer }, packet: openingPacket("icmp", theirs, mine) } };
+    .map(({ name }) => senderOn(name, family, model))
+    .find((sender) => sender !== undefined);
+  if (from && peer?.pod.node !== undefined) {
+    yield { sending: { from: { node: node.name, pod: from.pod }, packet: openingPacket("icmp", from.ip, peer.ip) } };
+    yield {
+      sending: { from: { node: peer.pod.node, pod: peer.pod }, packet: openingPacket("icmp", peer.ip, from.ip) },
+    };
   }
+  const own = node.ips[family];
   const port = model.services.all
-    .filter(({ proxied, policy }) => proxied && policy.externalLocal)
+    .filter(({ proxied, policy, families }) => proxied && policy.externalLocal && families.includes(family))
     .flatMap(({ ports }) => ports)
     .find(
       (one) =>
         one.nodePort !== undefined &&
         one.protocol === "TCP" &&
-        (model.services.expected(one, node.name).local ?? []).length > 0,
+        (model.services.expected(one, node.name, family).local ?? []).length > 0,
     );
-  if (port && node.ipv4)
-    yield { sending: { from: "outside", packet: openingPacket("tcp", OUTSIDE, node.ipv4, port.nodePort) }, port };
+  if (port && own)
+    yield { sending: { from: "outside", packet: openingPacket("tcp", OUTSIDE[family], own, port.nodePort) }, port };
 }
 
-function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
+function* judgeNode(node: NodeView, family: Family, model: Model): Iterable<Finding> {
   const { name } = node;
-  const from = podOn(name, model);
+  const ofFamily = model.services.ofFamily(family);
+  const from = senderOn(name, family, model);
   if (from) yield* leaving(node, from, model);
-  const found = [...kept(node, from, model)].flatMap(({ sending, port }) =>
+  const found = [...kept(node, family, from, model)].flatMap(({ sending, port }) =>
     walk(sending, model).ways.flatMap((way) => {
       const step = way.certainty === "guessed" ? undefined : rewriting(way, name);
       const by = step?.rules[0];
@@ -164,13 +181,16 @@ function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
       related: [...agentsOf(agent, model), ...services],
       nodes: [name],
       breaks: [
-        { name: "node.keep-source", node: name },
-        ...(isStrange ? [{ name: "pod-network.entries", node: name } as const] : []),
+        { name: "node.keep-source", node: name, ...ofFamily },
+        ...(isStrange ? [{ name: "pod-network.entries", node: name, ...ofFamily } as const] : []),
       ],
-      title: port ? say.client({ node: name, service: port.key, what }) : say.between({ node: name, what }),
+      title: inFamily(
+        port ? say.client({ node: name, service: port.key, what }) : say.between({ node: name, what }),
+        ofFamily,
+      ),
       evidence: [by],
       strength: "differing",
-      facts: { agent, case: port ? "client" : "between" },
+      facts: { agent, case: port ? "client" : "between", shows: SHOWING[family] },
     });
   }
 }
@@ -181,12 +201,13 @@ export const podMasqueradeMismatch = defineCheck({
   reads: PARTS,
 
   *find(model) {
-    for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, model);
+    for (const node of model.nodes.all)
+      if (node.sampled) for (const family of model.pods.familiesOn(node)) yield* judgeNode(node, family, model);
   },
 
   remedies({ repair, related, facts }) {
     const node = repair.name;
-    const verify = { run: "iptables-save -t nat | grep -e POSTROUTING -e POSTRTG; nft list ruleset", node };
+    const verify = { run: String(facts.shows), node };
     const daemon = related.find(({ kind }) => kind === "DaemonSet");
     const agent = facts.agent === "cni" ? "flannel" : "kube-proxy";
     const step =

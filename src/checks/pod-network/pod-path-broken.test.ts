@@ -20,6 +20,8 @@ const ports =
     );
 const sysctl = (key: string, value: string) => ({ do: "sysctl", node: "w1", key, value }) as const;
 const healedBy = () => cluster();
+const dual = cluster({ families: "dual-stack" });
+const only6 = cluster({ families: "ipv6" });
 
 testCheck(podPathBroken, {
   finds: {
@@ -78,9 +80,39 @@ testCheck(podPathBroken, {
       breaks: ["pod.attach"],
       healedBy,
     },
+    "dual stack: bridged packets of IPv6 pass by the rules": {
+      given: dual.with(sysctl("net.bridge.bridge-nf-call-ip6tables", "0")),
+      repair: "Node/w1",
+      says: ["bypass the Service rules: net.bridge.bridge-nf-call-ip6tables is 0 (IPv6)"],
+      breaks: ["node.bridge"],
+      healedBy: () => dual,
+    },
+    "dual stack: what jumps out of POSTROUTING was flushed for IPv6": {
+      given: dual.edit(dropRules("w1", /-A POSTROUTING .*KUBE-POSTROUTING/, 6)),
+      repair: "Node/w1",
+      says: ["does not give packets for Services its own address where answers need it", "(IPv6)"],
+      breaks: ["service.masquerade"],
+      healedBy: () => dual,
+    },
+    "IPv6 only: the bridge of w1 is down": {
+      given: only6.edit(down("w1", /^cni0$/)),
+      repair: "Node/w1",
+      says: ["A device on the way to the Pods of node w1 is down or missing: cni0 is down"],
+      breaks: ["pod.attach"],
+      healedBy: () => only6,
+    },
+    "IPv6 only: hairpin was forgotten": {
+      given: only6.edit(ports("w1", { hairpin: false })),
+      repair: "Node/w1",
+      says: ["Pods of node w1 do not reach themselves through their own Service", "hairpin off"],
+      breaks: ["pod.hairpin"],
+      healedBy: () => only6,
+    },
   },
   clears: {
+    "a dual-stack cluster": dual,
     "a healthy cluster": cluster(),
+    "an IPv6 cluster": only6,
     k3s: cluster({ flavour: "k3s" }),
     "a managed cluster": cluster({ flavour: "managed" }),
     "IP forwarding is off: others tell of that": cluster().with(sysctl("net.ipv4.ip_forward", "0")),

@@ -4,14 +4,14 @@ import type { Capability, CapabilityName } from "../../model/capability.ts";
 import type { NodePlane } from "../../model/forwarding/plane.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
-import type { PodView } from "../../model/pods.ts";
-import type { ServicePort } from "../../model/services/services.ts";
-import { formatIp, type Ip, parseIp } from "../../net/ip.ts";
+import { ipOf, type PodView } from "../../model/pods.ts";
+import { clusterIpOf, type ServicePort } from "../../model/services/services.ts";
+import { type Family, formatIp, type Ip, parseIp } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { EndName, Way } from "../../trace/trace.ts";
 import { WORLD, walk } from "../../trace/walk.ts";
-import { defineCheck, fault, works } from "../check.ts";
+import { defineCheck, type Finding, fault, inFamily, works } from "../check.ts";
 
 const PARTS = [...WORLD, "time", "components"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
@@ -34,8 +34,8 @@ const say = texts("pod-path-broken", {
     zh: "节点 {node} 因报文入口不符而丢弃 Pod 报文：{what}",
   },
   answer: {
-    en: "On node {node}, answers of Pods to Pods of the same node bypass the Service rules: net.bridge.bridge-nf-call-iptables is 0",
-    zh: "节点 {node} 上同节点 Pod 之间的应答绕过了 Service 规则：net.bridge.bridge-nf-call-iptables 为 0",
+    en: "On node {node}, answers of Pods to Pods of the same node bypass the Service rules: {key} is 0",
+    zh: "节点 {node} 上同节点 Pod 之间的应答绕过了 Service 规则：{key} 为 0",
   },
   masquerade: {
     en: "Node {node} does not give packets for Services its own address where answers need it: {what}",
@@ -87,10 +87,13 @@ const SHOWN: Readonly<Record<Kind, readonly CapabilityName[]>> = {
 };
 
 const SETTLED = 10_000;
-const ipOf = (pod: PodView): Ip | undefined => pod.addresses.map(parseIp).find((ip) => ip?.family === 4);
+const BRIDGE_CALLS = {
+  4: "net.bridge.bridge-nf-call-iptables",
+  6: "net.bridge.bridge-nf-call-ip6tables",
+} as const;
 
-/** Pods that run, with an address and for a moment already: others come and go while the evidence is taken. */
-function steadyPods(node: string, { pods, time }: Model): PodView[] {
+/** Pods that run, with an address of a family and for a moment already: others come and go while evidence is taken. */
+function steadyPods(node: string, family: Family, { pods, time }: Model): PodView[] {
   return pods
     .onNode(node)
     .filter(
@@ -99,27 +102,30 @@ function steadyPods(node: string, { pods, time }: Model): PodView[] {
         !pod.finished &&
         !pod.terminating &&
         pod.object.status?.phase === "Running" &&
-        ipOf(pod) !== undefined &&
+        ipOf(pod, family) !== undefined &&
         (time.age(pod.object.metadata.creationTimestamp) ?? SETTLED) >= SETTLED,
     );
 }
 
 type Broken = { readonly way: Way; readonly kind: Kind; readonly from?: PodView };
 
+/** A node, and packets of one address family on it. */
+type Where = { readonly node: NodeView; readonly family: Family };
+
 /** A Service's port by its back ends' Pods. */
 type Served = { readonly port: ServicePort; readonly pods: ReadonlySet<PodView> };
 
 /** Those with the fewest Pods first: a call of one is walked to each of them. */
-function servedPorts({ services }: Model): Served[] {
+function servedPorts(family: Family, { services }: Model): Served[] {
   const served = services.all.flatMap((service): Served[] => {
     const port = service.proxied ? service.ports.find(({ protocol }) => protocol === "TCP") : undefined;
-    return port && clusterIpOf(port) ? [{ port, pods: new Set(services.selected(service)) }] : [];
+    return port && clusterIp(port, family) ? [{ port, pods: new Set(services.selected(service)) }] : [];
   });
   return served.sort((a, b) => a.pods.size - b.pods.size);
 }
 
-const clusterIpOf = ({ service }: ServicePort): Ip | undefined =>
-  service.clusterIps.map(parseIp).find((ip) => ip?.family === 4);
+const clusterIp = ({ service }: ServicePort, family: Family): Ip | undefined =>
+  parseIp(clusterIpOf(service, family) ?? "");
 
 /** Of many Pods of one node so many are tried: the ports of a bridge are made alike. */
 const MOST_CALLERS = 30;
@@ -152,12 +158,12 @@ function targetOf({ steps, answer }: Way, { pods }: Model): PodView | undefined 
   return destination === "unknown" ? undefined : pods.byAddress(formatIp(destination));
 }
 
-function* waysOf(node: NodeView, served: readonly Served[], model: Model): Iterable<Broken> {
-  const mine = steadyPods(node.name, model);
+function* waysOf({ node, family }: Where, served: readonly Served[], model: Model): Iterable<Broken> {
+  const mine = steadyPods(node.name, family, model);
   const [from, beside] = mine;
   const others = model.nodes.all.filter(({ name }) => name !== node.name).slice(0, 3);
   const through = function* (kind: Kind, caller: PodView, { port, pods: targets }: Served): Iterable<Broken> {
-    const packet = openingPacket("tcp", ipOf(caller), clusterIpOf(port)!, port.port);
+    const packet = openingPacket("tcp", ipOf(caller, family), clusterIp(port, family)!, port.port);
     // of other nodes' Pods tell the ways between Pods
     const near = mine.filter((pod) => pod !== caller && targets.has(pod)).slice(0, MOST_TARGETS);
     const towards = addressesOf([caller, ...near]);
@@ -170,11 +176,13 @@ function* waysOf(node: NodeView, served: readonly Served[], model: Model): Itera
     }
   };
   if (from) {
-    const peers = [beside, ...others.map(({ name }) => steadyPods(name, model)[0])].filter((pod) => pod !== undefined);
+    const peers = [beside, ...others.map(({ name }) => steadyPods(name, family, model)[0])].filter(
+      (pod) => pod !== undefined,
+    );
     const cut = mine.filter((pod) => pod !== from && looksCut(pod, node.name, model)).slice(0, MOST_CALLERS);
     const pairs = [...peers.map((peer) => [from, peer] as const), ...cut.map((pod) => [pod, from] as const)];
     for (const [caller, peer] of pairs) {
-      const packet = openingPacket("icmp", ipOf(caller), ipOf(peer)!);
+      const packet = openingPacket("icmp", ipOf(caller, family), ipOf(peer, family)!);
       for (const way of walk({ from: { node: node.name, pod: caller }, packet }, model).ways)
         yield { way, kind: "between", from: caller };
     }
@@ -190,49 +198,57 @@ function* waysOf(node: NodeView, served: readonly Served[], model: Model): Itera
     const caller = near && mine.find((pod) => !near.pods.has(pod));
     if (near && caller) yield* through("beside", caller, near);
   }
-  yield* waysIn(node, others, from, served, model);
+  yield* waysIn({ node, family }, others, from, served, model);
 }
 
 /** From another node, and from a Pod of this one, through a node port of this one. */
 function* waysIn(
-  node: NodeView,
+  { node, family }: Where,
   others: readonly NodeView[],
   from: PodView | undefined,
   served: readonly Served[],
   model: Model,
 ): Iterable<Broken> {
   const open = served.find(({ port }) => port.nodePort !== undefined && !port.service.policy.externalLocal);
-  if (!open || !node.ipv4) return;
+  const own = node.ips[family];
+  if (!open || !own) return;
   const [other] = others;
   // one on this node, others on nodes whose rules are at hand
   const reached = [node, ...others].flatMap(
-    ({ name }) => steadyPods(name, model).find((pod) => open.pods.has(pod)) ?? [],
+    ({ name }) => steadyPods(name, family, model).find((pod) => open.pods.has(pod)) ?? [],
   );
   const towards = addressesOf(reached.length > 0 ? reached : [...open.pods].slice(0, 1));
   if (from) {
-    const packet = openingPacket("tcp", ipOf(from), node.ipv4, open.port.nodePort);
+    const packet = openingPacket("tcp", ipOf(from, family), own, open.port.nodePort);
     for (const way of walk({ from: { node: node.name, pod: from }, packet, towards }, model).ways)
       yield { way, kind: "node-port", from };
   }
   if (!other?.sampled) return;
-  const packet = openingPacket("tcp", undefined, node.ipv4, open.port.nodePort);
+  const packet = openingPacket("tcp", undefined, own, open.port.nodePort);
   for (const way of walk({ from: { node: other.name }, packet, towards }, model).ways) yield { way, kind: "node-port" };
 }
 
-function breaksOf({ way, kind, from }: Broken, node: string, isMasquerade: boolean, model: Model): Capability[] {
+function breaksOf(
+  { way, kind, from }: Broken,
+  node: string,
+  isMasquerade: boolean,
+  family: Family,
+  model: Model,
+): Capability[] {
   const own = from && { pod: from.key };
+  const ofFamily = model.services.ofFamily(family);
   if (isMasquerade)
     return [
-      { name: "service.masquerade", node },
-      { name: "pod.hairpin", node },
+      { name: "service.masquerade", node, ...ofFamily },
+      { name: "pod.hairpin", node, ...ofFamily },
     ];
   switch (way.end.is) {
     case "not-bridged":
       return [kind === "itself" ? { name: "pod.hairpin", node, ...own } : { name: "pod.attach", node }];
     case "wrong-answer":
       return [
-        { name: "node.bridge", node },
-        { name: "pod.hairpin", node },
+        { name: "node.bridge", node, ...ofFamily },
+        { name: "pod.hairpin", node, ...ofFamily },
       ];
     default:
       return [{ name: "pod.attach", node, ...(isOfOne(way, node, model) && own) }];
@@ -249,7 +265,10 @@ function isOfOne({ end }: Way, node: string, { forwarding }: Model): boolean {
 /** The bit by which kube-proxy marks what is to leave with the node's address (iptablesMasqueradeBit). */
 const MASQUERADE = 0x4000;
 
-const rulesOf = ({ iptables, nftables }: NodePlane) => (iptables.state === "present" ? iptables : nftables);
+const rulesOf = ({ iptables, ip6tables, nftables }: NodePlane, family: Family) => {
+  const saved = family === 4 ? iptables : ip6tables;
+  return saved.state === "present" ? saved : nftables;
+};
 
 /** The node that marked a packet for masquerading and let it leave with its old source. */
 function unmasqueraded({ steps, answer }: Way): string | undefined {
@@ -266,7 +285,7 @@ function unmasqueraded({ steps, answer }: Way): string | undefined {
   return isDone ? undefined : marked.at.node;
 }
 
-function titleOf({ way, kind }: Broken, node: string, what: string, isMasquerade: boolean) {
+function titleOf({ way, kind }: Broken, node: string, what: string, isMasquerade: boolean, family: Family) {
   if (isMasquerade) return say.masquerade({ node, what });
   switch (way.end.is) {
     case "not-bridged":
@@ -274,16 +293,75 @@ function titleOf({ way, kind }: Broken, node: string, what: string, isMasquerade
     case "not-accepted":
       return say.source({ node, what });
     case "wrong-answer":
-      return say.answer({ node });
+      return say.answer({ node, key: BRIDGE_CALLS[family] });
     default:
       return say.device({ node, what });
   }
 }
 
 /** Where the answer came from elsewhere than asked: the bridge that let it pass by the rules. */
-function bypass(node: string, { forwarding }: Model): Evidence | undefined {
-  const calls = forwarding.of(node).sysctl("net.bridge.bridge-nf-call-iptables");
+function bypass(node: string, family: Family, { forwarding }: Model): Evidence | undefined {
+  const calls = forwarding.of(node).sysctl(BRIDGE_CALLS[family]);
   return calls.state === "present" && calls.value.value === "0" ? calls.value.evidence : undefined;
+}
+
+/** @param told what was said already: what a device does to one address family it does to the other as well */
+function* judgeNode(
+  { node, family }: Where,
+  served: readonly Served[],
+  told: Set<string>,
+  model: Model,
+): Iterable<Finding> {
+  const ofFamily = model.services.ofFamily(family);
+  const ways = [...waysOf({ node, family }, served, model)];
+  for (const [kind, names] of Object.entries(SHOWN) as [Kind, readonly CapabilityName[]][]) {
+    const mine = ways.filter((one) => one.kind === kind);
+    if (mine.length > 0 && mine.every(({ way }) => way.end.is === "answered" && way.certainty !== "guessed"))
+      for (const name of names) yield works({ name, node: node.name, ...ofFamily }, []);
+  }
+  for (const broken of ways) {
+    const { end, certainty } = broken.way;
+    // it may be answered nevertheless, as from back ends on the node; or be taken for a forged one
+    const marking = UNMASKED.has(end.is) ? unmasqueraded(broken.way) : undefined;
+    // tunnels are told of with their entries
+    if ((!OURS.has(end.is) && marking === undefined) || end.tunnel || certainty === "guessed") continue;
+    const isMasquerade = marking !== undefined;
+    const isBypass = end.is === "wrong-answer" && !isMasquerade;
+    const place = marking ?? (isBypass ? node.name : (end.at?.node ?? node.name));
+    const evidence = isMasquerade
+      ? [
+          quoteOf(
+            rulesOf(model.forwarding.of(place), family).origin,
+            "nat: no rule of POSTROUTING masquerades packets marked 0x4000",
+          ),
+        ]
+      : isBypass
+        ? [bypass(place, family, model)].filter((one) => one !== undefined)
+        : end.evidence;
+    const repair = model.nodes.get(place);
+    if (evidence.length === 0 || !repair) continue;
+    const what = evidence[0]!.quote;
+    const isOfFamily = isMasquerade || isBypass || end.is === "not-accepted";
+    const key = `${marking ?? end.is} ${broken.kind === "itself" && !marking} ${place} ${what} ${isOfFamily ? family : ""}`;
+    if (told.has(key)) continue;
+    told.add(key);
+    const proxies = isMasquerade ? model.components.withDuty("service-proxy").map((one) => one.ref) : [];
+    yield fault({
+      repair: repair.ref,
+      related: [...proxies, ...(end.at?.pod ? [end.at.pod.ref] : [])],
+      nodes: [place],
+      breaks: breaksOf(broken, place, isMasquerade, family, model),
+      title: inFamily(titleOf(broken, place, what, isMasquerade, family), isOfFamily ? ofFamily : {}),
+      evidence,
+      strength: "direct",
+      facts: {
+        end: isMasquerade ? "unmasqueraded" : end.is,
+        kind: broken.kind,
+        device: what.split(/[\s:]/)[0] ?? "",
+        family,
+      },
+    });
+  }
 }
 
 /** A Pod's packets end on a node for want of a device or a bridge that passes them on. */
@@ -293,52 +371,10 @@ export const podPathBroken = defineCheck({
 
   *find(model) {
     const told = new Set<string>();
-    const served = servedPorts(model);
+    const served = { 4: servedPorts(4, model), 6: servedPorts(6, model) };
     for (const node of model.nodes.all) {
       if (!node.sampled) continue;
-      const ways = [...waysOf(node, served, model)];
-      for (const [kind, names] of Object.entries(SHOWN) as [Kind, readonly CapabilityName[]][]) {
-        const mine = ways.filter((one) => one.kind === kind);
-        if (mine.length > 0 && mine.every(({ way }) => way.end.is === "answered" && way.certainty !== "guessed"))
-          for (const name of names) yield works({ name, node: node.name }, []);
-      }
-      for (const broken of ways) {
-        const { end, certainty } = broken.way;
-        // it may be answered nevertheless, as from back ends on the node; or be taken for a forged one
-        const marking = UNMASKED.has(end.is) ? unmasqueraded(broken.way) : undefined;
-        // tunnels are told of with their entries
-        if ((!OURS.has(end.is) && marking === undefined) || end.tunnel || certainty === "guessed") continue;
-        const place = marking ?? (end.is === "wrong-answer" ? node.name : (end.at?.node ?? node.name));
-        const plane = model.forwarding.of(place);
-        const evidence =
-          marking !== undefined
-            ? [quoteOf(rulesOf(plane).origin, "nat: no rule of POSTROUTING masquerades packets marked 0x4000")]
-            : end.is !== "wrong-answer"
-              ? end.evidence
-              : [bypass(place, model)].filter((one) => one !== undefined);
-        const repair = model.nodes.get(place);
-        if (evidence.length === 0 || !repair) continue;
-        const what = evidence[0]!.quote;
-        const key = `${marking ?? end.is} ${broken.kind === "itself" && !marking} ${place} ${what}`;
-        if (told.has(key)) continue;
-        told.add(key);
-        const isMasquerade = marking !== undefined;
-        const proxies = isMasquerade ? model.components.withDuty("service-proxy").map((one) => one.ref) : [];
-        yield fault({
-          repair: repair.ref,
-          related: [...proxies, ...(end.at?.pod ? [end.at.pod.ref] : [])],
-          nodes: [place],
-          breaks: breaksOf(broken, place, isMasquerade, model),
-          title: titleOf(broken, place, what, isMasquerade),
-          evidence,
-          strength: "direct",
-          facts: {
-            end: isMasquerade ? "unmasqueraded" : end.is,
-            kind: broken.kind,
-            device: what.split(/[\s:]/)[0] ?? "",
-          },
-        });
-      }
+      for (const family of model.pods.familiesOn(node)) yield* judgeNode({ node, family }, served[family], told, model);
     }
   },
 
@@ -346,6 +382,8 @@ export const podPathBroken = defineCheck({
     const node = repair.name;
     const proxy = related.find(({ kind }) => kind === "DaemonSet");
     const device = String(facts.device);
+    const family = facts.family === 6 ? 6 : 4;
+    const shown = { run: `${family === 4 ? "iptables" : "ip6tables"}-save -t nat | grep KUBE-POSTROUTING`, node };
     const sysctl = (key: string, value: string, before: string) => ({
       change: { do: "sysctl", node, key, value } as const,
       undo: { do: "sysctl", node, key, value: before } as const,
@@ -364,13 +402,13 @@ export const podPathBroken = defineCheck({
                 why: say.rewrite({ node }),
                 change: { do: "restart", component: proxy, node } as const,
                 undo: say.restartBy(),
-                verify: { run: "iptables-save -t nat | grep KUBE-POSTROUTING", node },
+                verify: shown,
               }
-            : { why: say.rewrite({ node }), verify: { run: "iptables-save -t nat | grep KUBE-POSTROUTING", node } };
+            : { why: say.rewrite({ node }), verify: shown };
         case "not-accepted":
           return { why: say.loosen(), ...sysctl("net.ipv4.conf.all.rp_filter", "2", "1") };
         case "wrong-answer":
-          return { why: say.filterBridged(), ...sysctl("net.bridge.bridge-nf-call-iptables", "1", "0") };
+          return { why: say.filterBridged(), ...sysctl(BRIDGE_CALLS[family], "1", "0") };
         case "not-bridged":
           return facts.kind === "itself"
             ? {

@@ -4,6 +4,7 @@ import type { NodePlane } from "../../model/forwarding/plane.ts";
 import { isOfSome, type Outcome } from "../../model/netfilter/outcome.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
 import type { Hook } from "../../model/netfilter/ruleset.ts";
+import { CUT_OFF } from "../../parse/parsed.ts";
 import type { Namespace, Way } from "../trace.ts";
 import {
   after,
@@ -28,6 +29,15 @@ const MOST_STEPS = 200;
 
 /** Takes a packet through all rules of a hook, and each that they accept on. */
 export function atHook(walk: Walk, moving: Moving, node: string, hook: Hook, on: (passed: Moving) => Next[]): Next[] {
+  const { nftables } = walk.world.forwarding.of(node);
+  const isCut = nftables.state === "present" && nftables.gaps.some(({ what }) => what === CUT_OFF);
+  if (!isCut || moving.certainty === "guessed") return throughRules(walk, moving, node, hook, on);
+  // tables that would have come after may have chains at any hook
+  const hidden = cannotTell(moving, { node }, onNode(node, "nftables"), "cut-off");
+  return [...hidden, ...throughRules(walk, { ...moving, certainty: "guessed" }, node, hook, on)];
+}
+
+function throughRules(walk: Walk, moving: Moving, node: string, hook: Hook, on: (passed: Moving) => Next[]): Next[] {
   const at: Namespace = { node };
   const plane = walk.world.forwarding.of(node);
   const { filter } = plane;
