@@ -17,6 +17,7 @@ import { type NftElement, type NftRule, type NftTable, parseNft } from "../src/p
 import { printNftRule } from "../src/parse/nft-print.ts";
 import type { Pod, Workload } from "../src/parse/objects.ts";
 import type { Probe } from "../src/parse/probes.ts";
+import type { SocketProtocol } from "../src/parse/ss.ts";
 import { editNode } from "./cluster.ts";
 import { localRoute, logOf, NOW } from "./cluster-nodes.ts";
 import { workload } from "./cluster-objects.ts";
@@ -99,19 +100,21 @@ export const networkPolicy = (name: string, spec: object) =>
     object: { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name, namespace: "shop" }, spec },
   }) as const;
 
-/** The Pods of a workload listen on these TCP sockets, and no others. */
+/** The Pods of a workload listen on these sockets, of TCP if not said, and no others. */
 export function listening(
   owner: string,
-  sockets: readonly (readonly [address: string, port: number])[],
+  sockets: readonly (readonly [address: string, port: number, protocol?: SocketProtocol])[],
   node?: string,
 ): Edit {
   const processes = [{ name: "app", pid: 1 }];
-  const listed = sockets.map(([address, port], index) => ({ address, port, processes, line: index + 1 }));
+  const listed = sockets.map(([address, port, protocol = "tcp"], index) => ({
+    ...{ protocol, address, port, processes },
+    line: index + 1,
+  }));
   return (draft) => {
     for (const { metadata, spec } of podsOf(draft, owner, node)) {
       const place = { node: spec.nodeName!, namespace: metadata.namespace!, pod: metadata.name };
-      const value = listed.map((socket) => ({ protocol: "tcp" as const, ...socket }));
-      draft.set("podSockets", place, value);
+      draft.set("podSockets", place, listed);
     }
   };
 }

@@ -71,7 +71,7 @@ export interface ServiceProxy {
   /** The same of what comes from inside to the node port, and of back ends on the node that are given themselves. */
   programmedInside(port: ServicePort, node: string, family: Family): readonly Programmed[] | undefined;
   /**
-   * Rule sets of the node that translate Services too, beside the one that is kept up to date. What `programmed` tells is
+   * Rule sets of the node that translate Services too, beside the one of their family that is kept up to date. What `programmed` tells is
    * without them: which of them decides is not known.
    */
   beside(node: string): readonly ServiceRuleset[];
@@ -85,6 +85,7 @@ type Parts = {
   readonly forwarding: Forwarding;
 };
 
+const FAMILIES = [4, 6] as const;
 const OUTSIDE = { 4: parseIp("198.51.100.1")!, 6: parseIp("2001:db8::1")! } as const; // RFC 5737, RFC 3849
 
 const PROTOCOLS = { TCP: "tcp", UDP: "udp", SCTP: "sctp" } as const;
@@ -130,26 +131,32 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
       .flatMap((save) => knownOf(save)?.tables ?? [])
       .find((table) => table.name === "nat" && table.chains.some((one) => one.name === "KUBE-SERVICES"));
     const table = knownOf(plane.nftables)?.tables.some(isOfKubeProxy);
-    if (chain && table) return bestOf(serviceRulesets(plane.filter), name)?.mode ?? "iptables";
+    if (chain && table) {
+      const sets = FAMILIES.map((family) => serviceRulesets(plane.filter, family)).find(({ length }) => length > 0);
+      return bestOf(sets ?? [], name)?.mode ?? "iptables";
+    }
     return chain ? "iptables" : table ? "nftables" : undefined;
   }
 
   type Live = { readonly plane: NodePlane; readonly beside: readonly ServiceRuleset[] };
-  const lives = new WeakMap<PacketFilter, Live>();
-  /** The node with the one rule set for Services that is kept up to date: of its mode, the one that is right most often. */
-  function liveOf(name: string): Live {
+  const lives = { 4: new WeakMap<PacketFilter, Live>(), 6: new WeakMap<PacketFilter, Live>() } as const;
+  /**
+   * The node with the one rule set for Services of a family that is kept up to date: of its mode, the one that is right most
+   * often.
+   */
+  function liveOf(name: string, family: Family): Live {
     const plane = forwarding.of(name);
     const { filter } = plane;
-    const known = lives.get(filter);
+    const known = lives[family].get(filter);
     if (known) return known;
-    const sets = mode(name) === "ipvs" ? [] : serviceRulesets(filter);
+    const sets = mode(name) === "ipvs" ? [] : serviceRulesets(filter, family);
     const live = bestOf(
       sets.filter((one) => one.mode === mode(name)),
       name,
     );
     const beside = live ? sets.filter((one) => one !== live) : [];
     const found = { plane: beside.length > 0 ? withoutServices(plane, beside) : plane, beside };
-    lives.set(filter, found);
+    lives[family].set(filter, found);
     return found;
   }
 
@@ -167,7 +174,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
       .flatMap(({ ports }) => ports)
       .filter((port) => {
         const targets = set.delivery(port);
-        return targets !== undefined && sameKeys(targets, keysOf(port, name, 4));
+        return targets !== undefined && sameKeys(targets, keysOf(port, name, set.family));
       }).length;
 
   /** An address of a Pod of the node: one of its range, in use or not. */
@@ -180,7 +187,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
   const usual = { 4: new WeakMap<PacketFilter, Usual>(), 6: new WeakMap<PacketFilter, Usual>() } as const;
   /** A node's usual rules, and a port on which walking them came to the same. */
   function usualOf(name: string, family: Family) {
-    const { filter } = liveOf(name).plane;
+    const { filter } = liveOf(name, family).plane;
     const known = usual[family].get(filter);
     if (known) return known;
     const read = mode(name) === "nftables" ? usualNftRules : usualRules;
@@ -246,7 +253,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
         .find((range) => isOfFamily(range, family)),
     programmed,
     programmedInside,
-    beside: (name) => liveOf(name).beside,
+    beside: (name) => FAMILIES.flatMap((family) => liveOf(name, family).beside),
   };
 
   function mayBeGivenThemselves(targets: ReadonlySet<string>, hairpins: ReadonlySet<string>, name: string): boolean {
@@ -260,7 +267,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
 
   /** Whether the rules are seen that proxy Services on a node. */
   function isWalked(name: string, family: Family): boolean {
-    const { filter, nftables } = liveOf(name).plane;
+    const { filter, nftables } = liveOf(name, family).plane;
     const nodeMode = mode(name);
     return (
       filter.stateOf(family) === "whole" &&
@@ -269,7 +276,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
   }
 
   function programmed(port: ServicePort, name: string, family: Family): readonly Programmed[] | undefined {
-    const { plane } = liveOf(name);
+    const { plane } = liveOf(name, family);
     const nodeMode = mode(name);
     if (nodeMode === "ipvs") return ipvsProgrammed(port, plane, family);
     if (!isWalked(name, family)) return undefined;
@@ -308,7 +315,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
   }
 
   function programmedInside(port: ServicePort, name: string, family: Family): readonly Programmed[] | undefined {
-    const { plane } = liveOf(name);
+    const { plane } = liveOf(name, family);
     const address = parseIp(clusterIpOf(port.service, family) ?? "");
     const own = nodes.get(name)?.ips[family];
     if (mode(name) === "ipvs" || !isWalked(name, family) || !address) return undefined;

@@ -1,6 +1,6 @@
 /** What listens inside Pods. */
 import type { Capture } from "../evidence/capture.ts";
-import { isWhole, type Observed } from "../evidence/observed.ts";
+import { isWhole, known, type Observed } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import type { ListeningSocket } from "../parse/ss.ts";
 import type { PodView } from "./pods.ts";
@@ -15,6 +15,8 @@ export type ClosedProbe = {
 export interface Sockets {
   /** The listening sockets that a Pod's network namespace has; for Pods on the host network the node's. */
   of(pod: PodView): Observed<readonly ListeningSocket[]>;
+  /** Whether whoever looked asked for SCTP too (`ss -S`): netwhy's collector does, and one that lists any such socket did. */
+  readonly showSctp: boolean;
   /** The port of a readiness probe that is surely closed: kubelet is refused, whatever the program does. */
   closedProbe(pod: PodView): ClosedProbe | undefined;
 }
@@ -30,8 +32,16 @@ export function socketsOf(capture: Capture): Sockets {
     all.set(pod, sockets);
     return sockets;
   };
+  let showSctp: boolean | undefined;
+  const hasSctp = (kind: "sockets" | "podSockets") =>
+    capture.all(kind).some(({ observed }) => known(observed)?.some(({ protocol }) => protocol === "sctp"));
   return {
     of,
+    get showSctp() {
+      const isOurs = known(capture.get("cluster"))?.bundle?.startsWith("netwhy.bundle/") === true;
+      showSctp ??= isOurs || hasSctp("podSockets") || hasSctp("sockets");
+      return showSctp;
+    },
     closedProbe(pod) {
       const sockets = of(pod);
       // sandboxed runtimes show no socket at all

@@ -9,8 +9,8 @@ const inIptables = cluster();
 const inNft = cluster({ proxy: "nftables" });
 
 /** The nat rules of w1 as kube-proxy writes them in iptables mode, changed. */
-function natOf(change: (text: string) => string) {
-  const plane = inIptables.model().forwarding.of("w1").iptables;
+function natOf(change: (text: string) => string, given = inIptables, kind: "iptables" | "ip6tables" = "iptables") {
+  const plane = given.model().forwarding.of("w1")[kind];
   if (plane.state !== "present") throw new Error("the built cluster has no iptables of w1");
   const save = { ...plane.value, tables: plane.value.tables.filter(({ name }) => name === "nat") };
   return parseIptablesSave(change(printIptablesSave(save))).value;
@@ -50,6 +50,27 @@ const leftTable =
     editNode(draft, "nftables", "w1", (ruleset) => ({ ...ruleset, tables: [...ruleset.tables, ...changed] }));
   };
 
+const dual = cluster({ families: "dual-stack" });
+const dualNft = cluster({ families: "dual-stack", proxy: "nftables" });
+const [old6 = ""] = dual
+  .model()
+  .services.endpoints(dual.model().services.get("shop", "backend")!.ports[0]!, 6)
+  .map(({ address }) => address);
+const stale6 = (text: string): string => text.replaceAll(new RegExp(`${old6}\\b`, "g"), "fd00:10:128:3::99");
+const legacy6 =
+  (change: (text: string) => string): Edit =>
+  (draft) => {
+    const { backend: _, ...save } = natOf((text) => change(text.replaceAll(" (nf_tables)", "")), dual, "ip6tables");
+    draft.set("ip6tablesLegacy", { node: "w1" }, { ...save, backend: "legacy" });
+  };
+const restored6 =
+  (change: (text: string) => string): Edit =>
+  (draft) =>
+    editNode(draft, "ip6tables", "w1", (save) => ({
+      ...save,
+      tables: save.tables.map((table) => (table.name === "nat" ? natOf(change, dual, "ip6tables").tables[0]! : table)),
+    }));
+
 const found = (given: Cluster, says: string, by: Cluster) => ({
   ...{ given, repair: "Node/w1", says: [says], breaks: ["service.rules"] as const, healedBy: () => by },
   strength: "differing" as const,
@@ -82,8 +103,23 @@ testCheck(serviceRulesDuplicate, {
       "those left in iptables-nft send Service shop/backend:http to 10.128.2.99:8080",
       inNft,
     ),
+    "dual stack: an older kube-proxy left its IPv6 rules in ip6tables-legacy": found(
+      dual.edit(legacy6(stale6)),
+      "those left in ip6tables-legacy send Service shop/backend:http to [fd00:10:128:3::99]:8080",
+      dual,
+    ),
+    "dual stack, nftables mode: rules of ip6tables were restored from a file": found(
+      dualNft.edit(restored6(stale6)),
+      "those left in ip6tables-nft send Service shop/backend:http to [fd00:10:128:3::99]:8080",
+      dualNft,
+    ),
   },
   warns: {
+    "dual stack: both say the same of IPv6, for now": {
+      given: dual.edit(legacy6(same)),
+      repair: "Node/w1",
+      says: ["those in ip6tables-legacy beside those in ip6tables: only one of the two follows changes (IPv6)"],
+    },
     "both say the same, for now": {
       given: inIptables.edit(legacy(same)),
       repair: "Node/w1",
@@ -93,6 +129,7 @@ testCheck(serviceRulesDuplicate, {
   clears: {
     "a healthy cluster": inIptables,
     "nftables mode": inNft,
+    "a dual-stack cluster": dual,
     "iptables is iptables-legacy, and both were asked": inIptables.edit(legacy(same), (draft) => {
       const plane = inIptables.model().forwarding.of("w1").iptables;
       if (plane.state === "present") draft.set("iptables", { node: "w1" }, { ...plane.value, backend: "legacy" });

@@ -2,8 +2,9 @@ import type { ServiceRuleset } from "../../model/forwarding/service-rulesets.ts"
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { ServicePort } from "../../model/services/services.ts";
+import { formatSocket } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
-import { cannotTell, defineCheck, type Finding, fault, warning } from "../check.ts";
+import { cannotTell, defineCheck, type Finding, fault, inFamily, warning } from "../check.ts";
 
 type Model = Pick<ClusterModel, "nodes" | "services" | "proxy" | "components" | "forwarding">;
 
@@ -41,12 +42,14 @@ const say = texts("service-rules-duplicate", {
 const nameOf = ({ name, mode }: Pick<ServiceRuleset, "name" | "mode">): string =>
   mode === "nftables" ? "nftables" : name;
 
-const addressOf = ({ address, port }: { readonly address: string; readonly port: number }) => `${address}:${port}`;
+const addressOf = ({ address, port }: { readonly address: string; readonly port: number }) =>
+  formatSocket(address, port);
 
 /** The ports that a rule set would send elsewhere than to their back ends. */
 function staleIn(left: ServiceRuleset, node: string, ports: readonly ServicePort[], { services }: Model) {
   return ports.flatMap((port) => {
-    const { cluster = [] } = services.expected(port, node);
+    if (!port.service.families.includes(left.family)) return [];
+    const { cluster = [] } = services.expected(port, node, left.family);
     const right = new Set(cluster.map(addressOf));
     const extra = [...(left.delivery(port) ?? [])].filter((target) => !right.has(target));
     return extra.length > 0 ? [{ port, right: [...right], extra }] : [];
@@ -60,10 +63,12 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
   for (const left of model.proxy.beside(name)) {
     const entry = left.entries.slice(0, 1).map(filter.quote);
     const stale = staleIn(left, name, ports, model);
+    const ofFamily = model.services.ofFamily(left.family);
     const [first] = stale;
     if (!first) {
-      const live = model.proxy.mode(name) === "nftables" ? "nftables" : "iptables";
-      yield warning(node.ref, say.alike({ node: name, live, left: nameOf(left) }), entry, proxies);
+      const live = model.proxy.mode(name) === "nftables" ? "nftables" : left.family === 4 ? "iptables" : "ip6tables";
+      const alike = say.alike({ node: name, live, left: nameOf(left) });
+      yield warning(node.ref, inFamily(alike, ofFamily), entry, proxies);
       continue;
     }
     const { port, right, extra } = first;
@@ -75,12 +80,17 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
       nodes: [name],
       // which of the two is asked first is not recorded: connections may come there
       breaks: stale.flatMap((one) =>
-        one.extra.map((pod) => ({ name: "service.rules", node: name, service: one.port.key, pod }) as const),
+        one.extra.map(
+          (pod) => ({ name: "service.rules", node: name, service: one.port.key, pod, ...ofFamily }) as const,
+        ),
       ),
-      title: say.stale({
-        ...{ node: name, left: nameOf(left), service: port.key, count: extra.length },
-        extra: extra.length > 2 ? say.more({ first: target, count: extra.length - 1 }) : extra.join(", "),
-      }),
+      title: inFamily(
+        say.stale({
+          ...{ node: name, left: nameOf(left), service: port.key, count: extra.length },
+          extra: extra.length > 2 ? say.more({ first: target, count: extra.length - 1 }) : extra.join(", "),
+        }),
+        ofFamily,
+      ),
       evidence: [
         ...entry,
         ...left.translating(target).slice(0, 1).map(filter.quote),
@@ -91,6 +101,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
       lost: true,
       facts: {
         case: left.mode,
+        table: left.family === 4 ? "ip kube-proxy" : "ip6 kube-proxy",
         ...Object.fromEntries(
           removals.flatMap((removal, at) => Object.entries(removal).map(([what, run]) => [`${what}${at}`, run])),
         ),
@@ -129,7 +140,7 @@ export const serviceRulesDuplicate = defineCheck({
     }));
     const table = {
       why: say.removeTable(),
-      change: { run: "nft delete table ip kube-proxy", node },
+      change: { run: `nft delete table ${facts.table}`, node },
       verify: { run: "nft list tables", node },
     };
     const files = "grep -rl KUBE-SERVICES /etc/iptables /etc/sysconfig /etc/nftables* 2>/dev/null";
@@ -149,14 +160,14 @@ export const serviceRulesDuplicate = defineCheck({
       zh: "节点上有两套 kube-proxy 规则，其中一套已过时",
     },
     page: {
-      en: `Services are translated by one set of rules: iptables (with nf_tables below it), iptables-legacy, or the nftables table \`ip kube-proxy\`. Where there are two, kube-proxy keeps only its own up to date. Both are asked: chains of type nat of one priority in turn, the one registered **last** first, until one translates. Which of two was registered last is recorded nowhere, so netwhy compares what each of them would do.
+      en: `Services are translated by one set of rules: iptables (with nf_tables below it), iptables-legacy, or the nftables table \`ip kube-proxy\` (for IPv6 ip6tables, ip6tables-legacy or \`ip6 kube-proxy\`). Where there are two, kube-proxy keeps only its own up to date. Both are asked: chains of type nat of one priority in turn, the one registered **last** first, until one translates. Which of two was registered last is recorded nowhere, so netwhy compares what each of them would do.
 
 **How it looks.** Everything works, until back ends change: then connections on this node go to Pods that are gone, or to somebody else's, while kube-proxy's own rules, its logs and its metrics are right. A Service without back ends is not refused but times out; a Service that was deleted still answers. \`iptables-save\` shows nothing of it where the rules are in the other back end.
 
 **How it comes about.** The mode of kube-proxy was changed, or the back end of iptables (a new image of kube-proxy, a new release of the distribution): at its start kube-proxy takes away the rules of other modes, but only in the back end that its own image uses. Or iptables-restore, netfilter-persistent or iptables.service brought back a file that held rules of kube-proxy.
 
 **When this is not the cause.** Chains that nothing jumps to are not asked, and harm nobody. While both sets say the same, it is a warning.`,
-      zh: `Service 应只由一套规则转换：iptables（底层为 nf_tables）、iptables-legacy，或 nftables 表 \`ip kube-proxy\`。有两套时，kube-proxy 只更新自己的那一套，而内核两套都会匹配：同一优先级的 nat 链中，**最后**注册的先被匹配，直到有一条完成转换。谁最后注册没有任何记录，因此 netwhy 比较两套规则各自的结果。
+      zh: `Service 应只由一套规则转换：iptables（底层为 nf_tables）、iptables-legacy，或 nftables 表 \`ip kube-proxy\`（IPv6 为 ip6tables、ip6tables-legacy 或 \`ip6 kube-proxy\`）。有两套时，kube-proxy 只更新自己的那一套，而内核两套都会匹配：同一优先级的 nat 链中，**最后**注册的先被匹配，直到有一条完成转换。谁最后注册没有任何记录，因此 netwhy 比较两套规则各自的结果。
 
 **现象。** 后端不变时一切正常；后端变化后，该节点上的连接会到达已不存在的 Pod 或别人的 Pod，而 kube-proxy 自己的规则、日志和指标都正确。没有后端的 Service 不是被拒绝而是超时；已删除的 Service 仍有应答。若规则在另一个后端，\`iptables-save\` 看不到它们。
 

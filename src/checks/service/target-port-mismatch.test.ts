@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import { editPods, listening, probed } from "../../../testing/cluster-edits.ts";
+import { type Edit, editPods, listening, probed } from "../../../testing/cluster-edits.ts";
 import { ago, ready, withContainers } from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
 import { targetPortMismatch } from "./target-port-mismatch.ts";
@@ -15,6 +15,10 @@ const probing = editPods(
   withContainers((one) => ({ ...one, readinessProbe: { httpGet: { port: "http" } } })),
 );
 const metrics = { name: "metrics", port: 9090, targetPort: 9090 };
+/** A Service of Diameter over SCTP; who gathered did not ask for sockets of SCTP. */
+const diameter = ports(cluster(), { ...http, protocol: "SCTP", targetPort: 3868 });
+const listensSctp = (port: number) => listening("frontend", [["*", port, "sctp"]]);
+const ours: Edit = (draft) => draft.set("cluster", {}, { ...draft.get("cluster", {}), bundle: "netwhy.bundle/v1" });
 const APP = "Deployment/shop/frontend";
 const SERVICE = "Service/shop/frontend";
 const on9000 = listening("frontend", [["0.0.0.0", 9000]]);
@@ -86,6 +90,18 @@ testCheck(targetPortMismatch, {
       says: ["(none has a name)"],
       healedBy: healthy,
     },
+    "Diameter over SCTP listens on another port than the Service says": {
+      given: diameter.edit(listensSctp(3869)),
+      repair: SERVICE,
+      says: ["sends to port 3868; its Pods listen on 3869"],
+      healedBy: () => diameter.edit(listensSctp(3868)),
+    },
+    "nothing speaks SCTP, and netwhy's collector looked": {
+      given: diameter.edit(ours),
+      repair: SERVICE,
+      says: ["sends to port 3868; its Pods listen on nothing"],
+      healedBy: () => cluster(),
+    },
   },
   warns: {
     "nothing listens on a port for metrics, and nobody asks": {
@@ -100,7 +116,7 @@ testCheck(targetPortMismatch, {
     "a port that is open and not declared": ports(cluster(), { ...http, targetPort: 9000 }).edit(on9000),
     "the kubelet's readiness probe asks the port, whoever looked at sockets": cluster().edit(on9000, probing),
     "some Pods of a rollout listen on the new port": cluster().edit(listening("frontend", [["*", 9000]], "w1")),
-    "SCTP, which ss does not list": ports(cluster(), { ...http, protocol: "SCTP", targetPort: 3868 }),
+    "SCTP, on the port on which the Pods listen": diameter.edit(listensSctp(3868)),
     "the Pods were replaced after the list of Pods was read, and those that came listen": renamed("old", [["*", 8080]]),
     "a headless Service names Pods, not ports": cluster().with({
       do: "patch",
@@ -110,6 +126,7 @@ testCheck(targetPortMismatch, {
   },
   cannotTell: {
     "pod.listen": {
+      "SCTP, which whoever looked did not ask for": diameter,
       "nobody looked into the Pods": cluster().without("podSockets"),
       "the Pods run in sandboxes that hide their sockets": cluster().edit(listening("frontend", [])),
       "the Pods were replaced after the list of Pods was read, by others": renamed("old", [["*", 9000]]),

@@ -152,9 +152,11 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
   }
   const numberIn = (pod: PodView) =>
     typeof port.targetPort === "number" ? port.targetPort : namedPorts(pod, port.targetPort, port.protocol)[0];
-  // whoever gathered without asking for SCTP (`ss -S`) saw no such socket anywhere
-  if (port.protocol === "SCTP") return;
   const capability = { name: "pod.listen", service: port.key } as const;
+  if (port.protocol === "SCTP" && !model.sockets.showSctp) {
+    yield cannotTell(capability, pods.map(socketsIn));
+    return;
+  }
   const seen: Listening[] = [];
   const unseen: PodView[] = [];
   for (const pod of pods) {
@@ -190,11 +192,7 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
       yield cannotTell(capability, [], say.changing());
       return;
     }
-    const missing = unseen.map(
-      (pod) =>
-        ({ kind: "podSockets", place: { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name } }) as const,
-    );
-    yield cannotTell(capability, missing);
+    yield cannotTell(capability, unseen.map(socketsIn));
     return;
   }
   if (pods.some((pod) => known(model.sockets.of(pod))?.length === 0)) {
@@ -235,6 +233,9 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
     yield fault({ ...common, repair: port.service.ref, related: [owner], title, facts });
   }
 }
+
+const socketsIn = ({ node = "", namespace, name }: PodView) =>
+  ({ kind: "podSockets", place: { node, namespace, pod: name } }) as const;
 
 /** Pods of the same workload that nodes run and the API server did not name yet: the list was read before, the nodes after. */
 function heirsOf(pods: readonly PodView[], { sandboxes, pods: listed }: Model): PodView[] {

@@ -9,7 +9,9 @@
  * not recorded anywhere.
  */
 import type { Observed } from "../../evidence/observed.ts";
+import type { Family } from "../../net/ip.ts";
 import type { IptablesSave } from "../../parse/iptables-save.ts";
+import { nftRulesetName } from "../netfilter/nftables.ts";
 import type { Rule } from "../netfilter/rule.ts";
 import type { Ruleset } from "../netfilter/ruleset.ts";
 import type { Step } from "../netfilter/when.ts";
@@ -20,9 +22,11 @@ import { type PacketFilter, packetFilterOf } from "./packet-filter.ts";
 import type { NodePlane } from "./plane.ts";
 
 export type ServiceRuleset = {
-  /** As the rule set is called: `iptables-nft`, `iptables-legacy`, `nft ip kube-proxy`. */
+  /** As the rule set is called: `iptables-nft`, `ip6tables-legacy`, `nft ip kube-proxy`. */
   readonly name: string;
   readonly mode: "iptables" | "nftables";
+  /** Of the packets that it translates. */
+  readonly family: Family;
   /** The rules of base chains by which packets come to it. */
   readonly entries: readonly RuleStep[];
   /** The back ends it has for a port; undefined if it has none, or something about its rules is unusual. */
@@ -35,9 +39,9 @@ export type RuleStep = Step & { readonly rule: Rule };
 
 const SERVICES = { iptables: "KUBE-SERVICES", nftables: "services" } as const;
 
-/** Those that packets come to, for IPv4. */
-export function serviceRulesets(filter: PacketFilter): readonly ServiceRuleset[] {
-  return filter.rulesetsFor(4).flatMap((ruleset): ServiceRuleset[] => {
+/** Those that packets of a family come to. */
+export function serviceRulesets(filter: PacketFilter, family: Family): readonly ServiceRuleset[] {
+  return filter.rulesetsFor(family).flatMap((ruleset): ServiceRuleset[] => {
     const mode = modeOf(ruleset);
     if (mode === undefined) return [];
     const entries = entriesOf(ruleset, SERVICES[mode]);
@@ -45,9 +49,9 @@ export function serviceRulesets(filter: PacketFilter): readonly ServiceRuleset[]
     let usual: ReturnType<typeof usualRules> | undefined;
     return [
       {
-        ...{ name: ruleset.name, mode, entries },
+        ...{ name: ruleset.name, mode, family, entries },
         delivery(port) {
-          usual ??= mode === "iptables" ? usualRules([ruleset], 4) : usualNftRules([ruleset], 4);
+          usual ??= mode === "iptables" ? usualRules([ruleset], family) : usualNftRules([ruleset], family);
           return usual.delivery(port);
         },
         translating: (target) => translatingTo(target, ruleset),
@@ -79,25 +83,26 @@ const translatingTo = (target: string, { name, chains, nft }: Ruleset): readonly
           .map((rule) => ({ ruleset: name, table: "nat", chain, line: rule.line, rule })),
       );
 
+const SAVES = ["iptables", "iptablesLegacy", "ip6tables", "ip6tablesLegacy"] as const;
+
 /** The same node without rule sets that translate Services; all else that these hold stays. */
 export function withoutServices(plane: NodePlane, left: readonly ServiceRuleset[]): NodePlane {
   const isLeft = (name: string) => left.some((one) => one.name === name);
-  const cleared = (save: Observed<IptablesSave>, backend: string): Observed<IptablesSave> =>
-    save.state !== "present" || !isLeft(backend)
+  const cleared = (save: Observed<IptablesSave>, of: (typeof SAVES)[number]): Observed<IptablesSave> =>
+    save.state !== "present" || !isLeft(nameOf(save.value, of))
       ? save
       : { ...save, value: { ...save.value, tables: save.value.tables.map(withoutJumps) } };
   const { nftables } = plane;
   const changed = {
     ...plane,
-    iptables: cleared(plane.iptables, plane.iptables.state === "present" ? nameOf(plane.iptables.value) : ""),
-    iptablesLegacy: cleared(plane.iptablesLegacy, "iptables-legacy"),
+    ...Object.fromEntries(SAVES.map((of) => [of, cleared(plane[of], of)])),
     nftables:
-      nftables.state === "present" && isLeft("nft ip kube-proxy")
+      nftables.state === "present"
         ? {
             ...nftables,
             value: {
               ...nftables.value,
-              tables: nftables.value.tables.filter((table) => table.family !== "ip" || !isOfKubeProxy(table)),
+              tables: nftables.value.tables.filter((table) => !isLeft(nftRulesetName(table)) || !isOfKubeProxy(table)),
             },
           }
         : nftables,
@@ -106,8 +111,11 @@ export function withoutServices(plane: NodePlane, left: readonly ServiceRuleset[
   return { ...changed, filter };
 }
 
-const nameOf = ({ backend }: IptablesSave): string =>
-  backend === undefined ? "iptables" : `iptables-${backend === "nf_tables" ? "nft" : "legacy"}`;
+function nameOf({ backend }: IptablesSave, of: (typeof SAVES)[number]): string {
+  const program = of.startsWith("ip6") ? "ip6tables" : "iptables";
+  if (of.endsWith("Legacy")) return `${program}-legacy`;
+  return backend === undefined ? program : `${program}-${backend === "nf_tables" ? "nft" : "legacy"}`;
+}
 
 function withoutJumps(table: IptablesSave["tables"][number]): IptablesSave["tables"][number] {
   if (table.name !== "nat") return table;
