@@ -1,6 +1,8 @@
 /** The API objects of the built cluster, as kubeadm, flannel's manifest and a small shop would make them. */
 import type { ListId, ObjectOf } from "../src/evidence/catalogue.ts";
-import { COMPONENTS } from "../src/model/components/definitions.ts";
+import { grantsOf } from "../src/model/permissions/baseline.ts";
+import { baselineOf, isBootstrapObject } from "../src/model/permissions/baselines.ts";
+import type { Ref } from "../src/model/ref.ts";
 import type { Family } from "../src/net/ip.ts";
 import type { ConfigMap, Node, Pod, PodSpec, Role, RoleBinding, Service, Workload } from "../src/parse/objects.ts";
 import type { ClusterOptions } from "./cluster.ts";
@@ -137,8 +139,10 @@ function systemConfigMaps(flavour: Flavour, families: readonly Family[]): Config
     ...(families.includes(6) && { EnableIPv6: true, IPv6Network: RANGES[6].pods }),
     Backend: { Type: "vxlan" },
   });
+  const kubeadm = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: v1.33.1\n";
   return [
     coredns,
+    map("kubeadm-config", "kube-system", { ClusterConfiguration: kubeadm }),
     map("kube-proxy", "kube-system", { "config.conf": kubeProxy }),
     map("kube-flannel-cfg", "kube-flannel", { "net-conf.json": netConf }),
   ];
@@ -242,41 +246,68 @@ function staticPods(flavour: Flavour, nodes: readonly Node[], families: readonly
   }));
 }
 
-/** Roles and bindings as the components' installations make them. */
-function grants(
-  flavour: Flavour,
-  enforcer: boolean,
-): {
-  clusterroles: Role[];
-  clusterrolebindings: RoleBinding[];
-  accounts: [string, string][];
-} {
-  const accounts: Record<string, [string, string]> = {
+/** Who is granted what: the API server's own policy, kubeadm's bindings, and what the components come with. */
+function grants(flavour: Flavour, enforcer: boolean) {
+  const accounts: Record<string, readonly [string, string]> = {
     coredns: ["kube-system", "coredns"],
     "endpointslice-controller": ["kube-system", "endpointslice-controller"],
-    ...(enforcer && { "kube-router": ["kube-system", "kube-router"] as [string, string] }),
-    ...(flavour === "kubeadm" && { "kube-proxy": ["kube-system", "kube-proxy"], flannel: ["kube-flannel", "flannel"] }),
+    ...(enforcer && { "kube-router": ["kube-system", "kube-router"] as const }),
+    ...(flavour === "kubeadm" && {
+      "kube-proxy": ["kube-system", "kube-proxy"] as const,
+      flannel: ["kube-flannel", "flannel"] as const,
+    }),
   };
-  const granted = COMPONENTS.filter(({ id, grant }) => grant && accounts[id]);
+  const policy = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "endpointslice-controller"];
+  const installed = flavour === "kubeadm" ? [...policy, "kubeadm"] : policy;
   return {
     accounts: Object.values(accounts),
-    clusterroles: granted.map(({ grant, permissions }) => ({
-      metadata: meta(grant!.role),
-      rules: grant!.rules
-        ? [...grant!.rules]
-        : permissions.flatMap(({ wants }) =>
-            wants.flatMap((want) =>
-              "resource" in want
-                ? [{ apiGroups: [want.apiGroup], resources: [want.resource], verbs: [want.verb] }]
-                : [],
-            ),
-          ),
-    })),
-    clusterrolebindings: granted.map(({ id, grant }) => ({
-      metadata: meta(grant!.binding),
-      roleRef: { kind: "ClusterRole", name: grant!.role },
-      subjects: [{ kind: "ServiceAccount", name: accounts[id]![1], namespace: accounts[id]![0] }],
-    })),
+    ...rbacObjects([...new Set([...installed, ...Object.keys(accounts)])]),
+  };
+}
+
+/** The RBAC objects of these baselines' newest variants. */
+function rbacObjects(baselines: readonly string[]) {
+  const granted = baselines.flatMap((id) => {
+    const baseline = baselineOf(id);
+    const newest = baseline?.variants.findLast(({ installer, option }) => !installer && !option);
+    return baseline && newest ? grantsOf(baseline, newest) : [];
+  });
+  const metaOf = (object: Ref, labels: Readonly<Record<string, string>> = {}) =>
+    meta(object.name, object.namespace, {
+      ...labels,
+      ...(isBootstrapObject(object) && { "kubernetes.io/bootstrapping": "rbac-defaults" }),
+    });
+  const roles = granted.flatMap(({ role, rules, isForeign, labels, aggregates }): [Ref, Role][] =>
+    isForeign
+      ? []
+      : [
+          [
+            role,
+            {
+              metadata: metaOf(role, labels),
+              rules: [...rules],
+              ...(aggregates && { aggregationRule: { clusterRoleSelectors: [{ matchLabels: { ...aggregates } }] } }),
+            },
+          ],
+        ],
+  );
+  const bindings = granted.flatMap(({ role, bindings: all }) =>
+    all.map(({ ref: self, subjects }): [Ref, RoleBinding] => [
+      self,
+      {
+        metadata: metaOf(self),
+        roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: role.kind, name: role.name },
+        subjects: [...subjects],
+      },
+    ]),
+  );
+  const ofKind = <T>(all: readonly (readonly [Ref, T])[], kind: string): T[] =>
+    all.flatMap(([self, object]) => (self.kind === kind ? [object] : []));
+  return {
+    clusterroles: ofKind(roles, "ClusterRole"),
+    roles: ofKind(roles, "Role"),
+    clusterrolebindings: ofKind(bindings, "ClusterRoleBinding"),
+    rolebindings: ofKind(bindings, "RoleBinding"),
   };
 }
 
@@ -384,7 +415,7 @@ export function clusterObjects(
   const first = families.slice(0, 1);
   const apps =
     workloads === "shop" ? shop() : workloads === "none" ? NO_APPS : many(workloads.services, workloads.replicas);
-  const { clusterroles, clusterrolebindings, accounts } = grants(flavour, enforcer);
+  const { accounts, ...rbac } = grants(flavour, enforcer);
   const dnsPorts = [
     { name: "dns", port: 53, protocol: "UDP", targetPort: 53 },
     { name: "dns-tcp", port: 53, protocol: "TCP", targetPort: 53 },
@@ -441,7 +472,7 @@ export function clusterObjects(
       },
     ],
     configmaps: systemConfigMaps(flavour, families),
-    serviceaccounts: [...accounts, ...names.map((name): [string, string] => [name, "default"])].map(
+    serviceaccounts: [...accounts, ...names.map((name): readonly [string, string] => [name, "default"])].map(
       ([namespace, name]) => ({ metadata: meta(name, namespace) }),
     ),
     events: [],
@@ -450,10 +481,7 @@ export function clusterObjects(
     statefulsets: apps.statefulsets,
     replicasets: [],
     networkpolicies: [],
-    clusterroles,
-    clusterrolebindings,
-    roles: [],
-    rolebindings: [],
+    ...rbac,
     leases: nodes.map(({ metadata }) => ({
       metadata: meta(metadata.name, "kube-node-lease"),
       spec: { holderIdentity: metadata.name, renewTime: "2026-11-21T02:59:55Z" },

@@ -105,6 +105,9 @@ export const PARTIAL: ReadonlySet<string> = new Set<keyof typeof CAPABILITIES>([
 
 export type CapabilityName = keyof typeof CAPABILITIES;
 
+/** Of what a component does, the part that learns of one thing. `start` is what it takes to get ready. */
+export type Work = "services" | "nodes" | "pods" | "policies" | "names" | "endpoints" | "start";
+
 export type Capability = {
   readonly name: CapabilityName;
   readonly node?: string;
@@ -118,6 +121,7 @@ export type Capability = {
   readonly policy?: string;
   /** refId of what the component runs as. */
   readonly component?: string;
+  readonly work?: Work;
   readonly zone?: "cluster" | "external";
   /** Where on the node connections begin: its rules can fare differently with each. */
   readonly from?: "pod" | "host" | "outside";
@@ -125,7 +129,7 @@ export type Capability = {
   readonly family?: Family;
 };
 
-const FIELDS = ["node", "peer", "component", "service", "pod", "policy", "zone", "from", "family"] as const;
+const FIELDS = ["node", "peer", "component", "work", "service", "pod", "policy", "zone", "from", "family"] as const;
 
 /** Equal for equal capabilities. */
 export function capabilityId(capability: Capability): string {

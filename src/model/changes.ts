@@ -24,6 +24,7 @@ import type { Change } from "./change.ts";
 import type { Component } from "./components/components.ts";
 import type { ModelParts } from "./model.ts";
 import { listOfKind } from "./objects.ts";
+import type { Want } from "./rbac.ts";
 import { type Ref, ref, refId, sameRef } from "./ref.ts";
 
 type Item = { readonly metadata: { readonly name: string; readonly namespace?: string | null | undefined } };
@@ -208,7 +209,7 @@ function workloadOf(change: Change) {
  */
 function settleEndpoints(draft: Draft, model: ModelParts): boolean {
   const controller = model.components.byId("endpointslice-controller")[0];
-  if (controller && !mayWork(controller, model)) return false;
+  if (controller && deniedTo(controller, model)) return false;
   const { services } = model;
   const rewritten = services.all.filter((service) => {
     if (!service.selector || service.kind === "ExternalName") return false;
@@ -235,11 +236,11 @@ function shape(slices: readonly ObjectOf<"endpointslices">[]): string {
   return lines.sort().join("\n");
 }
 
-const mayWork = (component: Component, { rbac }: ModelParts): boolean =>
-  !component.account ||
-  component.definition.permissions.every(({ wants }) =>
-    wants.every((want) => rbac.access(component.account!, want).state !== "denied"),
-  );
+/** What a component may not do, and cannot work without. */
+function deniedTo(component: Component, { permissions }: ModelParts): Want | undefined {
+  const lacks = (permissions.of(component)?.flaws ?? []).flatMap((flaw) => flaw.lacks);
+  return lacks.find(({ consequence }) => consequence.breaks.length > 0)?.want;
+}
 
 function restart(
   draft: Draft,
@@ -252,8 +253,9 @@ function restart(
   if (!found) return;
   const pods = found.pods.filter((pod) => node === undefined || pod.node === node);
   const dns = model.dns.servers.find((server) => server.component === found);
-  const trouble = !mayWork(found, model) ? "forbidden" : dns?.corefile?.errors[0] ? "corefile" : undefined;
-  const made = pods.map((pod) => restarted(pod, found, trouble, dns?.corefile?.errors[0]));
+  const denied = deniedTo(found, model);
+  const corefile = dns?.corefile?.errors[0];
+  const made = pods.map((pod) => restarted(pod, found, denied ? { denied } : corefile && { corefile }));
   const replaced = new Map(pods.map((pod, index) => [pod.object, made[index]!]));
   draft.setList(
     "pods",
@@ -274,7 +276,7 @@ function settleAgents(
   const proxied: string[] = [];
   for (const component of model.components.all) {
     const { id } = component.definition;
-    if ((id !== "kube-proxy" && id !== "flannel") || !mayWork(component, model)) continue;
+    if ((id !== "kube-proxy" && id !== "flannel") || deniedTo(component, model)) continue;
     const running = Map.groupBy(
       component.pods.filter(({ terminating }) => !terminating),
       (pod) => pod.node ?? "",

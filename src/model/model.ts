@@ -17,6 +17,7 @@ import { type Needs, needsOf } from "./needs.ts";
 import { type Nodes, nodesOf } from "./nodes.ts";
 import { type Objects, objectsOf } from "./objects.ts";
 import { type Observations, observationsOf } from "./observations.ts";
+import { type Permissions, permissionsOf } from "./permissions/permissions.ts";
 import { type PodNamespaces, podNamespacesOf } from "./pod-namespaces.ts";
 import { type Pods, podsOf } from "./pods.ts";
 import { type Policies, policiesOf } from "./policies.ts";
@@ -37,6 +38,7 @@ export type ModelParts = {
   readonly services: Services;
   readonly rbac: Rbac;
   readonly components: Components;
+  readonly permissions: Permissions;
   readonly logs: Logs;
   readonly forwarding: Forwarding;
   readonly flannel: Flannel;
@@ -71,6 +73,7 @@ const MAKERS: Makers = {
   services: ({ objects, pods, nodes }) => servicesOf(objects, pods, nodes),
   rbac: ({ objects }) => rbacOf(objects),
   components: ({ objects, pods, nodes }, capture) => componentsOf(capture, objects, pods, nodes),
+  permissions: ({ objects, rbac, components }, capture) => permissionsOf(capture, { objects, rbac, components }),
   logs: ({ time }, capture) => logsOf(capture, time),
   forwarding: (_, capture) => forwardingOf(capture),
   flannel: ({ objects, nodes, components, forwarding }, capture) =>

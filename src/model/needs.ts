@@ -6,7 +6,7 @@
  * faulty, never for all pairs of anything.
  */
 import { type Family, isOfFamily } from "../net/ip.ts";
-import type { Capability } from "./capability.ts";
+import type { Capability, Work } from "./capability.ts";
 import type { Component, Components } from "./components/components.ts";
 import type { Dns } from "./dns.ts";
 import type { Nodes } from "./nodes.ts";
@@ -91,10 +91,16 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       node === undefined ? [] : candidates.filter((c) => c.belongsOn(node) ?? c.pods.some((pod) => pod.node === node));
     return here.length > 0 ? here : [...candidates];
   };
-  const learns = (duty: Parameters<Components["withDuty"]>[0], node: string | undefined): Need | undefined => {
+  const learns = (
+    duty: Parameters<Components["withDuty"]>[0],
+    node: string | undefined,
+    work: Work,
+  ): Need | undefined => {
     const agents = componentOn(duty, node);
     if (agents.length === 0) return undefined;
-    return all(...agents.map((agent) => toFollow(on(node, { name: "component.learn", component: refId(agent.ref) }))));
+    return all(
+      ...agents.map((agent) => toFollow(on(node, { name: "component.learn", component: refId(agent.ref), work }))),
+    );
   };
   const on = (node: string | undefined, capability: Capability): Capability =>
     node === undefined ? capability : { ...capability, node };
@@ -107,7 +113,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
 
   /** Cilium balances what Pods send, also beside kube-proxy, which does so for the node. */
   const balancedByCni = ({ node, from }: Capability): Need | undefined =>
-    from === "host" || components.byId("cilium").length === 0 ? undefined : learns("cni", node);
+    from === "host" || components.byId("cilium").length === 0 ? undefined : learns("cni", node, "services");
 
   /** Rules that enforce policies can refuse what no policy denies. */
   const policyRules = (node: string, pod: string): Need | undefined =>
@@ -347,7 +353,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       zone === "cluster" ? undefined : perhaps(now({ name: "dns.upstream" })),
       ...servers.flatMap(({ ref }) => [
         now({ name: "component.run", component: refId(ref) }),
-        toFollow({ name: "component.learn", component: refId(ref) }),
+        toFollow({ name: "component.learn", component: refId(ref), work: "names" }),
       ]),
       replicas.length > 0 ? any(replicas) : undefined,
     );
@@ -379,14 +385,14 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       definition.duties.includes("endpoints") ? runs("kube-controller-manager") : undefined,
       definition.duties.includes("control-plane") ? undefined : toFollow({ name: "pod.create" }),
       // what starts without permission or without the API server ends again, or does not become ready
-      toFollow({ name: "component.permit", component: capability.component! }),
+      toFollow({ name: "component.permit", component: capability.component!, work: "start" }),
       toFollow(on(capability.node, { name: "api.reach" })),
     );
   }
 
   return {
     of(capability) {
-      const { name, node, peer, component } = capability;
+      const { name, node, peer, component, work } = capability;
       switch (name) {
         case "service.endpoints":
           return all(
@@ -398,19 +404,23 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
         case "service.select":
           return toFollow({ name: "pod.create" });
         case "service.masquerade":
-          return learns("service-proxy", node);
+          return learns("service-proxy", node, "services");
         case "pod.create":
           return all(runs("kube-controller-manager"), runs("kube-scheduler"));
         case "service.local":
           return localBackends(capability);
         case "service.follow":
-          return learns("endpoints", undefined);
+          return learns("endpoints", undefined, "endpoints");
         case "service.rules":
-          return all(learns("service-proxy", node), balancedByCni(capability), perhaps(now({ name: "api.remember" })));
+          return all(
+            learns("service-proxy", node, "services"),
+            balancedByCni(capability),
+            perhaps(now({ name: "api.remember" })),
+          );
         case "pod-network.entries":
           return all(
             perhaps(now({ name: "api.remember" })),
-            learns("cni", node),
+            learns("cni", node, "nodes"),
             // of ranges that two claim, one gets the packets
             perhaps(now(on(node, { name: "pod-network.ranges" }))),
             capability.peer === undefined
@@ -421,16 +431,15 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
         case "pod.attach":
           // Pods of a node that does not report may be gone
           return all(
-            learns("cni", node),
+            learns("cni", node, "pods"),
             toFollow(on(node, { name: "cni.config" })),
             node === undefined ? undefined : perhaps(now({ name: "node.report", node })),
           );
         case "policy.rules":
-          return learns("policy", node);
+          return learns("policy", node, "policies");
         case "cni.config":
-          return learns("cni", node);
         case "node.masquerade":
-          return learns("cni", node);
+          return learns("cni", node, "start");
         case "node.up":
           return perhaps(now({ ...capability, name: "node.report" }));
         case "underlay.carry":
@@ -458,7 +467,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             ? undefined
             : all(
                 now(on(node, { name: "component.run", component })),
-                now({ name: "component.permit", component }),
+                now({ name: "component.permit", component, ...(work && { work }) }),
                 now(on(node, { name: "api.reach" })),
               );
         case "component.run":

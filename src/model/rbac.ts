@@ -47,6 +47,12 @@ export interface Rbac {
   access(account: Account, want: Want): Access;
   /** May this user? */
   userAccess(user: User, want: Want): Access;
+  /**
+   * All rules that hold for a user: at the cluster scope, or in a namespace.
+   *
+   * @returns `missing`: lists that may hold more of them
+   */
+  rulesFor(user: User, namespace?: string): UserRules;
   /** The bindings that name a ServiceAccount, anywhere. */
   bindingsOf(account: Account): readonly Grant[];
   /** All bindings that refer to a role, whomever they name. */
@@ -54,6 +60,8 @@ export interface Rbac {
   /** A binding with its role and its subjects. */
   quote(grant: Grant): Evidence;
 }
+
+export type UserRules = { readonly rules: readonly PolicyRule[]; readonly missing: readonly RbacList[] };
 
 /** A binding with the role that it refers to. */
 export type Grant = {
@@ -91,14 +99,12 @@ export function serviceAccountUser({ namespace, name }: Account): User {
   };
 }
 
-/** `ns` of a subject without one is that of its RoleBinding. */
-function namesUser({ binding, namespace }: Grant, user: User): boolean {
-  return (binding.subjects ?? []).some(({ kind, name, namespace: subjectNamespace }) => {
-    if (kind === "User") return name === "*" || name === user.name;
-    if (kind === "Group") return user.groups.includes(name);
-    if (kind !== "ServiceAccount") return false;
+/** Whom a binding names; `ns` of a subject without one is that of its RoleBinding. */
+function namedBy({ binding, namespace }: Grant): string[] {
+  return (binding.subjects ?? []).flatMap(({ kind, name, namespace: subjectNamespace }) => {
+    if (kind === "User" || kind === "Group") return [`${kind} ${name}`];
     const ns = subjectNamespace || namespace;
-    return ns !== undefined && user.name === `system:serviceaccount:${ns}:${name}`;
+    return kind === "ServiceAccount" && ns !== undefined ? [`User system:serviceaccount:${ns}:${name}`] : [];
   });
 }
 
@@ -122,6 +128,22 @@ export function rbacOf(objects: Objects): Rbac {
       };
     }),
   ];
+
+  const bySubject = new Map<string, Grant[]>();
+  for (const grant of grants)
+    for (const name of new Set(namedBy(grant))) {
+      const list = bySubject.get(name);
+      if (list) list.push(grant);
+      else bySubject.set(name, [grant]);
+    }
+  const inOrder = new Map(grants.map((grant, index) => [grant, index]));
+
+  /** The bindings that name a user, by any of its names, in the order of their lists. */
+  function grantsOf({ name, groups }: User): Grant[] {
+    const names = [`User ${name}`, "User *", ...groups.map((group) => `Group ${group}`)];
+    const found = new Set(names.flatMap((one) => bySubject.get(one) ?? []));
+    return [...found].sort((a, b) => inOrder.get(a)! - inOrder.get(b)!);
+  }
 
   function roleOf({ role }: Grant) {
     return role.kind === "ClusterRole"
@@ -150,7 +172,7 @@ export function rbacOf(objects: Objects): Rbac {
     if (user.groups.includes("system:masters")) return { state: "allowed", by: [] };
     const inScope = ({ namespace }: Grant) =>
       namespace === undefined || (!("path" in want) && namespace === want.namespace);
-    const mine = grants.filter((grant) => inScope(grant) && namesUser(grant, user));
+    const mine = grantsOf(user).filter(inScope);
     const missingRoles: Grant[] = [];
     const silentRoles: Grant[] = [];
     const missing = new Set<RbacList>();
@@ -193,8 +215,20 @@ export function rbacOf(objects: Objects): Rbac {
     userAccess,
     quote: quoteBinding,
     access: (account, want) => userAccess(serviceAccountUser(account), want),
-    bindingsOf: (account) =>
-      grants.filter((grant) => namesItself(grant) && namesUser(grant, serviceAccountUser(account))),
+    rulesFor(user, namespace) {
+      const missing = new Set<RbacList>();
+      const rules = grantsOf(user)
+        .filter((grant) => grant.namespace === undefined || grant.namespace === namespace)
+        .flatMap((grant) => {
+          const role = roleOf(grant);
+          if (role.state === "unknown") missing.add(grant.role.kind === "ClusterRole" ? "clusterroles" : "roles");
+          return role.state === "present" ? (role.value.rules ?? []) : [];
+        });
+      if (!objects.isWhole("clusterrolebindings")) missing.add("clusterrolebindings");
+      if (namespace !== undefined && !objects.isWhole("rolebindings")) missing.add("rolebindings");
+      return { rules, missing: [...missing] };
+    },
+    bindingsOf: (account) => grantsOf(serviceAccountUser(account)).filter(namesItself),
     bindingsTo: (role) =>
       grants.filter(
         (grant) =>

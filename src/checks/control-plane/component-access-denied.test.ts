@@ -31,7 +31,7 @@ testCheck(componentAccessDenied, {
     "kubeadm's binding for kube-proxy is gone, the role is there": {
       given: cluster().with(binding("kubeadm:node-proxier")),
       repair: "ClusterRoleBinding/kubeadm:node-proxier",
-      says: ["no binding names its ServiceAccount kube-system/kube-proxy"],
+      says: ["no binding gives ClusterRole/system:node-proxier to ServiceAccount kube-system/kube-proxy"],
     },
     "the binding names another ServiceAccount": {
       given: cluster().with({
@@ -40,7 +40,7 @@ testCheck(componentAccessDenied, {
         patch: { subjects: [{ kind: "ServiceAccount", name: "flannel", namespace: "kube-system" }] },
       }),
       repair: "ClusterRoleBinding/flannel",
-      says: ["does not name its ServiceAccount kube-flannel/flannel"],
+      says: ["does not name ServiceAccount kube-flannel/flannel"],
     },
     "one rule of CoreDNS' role was lost in an upgrade": {
       given: cluster().with({

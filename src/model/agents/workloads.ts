@@ -13,6 +13,7 @@ import type { Component } from "../components/components.ts";
 import type { ModelParts } from "../model.ts";
 import { daemonPodBelongs, type NodeView } from "../nodes.ts";
 import type { PodView } from "../pods.ts";
+import type { Want } from "../rbac.ts";
 import type { Ref } from "../ref.ts";
 
 type Owner = Ref & { readonly namespace: string };
@@ -131,7 +132,8 @@ function podOf(
   };
 }
 
-export type Trouble = "forbidden" | "corefile";
+/** Why a component does not get to work: it may not do this, or cannot read its Corefile. */
+export type Trouble = { readonly denied: Want } | { readonly corefile: CorefileError };
 
 type Restarted = {
   readonly pod: Pod;
@@ -143,15 +145,11 @@ type Restarted = {
 const EXITS = new Set(["flannel", "calico-node", "cilium", "cilium-operator", "kube-router", "kindnet"]);
 
 /** A component's Pod after it was restarted: at work, crash-looping, or waiting for what it may not have. */
-export function restarted(
-  view: PodView,
-  component: Component,
-  trouble: Trouble | undefined,
-  error: CorefileError | undefined,
-): Restarted {
+export function restarted(view: PodView, component: Component, trouble: Trouble | undefined): Restarted {
   const container = view.object.spec.containers[0]!.name;
-  const crashes = trouble === "corefile" || (trouble === "forbidden" && EXITS.has(component.definition.id));
-  const waits = trouble === "forbidden" && component.definition.duties.includes("cluster-dns");
+  const isDenied = trouble !== undefined && "denied" in trouble;
+  const crashes = (trouble && !isDenied) || (isDenied && EXITS.has(component.definition.id));
+  const waits = isDenied && component.definition.duties.includes("cluster-dns");
   const ready = !crashes && !waits;
   const state = crashes
     ? { waiting: { reason: "CrashLoopBackOff", message: "back-off restarting failed container" } }
@@ -177,31 +175,29 @@ export function restarted(
   return {
     pod,
     place: { namespace: view.namespace, pod: view.name, container },
-    log: logOf(component, trouble, error),
+    log: logOf(component, trouble),
   };
 }
 
 const NOW = "2026-11-21T03:00:00Z";
 
-function logOf(
-  { account, definition }: Component,
-  trouble: Trouble | undefined,
-  error: CorefileError | undefined,
-): LogDigest {
+function logOf({ account, definition }: Component, trouble: Trouble | undefined): LogDigest {
   const reader = logDigestReader();
-  const user = `system:serviceaccount:${account?.namespace}:${account?.name}`;
-  const want = definition.permissions[0]?.wants[0];
-  const resource = want && "resource" in want ? want.resource : "nodes";
-  const lines =
-    trouble === "forbidden"
-      ? [
-          `E failed to list: ${resource} is forbidden: User "${user}" cannot list resource "${resource}" in API group "" at the cluster scope`,
-        ]
-      : trouble === "corefile"
-        ? [`/etc/coredns/Corefile:${error?.line} - Error during parsing: Unknown directive '${error?.word}'`]
-        : [STARTED[definition.id] ?? "started"];
-  for (const line of lines) reader.write(`${NOW} ${line}\n`);
+  const line = trouble ? complaintOf(trouble, account) : (STARTED[definition.id] ?? "started");
+  reader.write(`${NOW} ${line}\n`);
   return reader.end().value;
+}
+
+function complaintOf(trouble: Trouble, account: Component["account"]): string {
+  if ("corefile" in trouble) {
+    const { line, word } = trouble.corefile;
+    return `/etc/coredns/Corefile:${line} - Error during parsing: Unknown directive '${word}'`;
+  }
+  const { verb } = trouble.denied;
+  const resource = "resource" in trouble.denied ? trouble.denied.resource : trouble.denied.path;
+  const group = "apiGroup" in trouble.denied ? trouble.denied.apiGroup : "";
+  const user = `system:serviceaccount:${account?.namespace}:${account?.name}`;
+  return `E failed to list: ${resource} is forbidden: User "${user}" cannot ${verb} resource "${resource}" in API group "${group}" at the cluster scope`;
 }
 
 const STARTED: Readonly<Record<string, string>> = {

@@ -1,0 +1,229 @@
+/** How a flaw of permissions is repaired: what is missing is given back and nothing else. */
+import type { Component } from "../../../model/components/components.ts";
+import type { ClusterModel } from "../../../model/model.ts";
+import type { BaselineGrant, Subject } from "../../../model/permissions/baseline.ts";
+import type { ComponentPermissions, Flaw } from "../../../model/permissions/permissions.ts";
+import { rulesOf } from "../../../model/permissions/rules.ts";
+import { ruleAllows, type Want } from "../../../model/rbac.ts";
+import { kubectlName, type Ref, ref, refId, sameRef } from "../../../model/ref.ts";
+import type { PolicyRule } from "../../../parse/objects.ts";
+import { type Command, sh } from "../../../shell.ts";
+import type { Text } from "../../../text.ts";
+import { rolledOut, type Step } from "../../remedy.ts";
+import { say } from "./words.ts";
+
+type Model = Pick<ClusterModel, "objects" | "rbac">;
+type Source = "helm" | "bootstrap" | "baseline";
+
+const RBAC_V1 = "rbac.authorization.k8s.io/v1";
+const RBAC_GROUP = "rbac.authorization.k8s.io";
+
+const metadataOf = ({ name, namespace }: Ref) => ({ name, ...(namespace !== undefined && { namespace }) });
+
+/** As `kubectl auth can-i` is told whom to ask for. */
+function asSubject({ kind, name, namespace }: Subject): string {
+  if (kind === "ServiceAccount") return sh`--as=${`system:serviceaccount:${namespace}:${name}`}`;
+  return kind === "User" ? sh`--as=${name}` : `--as=netwhy ${sh`--as-group=${name}`}`;
+}
+
+/** The API server's own answer to whether a want is granted now. */
+function canI(want: Want, subject: Subject): Command {
+  const as = asSubject(subject);
+  if ("path" in want) return { run: `kubectl auth can-i ${sh`${want.verb} ${want.path}`} ${as}` };
+  const [resource, subresource] = want.resource.split("/") as [string, string?];
+  const what = want.apiGroup === "" ? resource : `${resource}.${want.apiGroup}`;
+  const part = subresource === undefined ? "" : sh` --subresource=${subresource}`;
+  const name = want.name === undefined ? what : `${what}/${want.name}`;
+  const where = want.namespace === undefined ? "" : sh` -n ${want.namespace}`;
+  return { run: `kubectl auth can-i ${sh`${want.verb} ${name}`}${part}${where} ${as}` };
+}
+
+const isThere = (object: Ref): Command => ({ run: `kubectl get ${kubectlName(object)}` });
+
+/** The Helm release that a component is of, as its labels and annotations say. */
+function releaseOf({ workload, definition, ref: { namespace } }: Component) {
+  const { annotations, labels } = workload?.metadata ?? {};
+  if (labels?.["app.kubernetes.io/managed-by"] !== "Helm") return undefined;
+  return {
+    name: annotations?.["meta.helm.sh/release-name"] ?? labels["app.kubernetes.io/part-of"] ?? definition.id,
+    namespace: annotations?.["meta.helm.sh/release-namespace"] ?? namespace ?? "default",
+  };
+}
+
+/** Where what the baseline does not hold, or its owner has to own, is restored from. */
+function fromInstaller(component: Component, target: Ref, verify: Command): Step {
+  const { definition, version = "" } = component;
+  const undo = { do: "delete", target } as const; // it was not there
+  const release = releaseOf(component);
+  if (release) {
+    const manifest = sh`helm get manifest ${release.name} -n ${release.namespace}`;
+    return { why: say.fromHelm(), change: { run: `${manifest} | kubectl auth reconcile -f -` }, undo, verify };
+  }
+  const file = definition.manifest?.replace("{version}", version) ?? "rbac.yaml";
+  return {
+    why: say.fromManifest({ component: definition.name, version }),
+    change: { run: sh`kubectl auth reconcile -f ${file}` },
+    undo,
+    verify,
+  };
+}
+
+function liveRules(role: Ref, { objects }: Model): readonly PolicyRule[] {
+  const found = objects.find(role.kind === "Role" ? "roles" : "clusterroles", role.name, role.namespace);
+  return found.state === "present" ? (found.value.rules ?? []) : [];
+}
+
+/** Rules for what is denied: those of the baseline, as it has them. */
+function rulesFor(wants: readonly Want[], grant: BaselineGrant | undefined): readonly PolicyRule[] {
+  const shipped = (grant?.rules ?? []).filter((rule) => wants.some((want) => ruleAllows(rule, want)));
+  return [...shipped, ...rulesOf(wants.filter((want) => !shipped.some((rule) => ruleAllows(rule, want))))];
+}
+
+type Case = { readonly flaw: Flaw; readonly permissions: ComponentPermissions; readonly model: Model };
+
+/** The steps that repair it, and where what they restore comes from. */
+export function restored({ flaw, permissions, model }: Case, name: string): { steps: Step[]; source?: Source } {
+  const { component, grants, comparison } = permissions;
+  const { object, role, binding, subject, reason, lacks } = flaw;
+  const grant = grants.find((one) => sameRef(one.role, role));
+  const expected = grant?.bindings.find((one) => !binding || sameRef(one.ref, binding)) ?? grant?.bindings[0];
+  const account = subject ? nameOf(subject) : "";
+  const [first] = lacks;
+  const verify = subject && first ? canI(first.want, subject) : isThere(object);
+  const args = { component: name, account };
+  const again = (why: Text): Text => (flaw.isRestored ? say.madeAgain() : why);
+  const bindStep = (target: Ref): Step => ({
+    why: again(say.restoreBinding(args)),
+    change: {
+      do: "apply",
+      object: {
+        apiVersion: RBAC_V1,
+        kind: target.kind,
+        metadata: metadataOf(target),
+        roleRef: { apiGroup: RBAC_GROUP, kind: role.kind, name: role.name },
+        subjects: (expected?.subjects ?? (subject ? [subject] : [])).map(withGroup),
+      },
+    },
+    undo: { do: "delete", target },
+    verify,
+  });
+
+  if (reason === "rule-missing") {
+    const rules = liveRules(object, model);
+    const patched = (all: readonly PolicyRule[]) => ({ do: "patch", target: object, patch: { rules: all } }) as const;
+    const missing = rulesFor(
+      lacks.map(({ want }) => want),
+      grant,
+    );
+    return {
+      steps: [{ why: say.addRules(), change: patched([...rules, ...missing]), undo: patched(rules), verify }],
+      source: flaw.isRestored ? "bootstrap" : "baseline",
+    };
+  }
+  if (reason === "subject-wrong" && subject) return { steps: [correctSubject(flaw, subject, model, verify)] };
+  if (reason === "role-ref-wrong") {
+    const old = model.objects.find(
+      object.kind === "RoleBinding" ? "rolebindings" : "clusterrolebindings",
+      object.name,
+      object.namespace,
+    );
+    const before = old.state === "present" ? { apiVersion: RBAC_V1, kind: object.kind, ...old.value } : undefined;
+    const remove: Step = {
+      why: say.removeBinding(),
+      change: { do: "delete", target: object },
+      ...(before && { undo: { do: "apply", object: { ...before, metadata: metadataOf(object) } } }),
+      verify,
+    };
+    return { steps: [remove, bindStep(object)], source: flaw.isRestored ? "bootstrap" : "baseline" };
+  }
+  if (reason === "binding-missing" && binding)
+    return { steps: [bindStep(binding)], source: flaw.isRestored ? "bootstrap" : "baseline" };
+  // the role itself is gone
+  const isKnown = comparison.fit === "exact" || flaw.isRestored;
+  if (component && !flaw.isRestored && (releaseOf(component) || !isKnown || !grant)) {
+    const steps = [fromInstaller(component, object, verify)];
+    return releaseOf(component) ? { steps, source: "helm" } : { steps };
+  }
+  const restoreRole: Step = {
+    why: again(say.restoreRole(args)),
+    change: {
+      do: "apply",
+      object: {
+        apiVersion: RBAC_V1,
+        kind: object.kind,
+        metadata: { ...metadataOf(object), ...(grant?.labels && { labels: grant.labels }) },
+        ...(grant?.aggregates && { aggregationRule: { clusterRoleSelectors: [{ matchLabels: grant.aggregates }] } }),
+        rules: grant?.rules ?? [],
+      },
+    },
+    undo: { do: "delete", target: object },
+    verify,
+  };
+  const steps = reason === "both-missing" && binding ? [restoreRole, bindStep(binding)] : [restoreRole];
+  return { steps, source: flaw.isRestored ? "bootstrap" : "baseline" };
+}
+
+const withGroup = (subject: Subject) =>
+  subject.kind === "ServiceAccount" ? subject : { ...subject, apiGroup: RBAC_GROUP };
+
+export const nameOf = ({ kind, namespace, name }: Subject): string =>
+  `${kind} ${namespace === undefined ? name : `${namespace}/${name}`}`;
+
+/** The same name in another namespace is what was mistaken; an account that exists may be meant as well. */
+function correctSubject({ object }: Flaw, subject: Subject, { objects }: Model, verify: Command): Step {
+  const list = object.kind === "RoleBinding" ? "rolebindings" : "clusterrolebindings";
+  const found = objects.find(list, object.name, object.namespace);
+  const subjects = found.state === "present" ? (found.value.subjects ?? []) : [];
+  const isMistaken = ({ kind, name, namespace }: (typeof subjects)[number]) =>
+    kind === "ServiceAccount" &&
+    (name === subject.name || namespace === subject.namespace) &&
+    objects.find("serviceaccounts", name, namespace).state === "absent";
+  const patched = (all: readonly unknown[]) => ({ do: "patch", target: object, patch: { subjects: all } }) as const;
+  const all = [...subjects.filter((one) => !isMistaken(one)), withGroup(subject)];
+  return {
+    why: say.correctSubject({ account: nameOf(subject) }),
+    change: patched(all),
+    undo: patched(subjects),
+    verify,
+  };
+}
+
+/** Gives back an account that is gone. */
+export function accountStep(account: Ref): Step {
+  return {
+    why: say.restoreAccount(),
+    change: { do: "apply", object: { apiVersion: "v1", kind: "ServiceAccount", metadata: metadataOf(account) } },
+    undo: { do: "delete", target: account },
+    verify: isThere(account),
+  };
+}
+
+/** What crash-loops waits up to five minutes before it tries again; tokens of an account that is gone are worth nothing. */
+export function restartSteps({ definition, ref: component, pods }: Component, hasNewAccount: boolean): Step[] {
+  const verify = rolledOut(component);
+  const failing = [...new Set(pods.filter(({ ready }) => !ready).flatMap(({ node }) => node ?? []))];
+  const isAll = hasNewAccount || component.kind !== "DaemonSet" || failing.length > 3;
+  if (failing.length === 0 && !hasNewAccount) return [];
+  const args = { component: definition.name };
+  const why = hasNewAccount ? say.restartAll(args) : say.restart(args);
+  if (isAll) return [{ why, change: { do: "restart", component }, verify }];
+  return failing.map((node) => ({ why, change: { do: "restart", component, node }, verify }));
+}
+
+/** What was only heard to be missing, as the baseline has it. */
+export function heardSteps(object: Ref, permissions: ComponentPermissions, model: Model, name: string): Step[] {
+  const grant = permissions.grants.find(({ role }) => role.name === object.name) ?? permissions.grants[0];
+  const binding = grant?.bindings.find(({ subjects }) => subjects.some(({ kind }) => kind === "ServiceAccount"));
+  const subject = binding?.subjects.find(({ kind }) => kind === "ServiceAccount");
+  if (!grant || !binding || !subject) return [];
+  const flaw: Flaw = {
+    object: ref(object.kind, object.name, object.namespace),
+    ...{ reason: "both-missing", role: grant.role, binding: binding.ref, subject },
+    ...{ lacks: [], consequences: [], isRestored: false, isPerhapsOption: false },
+  };
+  const { steps } = restored({ flaw, permissions, model }, name);
+  return steps.map((step, at) => ({
+    ...step,
+    precondition: say.indeed({ object: refId(at === 0 ? object : binding.ref) }),
+  }));
+}

@@ -1,0 +1,114 @@
+/** The words of the check component-access-denied. */
+import { texts } from "../../../text.ts";
+
+export const say = texts("component-access-denied", {
+  roleMissing: {
+    en: "{component} has lost its permissions: {role} does not exist; {consequence}",
+    zh: "{component} 丢失权限：{role} 不存在；{consequence}",
+  },
+  bindingMissing: {
+    en: "{component} has lost its permissions: no binding gives {role} to {account}; {consequence}",
+    zh: "{component} 丢失权限：没有任何绑定把 {role} 授予 {account}；{consequence}",
+  },
+  bothMissing: {
+    en: "{component} has lost its permissions: neither {role} nor a binding for {account} exists; {consequence}",
+    zh: "{component} 丢失权限：{role} 不存在，也没有绑定指向 {account}；{consequence}",
+  },
+  subjectWrong: {
+    en: "{component} has lost its permissions: {binding} does not name {account}; {consequence}",
+    zh: "{component} 丢失权限：{binding} 的 subjects 不含 {account}；{consequence}",
+  },
+  roleRefWrong: {
+    en: "{component} has lost its permissions: {binding} does not refer to {role}; {consequence}",
+    zh: "{component} 丢失权限：{binding} 引用的不是 {role}；{consequence}",
+  },
+  ruleMissing: {
+    en: "{component} may not {verbs} {resources}: no rule of {role} allows it; {consequence}",
+    zh: "{component} 无权对 {resources} 执行 {verbs}：{role} 中没有相应规则；{consequence}",
+  },
+  accountMissing: {
+    en: "{component} has no identity: its ServiceAccount {account} does not exist",
+    zh: "{component} 没有身份：其 ServiceAccount {account} 不存在",
+  },
+  objectMissing: {
+    en: "{object} does not exist, which {maker} makes: {consequence}",
+    zh: "由 {maker} 创建的 {object} 不存在：{consequence}",
+  },
+  objectLacksRules: {
+    en: "{object} does not allow to {verbs} {resources}, as {maker} makes it: {consequence}",
+    zh: "{object} 与 {maker} 创建的不同，不允许对 {resources} 执行 {verbs}：{consequence}",
+  },
+  objectLacksSubject: {
+    en: "{object} does not name {account}, as {maker} makes it: {consequence}",
+    zh: "{object} 与 {maker} 创建的不同，subjects 不含 {account}：{consequence}",
+  },
+  madeAgain: {
+    en: "Restore it as kube-apiserver does whenever it starts",
+    zh: "按 kube-apiserver 每次启动时的做法恢复该对象",
+  },
+  heard: {
+    en: "{component} is refused by the API server for want of permission ({object})",
+    zh: "{component} 因缺少权限被 API Server 拒绝（{object}）",
+  },
+  wasDenied: {
+    en: "{component} had been refused by the API server; it has its permissions again",
+    zh: "{component} 曾被 API Server 拒绝，现已恢复权限",
+  },
+  restoreRole: {
+    en: "Restore the role with the rules that {component} ships with",
+    zh: "按 {component} 自带的规则恢复该角色",
+  },
+  addRules: {
+    en: "Give the role back the rules that it lacks; the others stay as they are",
+    zh: "为该角色补回缺少的规则，其余规则不变",
+  },
+  restoreBinding: {
+    en: "Bind the role to ServiceAccount {account} again",
+    zh: "重新把角色绑定到 ServiceAccount {account}",
+  },
+  correctSubject: {
+    en: "Let the binding name ServiceAccount {account}",
+    zh: "让该绑定指向 ServiceAccount {account}",
+  },
+  removeBinding: {
+    en: "Delete the binding: what it refers to cannot be changed",
+    zh: "删除该绑定：roleRef 创建后不可修改",
+  },
+  restoreAccount: { en: "Make the ServiceAccount again", zh: "重建该 ServiceAccount" },
+  fromHelm: {
+    en: "Restore the RBAC objects of the Helm release; everything else of it is left alone",
+    zh: "恢复该 Helm Release 中的 RBAC 对象，其他对象不受影响",
+  },
+  fromManifest: {
+    en: "Restore the RBAC objects of {component} {version} from its manifest; everything else in it is left alone",
+    zh: "从 {component} {version} 的清单中恢复 RBAC 对象，清单中的其他对象不受影响",
+  },
+  restart: {
+    en: "Restart what waits in its back-off; where {component} still runs it recovers by itself within a minute",
+    zh: "重启仍在退避等待的 Pod；正在运行的 {component} 会在一分钟内自行恢复",
+  },
+  restartAll: {
+    en: "Restart {component}: its Pods hold tokens of an account that is gone",
+    zh: "重启 {component}：其 Pod 持有的令牌属于已不存在的账号",
+  },
+  indeed: {
+    en: "`kubectl get` shows that {object} is missing: here it was only heard of",
+    zh: "用 `kubectl get` 确认 {object} 确实缺失：目前仅由日志得知",
+  },
+  interrupts: {
+    en: "Nothing: what is programmed stays in the kernel",
+    zh: "无中断：已写入内核的配置保持不变",
+  },
+  preventAdmission: {
+    en: "Deny DELETE and UPDATE of {objects} to everybody but the installer by a ValidatingAdmissionPolicy",
+    zh: "用 ValidatingAdmissionPolicy 禁止安装程序以外的任何人删除或修改 {objects}",
+  },
+  preventBackup: {
+    en: "Keep a copy: `kubectl get clusterroles,clusterrolebindings,roles,rolebindings -A -o yaml`; before every delete by label, run `kubectl get` with the same selector",
+    zh: "定期备份：`kubectl get clusterroles,clusterrolebindings,roles,rolebindings -A -o yaml`；按标签删除前，先用同一选择器执行 `kubectl get`",
+  },
+  preventAlert: {
+    en: "Alert on `apiserver_request_total` with code 403: {component} stays Running and Ready without its permissions",
+    zh: "对 code 为 403 的 `apiserver_request_total` 设置告警：失去权限的 {component} 仍会保持 Running 和 Ready",
+  },
+});
