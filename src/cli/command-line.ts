@@ -24,7 +24,7 @@ const LANG: OptionSpec = { ...LANG_OPTION, values: ["en", "zh"] };
 
 /**
  * @throws DiagnosisError with the code "usage" for what is none of our commands and options
- * @returns undefined if no command was given
+ * @returns undefined if no command was given, or only the name of a group of commands
  */
 export function parseCommandLine(
   args: readonly string[],
@@ -35,15 +35,27 @@ export function parseCommandLine(
   const program = new Command("netwhy").action(() => {});
   // every command takes --lang, wherever it stands
   addOption(program, LANG);
+  const groups = new Map<string, Command>();
   for (const command of commands) {
-    const parser = program.command(command.name);
-    for (const { name: word } of command.arguments) parser.argument(`[${word.toLowerCase().replace(/\W.*/, "")}]`);
+    const [word = "", inner] = command.name.split(" ");
+    const group = inner === undefined ? program : groupFor(word);
+    const parser = group.command(inner ?? word);
+    for (const { name: argument, isList } of command.arguments)
+      parser.argument(`[${argument.toLowerCase().replace(/\W.*/, "")}${isList ? "..." : ""}]`);
     for (const option of [...command.options, LANG]) addOption(parser, option);
     parser.action(() => {
       parsed = { command, values: parser.args, given: parser.opts() };
     });
   }
-  for (const each of [program, ...program.commands]) {
+  function groupFor(word: string): Command {
+    const known = groups.get(word);
+    if (known) return known;
+    const group = program.command(word).action(() => {});
+    addOption(group, LANG);
+    groups.set(word, group);
+    return group;
+  }
+  for (const each of [program, ...program.commands, ...[...groups.values()].flatMap((group) => group.commands)]) {
     each.helpOption(false).helpCommand(false).exitOverride().showSuggestionAfterError(false);
     each.configureOutput({ writeOut: () => {}, writeErr: () => {}, outputError: () => {} });
   }
@@ -51,12 +63,15 @@ export function parseCommandLine(
     program.parse(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    const current = program.commands.find((command) => args.includes(command.name()));
+    const outer = program.commands.find((command) => args.includes(command.name()));
+    const inner = outer?.commands.find((command) => args.includes(command.name()));
+    const current = inner ?? outer ?? program;
+    const words = [outer, inner].flatMap((command) => command?.name() ?? []);
     throw usageError(error, {
       program: name,
-      commands: commands.map((command) => command.name),
-      options: (current ?? program).options.flatMap(({ long }) => long ?? []),
-      command: current ? `${name} ${current.name()}` : name,
+      commands: current.commands.map((command) => command.name()),
+      options: current.options.flatMap(({ long }) => long ?? []),
+      command: [name, ...words].join(" "),
       isPath: existsSync,
     });
   }

@@ -6,6 +6,7 @@ import type { PathFormatName } from "../report/formats/path.ts";
 import type { FormatName } from "../report/formats/registry.ts";
 import { type Text, texts } from "../text.ts";
 import type { ExitCode } from "./exit-code.ts";
+import { RBAC_COMMANDS } from "./rbac-commands.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const say = texts("cli", {
@@ -177,9 +178,15 @@ export type Example = { readonly run: string; readonly does: Text };
 export type Given = { readonly [option: string]: unknown };
 
 /** What follows the command's name. */
-export type ArgumentSpec = { readonly name: string; readonly describes: Text };
+export type ArgumentSpec = {
+  readonly name: string;
+  readonly describes: Text;
+  /** It and all that follow it. */
+  readonly isList?: boolean;
+};
 
 export type CommandSpec = {
+  /** One word, or two: those with the same first word are a group. */
   readonly name: string;
   readonly arguments: readonly ArgumentSpec[];
   readonly summary: Text;
@@ -342,6 +349,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       return diffCommand(values, given, surroundings);
     },
   },
+  ...RBAC_COMMANDS,
   {
     name: "explain",
     arguments: [{ name: "CHECK", describes: say.explainCheck() }],

@@ -36,7 +36,8 @@ const say = texts("live", {
   },
 });
 
-function millisecondsOf(value: string | undefined): number | undefined {
+/** @returns undefined if no limit was given */
+export function millisecondsOf(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   const seconds = Number(value);
   if (!/^\d+$/.test(value) || seconds < 1 || seconds > 3600) throw badValue("--timeout", value, ["60", "180", "600"]);
@@ -54,7 +55,7 @@ function debugPodsOf({ debugPods, debugImage }: Given): { readonly image?: strin
 }
 
 /** The API server could not be asked anything. */
-function noAnswer({ kind, message }: Failure, { server, context }: Connection): DiagnosisError {
+export function noAnswer({ kind, message }: Failure, { server, context }: Connection): DiagnosisError {
   const where = { server: server.origin, why: verbatim(message) };
   if (kind === "unauthorized") {
     return new DiagnosisError("no-evidence", say.unauthorized({ ...where, context }), say.tryCredentials());
@@ -149,7 +150,7 @@ export function diagnoseLive(
 }
 
 /** Ctrl-C ends what runs in good order, and then the process as Ctrl-C does; a second one ends it at once. */
-async function interruptible<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function interruptible<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   let caught: NodeJS.Signals | undefined;
   const stop = (signal: NodeJS.Signals) => {

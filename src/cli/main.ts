@@ -25,9 +25,7 @@ function explainError(error: unknown, { err, lang }: Surroundings): ExitCode {
 
 async function run(args: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
   if (args.includes("-h") || args.includes("--help")) {
-    const first = args.find((arg) => !arg.startsWith("-"));
-    const command = COMMANDS.find(({ name }) => name === first);
-    surroundings.out(command ? commandPage(command, surroundings) : programPage(COMMANDS, surroundings));
+    surroundings.out(helpFor(args, surroundings));
     return EXIT.healthy;
   }
   if (args.length === 1 && args[0] === "--version") {
@@ -38,8 +36,17 @@ async function run(args: readonly string[], surroundings: Surroundings): Promise
   const { parseCommandLine } = await import("./command-line.ts");
   const parsed = parseCommandLine(args, COMMANDS, surroundings);
   if (parsed) return parsed.command.run(parsed.values, parsed.given, surroundings);
-  surroundings.out(programPage(COMMANDS, surroundings));
+  surroundings.out(helpFor(args, surroundings));
   return EXIT.healthy;
+}
+
+/** The page of the command that is named, or of a group of them; else that of the program. */
+function helpFor(args: readonly string[], surroundings: Surroundings): string {
+  const [first, second] = args.filter((arg) => !arg.startsWith("-"));
+  const command = COMMANDS.find(({ name }) => name === first || name === `${first} ${second}`);
+  if (command) return commandPage(command, surroundings);
+  const group = COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
+  return group.length > 0 ? programPage(group, surroundings) : programPage(COMMANDS, surroundings);
 }
 
 // whoever read our output has read enough: `netwhy diagnose … | head`

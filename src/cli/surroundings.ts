@@ -15,11 +15,13 @@ export type Surroundings = {
   readonly out: (text: string) => void;
   /** The rest. */
   readonly err: (text: string) => void;
+  /** Asks a question that wants yes or no; undefined if nobody is there to answer. */
+  readonly confirms: (question: string) => Promise<boolean | undefined>;
   /** Waits until somebody wants the program to end: Ctrl-C, or a signal that asks for it. */
   readonly interrupted: () => Promise<void>;
 };
 
-type Process = Pick<NodeJS.Process, "stdout" | "stderr" | "env" | "once">;
+type Process = Pick<NodeJS.Process, "stdin" | "stdout" | "stderr" | "env" | "once">;
 
 const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -34,7 +36,7 @@ function hasColors(stream: NodeJS.WriteStream, { NO_COLOR, FORCE_COLOR, TERM }: 
 }
 
 export function surroundingsOf(args: readonly string[], process: Process): Surroundings {
-  const { stdout, stderr, env } = process;
+  const { stdin, stdout, stderr, env } = process;
   const columns = stdout.isTTY ? stdout.columns : Number(env.COLUMNS);
   return {
     program: env.NETWHY_CALLED_AS || "netwhy",
@@ -44,6 +46,16 @@ export function surroundingsOf(args: readonly string[], process: Process): Surro
     isWatched: stderr.isTTY === true && env.TERM !== "dumb",
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
+    async confirms(question) {
+      if (!stdin.isTTY || !stderr.isTTY) return undefined;
+      const { createInterface } = await import("node:readline/promises");
+      const terminal = createInterface({ input: stdin, output: stderr });
+      try {
+        return /^(y|yes|是)$/i.test((await terminal.question(question)).trim());
+      } finally {
+        terminal.close();
+      }
+    },
     interrupted: () =>
       new Promise((resolve) => {
         for (const signal of ENDING_SIGNALS) process.once(signal, () => resolve());

@@ -40,6 +40,7 @@ export function badValue(option: string, value: string, values: readonly string[
 
 export type Known = {
   readonly program: string;
+  /** Those that could have stood there: none behind a command that is no group. */
   readonly commands: readonly string[];
   readonly options: readonly string[];
   /** The command that was being parsed, with the program's name. */
@@ -56,10 +57,13 @@ export function usageError(
   const name = /'([^']*)'/.exec(message)?.[1] ?? "";
   const help = say.seeHelp({ command });
   const operands = /got \d+: (.*)\.$/.exec(message)?.[1] ?? message;
-  // the program itself takes no argument: what it was given was meant as a command, or as a bundle
-  if (error.code === "commander.excessArguments" && command === program) {
+  // the program itself and groups take no argument: what they were given was meant as a command, or as a bundle
+  if (error.code === "commander.excessArguments" && commands.length > 0) {
     const [typed = ""] = operands.split(", ");
-    const hint = isPath(typed) ? say.bundleAsCommand({ program, name: typed }) : withNearMisses(typed, commands, help);
+    const hint =
+      command === program && isPath(typed)
+        ? say.bundleAsCommand({ program, name: typed })
+        : withNearMisses(typed, commands, help);
     return new DiagnosisError("usage", say.unknownCommand({ name: typed }), hint, error);
   }
   switch (error.code) {

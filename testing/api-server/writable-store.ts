@@ -95,7 +95,7 @@ export function writableStore(base: Store): WritableStore {
     const { namespace = "", name, subresource } = target;
     const { method, query } = request;
     const collection = collectionOf(type);
-    const isDryRun = query.get("dryRun") === "All";
+    const isDryRun = isDry(request);
     const before = name === undefined ? undefined : collection.find(namespace, name);
     const old = before && (objectOf(before) as ApiObject);
     const answerWith = (object: StoredObject, status = 200): Answer => ({
@@ -205,6 +205,13 @@ const contentType = ({ headers }: ApiRequest): string => (headers["content-type"
 
 const lacksFinalizers = ({ metadata }: ApiObject): boolean =>
   !Array.isArray(metadata.finalizers) || metadata.finalizers.length === 0;
+
+/** Options of a DELETE are taken from its body, and from the query only if it has none (apiserver, handlers/delete.go). */
+function isDry(request: ApiRequest): boolean {
+  if (request.method !== "DELETE" || request.body.byteLength === 0) return request.query.get("dryRun") === "All";
+  const options = parsed(request);
+  return isObject(options) && Array.isArray(options.dryRun) && options.dryRun.includes("All");
+}
 
 function parsed(request: ApiRequest): Json {
   try {

@@ -55,17 +55,22 @@ export type GetOptions = {
   readonly signal?: AbortSignal;
 };
 
-type Sent = GetOptions & { readonly method?: "POST" | "DELETE"; readonly body?: object };
+/** How the body of a request is to be taken: an object, a change of one, or what is to become of one. */
+export type BodyType = "application/json" | "application/merge-patch+json" | "application/apply-patch+yaml";
+
+type Method = "POST" | "DELETE" | "PATCH";
+type Sent = GetOptions & { readonly method?: Method; readonly body?: object; readonly bodyType?: BodyType };
 
 export interface Api {
   get(path: string, options: GetOptions): Promise<Answer>;
   /** A small body as text. */
   text(path: string, options?: Partial<GetOptions>): Promise<{ readonly answer: Answer; readonly text: string }>;
-  /** POST or DELETE, once. */
+  /** POST, DELETE or PATCH, once. */
   send(
-    method: "POST" | "DELETE",
+    method: Method,
     path: string,
     body: object,
+    bodyType?: BodyType,
   ): Promise<{ readonly answer: Answer; readonly text: string }>;
   /** When the whole run ends, milliseconds since the epoch. */
   readonly deadline: number;
@@ -131,7 +136,10 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
 
   type Try = Answer & { readonly retryAfterMs?: number; readonly isStale?: boolean };
 
-  async function once(path: string, { onText, method, body: content, ...given }: Sent): Promise<Try> {
+  async function once(
+    path: string,
+    { onText, method, body: content, bodyType = "application/json", ...given }: Sent,
+  ): Promise<Try> {
     const limit = Math.max(1, Math.min(given.limitMs ?? Number.POSITIVE_INFINITY, deadline - Date.now()));
     const idle = Math.min(given.idleMs ?? idleMs, limit);
     const ends = new AbortController();
@@ -143,6 +151,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
     let isAnswered = false;
     let isReused = false;
     requests++;
+    const sentBody = content && JSON.stringify(content);
     try {
       const options = await connection.requestOptions().catch((error: Error) => {
         throw new NoCredentials(error.message.trim().split("\n")[0] || String(error));
@@ -159,7 +168,8 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
               accept: given.accept ?? "application/json, */*",
               "user-agent": "netwhy",
               ...(!isNear && { "accept-encoding": "gzip" }),
-              ...(content && { "content-type": "application/json" }),
+              // Node sends the body of a DELETE without its length, and the server takes it for the next request
+              ...(sentBody && { "content-type": bodyType, "content-length": Buffer.byteLength(sentBody) }),
               ...options.headers,
             },
             signal: ends.signal,
@@ -171,7 +181,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
           isReused = sent.reusedSocket;
           reject(error);
         });
-        sent.end(content && JSON.stringify(content));
+        sent.end(sentBody);
       });
       isAnswered = true;
       const status = response.statusCode ?? 0;
@@ -271,11 +281,12 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
       });
       return { answer, text };
     },
-    async send(method, path, body) {
+    async send(method, path, body, bodyType = "application/json") {
       let text = "";
       const answer = await once(path, {
         method,
         body,
+        bodyType,
         onText: (piece) => {
           text += piece;
         },

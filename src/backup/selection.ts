@@ -1,0 +1,68 @@
+/** Which objects of a cluster belong into a backup: all of RBAC, and what the network is made of. */
+import type { ManifestObject } from "../model/change.ts";
+import { COMPONENTS, imageRepository } from "../model/components/definitions.ts";
+import { refId } from "../model/ref.ts";
+import { subjectsOf } from "./grants.ts";
+import { kindOf, refOf } from "./kinds.ts";
+import { isFields } from "./restorable.ts";
+
+/** Of kube-system: how the cluster was made, which no Pod of the network refers to. */
+const INSTALLED_WITH = ["kubeadm-config", "kubelet-config", "kube-proxy", "coredns", "node-local-dns"];
+
+const at = (value: unknown, ...path: readonly string[]): unknown =>
+  path.reduce((part, key) => (isFields(part) ? part[key] : undefined), value);
+
+const listAt = (value: unknown, ...path: readonly string[]): readonly unknown[] => {
+  const found = at(value, ...path);
+  return Array.isArray(found) ? found : [];
+};
+
+const podSpecOf = (workload: ManifestObject): unknown => at(workload, "spec", "template", "spec");
+
+/** One of the programs that the network is made of, by its images. */
+function isOfNetwork(workload: ManifestObject): boolean {
+  return listAt(podSpecOf(workload), "containers").some((container) => {
+    const image = at(container, "image");
+    return typeof image === "string" && COMPONENTS.some((each) => each.image.test(imageRepository(image)));
+  });
+}
+
+/** The ConfigMaps that a Pod mounts or takes its environment from. */
+function configMapsOf(spec: unknown): string[] {
+  const names = [
+    ...listAt(spec, "volumes").flatMap((volume) => [
+      at(volume, "configMap", "name"),
+      ...listAt(volume, "projected", "sources").map((source) => at(source, "configMap", "name")),
+    ]),
+    ...[...listAt(spec, "containers"), ...listAt(spec, "initContainers")].flatMap((container) => [
+      ...listAt(container, "envFrom").map((source) => at(source, "configMapRef", "name")),
+      ...listAt(container, "env").map((variable) => at(variable, "valueFrom", "configMapKeyRef", "name")),
+    ]),
+  ];
+  return names.filter((name) => typeof name === "string");
+}
+
+/** @param objects all of the cluster, of the kinds that a backup holds */
+export function selectedForBackup(objects: readonly ManifestObject[]): ManifestObject[] {
+  const isRbac = (object: ManifestObject) => kindOf(object)?.group.startsWith("rbac.") === true;
+  const network = new Set(
+    objects.filter((object) => (object.kind === "DaemonSet" || object.kind === "Deployment") && isOfNetwork(object)),
+  );
+  const wanted = new Set(
+    [...network].flatMap((workload) => {
+      const { namespace } = workload.metadata;
+      const spec = podSpecOf(workload);
+      const maps = configMapsOf(spec).map((name) => `ConfigMap/${namespace}/${name}`);
+      return [...maps, `ServiceAccount/${namespace}/${at(spec, "serviceAccountName") ?? "default"}`];
+    }),
+  );
+  for (const name of INSTALLED_WITH) wanted.add(`ConfigMap/kube-system/${name}`);
+  for (const binding of objects.filter(isRbac)) {
+    for (const { kind, namespace, name } of subjectsOf(binding)) {
+      if (kind === "ServiceAccount") wanted.add(`ServiceAccount/${namespace}/${name}`);
+    }
+  }
+  const chosen = objects.filter((object) => isRbac(object) || network.has(object) || wanted.has(refId(refOf(object))));
+  const namespaces = new Set(chosen.map(({ metadata: { namespace } }) => namespace));
+  return [...objects.filter(({ kind, metadata: { name } }) => kind === "Namespace" && namespaces.has(name)), ...chosen];
+}

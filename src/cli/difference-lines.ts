@@ -1,0 +1,67 @@
+/** Differences of objects as lines: what a role permits no longer, whom a binding names now. */
+import type { ObjectDifference } from "../backup/differences.ts";
+import type { Gain } from "../backup/grants.ts";
+import { refId } from "../model/ref.ts";
+import { type Language, type Text, texts } from "../text.ts";
+
+const say = texts("difference-lines", {
+  added: { en: "+ {object}", zh: "+ {object}" },
+  removed: { en: "- {object}", zh: "- {object}" },
+  changed: { en: "~ {object}", zh: "~ {object}" },
+  gained: { en: "+ may {what}", zh: "+ 允许 {what}" },
+  lost: { en: "- may {what}", zh: "- 允许 {what}" },
+  bound: { en: "+ to {who}", zh: "+ 授予 {who}" },
+  unbound: { en: "- to {who}", zh: "- 授予 {who}" },
+  roleRef: { en: "roleRef: {before} → {after}", zh: "roleRef：{before} → {after}" },
+  more: { en: "{count} more", zh: "另有 {count} 处" },
+  everywhere: { en: "{subject}: {may}", zh: "{subject}：{may}" },
+  inNamespace: { en: "{subject} in {namespace}: {may}", zh: "{subject}（命名空间 {namespace}）：{may}" },
+});
+
+/** Lines of one object; a role that was rewritten has hundreds. */
+const MOST_LINES = 12;
+const LONGEST = 160;
+
+const cut = (words: string): string => {
+  const line = words.replaceAll("\n", "⏎");
+  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
+};
+
+function partsOf({ change, gained, lost, bound, unbound, roleRef, fields }: ObjectDifference): (Text | string)[] {
+  return [
+    ...gained.map((what) => say.gained({ what: cut(what) })),
+    ...lost.map((what) => say.lost({ what: cut(what) })),
+    ...(roleRef ? [say.roleRef(roleRef)] : []),
+    ...bound.map((who) => say.bound({ who })),
+    ...unbound.map((who) => say.unbound({ who })),
+    ...(change === "changed"
+      ? fields.flatMap(({ path, before, after }) => [
+          ...(before === undefined ? [] : [cut(`- ${path}: ${before}`)]),
+          ...(after === undefined ? [] : [cut(`+ ${path}: ${after}`)]),
+        ])
+      : []),
+  ];
+}
+
+/** The object, and behind an indent what is otherwise in it. */
+export function differenceLines(difference: ObjectDifference, lang: Language): string[] {
+  const parts = partsOf(difference);
+  const shown = parts.slice(0, MOST_LINES).map((part) => (typeof part === "string" ? part : part[lang]));
+  const rest = parts.length - shown.length;
+  return [
+    say[difference.change]({ object: refId(difference.object) })[lang],
+    ...[...shown, ...(rest > 0 ? [say.more({ count: rest })[lang]] : [])].map((line) => `    ${line}`),
+  ];
+}
+
+/** Who may do what that they may not now. */
+export function gainLines(gains: readonly Gain[], lang: Language): string[] {
+  const lines = gains.flatMap(({ subject, namespace, may }) =>
+    may.map((what) => {
+      const args = { subject, may: cut(what) };
+      return `    ${(namespace === undefined ? say.everywhere(args) : say.inNamespace({ ...args, namespace }))[lang]}`;
+    }),
+  );
+  const rest = lines.length - 3 * MOST_LINES;
+  return rest > 0 ? [...lines.slice(0, 3 * MOST_LINES), `    ${say.more({ count: rest })[lang]}`] : lines;
+}
