@@ -55,7 +55,7 @@ const say = texts("rbac-commands", {
   otherCluster: { en: "restore a backup of another cluster here", zh: "允许恢复来自另一个集群的备份" },
   sinceBackup: { en: "what was taken away since", zh: "此后少了哪些权限" },
   lookFirst: { en: "look first", zh: "先查看" },
-  oneRole: { en: "one role and its binding", zh: "恢复一个角色及其绑定" },
+  oneRole: { en: "one role", zh: "恢复一个角色" },
   everyNight: { en: "every night, thirty states", zh: "每晚备份，保留 30 份" },
   ofIncident: { en: "of a bundle", zh: "由证据包生成" },
 });
@@ -127,7 +127,7 @@ export const RBAC_COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       { run: "rbac restore rbac.yaml --dry-run", does: say.lookFirst() },
-      { run: "rbac restore rbac.yaml clusterrole/flannel clusterrolebinding/flannel", does: say.oneRole() },
+      { run: "rbac restore rbac.yaml clusterrole/flannel", does: say.oneRole() },
     ],
     run: async (values, given, surroundings) => {
       const { rbacRestoreCommand } = await import("./rbac-restore-command.ts");
