@@ -1,7 +1,15 @@
 /** Chains as they come about in clusters: which of several faults that belong together is told as the root. */
 import { describe, expect, it } from "vitest";
 import { type Cluster, cluster } from "../../testing/cluster.ts";
-import { type Edit, editConfig, editIptables, editObjects, editPods, probed } from "../../testing/cluster-edits.ts";
+import {
+  type Edit,
+  editConfig,
+  editIptables,
+  editObjects,
+  editPods,
+  probed,
+  said,
+} from "../../testing/cluster-edits.ts";
 import { ago, crashing, gone, initialising, unready, withContainers } from "../../testing/object-states.ts";
 import { diagnose } from "../diagnose.ts";
 import { ref } from "../model/ref.ts";
@@ -64,6 +72,20 @@ describe("a Pod network that was moved away from the nodes' ranges", () => {
 
   it("does not, where it was not", () => {
     expect(ids(network, crashes)).toContain("component-crash-loop/Pod/kube-system/kube-controller-manager-cp1");
+  });
+});
+
+describe("a Corefile with which new Pods do not start, while the old ones serve", () => {
+  const refusal = "/etc/coredns/Corefile:13 - Error during parsing: Unknown directive 'forwrd'";
+  const mistyped = editConfig("coredns", "Corefile", (text) => text.replace("forward .", "forwrd ."));
+
+  it("is why they crash", () => {
+    const newPod = [editPods("coredns", crashing(), "w1"), said("coredns", [refusal], ago(10), "w1")];
+    const [one, ...more] = diagnose(cluster().edit(mistyped, ...newPod).capture).rootCauses;
+    expect([one?.id, more]).toEqual(["corefile-invalid/ConfigMap/kube-system/coredns", []]);
+    expect(one!.explains.map(({ says: { en } }) => en)).toEqual([
+      expect.stringMatching(/^CoreDNS crash-loops on w1: /),
+    ]);
   });
 });
 

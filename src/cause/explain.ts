@@ -354,10 +354,8 @@ function blindSpotsOf(
   >();
   for (const { capability, missing, because } of cannotTell) {
     if (broken.holds(capability)) continue;
-    const key = `${missing
-      .map(({ kind }) => kind)
-      .sort()
-      .join(" ")} ${because?.id ?? ""}`;
+    const kinds = new Set(missing.map(({ kind }) => kind));
+    const key = `${[...kinds].sort().join(" ")} ${because?.id ?? ""}`;
     const group = groups.get(key) ?? {
       missing: new Map(),
       capabilities: new Map(),

@@ -3,7 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DiagnosisError } from "../errors.ts";
 import type { Capture, Intake } from "../evidence/capture.ts";
 import { differing, withoutChanging } from "../report/changing.ts";
+import { withDeeperLook } from "../report/look-deeper.ts";
 import type { Report } from "../report/report.ts";
+import { type Command, sh } from "../shell.ts";
 import type { Failure } from "../sources/live/api.ts";
 import { type Connection, connect } from "../sources/live/connection.ts";
 import { readCluster } from "../sources/live/read-cluster.ts";
@@ -129,8 +131,25 @@ export async function onCluster<T>(
 export const readLive = (given: Given, surroundings: Surroundings): Promise<Capture> =>
   onCluster(given, surroundings, (read) => read());
 
+/** The same command line once more, with Pods of ours. */
+function deeperLook(given: Given, { program }: Surroundings): Command {
+  const repeated = ["kubeconfig", "context", "nodes", "timeout"].flatMap((name) =>
+    given[name] === undefined ? [] : sh` --${name} ${given[name] as string}`,
+  );
+  return { run: `${program} diagnose${repeated.join("")} --debug-pods` };
+}
+
 /** Diagnoses a running cluster: what only differs is read again before it is told. */
-export function diagnoseLive(
+export async function diagnoseLive(
+  given: Given,
+  surroundings: Surroundings,
+  diagnose: (capture: Capture) => Report,
+): Promise<Report> {
+  const report = await diagnoseSteadily(given, surroundings, diagnose);
+  return debugPodsOf(given) ? report : withDeeperLook(report, deeperLook(given, surroundings));
+}
+
+function diagnoseSteadily(
   given: Given,
   surroundings: Surroundings,
   diagnose: (capture: Capture) => Report,

@@ -376,7 +376,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     return all(
       // as a whole it runs while one of its Pods does
       ...(capability.node === undefined ? [any(running)] : running),
-      definition.duties.includes("cluster-dns") ? now({ name: "dns.config" }) : undefined,
+      definition.duties.includes("cluster-dns") ? now(on(capability.node, { name: "dns.config" })) : undefined,
       definition.duties.includes("cni") ? toFollow(on(capability.node, { name: "pod-network.config" })) : undefined,
       // it ends at its start if nodes have ranges that are none of its own
       definition.id === "kube-controller-manager"

@@ -1,15 +1,13 @@
 /** Makes the report of an explanation: plain data, complete, in a fixed order. */
 
-import type { BlindSpot, Disagreement, ExplainedRoot, Explanation } from "../cause/explain.ts";
+import type { Disagreement, ExplainedRoot, Explanation } from "../cause/explain.ts";
 import { type Prediction, USES } from "../cause/predict.ts";
 import type { Fault } from "../checks/check.ts";
 import type { Remedy } from "../checks/remedy.ts";
 import type { RegisteredCheck } from "../checks/run.ts";
 import { type CheckResults, narrowed } from "../checks/run.ts";
 import type { Capture } from "../evidence/capture.ts";
-import { catalogue } from "../evidence/catalogue.ts";
-import type { Blindness } from "../evidence/observed.ts";
-import { isCutOff, isWhole, known } from "../evidence/observed.ts";
+import { known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { CAPABILITIES, type Capability, subjectOf } from "../model/capability.ts";
 import type { ClusterModel } from "../model/model.ts";
@@ -18,10 +16,10 @@ import { refId } from "../model/ref.ts";
 import { type Text, texts, verbatim } from "../text.ts";
 import type { Sighting } from "../trace/forecast.ts";
 import { ENDS } from "../trace/trace.ts";
+import { blindSpotOf } from "./blind-spots.ts";
 import { list, phrase } from "./phrases.ts";
 import type { Cause, Effect, Report } from "./report.ts";
 import { missingRights } from "./rights.ts";
-import { settleFor } from "./settle.ts";
 
 const say = texts("report", {
   willFail: { en: "{what} fails", zh: "{what}将失败" },
@@ -60,15 +58,6 @@ const say = texts("report", {
     en: "{policies} {count:denies|deny} {calls} observed {calls:call|calls}, as meant",
     zh: "{policies} 按其本意拒绝了 {calls} 次访问",
   },
-  notCollected: { en: "it was not collected", zh: "未采集" },
-  failed: { en: "it could not be had: {message}", zh: "采集失败：{message}" },
-  forbidden: { en: "it may not be read: {message}", zh: "无权读取：{message}" },
-  cutOff: { en: "it is cut off", zh: "内容被截断" },
-  unreadable: { en: "it cannot be read: {message}", zh: "无法读取：{message}" },
-  tooLarge: { en: "it is too large: {message}", zh: "体积过大：{message}" },
-  inDoubt: { en: "{reason}; left in doubt: {what}", zh: "{reason}；因此无法确认：{what}" },
-  partial: { en: "it is incomplete: {message}", zh: "不完整：{message}" },
-  ofNodes: { en: "{what} ({nodes})", zh: "{what}({nodes})" },
   passes: {
     en: "{test}; yet nothing on the nodes stops its packets{where}",
     zh: "{test}；但按各节点状态推演，没有什么会阻止其报文{where}",
@@ -335,45 +324,6 @@ function disagreementsOf(disagreements: readonly Disagreement[]): Report["disagr
 function titleOf(root: ExplainedRoot): Text {
   const titles = [...new Map(root.faults.map((fault) => [fault.title.en, fault.title])).values()];
   return titles.length === 1 ? titles[0]! : say.andMore({ title: titles[0]!, count: titles.length - 1 });
-}
-
-function whyBlind(why: Blindness): Text {
-  switch (why.reason) {
-    case "not-collected":
-      return say.notCollected();
-    case "failed":
-      return say.failed({ message: why.message });
-    case "forbidden":
-      return say.forbidden({ message: why.message });
-    case "cut-off":
-      return say.cutOff();
-    case "unreadable":
-      return say.unreadable({ message: why.message });
-    case "too-large":
-      return say.tooLarge({ message: why.message });
-  }
-}
-
-function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][number] {
-  const missing = spot.missing.filter(({ kind, place }) => !isWhole(capture.get(kind, place ?? {})));
-  const kinds = [...new Set(missing.map(({ kind }) => kind))];
-  const nodes = [...new Set(missing.flatMap(({ place }) => place?.node ?? []))].sort();
-  const doubted = [...new Map(spot.capabilities.map(({ name }) => [name, phrase(CAPABILITIES[name])])).values()];
-  const what = kinds.length > 0 ? list(kinds.map((kind) => phrase(catalogue[kind].hides))) : list(doubted);
-  const reasons = missing.map(({ kind, place }) => {
-    const observed = capture.get(kind, place ?? {});
-    if (observed.state === "unknown") return whyBlind(observed.why);
-    if (observed.state === "absent" || observed.gaps.length === 0) return say.notCollected();
-    return isCutOff(observed) ? say.cutOff() : say.partial({ message: observed.gaps[0]!.what });
-  });
-  const distinctReasons = [...new Map(reasons.map((reason) => [reason.en, reason])).values()].slice(0, 3);
-  const reason = spot.because ?? (distinctReasons.length > 0 ? list(distinctReasons) : say.notCollected());
-  return {
-    what: nodes.length > 0 ? say.ofNodes({ what, nodes: nodes.join(", ") }) : what,
-    why: kinds.length > 0 && doubted.length > 0 ? say.inDoubt({ reason, what: list(doubted) }) : reason,
-    matters: [...spot.roots, ...(spot.matters ? [...new Set(spot.capabilities.map(({ name }) => name))] : [])],
-    settle: settleFor(missing),
-  };
 }
 
 function summaryOf(report: Omit<Report, "summary">): Text {

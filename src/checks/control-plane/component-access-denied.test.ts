@@ -1,6 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
 import { editPods, said } from "../../../testing/cluster-edits.ts";
+import { workload } from "../../../testing/cluster-objects.ts";
 import { ago, ready } from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
 import { componentAccessDenied } from "./component-access-denied.ts";
@@ -73,6 +74,13 @@ testCheck(componentAccessDenied, {
   clears: {
     "a healthy cluster": cluster(),
     "k3s, where agents have no accounts": cluster({ flavour: "k3s" }),
+    "somebody runs a CoreDNS for names of their own": cluster().edit((draft) => {
+      const containers = [{ name: "dns", image: "registry.k8s.io/coredns/coredns:v1.12.0" }];
+      draft.setList("deployments", [
+        ...draft.list("deployments"),
+        workload("names", "tools", { app: "names" }, { containers }, 0),
+      ]);
+    }),
   },
   remembers: {
     "flannel was refused this morning, and may again": cluster().edit(said("kube-flannel-ds", [REFUSED], ago(20_000))),

@@ -1,6 +1,8 @@
 import type { Evidence } from "../../evidence/origin.ts";
+import type { Capability } from "../../model/capability.ts";
 import { type DnsServer, meantDirective } from "../../model/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
+import type { PodView } from "../../model/pods.ts";
 import { kubectlName, ref, refId } from "../../model/ref.ts";
 import { timeOf } from "../../model/time.ts";
 import { texts } from "../../text.ts";
@@ -74,15 +76,20 @@ function hasReloaded({ component }: DnsServer, since: string | undefined, logs: 
 function* judgeServer(server: DnsServer, { objects, logs }: Model): Iterable<Finding> {
   const { component, corefile, configMap, map } = server;
   const config = configMap ?? ref("ConfigMap", "coredns", component.ref.namespace);
-  const broken = stillServes(server)
-    ? ({ name: "component.learn", component: refId(component.ref) } as const)
-    : ({ name: "dns.config" } as const);
-  const complaints = component.pods.flatMap((pod) => logs.said(pod, COMPLAINT)).filter(({ current }) => current);
+  const complaintsOf = (pod: PodView) => logs.said(pod, COMPLAINT).filter(({ current }) => current);
+  const complaints = component.pods.flatMap(complaintsOf);
+  // in a rollout the new Pods do not start, and the old ones serve on
+  const refused = component.pods.filter((pod) => !pod.ready && complaintsOf(pod).length > 0);
+  const broken: Capability[] = !stillServes(server)
+    ? [{ name: "dns.config" }]
+    : refused.length === 0
+      ? [{ name: "component.learn", component: refId(component.ref) }]
+      : refused.flatMap(({ node }) => (node === undefined ? [] : [{ name: "dns.config" as const, node }]));
   const heard: Evidence[] = complaints.slice(-2).map(({ evidence }) => evidence);
   const common = {
     repair: config,
     related: [component.ref],
-    breaks: [broken],
+    breaks: broken,
   };
   if (!corefile || !map) {
     const last = complaints.at(-1);

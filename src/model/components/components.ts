@@ -79,6 +79,24 @@ function workloadsOf(objects: Objects, pods: Pods): Found[] {
   return found;
 }
 
+/**
+ * Whether it is CoreDNS for the cluster: anybody may run one for names of their own. The cluster's is in kube-system,
+ * bears its label, or is configured to answer for Services.
+ */
+function isClusterDns({ ref: { namespace }, spec, workload, pods }: Found, objects: Objects): boolean {
+  const labels = workload?.spec.template.metadata?.labels ?? pods[0]?.labels;
+  if (namespace === "kube-system" || labels?.["k8s-app"] === "kube-dns") return true;
+  const mounted = new Set((spec.volumes ?? []).flatMap(({ configMap }) => configMap?.name ?? []));
+  return objects
+    .all("configmaps")
+    .some(
+      ({ metadata, data }) =>
+        metadata.namespace === namespace &&
+        mounted.has(metadata.name) &&
+        /^\s*kubernetes\b/m.test(data?.Corefile ?? ""),
+    );
+}
+
 /** `kube-proxy-replacement` in cilium-config: true, or strict and partial before 1.14. */
 function replacesKubeProxy(objects: Objects): boolean {
   return objects
@@ -95,13 +113,10 @@ function dutiesOf(definition: ComponentDefinition, objects: Objects): readonly D
     : definition.duties;
 }
 
-function componentOf(
-  { ref: self, spec, workload, pods }: Found,
-  nodes: Nodes,
-  objects: Objects,
-): Component | undefined {
+function componentOf(found: Found, nodes: Nodes, objects: Objects): Component | undefined {
+  const { ref: self, spec, workload, pods } = found;
   const match = definitionFor(spec);
-  if (!match) return undefined;
+  if (!match || (match.definition.id === "coredns" && !isClusterDns(found, objects))) return undefined;
   const version = imageTag(match.image);
   const isStatic = self.kind === "Pod";
   return {

@@ -93,6 +93,20 @@ function parsed<T>(text: string): T | undefined {
   }
 }
 
+/**
+ * The image with the best tools.
+ *
+ * @param images of a node, each with all its names
+ */
+export function toolImage(images: readonly (readonly string[])[]): string | undefined {
+  for (const wanted of IMAGES) {
+    // by its tag rather than by its digest: the kubelet finds either, a person reads the first
+    const found = images.find((names) => names.some((name) => wanted.test(name)));
+    if (found) return found.find((name) => !name.includes("@")) ?? found[0];
+  }
+  return undefined;
+}
+
 /** @param image a configured one, that may be pulled; without it, one that the node has */
 export function debugPods(connection: Connection, api: Api, signal: AbortSignal, image?: string): DebugPods {
   const pods = `/api/v1/namespaces/${NAMESPACE}/pods`;
@@ -100,13 +114,8 @@ export function debugPods(connection: Connection, api: Api, signal: AbortSignal,
   /** One that the node says it has. */
   async function imageOn(node: string): Promise<string | undefined> {
     const { answer, text } = await api.text(`/api/v1/nodes/${encodeURIComponent(node)}`);
-    const names = answer.ok ? (parsed<NodeObject>(text)?.status?.images ?? []).map(({ names: all = [] }) => all) : [];
-    for (const wanted of IMAGES) {
-      // by its tag rather than by its digest: the kubelet finds either, a person reads the first
-      const found = names.find((all) => all.some((name) => wanted.test(name)));
-      if (found) return found.find((name) => !name.includes("@")) ?? found[0];
-    }
-    return undefined;
+    const images = answer.ok ? (parsed<NodeObject>(text)?.status?.images ?? []) : [];
+    return toolImage(images.map(({ names = [] }) => names));
   }
 
   async function waitUntilRunning(name: string): Promise<string | undefined> {

@@ -25,7 +25,7 @@ async function read({ kubeconfig }: Pick<StubServer, "kubeconfig">, options: Par
   const connection = await connect({ kubeconfig });
   const signal = new AbortController().signal;
   try {
-    return await readCluster(connection, { signal, pauseMs: 5, idleMs: 300, budgetMs: 10_000, ...options });
+    return await readCluster(connection, { signal, pauseMs: 5, idleMs: 1000, budgetMs: 10_000, ...options });
   } finally {
     connection.close();
   }

@@ -126,6 +126,7 @@ describe("a node, through its agents", () => {
 function debugApi(phase: string) {
   const pods = new Map<string, { spec: { containers: { image: string; imagePullPolicy: string }[] } }>();
   const made: string[] = [];
+  const removals: unknown[] = [];
   const answer: Answering = ({ pathname }, response, request) => {
     const name = /^\/api\/v1\/namespaces\/kube-system\/pods\/?([^/]*)$/.exec(pathname)?.[1];
     if (pathname === "/api/v1/nodes/w1") {
@@ -136,21 +137,24 @@ function debugApi(phase: string) {
       return sendJson(response, { status: { images } });
     }
     if (name === undefined) return false;
-    if (request.method === "POST") {
+    if (request.method === "POST" || request.method === "DELETE") {
       let body = "";
       request.on("data", (data) => {
         body += data;
       });
       request.on("end", () => {
-        const pod = JSON.parse(body);
-        pods.set(pod.metadata.name, pod);
-        made.push(pod.metadata.name);
-        sendJson(response, pod, 201);
+        const content = JSON.parse(body);
+        if (request.method === "DELETE") {
+          removals.push(content);
+          if (pods.delete(name)) sendJson(response, {});
+          else refuse(response, 404, "not found");
+          return;
+        }
+        pods.set(content.metadata.name, content);
+        made.push(content.metadata.name);
+        sendJson(response, content, 201);
       });
       return undefined;
-    }
-    if (request.method === "DELETE") {
-      return pods.delete(name) ? sendJson(response, {}) : refuse(response, 404, "not found");
     }
     if (name === "") {
       const old = { metadata: { name: "netwhy-debug-old", creationTimestamp: "2020-01-01T00:00:00Z" } };
@@ -158,7 +162,7 @@ function debugApi(phase: string) {
     }
     return sendJson(response, { ...pods.get(name), status: { phase } });
   };
-  return { answer, pods, made };
+  return { answer, pods, made, removals };
 }
 
 describe("a Pod of ours", () => {
@@ -181,7 +185,7 @@ describe("a Pod of ours", () => {
     expect(seen[0]).toMatchObject({ image: "registry.k8s.io/kube-proxy:v1.33.0", imagePullPolicy: "Never" });
     expect(capture.get("links", W1).state).toBe("present");
     expect(api.made).toHaveLength(1);
-    expect([...api.pods]).toEqual([]);
+    expect([[...api.pods], api.removals]).toEqual([[], [{ gracePeriodSeconds: 0 }]]);
   });
 
   it("is not made unless it was asked for", async () => {
@@ -197,7 +201,7 @@ describe("a Pod of ours", () => {
     ["hangs", "Running", { run: () => "silence" }],
   ])("that %s is removed all the same", async (_, phase, stub) => {
     const api = debugApi(phase);
-    const { capture } = await read(await cluster(stub, [], api.answer), { debugPods: {}, budgetMs: 2500 });
+    const { capture } = await read(await cluster(stub, [], api.answer), { debugPods: {}, budgetMs: 5000 });
     expect(api.made).toHaveLength(1);
     expect([...api.pods]).toEqual([]);
     expect(capture.get("links", W1).state).toBe("unknown");
