@@ -102,7 +102,7 @@ const LAYERS: Readonly<Record<string, Readonly<Record<string, Fault["plan"]>>>> 
       if (!role) return "it has no role of flannel, Calico or Cilium";
       return {
         ...deleted(`${RBAC}/clusterroles`, role, "rbac.authorization.k8s.io/v1", "ClusterRole"),
-        found: [`component-access-denied/ClusterRole//${role.metadata.name}`],
+        found: [`component-access-denied/ClusterRole/${role.metadata.name}`],
       };
     },
     "kube-proxy belongs nowhere": async (cluster) => {

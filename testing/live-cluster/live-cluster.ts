@@ -42,9 +42,11 @@ export interface LiveCluster extends AsyncDisposable {
   list<T = Thing>(path: string): Promise<readonly T[]>;
   send(method: "GET" | "POST", path: string, body?: object): Promise<Response>;
   /** A script on a node, as root. @returns what it printed */
-  on(node: string, script: string): Promise<string>;
+  on(node: string, script: string, input?: string): Promise<string>;
   /** Makes sure that it will be mended, and breaks it. */
   damage(breaking: readonly Step[], mending: readonly Step[]): Promise<Damage>;
+  /** A kubeconfig for the same API server and another user. */
+  configWith(user: object, server?: string): string;
   /** A file that is removed in the end. */
   file(name: string, text?: string): string;
 }
@@ -224,8 +226,24 @@ export async function liveCluster(): Promise<LiveCluster> {
     },
     list,
     send: (method, path, body) => send(connection, { method, path, ...(body && { body }) }),
-    on: (node, script) => onNode(connection, node, script),
+    on: (node, script, input) => onNode(connection, node, script, input),
     damage,
+    configWith(user, address = connection.server.href) {
+      const { caData, caFile, skipTLSVerify, tlsServerName } = connection.config.getCurrentCluster()!;
+      const server = {
+        server: address,
+        ...(caData && { "certificate-authority-data": caData }),
+        ...(caFile && { "certificate-authority": caFile }),
+        ...(skipTLSVerify && { "insecure-skip-tls-verify": true }),
+        ...(tlsServerName && { "tls-server-name": tlsServerName }),
+      };
+      return JSON.stringify({
+        clusters: [{ name: "it", cluster: server }],
+        users: [{ name: "somebody", user }],
+        contexts: [{ name: "it", context: { cluster: "it", user: "somebody" } }],
+        "current-context": "it",
+      });
+    },
     file(name, text) {
       const path = join(folder, name);
       if (text !== undefined) writeFileSync(path, text, { mode: 0o600 });
@@ -233,8 +251,10 @@ export async function liveCluster(): Promise<LiveCluster> {
     },
     async [Symbol.asyncDispose]() {
       await mender.end();
+      const left = await list(`/api/v1/pods?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dnetwhy-debug`);
       connection.close();
       rmSync(folder, { recursive: true });
+      if (left.length > 0) throw new Error(`left behind: ${left.map(({ metadata: { name } }) => name).join(", ")}`);
     },
   };
 }

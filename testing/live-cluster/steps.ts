@@ -21,9 +21,9 @@ export type Step =
   /** A script as root in the node's own namespaces, by the Pod that we have there. */
   | { readonly do: "node"; readonly node: string; readonly script: string }
   /** On this machine: how a cluster's owner stops what the Kubernetes API cannot. */
-  | { readonly do: "command"; readonly run: string }
-  /** Until objects are gone, for what is made anew under the same name. */
-  | { readonly do: "wait"; readonly until: "gone"; readonly path: string };
+  | { readonly do: "command"; readonly run: string; readonly node: string }
+  /** Until an object is gone, or a node ready. */
+  | { readonly do: "wait"; readonly until: "gone" | "ready"; readonly path: string };
 
 const LIMIT_MS = 60_000;
 
@@ -73,17 +73,18 @@ const ENTER = `if command -v nsenter >/dev/null; then exec nsenter -t 1 -m -u -i
 /**
  * Runs a script on a node.
  *
+ * @param input what it may read; its end is not told
  * @returns what it printed
  * @throws if it fails
  */
-export async function onNode(connection: Connection, node: string, script: string): Promise<string> {
+export async function onNode(connection: Connection, node: string, script: string, input = ""): Promise<string> {
   let printed = "";
   const outcome = await execIn(
     connection,
     { namespace: NAMESPACE, pod: handOn(node), container: "hand" },
     ["sh", "-c", ENTER, "sh", `PATH=$PATH:/usr/sbin:/sbin; ${script}`],
     {
-      input: "",
+      input,
       onText: (piece) => {
         printed += piece;
       },
@@ -95,27 +96,37 @@ export async function onNode(connection: Connection, node: string, script: strin
   return printed;
 }
 
-async function run(command: string): Promise<void> {
-  const child = spawn("sh", ["-c", command], { stdio: ["ignore", "ignore", "inherit"] });
+async function run(command: string, node: string): Promise<void> {
+  const child = spawn("sh", ["-c", command], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, NETWHY_NODE: node },
+  });
   const code = await new Promise((resolve) => child.on("close", resolve));
   if (code !== 0) throw new Error(`${command}: exit ${code}`);
 }
 
-async function gone(connection: Connection, path: string): Promise<void> {
-  const until = Date.now() + LIMIT_MS;
+type Conditions = { status?: { conditions?: { type: string; status: string }[] } };
+
+function isReady(text: string): boolean {
+  const { status } = JSON.parse(text) as Conditions;
+  return status?.conditions?.some((condition) => condition.type === "Ready" && condition.status === "True") === true;
+}
+
+async function waited(connection: Connection, { until, path }: Step & { do: "wait" }): Promise<void> {
+  const end = Date.now() + LIMIT_MS;
   for (;;) {
-    const { status } = await send(connection, { method: "GET", path });
-    if (status === 404) return;
-    if (Date.now() > until) throw new Error(`${path} is still there after ${LIMIT_MS / 1000} s`);
+    const { status, text } = await send(connection, { method: "GET", path });
+    if (until === "gone" ? status === 404 : status === 200 && isReady(text)) return;
+    if (Date.now() > end) throw new Error(`${path} is not ${until} after ${LIMIT_MS / 1000} s`);
     await sleep(500);
   }
 }
 
 /** @throws if it fails */
 export async function carryOut(connection: Connection, step: Step): Promise<void> {
-  if (step.do === "command") await run(step.run);
+  if (step.do === "command") await run(step.run, step.node);
   else if (step.do === "node") await onNode(connection, step.node, step.script);
-  else if (step.do === "wait") await gone(connection, step.path);
+  else if (step.do === "wait") await waited(connection, step);
   else {
     const { status, text } = await send(connection, step);
     if ((status < 200 || status >= 300) && !step.unless?.includes(status)) {

@@ -20,6 +20,18 @@ const ciliumConfig = {
 const withCilium = cluster()
   .edit(addObjects("configmaps", ciliumConfig))
   .with(installed("DaemonSet", agent("cilium", "quay.io/cilium/cilium:v1.17.0")));
+/** Somebody looks into a node from a Pod that is made of what the node has. */
+const lookingAround = addObjects("pods", {
+  metadata: { name: "look", namespace: "kube-system" },
+  spec: {
+    nodeName: "w1",
+    hostNetwork: true,
+    containers: [
+      { name: "look", image: "registry.k8s.io/kube-proxy:v1.33.1", command: ["sh", "-c", "exec sleep 180"] },
+    ],
+  },
+  status: { phase: "Running" },
+});
 const unbound = { containers: [{ name: "unbound", image: "example.com/unbound:1" }] };
 const otherDns = installed("Deployment", workload("dns", "kube-system", { "k8s-app": "kube-dns" }, unbound, 2));
 
@@ -50,6 +62,11 @@ testCheck(componentMissing, {
       given: selecting(cluster(), FLANNEL, "network", "flannel"),
       repair: "DaemonSet/kube-flannel/kube-flannel-ds",
       says: ["flannel runs on w2 no more"],
+      healedBy: healthy,
+    },
+    "kube-proxy was told to leave the nodes, and somebody looks around from its image": {
+      given: selecting(cluster().edit(lookingAround), KUBE_PROXY, "network", "kube-proxy"),
+      repair: "DaemonSet/kube-system/kube-proxy",
       healedBy: healthy,
     },
     "a volume of kube-proxy on w1 cannot be mounted": {

@@ -43,9 +43,14 @@ export interface Components {
   readonly whole: boolean;
 }
 
+/** A Pod to look around from is often made of a component's image, and does nothing of what the component does. */
+const idles = ({ command, args }: PodSpec["containers"][number]): boolean =>
+  /\bsleep\s+(\d|infinity)|\btail\s+-f\s+\/dev\/null\b/.test([...(command ?? []), ...(args ?? [])].join(" "));
+
 function definitionFor(spec: PodSpec): { definition: ComponentDefinition; image: string } | undefined {
-  for (const { image } of spec.containers) {
-    if (!image) continue;
+  for (const container of spec.containers) {
+    const { image } = container;
+    if (!image || idles(container)) continue;
     const repository = imageRepository(image);
     const definition = COMPONENTS.find((candidate) => candidate.image.test(repository));
     if (definition) return { definition, image };

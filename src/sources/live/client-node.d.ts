@@ -10,6 +10,9 @@ export interface Cluster {
   readonly server: string;
   readonly skipTLSVerify: boolean;
   readonly proxyUrl?: string;
+  readonly caData?: string;
+  readonly caFile?: string;
+  readonly tlsServerName?: string;
 }
 
 export interface Context {
