@@ -154,6 +154,30 @@ async function capabilityPage(files: Files): Promise<void> {
   );
 }
 
+/** How a node is read, and what each way needs. */
+async function waysPage(files: Files): Promise<void> {
+  const { WAYS } = await import("../src/sources/live/ways.ts");
+  const rows = WAYS.map(
+    ({ what, when, sees, needs }, index) =>
+      `| ${index + 1} | ${what.en}<br>${what.zh} | ${when.en}<br>${when.zh} | ${sees.en}<br>${sees.zh} | ${needs} |`,
+  );
+  files.set(
+    `${DOCS}/ways.md`,
+    [
+      MADE.en,
+      "",
+      "# How a node is read",
+      "",
+      "One script, src/sources/live/node-script.sh, is run wherever it can be, in this order; each file is taken from the first place that has it, and reading ends when all was seen.",
+      "",
+      "| | Way / 方式 | When / 何时 | Sees / 可见范围 | Rights / 权限 |",
+      "| --- | --- | --- | --- | --- |",
+      ...rows,
+      "",
+    ].join("\n"),
+  );
+}
+
 async function schemas(files: Files): Promise<void> {
   const { reportSchema: report } = await import("../src/report/report.ts");
   const { pathSchema: path } = await import("../src/report/path.ts");
@@ -187,6 +211,7 @@ const files: Files = new Map();
 for (const language of ["en", "zh"] as const) await checkPages(language, files);
 await evidencePage(files);
 await capabilityPage(files);
+await waysPage(files);
 await schemas(files);
 const { clusterRoleYaml } = await import("../src/evidence/cluster-role.ts");
 put("manifests/cluster-role.yaml", clusterRoleYaml());

@@ -68,7 +68,7 @@ find_app() {
 }
 
 key_of_sources() {
-  (cd "$home" && find src scenarios package.json package-lock.json -type f -exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' -)
+  (cd "$home" && find src scenarios manifests package.json package-lock.json -type f -exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' -)
 }
 
 # Takes $lock, a folder; whoever waits for it finds the work done.
@@ -170,7 +170,7 @@ bring_what_is_missing() {
       app=$cache/$(key_of_sources)
       copy=$app.new.$$
       mkdir -p "$copy"
-      (cd "$home" && cp -R src scenarios package.json package-lock.json .npmrc "$copy" && chmod -R u+w "$copy")
+      (cd "$home" && cp -R src scenarios manifests package.json package-lock.json .npmrc "$copy" && chmod -R u+w "$copy")
       bring_dependencies "$copy" --omit=dev
       put "$copy" "$app"
     fi

@@ -44,6 +44,7 @@ export type GetOptions = {
   /** Is told before a try that is not the first: what came until then does not count. */
   readonly onRetry?: () => void;
   readonly accept?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly tries?: number;
   /** Of the whole request, milliseconds. */
   readonly limitMs?: number;
@@ -170,6 +171,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
               ...(!isNear && { "accept-encoding": "gzip" }),
               // Node sends the body of a DELETE without its length, and the server takes it for the next request
               ...(sentBody && { "content-type": bodyType, "content-length": Buffer.byteLength(sentBody) }),
+              ...given.headers,
               ...options.headers,
             },
             signal: ends.signal,

@@ -122,6 +122,67 @@ describe("a node, through its agents", () => {
   });
 });
 
+describe("a node with netwhy's own agent", () => {
+  const ours = podObject("netwhy-agent-w1", {
+    metadata: {
+      name: "netwhy-agent-w1",
+      namespace: "netwhy",
+      uid: "a",
+      labels: { "app.kubernetes.io/name": "netwhy-agent" },
+    },
+    spec: { nodeName: "w1", hostNetwork: true, containers: [{ name: "agent", ports: [{ containerPort: 10471 }] }] },
+    status: { phase: "Running" },
+  });
+  const PROXY = "/api/v1/namespaces/netwhy/pods/netwhy-agent-w1:10471/proxy";
+  const agentApi =
+    (answerNode: Answering): Answering =>
+    (url, response, request) => {
+      if (url.pathname === "/api/v1/namespaces/netwhy/secrets/netwhy-agent") {
+        return sendJson(response, { data: { key: btoa("secret") } });
+      }
+      if (url.pathname === `${PROXY}/challenge`) return void response.end("7.abc\n");
+      return url.pathname === `${PROXY}/node` ? answerNode(url, response, request) : false;
+    };
+  const execSees: ExecStub["run"] = answers(() => ({ "ip-addr.json": LINKS }));
+  const isExec = (path: string) => path.includes("/exec?");
+
+  it("is read by it, and no further if it saw the Pods", async () => {
+    let proof: unknown;
+    const answered = agentApi((url, response, { headers }) => {
+      proof = headers["x-netwhy-proof"];
+      const mark = url.searchParams.get("mark")!;
+      const whole = printed(mark, { "ip-addr.json": LINKS }, false);
+      response.end(`${whole}${mark} netns 4026 \n${mark} end\n`);
+    });
+    const server = await cluster({ run: execSees }, [agent("kube-proxy"), ours], answered);
+    const { capture } = await read(server);
+    expect(capture.get("links", W1).state).toBe("present");
+    expect(proof).toMatch(/^7\.abc [0-9a-f]{64}$/);
+    expect(server.asked.filter(isExec)).toEqual([]);
+  });
+
+  const denied =
+    'pods "x" is forbidden: User "jane" cannot get resource "pods/proxy" in API group "" in the namespace "netwhy"';
+
+  it.each<[string, Answering, RegExp]>([
+    ["may not be asked", (_, response) => refuse(response, 403, denied), /cannot get resource "pods\/proxy"/],
+    ["has another key", (_, response) => void response.writeHead(401).end("no proof\n"), /no proof/],
+    ["is gone", (_, response) => refuse(response, 503, "dial tcp: connection refused"), /connection refused/],
+    ["hangs", () => undefined, /not answered|silent|time/],
+    [
+      "is cut off",
+      (_, response) => void response.writeHead(200).write("x", () => response.socket!.destroy()),
+      /ended early/,
+    ],
+  ])("that %s, is read in the next way; without one, it is told", { timeout: 20_000 }, async (_, fault, says) => {
+    const next = await cluster({ run: execSees }, [agent("kube-proxy"), ours], agentApi(fault));
+    expect((await read(next, { budgetMs: 6000 })).capture.get("links", W1).state).toBe("present");
+    const none = await cluster({}, [ours], agentApi(fault));
+    const links = (await read(none, { budgetMs: 2000 })).capture.get("links", W1);
+    expect(links.state === "unknown" && "message" in links.why && links.why.message).toMatch(says);
+  });
+});
+
 /** What happens to Pods of ours. */
 function debugApi(phase: string) {
   const pods = new Map<string, { spec: { containers: { image: string; imagePullPolicy: string }[] } }>();

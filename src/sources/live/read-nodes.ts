@@ -1,8 +1,6 @@
 /**
- * What nodes show: node-script.sh, run where it can be run, each file taken from the first place that has it.
- *
- * First in agents that already run on the node's network (exec changes nothing); then, if it was asked for, in a
- * short-lived Pod of ours.
+ * What nodes show: node-script.sh, run where it can be run, in the order of ways.ts; each file is taken from the first
+ * place that has it.
  */
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -15,8 +13,10 @@ import type { Api } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import type { DebugPods } from "./debug-pod.ts";
 import { execIn, type Target } from "./exec.ts";
+import { nodeAgents } from "./node-agent.ts";
 import { type NodeFile, type NodeOutputReader, nodeOutput } from "./node-output.ts";
 import { type Progress, tellFailure, tellText } from "./read-api.ts";
+import { WAYS, type Way } from "./ways.ts";
 
 export const nodeScript = (): string => readFileSync(new URL("node-script.sh", import.meta.url), "utf8");
 
@@ -251,6 +251,7 @@ export async function readNodes(
 ): Promise<void> {
   const pods = known(capture.get("pods"))?.items ?? [];
   const script = nodeScript();
+  const ours = nodeAgents(api, pods);
   const waiting = [...nodes];
   const total = waiting.length;
   let done = 0;
@@ -272,11 +273,17 @@ export async function readNodes(
     };
     await readKubelet(api, node, files);
     const agents = agentsOn(node, pods);
-    if (debug) {
-      const why = await debug.on(node, run("debug"));
-      if (why !== undefined) files.fail(why);
-    }
-    for (const agent of agents) if (Date.now() < until && !files.sawPods) await run("agent")(agent);
+    const by: { readonly [W in Way]?: () => Promise<void> } = {
+      agent: () => ours.read(node, files, Math.max(1, until - Date.now())),
+      async "debug-pod"() {
+        const why = await debug?.on(node, run("debug"));
+        if (why !== undefined) files.fail(why);
+      },
+      async exec() {
+        for (const agent of agents) if (Date.now() < until && !files.sawPods) await run("agent")(agent);
+      },
+    };
+    for (const { way } of WAYS) if (Date.now() < until && !files.sawPods) await by[way]?.();
     for (const agent of agents) await readAgent(connection, intake, agent, until, signal);
     if (agents.length === 0) files.fail("no agent of the network runs there in which the node could be read");
     files.end();
