@@ -56,6 +56,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "diagnose.ts": { from: ["evidence", "model", "trace", "checks", "cause", "report"] },
   "diff.ts": { from: ["evidence", "compare", "report", "diagnose.ts"] },
   "path.ts": { from: ["evidence", "model", "trace", "report", "diagnose.ts"] },
+  "what-if.ts": { from: ["evidence", "model", "checks", "cause", "report", "diagnose.ts"] },
   cli: {
     from: [
       "text.ts",
@@ -72,6 +73,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "diagnose.ts",
       "path.ts",
       "diff.ts",
+      "what-if.ts",
     ],
     packages: ["commander", "string-width"],
     impure: true,
