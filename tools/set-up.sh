@@ -146,6 +146,10 @@ bring_dependencies() {
 
 # What ./netwhy needs and find_node or find_app did not find.
 bring_what_is_missing() {
+  # a release brings all that it needs (tools/release.ts)
+  if [ -e "$home/.release" ]; then
+    fail "$home is not whole: unpack it again" "$home 不完整：请重新解压"
+  fi
   need_npm
   if [ -w "$home" ]; then
     place=$home/.tools

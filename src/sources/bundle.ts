@@ -1,22 +1,20 @@
 /**
- * A bundle as a source of evidence: a directory, or a .tar, .tar.gz or .tar.zst of one, told apart by content.
+ * A bundle as a source of evidence: a directory, or a .tar, .tar.gz, .tar.zst or .zip of one, told apart by content.
  *
  * Bundles come from strangers: nothing is ever extracted to disk, links and devices are refused, names, sizes, counts,
  * depth and the ratio of compression are limited. What is refused or cut is noted and the rest is still read.
  */
 import { createReadStream } from "node:fs";
-import { open, opendir, stat } from "node:fs/promises";
+import { opendir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { createGunzip, createZstdDecompress } from "node:zlib";
-import { extract } from "tar-stream";
 import { DiagnosisError } from "../errors.ts";
 import { type Capture, createIntake, type Ending, type Intake, type Sink } from "../evidence/capture.ts";
 import { catalogue, type KindId } from "../evidence/catalogue.ts";
 import { foreignIntake } from "../evidence/foreign/foreign.ts";
 import { type Text, texts, verbatim } from "../text.ts";
+import { type ArchiveEntry, entriesInside, entriesOf, isArchive, type OnBytes } from "./archive.ts";
 
 export type BundleLimits = {
   /** Entries of an archive, or files of a directory, of any kind. */
@@ -50,8 +48,8 @@ const say = texts("bundle", {
     zh: "{path} 中没有 netwhy 认识的证据：{note}。",
   },
   whatBundlesAre: {
-    en: "A bundle is a directory with api/, apis/, nodes/, logs/ in it, one of Troubleshoot, must-gather, `cilium sysdump` or `kubectl cluster-info dump`, or any with files of `kubectl get -o yaml`; or a .tar.gz or .tar.zst of one.",
-    zh: "证据包可以是包含 api/、apis/、nodes/、logs/ 的目录，Troubleshoot、must-gather、`cilium sysdump` 或 `kubectl cluster-info dump` 的输出，或存有 `kubectl get -o yaml` 结果的目录；也可以是其 .tar.gz、.tar.zst。",
+    en: "A bundle is a directory with api/, apis/, nodes/, logs/ in it, one of Troubleshoot, must-gather, `cilium sysdump` or `kubectl cluster-info dump`, or any with files of `kubectl get -o yaml`; or a .tar.gz, .tar.zst or .zip of one.",
+    zh: "证据包可以是包含 api/、apis/、nodes/、logs/ 的目录，Troubleshoot、must-gather、`cilium sysdump` 或 `kubectl cluster-info dump` 的输出，或存有 `kubectl get -o yaml` 结果的目录；也可以是其 .tar.gz、.tar.zst、.zip。",
   },
   tooManyEntries: { en: "it has more than {limit} entries", zh: "条目超过 {limit} 个" },
   tooManyPieces: { en: "it has more than {limit} files of evidence", zh: "证据文件超过 {limit} 个" },
@@ -92,7 +90,7 @@ export async function readBundle(path: string, limits: BundleLimits = BUNDLE_LIM
   let capture = intake.capture();
   if (!isOurs(capture)) {
     const foreign = foreignIntake(intake);
-    await readFiles(path, foreign, limits);
+    await readFiles(path, foreign, limits, { opensArchives: true });
     if (foreign.finish()) capture = intake.capture();
   }
   if (capture.size > 0) return capture;
@@ -119,17 +117,19 @@ export function nothingIn(path: string): DiagnosisError {
 /**
  * Hands the files of a bundle to whoever takes them in.
  *
+ * @param options `opensArchives`: archives in it are read, too, as folders of their names
  * @throws DiagnosisError if there is nothing at `path`
  */
 export async function readFiles(
   path: string,
   intake: Pick<Intake, "open" | "note">,
   limits: BundleLimits = BUNDLE_LIMITS,
+  { opensArchives = false }: { readonly opensArchives?: boolean } = {},
 ): Promise<void> {
   const found = await stat(path).catch((cause: Error) => {
     throw new DiagnosisError("no-evidence", say.nothingThere({ path, message: cause.message }), say.checkPath(), cause);
   });
-  const reading = readingOf(intake, limits);
+  const reading = { ...readingOf(intake, limits), opens: (name: string) => opensArchives && isArchive(name) };
   if (found.isDirectory()) await readDirectory(path, reading, limits);
   else await readArchive(path, reading, limits);
 }
@@ -152,9 +152,11 @@ type Reading = {
   begin(name: string): Sink | undefined;
   count(bytes: number): void;
   note(path: string, what: Text): void;
+  /** Whether a file is an archive whose files are read. */
+  opens(name: string): boolean;
 };
 
-function readingOf(intake: Pick<Intake, "open" | "note">, limits: BundleLimits): Reading {
+function readingOf(intake: Pick<Intake, "open" | "note">, limits: BundleLimits): Omit<Reading, "opens"> {
   let entries = 0;
   let pieces = 0;
   let bytesInAll = 0;
@@ -255,6 +257,10 @@ async function readFolder(root: string, folder: string, reading: Reading, limits
       if (name.split("/").length < limits.depth) await readFolder(root, name, reading, limits);
       continue;
     }
+    if (reading.opens(name)) {
+      await readInside(name, createReadStream(join(root, name), { highWaterMark: MIB }), reading, limits);
+      continue;
+    }
     const sink = reading.begin(name);
     if (sink) await readFile(join(root, name), name, sink, reading, limits);
   }
@@ -269,48 +275,57 @@ async function readFile(path: string, name: string, sink: Sink, reading: Reading
   }
 }
 
-/** Opens an archive; what it is is told by its first bytes (RFC 1952, RFC 8878). */
-async function openArchive(path: string, onBytes: (compressed: number) => void): Promise<Readable> {
-  const file = await open(path);
-  const head = Buffer.alloc(4);
-  await file.read(head, 0, 4, 0);
-  await file.close();
-  const raw = createReadStream(path, { highWaterMark: MIB });
-  const magic = head.toString("hex");
-  const unpack = magic.startsWith("1f8b") ? createGunzip() : magic === "28b52ffd" ? createZstdDecompress() : undefined;
-  if (!unpack) return raw;
-  raw.on("data", (chunk) => onBytes(chunk.length));
-  raw.on("error", (error) => unpack.destroy(error));
-  return raw.pipe(unpack);
+/** Throws once what comes out of an archive is out of all proportion to it. */
+function ratioGuard({ ratio }: BundleLimits): OnBytes {
+  let packed = 0;
+  let unpacked = 0;
+  return (compressed, uncompressed) => {
+    packed += compressed;
+    unpacked += uncompressed;
+    if (packed > 0 && unpacked > 256 * MIB && unpacked > packed * ratio) {
+      throw new LimitReached(say.expandsTooMuch({ limit: ratio }));
+    }
+  };
 }
 
 async function readArchive(path: string, reading: Reading, limits: BundleLimits): Promise<void> {
-  let compressed = 0;
-  let uncompressed = 0;
-  const tar = extract();
-  const source = await openArchive(path, (bytes) => {
-    compressed += bytes;
-  });
-  source.on("data", (chunk: Uint8Array) => {
-    uncompressed += chunk.length;
-    if (compressed > 0 && uncompressed > 256 * MIB && uncompressed > compressed * limits.ratio) {
-      source.destroy(new LimitReached(say.expandsTooMuch({ limit: limits.ratio })));
-    }
-  });
-  source.on("error", (error) => tar.destroy(error));
-  source.pipe(tar);
   try {
-    for await (const entry of tar) {
-      const { name, type } = entry.header;
-      const isFile = type === "file" || type === "contiguous-file";
-      if (!isFile && type !== "directory") reading.note(name.slice(0, 200), say.noEvidenceType({ type: type ?? "?" }));
-      const sink = isFile ? reading.begin(name) : undefined;
-      if (sink) await pour(entry as unknown as AsyncIterable<Uint8Array>, sink, reading, limits.bytesPerEntry);
-      else entry.resume();
-    }
+    await readEntries(entriesOf(path, ratioGuard(limits)), "", reading, limits);
   } catch (error) {
     reading.note("", say.cutShort({ why: reasonOf(error) }));
-  } finally {
-    source.destroy();
+  }
+}
+
+/** @param folder the name of the archive that these are in, if it is itself in one */
+async function readEntries(
+  entries: AsyncIterable<ArchiveEntry>,
+  folder: string,
+  reading: Reading,
+  limits: BundleLimits,
+): Promise<void> {
+  for await (const { name: inside, type, content } of entries) {
+    const name = folder + inside;
+    if (type !== "file" && type !== "directory") reading.note(name.slice(0, 200), say.noEvidenceType({ type }));
+    if (type !== "file") continue;
+    if (folder === "" && reading.opens(name)) await readInside(name, await content(), reading, limits);
+    else {
+      const sink = reading.begin(name);
+      if (sink) await pour(await content(), sink, reading, limits.bytesPerEntry);
+    }
+  }
+}
+
+/** An archive inside a bundle, as if it were a folder; what is wrong with it is no harm to the rest. */
+async function readInside(
+  name: string,
+  content: AsyncIterable<Uint8Array>,
+  reading: Reading,
+  limits: BundleLimits,
+): Promise<void> {
+  try {
+    await readEntries(entriesInside(content, ratioGuard(limits)), `${name}/`, reading, limits);
+  } catch (error) {
+    if (error instanceof LimitReached) throw error;
+    reading.note(name, say.cutShort({ why: reasonOf(error) }));
   }
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const PROGRAM = process.env.NETWHY_KUBECTL || "kubectl";
+export const KUBECTL = process.env.NETWHY_KUBECTL || "kubectl";
 
 /** @returns e.g. `v1.33.1`; undefined if there is no kubectl */
 function versionOf(program: string): string | undefined {
@@ -13,7 +13,7 @@ function versionOf(program: string): string | undefined {
   return (JSON.parse(stdout) as { clientVersion: { gitVersion: string } }).clientVersion.gitVersion;
 }
 
-export const KUBECTL_VERSION: string | undefined = versionOf(PROGRAM);
+export const KUBECTL_VERSION: string | undefined = versionOf(KUBECTL);
 
 /** Whether it is of a version that Kubernetes still cared for when this was written; Debian's is 1.20. */
 export const IS_MODERN: boolean = Number(/^v1\.(\d+)/.exec(KUBECTL_VERSION ?? "")?.[1] ?? 0) >= 29;
@@ -35,7 +35,7 @@ export function kubectl(kubeconfig: string): Kubectl {
   return {
     run(args, forMs) {
       const env = { PATH: process.env.PATH, HOME: home, KUBECONFIG: config, TERM: "dumb" };
-      const child = spawn(PROGRAM, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+      const child = spawn(KUBECTL, args, { env, stdio: ["ignore", "pipe", "pipe"] });
       const said = { out: "", err: "" };
       child.stdout.on("data", (data) => {
         said.out += data;

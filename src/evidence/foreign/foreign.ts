@@ -9,8 +9,8 @@ import { type Text, texts } from "../../text.ts";
 import type { Intake, Sink } from "../capture.ts";
 import { pathOf } from "../path.ts";
 import { type ListFile, ObjectLists } from "./lists.ts";
-import { type KnownPod, type LogPlace, logPlaceAmong, logPlaceOf, logSections, stamped } from "./logs.ts";
-import { nodeIn, outputIn } from "./outputs.ts";
+import { type KnownPod, type LogPlace, logPlaceAmong, logPlaceOf, logSections, podIn, stamped } from "./logs.ts";
+import { commandIn, kindOfCommand, nodeIn, outputIn } from "./outputs.ts";
 import { newestTime } from "./times.ts";
 
 const say = texts("foreign-bundle", {
@@ -121,7 +121,8 @@ function knownPod(object: Readonly<Record<string, unknown>>): KnownPod {
     { name?: string }[] | undefined
   >;
   const names = [...(containers ?? []), ...(initContainers ?? [])].map((container) => container?.name ?? "");
-  return { name, namespace, containers: names };
+  const { nodeName, hostNetwork } = (object.spec ?? {}) as { nodeName?: string; hostNetwork?: boolean };
+  return { name, namespace, containers: names, node: hostNetwork === true ? nodeName : undefined };
 }
 
 function write(path: string, pieces: Iterable<string>, intake: Pick<Intake, "open">, cutOff?: string): void {
@@ -148,13 +149,23 @@ function handOn(
   { nodes, pods, takenAt }: Surroundings,
   intake: Pick<Intake, "open" | "note">,
 ): boolean {
-  const kind = outputIn(text);
+  const told = commandIn(text);
+  const pod = podIn(path, pods);
+  const asked = told && kindOfCommand(told.command);
+  if (asked && pod) {
+    write(pathOf(asked, { namespace: pod.namespace, pod: pod.name }), [told.text], intake, cutOff);
+    return true;
+  }
+  const output = told?.text ?? text;
+  const kind = outputIn(output);
   if (kind) {
-    const node = nodeIn(path, nodes);
+    // what was run in an agent's container shows the network of its node
+    const node = nodeIn(path, nodes) ?? (told ? pod?.node : undefined);
     if (node === undefined) intake.note(path, say.whichNode());
-    else write(pathOf(kind, { node }), [text], intake, cutOff);
+    else write(pathOf(kind, { node }), [output], intake, cutOff);
     return node !== undefined;
   }
+  if (told) return false;
   const sections = logSections(text);
   for (const { place, text: log } of sections) write(logPath(place), [stamped(log, takenAt)], intake, cutOff);
   const place = sections.length === 0 ? logPlaceAmong(path, pods) : undefined;

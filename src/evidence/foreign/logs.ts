@@ -9,7 +9,17 @@ export type LogPlace = {
 };
 
 /** A Pod that the bundle knows, by which names are told apart. */
-export type KnownPod = { readonly namespace: string; readonly name: string; readonly containers: readonly string[] };
+export type KnownPod = {
+  readonly namespace: string;
+  readonly name: string;
+  readonly containers: readonly string[];
+  /** Whose network it shares. */
+  readonly node: string | undefined;
+};
+
+/** The Pod whose whole name is in a path; the longest of them. */
+export const podIn = (path: string, pods: readonly KnownPod[]): KnownPod | undefined =>
+  pods.filter(({ name }) => holdsWord(path, name)).sort((a, b) => b.name.length - a.name.length)[0];
 
 type Layout = { readonly is: RegExp; readonly isPrevious: (found: RegExpExecArray) => boolean };
 

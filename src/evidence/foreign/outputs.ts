@@ -1,5 +1,6 @@
 /** Output of commands on nodes, recognised by content; of which node it is, its path tells. */
-import type { KindId } from "../catalogue.ts";
+import { catalogue, type KindId } from "../catalogue.ts";
+import type { Kind } from "../kind.ts";
 import { holdsWord } from "./words.ts";
 
 type Recognised = { readonly kind: KindId; readonly is: RegExp };
@@ -23,6 +24,36 @@ const OUTPUTS: readonly Recognised[] = [
 ];
 
 const HEAD = 4000;
+
+/**
+ * What a command printed, in Markdown: `# COMMAND`, then its output between two lines of three backticks
+ * (cilium/cilium, bugtool/cmd/root.go).
+ */
+const IN_MARKDOWN = /^# (\S[^\n]*)\n\s*```[^\n]*\n([\s\S]*?)\n?```\s*$/;
+
+export type Told = { readonly command: string; readonly text: string };
+
+export function commandIn(text: string): Told | undefined {
+  const [, command = "", output = ""] = IN_MARKDOWN.exec(text) ?? [];
+  return command === "" ? undefined : { command: command.trim(), text: output === "" ? "" : `${output}\n` };
+}
+
+/** Before 1.15 Cilium's command in its container had the name of the one outside. */
+const sameCommand = (one: string, other: string): boolean => {
+  const words = (command: string) =>
+    command
+      .replace(/^cilium /, "cilium-dbg ")
+      .split(/\s+/)
+      .join(" ");
+  return words(one) === words(other);
+};
+
+/** The kind of evidence that a command inside an agent's container brings. */
+export const kindOfCommand = (command: string): KindId | undefined =>
+  (Object.keys(catalogue) as KindId[]).find((kind) => {
+    const { how } = catalogue[kind] as Kind<unknown>;
+    return "exec" in how && sameCommand(how.exec, command);
+  });
 
 export function outputIn(text: string): KindId | undefined {
   const head = text.slice(0, HEAD);

@@ -1,0 +1,98 @@
+/** What is in an archive, one entry after the other: a .tar, .tar.gz, .tar.zst or .zip, told apart by content. */
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { extract } from "tar-stream";
+import { ZIP_MAGIC, zipEntries } from "./zip.ts";
+
+export type ArchiveEntry = {
+  readonly name: string;
+  /** `file`, `directory`, or whatever else: what is none of them is no evidence. */
+  readonly type: string;
+  /** Its bytes. What is not asked for is passed over; what was is read before the next entry comes. */
+  content(): Promise<AsyncIterable<Uint8Array>>;
+};
+
+/** Is told how many bytes went in, and how many came out. */
+export type OnBytes = (compressed: number, uncompressed: number) => void;
+
+const MIB = 1024 * 1024;
+const ARCHIVE = /\.(tar|tgz|tar\.gz|tar\.zst|tzst)$/;
+
+/** Whether a name is that of an archive that can be read while it comes. */
+export const isArchive = (name: string): boolean => ARCHIVE.test(name);
+
+/** RFC 1952, RFC 8878. */
+const decompressorFor = (magic: string) =>
+  magic.startsWith("1f8b") ? createGunzip() : magic === "28b52ffd" ? createZstdDecompress() : undefined;
+
+async function magicOf(path: string): Promise<string> {
+  const file = await open(path);
+  const head = Buffer.alloc(4);
+  await file.read(head, 0, 4, 0);
+  await file.close();
+  return head.toString("hex");
+}
+
+/** @param onBytes may throw, and that is the end */
+export async function* entriesOf(path: string, onBytes: OnBytes): AsyncIterable<ArchiveEntry> {
+  const magic = await magicOf(path);
+  if (magic === ZIP_MAGIC) yield* zipEntries(path, onBytes);
+  else yield* tarEntries(createReadStream(path, { highWaterMark: MIB }), magic, onBytes);
+}
+
+/** The entries of an archive that is itself an entry of one. */
+export async function* entriesInside(
+  content: AsyncIterable<Uint8Array>,
+  onBytes: OnBytes,
+): AsyncIterable<ArchiveEntry> {
+  const pieces = content[Symbol.asyncIterator]();
+  const first = await pieces.next();
+  if (first.done) return;
+  const whole = Readable.from(
+    (async function* () {
+      yield first.value;
+      yield* { [Symbol.asyncIterator]: () => pieces };
+    })(),
+    { objectMode: false },
+  );
+  yield* tarEntries(whole, Buffer.from(first.value.subarray(0, 4)).toString("hex"), onBytes);
+}
+
+async function* tarEntries(raw: Readable, magic: string, onBytes: OnBytes): AsyncIterable<ArchiveEntry> {
+  const tar = extract();
+  const unpack = decompressorFor(magic);
+  if (unpack) {
+    raw.on("data", (chunk: Uint8Array) => onBytes(chunk.length, 0));
+    raw.on("error", (error) => unpack.destroy(error));
+  }
+  const source = unpack ? raw.pipe(unpack) : raw;
+  source.on("data", (chunk: Uint8Array) => {
+    try {
+      onBytes(0, chunk.length);
+    } catch (error) {
+      source.destroy(error as Error);
+    }
+  });
+  source.on("error", (error) => tar.destroy(error));
+  source.pipe(tar);
+  try {
+    for await (const entry of tar) {
+      const { name, type } = entry.header;
+      let isAsked = false;
+      yield {
+        name,
+        type: type === "contiguous-file" ? "file" : (type ?? "?"),
+        async content() {
+          isAsked = true;
+          return entry as unknown as AsyncIterable<Uint8Array>;
+        },
+      };
+      if (!isAsked) entry.resume();
+    }
+  } finally {
+    source.destroy();
+    raw.destroy();
+  }
+}
