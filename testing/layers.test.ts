@@ -39,7 +39,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   trace: { from: ["text.ts", "net", "parse", "evidence", "model"] },
   compare: { from: ["text.ts", "net", "parse", "evidence", "model"] },
   backup: {
-    from: ["text.ts", "parse", "model", "compare"],
+    from: ["text.ts", "parse", "evidence", "model", "compare"],
     packages: ["@noble/hashes", "js-yaml"],
   },
   checks: { from: ["text.ts", "shell.ts", "net", "parse", "evidence", "model", "trace"] },
@@ -56,7 +56,6 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "diagnose.ts": { from: ["evidence", "model", "trace", "checks", "cause", "report"] },
   "diff.ts": { from: ["evidence", "compare", "report", "diagnose.ts"] },
   "path.ts": { from: ["evidence", "model", "trace", "report", "diagnose.ts"] },
-  "what-if.ts": { from: ["evidence", "model", "checks", "cause", "report", "diagnose.ts"] },
   cli: {
     from: [
       "text.ts",
@@ -73,7 +72,6 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "diagnose.ts",
       "path.ts",
       "diff.ts",
-      "what-if.ts",
     ],
     packages: ["commander", "string-width"],
     impure: true,

@@ -182,8 +182,7 @@ async function schemas(files: Files): Promise<void> {
   const { reportSchema: report } = await import("../src/report/report.ts");
   const { pathSchema: path } = await import("../src/report/path.ts");
   const { diffSchema: diff } = await import("../src/report/diff.ts");
-  const { whatIfSchema } = await import("../src/report/what-if.ts");
-  for (const [name, schema] of Object.entries({ report, path, diff, "what-if": whatIfSchema })) {
+  for (const [name, schema] of Object.entries({ report, path, diff })) {
     const text = JSON.stringify(z.toJSONSchema(schema, { io: "input" }), undefined, 2);
     files.set(`${DOCS}/${name}.schema.json`, `${text}\n`);
   }

@@ -51,6 +51,7 @@ describe("help", () => {
       ["rbac", "backup", "--help"],
       ["rbac", "diff", "--help"],
       ["rbac", "restore", "--help"],
+      ["rbac", "recover", "--help"],
       ["replay", "--help"],
       ["demo", "--help"],
       ["explain", "-h"],
@@ -130,9 +131,9 @@ describe("exit codes", () => {
     ],
     [
       "3: a value that there is not",
-      ["diagnose", "x", "-o", "toml"],
+      ["diagnose", "x", "-o", "yaml"],
       3,
-      "error: `toml` is no value of `-o`.\nTry one of: `text`, `wide`, `json`, `yaml`, `markdown`, `sarif`, `junit`\n",
+      "error: `yaml` is no value of `-o`.\nTry one of: `text`, `wide`, `json`, `markdown`\n",
     ],
     [
       "3: too much",

@@ -46,8 +46,9 @@ export function millisecondsOf(value: string | undefined): number | undefined {
   return seconds * 1000;
 }
 
-/** `symptoms`, `sample`, `all`, or names of nodes with commas between. */
-function nodesOf(value = "symptoms"): NodeChoice {
+/** `symptoms`, `sample`, `all`, or names of nodes with commas between; undefined for none. */
+function nodesOf(value = "symptoms"): NodeChoice | undefined {
+  if (value === "none") return undefined;
   return value === "symptoms" || value === "sample" || value === "all" ? value : value.split(",");
 }
 
@@ -94,6 +95,7 @@ export async function onCluster<T>(
     readonly nodes?: string;
     readonly nodeOutput?: readonly string[];
   };
+  const choice = nodesOf(nodes);
   const until = Date.now() + (millisecondsOf(timeout) ?? BUDGET_MS);
   const connection = await connect({ context, kubeconfig });
   const line = progressLine(say.reading({ context: connection.context }), surroundings);
@@ -104,9 +106,10 @@ export async function onCluster<T>(
           ...(intake && { intake }),
           signal,
           namespaces: [given.namespace ?? []].flat() as string[],
-          nodes: nodesOf(nodes),
+          ...(choice && { nodes: choice }),
           debugPods: debugPodsOf(given),
           nodeOutputs: nodeOutput,
+          helm: given.helm === true,
           progress: line.show,
           budgetMs: Math.max(1, until - Date.now()),
         });

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { loadAll } from "js-yaml";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ApiServer, type ApiServerOptions, apiServer } from "../../testing/api-server/api-server.ts";
 import { recordingPath } from "../../testing/recordings.ts";
@@ -62,7 +63,8 @@ const server = (options: ApiServerOptions = {}) => apiServer({ bundle: BUNDLE, i
 
 function on(api: ApiServer) {
   const kubeconfig = join(folder, `kubeconfig-${api.port}`);
-  writeFileSync(kubeconfig, api.kubeconfig);
+  // a cluster like any other, not a replay
+  writeFileSync(kubeconfig, api.kubeconfig.replaceAll("netwhy-replay", "tested"));
   return (args: readonly string[], answer?: boolean) => netwhy(["rbac", ...args, "--kubeconfig", kubeconfig], answer);
 }
 
@@ -303,6 +305,41 @@ describe("a backup", () => {
     expect((await run(["diff", own, "--verify-key", pub])).err).toContain("it was not signed with the key");
     expect((await run(["backup", "--sign", pub])).err).toContain("is no Ed25519 key");
     expect((await run(["diff", join(folder, "nowhere")])).err).toContain("cannot be read");
+  });
+});
+
+describe("recovery without a backup", () => {
+  const records = JSON.parse(
+    readFileSync(new URL("../../testing/helm/records.json", import.meta.url), "utf8"),
+  ) as Record<"secrets" | "configmaps", Parameters<NonNullable<ApiServer["writable"]>["put"]>[0][]>;
+
+  it("from what real Helm wrote, in Secrets and in ConfigMaps; no other Secret is asked for", async () => {
+    await using api = await server();
+    for (const record of [...records.secrets, ...records.configmaps]) api.writable!.put(record);
+    const { code, out, err } = await on(api)(["recover", "clusterrole/cilium", "clusterrole/coredns-of-a-chart"]);
+    expect(code).toBe(0);
+    expect(out).toContain("---\n# Helm's record of cilium-1.15.19, release kube-system/cilium, revision 4: ");
+    expect(out).toContain("    meta.helm.sh/release-name: cilium\n");
+    expect(out).toContain("  name: coredns-of-a-chart\n");
+    expect(err).not.toContain("not seen");
+    const asked = api.requests.filter(({ path }) => path === "/api/v1/secrets").map(({ query }) => query.toString());
+    expect(asked).not.toEqual([]);
+    for (const query of asked) expect(query).toContain("fieldSelector=type%3Dhelm.sh%2Frelease.v1");
+    // and it can be applied
+    const documents = loadAll(out) as Record<string, object>[];
+    expect(documents.map(({ kind }) => kind)).toEqual(["ClusterRole", "ClusterRole"]);
+  });
+
+  it("says what it could not see, and where what it has comes from", async () => {
+    await using api = await server({ forbidden: ["secrets"] });
+    await send(api, "DELETE", `${RBAC}/clusterroles/flannel`);
+    const { code, out, err } = await on(api)(["recover"]);
+    expect(code).toBe(0);
+    expect(out).toContain("  name: flannel\n");
+    expect(err).toMatch(/^ClusterRole\/flannel: what flannel v\S+ is granted by its manifest or chart/m);
+    expect(err).toMatch(/Helm's records were not seen \(.*cannot list resource "secrets"/);
+    expect(await on(api)(["recover", "role/nowhere/x"])).toMatchObject({ code: 1, out: "" });
+    expect((await on(api)(["recover", "flannel"])).err).toContain("`flannel` names no object.");
   });
 });
 

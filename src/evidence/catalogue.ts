@@ -19,6 +19,7 @@ import { parseCniConflist } from "../parse/cni-conflist.ts";
 import { parseConntrack } from "../parse/conntrack.ts";
 import { parseConntrackCount } from "../parse/conntrack-count.ts";
 import { parseConntrackStats } from "../parse/conntrack-stats.ts";
+import { type HelmRelease, parseHelmReleases } from "../parse/helm-release.ts";
 import { parseIpAddr } from "../parse/ip-addr.ts";
 import { parseIpNeigh } from "../parse/ip-neigh.ts";
 import { parseIpRoute } from "../parse/ip-route.ts";
@@ -42,6 +43,7 @@ import { parseSysctl } from "../parse/sysctl.ts";
 import { parseTextLines } from "../parse/text-lines.ts";
 import { parseWg } from "../parse/wg.ts";
 import type { Template } from "../text.ts";
+import { HELM_RELEASES } from "./helm-releases.ts";
 import { type Kind, type Place, parsedBy } from "./kind.ts";
 
 function list<T>(resource: string, schema: ItemSchema<T>, hides: Template): Kind<ApiList<T>> {
@@ -538,6 +540,19 @@ export const catalogue = {
       zh: "kubelet 的日志",
     },
   ),
+
+  helmReleases: {
+    path: HELM_RELEASES,
+    how: { other: "`netwhy collect --helm`: the permissions and agents in Helm's records; no Secret is kept" },
+    open: parsedBy(parseHelmReleases),
+    empty: "nothing-there",
+    hides: {
+      en: "what Helm installed, from which deleted permissions can be restored",
+      zh: "Helm 安装了什么（可据此恢复被删除的权限）",
+    },
+    sensitivity: "names",
+    cost: "medium",
+  } satisfies Kind<readonly HelmRelease[]>,
 
   manifest: clusterWide("manifest.jsonl", "written by the collector", parseManifest, {
     en: "which evidence was asked for and arrived whole",

@@ -43,8 +43,6 @@ export type Denial =
   | { readonly reason: "rule-missing"; readonly roles: readonly Ref[]; readonly bindings: readonly Ref[] };
 
 export interface Rbac {
-  /** Every binding with its role, whether that exists or not. */
-  readonly grants: readonly Grant[];
   /** May this ServiceAccount do this? */
   access(account: Account, want: Want): Access;
   /** May this user? */
@@ -214,7 +212,6 @@ export function rbacOf(objects: Objects): Rbac {
   }
 
   return {
-    grants,
     userAccess,
     quote: quoteBinding,
     access: (account, want) => userAccess(serviceAccountUser(account), want),

@@ -50,6 +50,11 @@ function field(
       }),
     );
   }
+  // Helm may keep its records in ConfigMaps: what a chart makes is in them, Secrets too
+  if (key === "data" && isObject(value) && isHelmRecord(owner)) {
+    told({ pointer: `${pointer}/release`, what: "Secret" });
+    return { ...value, release: hidden("Secret") };
+  }
   // it repeats the whole object
   if (isSecret && key === "kubectl.kubernetes.io/last-applied-configuration") {
     told({ pointer, what: "Secret" });
@@ -61,6 +66,13 @@ function field(
   }
   return visit(value, pointer, isSecret, told);
 }
+
+const isHelmRecord = ({ metadata, data }: Record<string, unknown>): boolean =>
+  isObject(metadata) &&
+  isObject(metadata.labels) &&
+  metadata.labels.owner === "helm" &&
+  isObject(data) &&
+  "release" in data;
 
 const isSecretName = (name: unknown): boolean =>
   typeof name === "string" && SECRET_NAME.test(name) && !NO_SECRET_NAME.test(name);

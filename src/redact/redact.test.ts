@@ -118,6 +118,14 @@ describe("in objects", () => {
     expect(told.every(({ pointer }) => pointer?.startsWith("/"))).toBe(true);
   });
 
+  it("what Helm keeps in a ConfigMap is hidden, and what is kept of its releases is redacted as objects are", () => {
+    const record = { metadata: { name: "r", labels: { owner: "helm" } }, data: { release: "H4sIplanted" } };
+    expect(redact("api/v1/configmaps.jsonl", `${JSON.stringify(record)}\n`).text).not.toContain("planted");
+    const other = { metadata: { name: "r", labels: { owner: "me" } }, data: { release: "kept" } };
+    expect(redact("api/v1/configmaps.jsonl", `${JSON.stringify(other)}\n`).text).toContain("kept");
+    expect(redact("helm/releases.jsonl", `${JSON.stringify({ objects: [POD] })}\n`).text).not.toContain("planted");
+  });
+
   it("what is cut off is text", () => {
     expect(redact("api/v1/things.jsonl", `{"kind":"Secret","data":{"password":"hunter22`).text).not.toContain(
       "hunter22",

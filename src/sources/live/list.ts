@@ -23,6 +23,8 @@ export type ListOutcome = {
 export type ListOptions = {
   readonly onCount?: (count: number) => void;
   readonly pageSize?: number;
+  /** `labelSelector` and `fieldSelector`. */
+  readonly selectors?: Readonly<Record<string, string>>;
   /** How many objects must follow the first page for a WatchList to be asked for. */
   readonly watchListFrom?: number;
 };
@@ -41,7 +43,7 @@ export async function readList(
   api: Api,
   path: string,
   open: () => LineSink,
-  { onCount = () => {}, pageSize = PAGE_SIZE, watchListFrom = WATCH_LIST_FROM }: ListOptions = {},
+  { onCount = () => {}, pageSize = PAGE_SIZE, watchListFrom = WATCH_LIST_FROM, selectors = {} }: ListOptions = {},
 ): Promise<ListOutcome> {
   const until = Math.min(api.deadline, Date.now() + LIMIT_MS);
   let sink = open();
@@ -81,7 +83,7 @@ export async function readList(
       });
     };
     for (let tried = 1; ; tried++) {
-      const answer = await api.get(`${path}?${new URLSearchParams(parameters)}`, {
+      const answer = await api.get(`${path}?${new URLSearchParams({ ...selectors, ...parameters })}`, {
         onText: (piece) => page.write(piece),
         onRetry: again,
         limitMs: Math.max(1, until - Date.now()),
@@ -123,15 +125,22 @@ export async function readList(
       isWatchTried = true;
       const kept = { sink, count, bytes };
       restart();
-      if (await readWatchList(api, path, take, until)) return ended();
+      if (await readWatchList(api, path, take, until, selectors)) return ended();
       ({ sink, count, bytes } = kept);
     }
   }
 }
 
 /** @returns whether all objects came; if not, none of what came counts */
-async function readWatchList(api: Api, path: string, take: (line: string) => void, until: number): Promise<boolean> {
+async function readWatchList(
+  api: Api,
+  path: string,
+  take: (line: string) => void,
+  until: number,
+  selectors: Readonly<Record<string, string>>,
+): Promise<boolean> {
   const parameters = new URLSearchParams({
+    ...selectors,
     watch: "1",
     sendInitialEvents: "true",
     allowWatchBookmarks: "true",

@@ -11,6 +11,7 @@ import type { Connection } from "./connection.ts";
 import { debugPods } from "./debug-pod.ts";
 import { isNode, readNodeOutput, readThisNode } from "./local-node.ts";
 import { type FirstContact, greet, type Progress, readApi, tellText } from "./read-api.ts";
+import { readHelmReleases } from "./read-helm.ts";
 import { readLogs } from "./read-logs.ts";
 import { chooseNodes, type NodeChoice, readNodes } from "./read-nodes.ts";
 import { isReplay, readReplayedFiles } from "./read-replay.ts";
@@ -37,6 +38,8 @@ export type ReadOptions = {
   readonly nodeOutputs?: readonly string[];
   /** Of all reading, milliseconds. */
   readonly budgetMs?: number;
+  /** Read what Helm remembers of its releases, which is in Secrets. */
+  readonly helm?: boolean;
   /** Where the evidence goes; a capture of its own otherwise. */
   readonly intake?: Intake;
 } & Pick<ApiOptions, "pauseMs" | "idleMs">;
@@ -69,6 +72,10 @@ export async function readCluster(connection: Connection, options: ReadOptions):
       namespaces: [...new Set([...namespaces, ...own, ...SYSTEM_NAMESPACES])],
       progress,
     });
+    if (options.helm && !isReplay(connection)) {
+      progress("helm");
+      await readHelmReleases(api, intake);
+    }
     if (isReplay(connection)) await readReplayedFiles(api, intake, progress);
     else if (options.nodes !== undefined) {
       const found = intake.capture();

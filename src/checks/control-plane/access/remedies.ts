@@ -50,14 +50,25 @@ function releaseOf({ workload, definition, ref: { namespace } }: Component) {
   };
 }
 
+/** As `netwhy rbac` takes the name of an object. */
+const inOneWord = ({ kind, namespace, name }: Ref): string =>
+  [kind.toLowerCase(), namespace, name].filter((part) => part !== undefined).join("/");
+
 /** Where what the baseline does not hold, or its owner has to own, is restored from. */
-function fromInstaller(component: Component, target: Ref, verify: Command): Step {
+function fromInstaller(component: Component, targets: readonly [Ref, ...Ref[]], verify: Command): Step {
+  const [target] = targets;
   const { definition, version = "" } = component;
   const undo = { do: "delete", target } as const; // it was not there
   const release = releaseOf(component);
   if (release) {
-    const manifest = sh`helm get manifest ${release.name} -n ${release.namespace}`;
-    return { why: say.fromHelm(), change: { run: `${manifest} | kubectl auth reconcile -f -` }, undo, verify };
+    // with the marks of the release, without which the next `helm upgrade` refuses to take it over
+    const names = targets.map((each) => sh`${inOneWord(each)}`).join(" ");
+    return {
+      why: say.fromHelm({ release: `${release.namespace}/${release.name}` }),
+      change: { run: `netwhy rbac recover ${names} | kubectl apply -f -` },
+      undo,
+      verify,
+    };
   }
   const file = definition.manifest?.replace("{version}", version) ?? "rbac.yaml";
   return {
@@ -141,7 +152,8 @@ export function restored({ flaw, permissions, model }: Case, name: string): { st
   // the role itself is gone
   const isKnown = comparison.fit === "exact" || flaw.isRestored;
   if (component && !flaw.isRestored && (releaseOf(component) || !isKnown || !grant)) {
-    const steps = [fromInstaller(component, object, verify)];
+    const targets = [object, ...(reason === "both-missing" && binding ? [binding] : [])] as const;
+    const steps = [fromInstaller(component, targets, verify)];
     return releaseOf(component) ? { steps, source: "helm" } : { steps };
   }
   const restoreRole: Step = {

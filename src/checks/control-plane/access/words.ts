@@ -76,8 +76,8 @@ export const say = texts("component-access-denied", {
   },
   restoreAccount: { en: "Make the ServiceAccount again", zh: "重建该 ServiceAccount" },
   fromHelm: {
-    en: "Restore the RBAC objects of the Helm release; everything else of it is left alone",
-    zh: "恢复该 Helm Release 中的 RBAC 对象，其他对象不受影响",
+    en: "Restore it from Helm's own record of release {release}, which is still in the cluster; nothing else of it is touched",
+    zh: "从集群中仍保存的 Helm Release {release} 记录恢复该对象，其他对象不受影响",
   },
   fromManifest: {
     en: "Restore the RBAC objects of {component} {version} from its manifest; everything else in it is left alone",
@@ -104,8 +104,8 @@ export const say = texts("component-access-denied", {
     zh: "用 ValidatingAdmissionPolicy 禁止安装程序以外的任何人删除或修改 {objects}",
   },
   preventBackup: {
-    en: "Keep a copy: `kubectl get clusterroles,clusterrolebindings,roles,rolebindings -A -o yaml`; before every delete by label, run `kubectl get` with the same selector",
-    zh: "定期备份：`kubectl get clusterroles,clusterrolebindings,roles,rolebindings -A -o yaml`；按标签删除前，先用同一选择器执行 `kubectl get`",
+    en: "Keep a copy: `netwhy rbac backup -o DIR/ --keep 30` by cron; before every delete by label, run `kubectl get` with the same selector",
+    zh: "定期备份：由 cron 执行 `netwhy rbac backup -o 目录/ --keep 30`；按标签删除前，先用同一选择器执行 `kubectl get`",
   },
   preventAlert: {
     en: "Alert on `apiserver_request_total` with code 403: {component} stays Running and Ready without its permissions",
