@@ -273,6 +273,8 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
     async text(path, options = {}) {
       let text = "";
       const answer = await get(path, {
+        // bytes may come for ever, one by one: what is small has no right to the time of all else
+        limitMs: 2 * (options.idleMs ?? idleMs),
         ...options,
         onText: (piece) => {
           if (text.length < LARGEST_TEXT) text += piece;

@@ -80,6 +80,9 @@ export async function readLogs(
   );
 }
 
+/** Of one log, milliseconds: nodes are still to be looked into. */
+const LOG_LIMIT_MS = 20_000;
+
 async function readLog(api: Api, intake: Intake, { namespace, pod, container, previous }: Log): Promise<void> {
   const file = `logs/${namespace}/${pod}/${container}${previous ? ".previous" : ""}.log`;
   const query = new URLSearchParams({
@@ -102,6 +105,7 @@ async function readLog(api: Api, intake: Intake, { namespace, pod, container, pr
     },
     tries: 2,
     idleMs: 8000,
+    limitMs: LOG_LIMIT_MS,
     isRelayed: true,
   });
   if (answer.ok || bytes > 0) sink?.end({ bytes, ...(!answer.ok && { cutOff: answer.failure.message }) });
