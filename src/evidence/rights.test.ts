@@ -60,6 +60,19 @@ describe("what would grant it", () => {
     ]);
   });
 
+  it("of our agents is their key and the way to them, and no other Secret", () => {
+    for (const resource of ["secrets", "pods/proxy"]) {
+      expect(grantOf([right("get", resource, "netwhy")])[0]).toMatchObject({
+        kind: "Role",
+        metadata: { namespace: "netwhy" },
+        rules: [
+          { resources: ["pods/proxy"], verbs: ["get"] },
+          { resources: ["secrets"], resourceNames: ["netwhy-agent"], verbs: ["get"] },
+        ],
+      });
+    }
+  });
+
   it("takes nothing away that was granted before: other rules have another name", () => {
     const names = [[right("list", "pods")], [right("list", "nodes")]].map((rights) => grantOf(rights)[0]!.metadata);
     expect(names[0]).not.toEqual(names[1]);

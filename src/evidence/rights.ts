@@ -41,6 +41,7 @@ export const deniedInWords = (verb: string, resource: string, namespace: string)
 export type Rule = {
   readonly apiGroups?: readonly string[];
   readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
   readonly nonResourceURLs?: readonly string[];
   readonly verbs: readonly string[];
 };
@@ -110,10 +111,10 @@ export function widened(denial: Denial): Denial {
   return { ...denial, right: everywhere };
 }
 
-/** What reading our own agents needs, in their namespace. */
+/** What reading our own agents needs, in their namespace: the one without the other is of no use. */
 export const AGENT_RULES: readonly Rule[] = [
   { apiGroups: [""], resources: ["pods/proxy"], verbs: ["get"] },
-  { apiGroups: [""], resources: ["secrets"], verbs: ["get"] },
+  { apiGroups: [""], resources: ["secrets"], resourceNames: ["netwhy-agent"], verbs: ["get"] },
 ];
 
 type Subject = {
@@ -134,9 +135,10 @@ function subjectOf(user: string): Subject {
 /** Rights of one verb set are one rule. */
 function rulesOf(rights: readonly Right[]): Rule[] {
   const urls = rights.flatMap((right) => ("url" in right ? right.url : []));
+  const ofAgents = rights.filter((right) => AGENT_RULES.some(grants(right)));
   const verbsOf = new Map<string, Set<string>>();
   for (const right of rights) {
-    if ("url" in right) continue;
+    if ("url" in right || ofAgents.includes(right)) continue;
     const verbs = verbsOf.get(`${right.group} ${right.resource}`) ?? new Set();
     verbsOf.set(`${right.group} ${right.resource}`, verbs);
     const { verb, resource } = right;
@@ -154,6 +156,7 @@ function rulesOf(rights: readonly Right[]): Rule[] {
       resources: [...new Set(same.map(({ resource }) => resource))].sort(),
       verbs: same[0]!.verbs,
     })),
+    ...(ofAgents.length > 0 ? AGENT_RULES : []),
     ...(urls.length > 0 ? [{ nonResourceURLs: [...new Set(urls)].sort(), verbs: ["get"] }] : []),
   ];
 }
