@@ -36,6 +36,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     impure: true,
   },
   model: { from: ["text.ts", "shell.ts", "net", "parse", "evidence"], packages: ["@noble/hashes"] },
+  anonymize: { from: ["net", "evidence", "model"], packages: ["@noble/hashes"] },
   trace: { from: ["text.ts", "net", "parse", "evidence", "model"] },
   compare: { from: ["text.ts", "net", "parse", "evidence", "model"] },
   backup: {
@@ -64,6 +65,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "evidence",
       "sources",
       "model",
+      "anonymize",
       "replay",
       "backup",
       "repair",

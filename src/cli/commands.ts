@@ -77,6 +77,16 @@ const say = texts("cli", {
     zh: "输出 netwhy 所需的最小权限 ClusterRole",
   },
   leastRights: { en: "for who may read only", zh: "授予只读的最小权限" },
+  anonymize: {
+    en: "replace names and addresses; what holds between them stays",
+    zh: "替换名称和地址，保持其间的关系",
+  },
+  anonymizeKey: {
+    en: "the same, as a secret file says: the same names every time",
+    zh: "同上，由密钥文件决定：每次替换结果相同",
+  },
+  from: { en: "take a bundle that is there already, not a cluster", zh: "取自已有的证据包，而不是集群" },
+  handOn: { en: "to hand it on to strangers", zh: "用于交给外部人员" },
   bySsh: { en: "on a node, by ssh", zh: "通过 ssh 在节点上运行" },
   timeout: { en: "end reading after so many seconds (default: 180)", zh: "读取的时限，单位秒（默认 180）" },
   bundleOption: { en: "the same as BUNDLE", zh: "同 BUNDLE 参数" },
@@ -267,6 +277,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       { flags: "-o, --output <file>", describes: say.bundleFile() },
       { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
+      { flags: "--anonymize", describes: say.anonymize() },
+      { flags: "--anonymize-key <file>", describes: say.anonymizeKey() },
+      { flags: "--from <bundle>", describes: say.from() },
       ...CLUSTER_OPTIONS,
       { flags: "--helm", describes: say.helm() },
       { flags: "--print-node-script", describes: say.printScript() },
@@ -275,6 +288,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       { run: "collect -o incident.tar.gz", does: say.takeAway() },
       { run: "collect --print-cluster-role | kubectl apply -f -", does: say.leastRights() },
+      { run: "collect --anonymize --from incident.tar.gz -o ours.tar.gz", does: say.handOn() },
       { run: "collect --print-node-script | ssh w1 sudo sh > w1.netwhy", does: say.bySsh() },
     ],
     run: async (_, given, surroundings) => {

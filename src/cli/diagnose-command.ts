@@ -10,16 +10,13 @@ import type { Report } from "../report/report.ts";
 import { readBundle } from "../sources/bundle.ts";
 import { texts } from "../text.ts";
 import type { Given } from "./commands.ts";
+import { requireNoCluster } from "./evidence-options.ts";
 import { type ExitCode, exitCodeOf } from "./exit-code.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { unknownName } from "./usage-error.ts";
 
 const say = texts("diagnose-command", {
   twoBundles: { en: "Two bundles were given: {one} and {other}.", zh: "指定了两个证据包：{one} 和 {other}。" },
-  bundleAndCluster: {
-    en: "A bundle was given, and {option} of a running cluster.",
-    zh: "既指定了证据包，又指定了运行中集群的 {option}。",
-  },
   justOne: { en: "Leave one of them out.", zh: "请只保留一个。" },
   check: { en: "check", zh: "检查项" },
   listChecks: { en: "`{program} explain --list` names them all.", zh: "`{program} explain --list` 可列出全部。" },
@@ -38,16 +35,9 @@ function bundleOf(argument: string | undefined, given: Given): string | undefine
     throw new DiagnosisError("usage", say.twoBundles({ one: argument, other: option }), say.justOne());
   }
   const path = argument ?? option;
-  const ofCluster = ["context", "kubeconfig", "nodes", "debugPods", "debugImage", "timeout"].find(
-    (name) => given[name] !== undefined,
-  );
-  if (path !== undefined && ofCluster !== undefined) {
-    throw new DiagnosisError("usage", say.bundleAndCluster({ option: flagOf(ofCluster) }), say.justOne());
-  }
+  if (path !== undefined) requireNoCluster(given);
   return path;
 }
-
-const flagOf = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** What is ignored must exist: a misspelt name would be ignored in silence. */
 function requireChecks(ids: readonly string[], { program }: Surroundings): void {

@@ -11,7 +11,7 @@ import { catalogue, type KindId, type ValueOf } from "./catalogue.ts";
 import type { Kind, Place } from "./kind.ts";
 import { absent, type Blindness, type Observed, present, unknown } from "./observed.ts";
 import type { Origin } from "./origin.ts";
-import { keyOf, matchPath, type PathMatch, pathOf } from "./path.ts";
+import { absentPath, keyOf, matchPath, type PathMatch, pathOf } from "./path.ts";
 import { denialIn } from "./rights.ts";
 
 export type Captured<T> = { readonly place: Place; readonly observed: Observed<T> };
@@ -153,9 +153,6 @@ const say = texts("capture", {
 
 const MOST_NOTES = 1000;
 
-/** A file that says that there is nothing: the API serves no such list, the node has no such thing. */
-const ABSENT = ".absent";
-
 const openAbsence = (told: () => void): Sink => ({ write() {}, end: told });
 
 /** Takes evidence in, file by file, and parses each while it arrives. */
@@ -167,8 +164,8 @@ export function createIntake(): Intake {
   let dropped = 0;
   return {
     open(path) {
-      if (path.endsWith(ABSENT)) {
-        const bare = path.slice(0, -ABSENT.length);
+      const bare = absentPath(path);
+      if (bare !== undefined) {
         return matchPath(bare) && openAbsence(() => this.absent(bare));
       }
       const match = matchPath(path);

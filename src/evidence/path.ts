@@ -52,6 +52,15 @@ export function matchPath(path: string): PathMatch | undefined {
   return undefined;
 }
 
+const ABSENT = ".absent";
+
+/** What a file speaks of that says that there is nothing: the API serves no such list, the node has no such thing. */
+export const absentPath = (path: string): string | undefined =>
+  path.endsWith(ABSENT) ? path.slice(0, -ABSENT.length) : undefined;
+
+/** Whether the catalogue knows a path, or one of which a file says that there is nothing. */
+export const isEvidence = (path: string): boolean => matchPath(absentPath(path) ?? path) !== undefined;
+
 /** Evidence at equal keys is the same evidence, whatever the version in its API path. */
 export function keyOf(kind: KindId, place: Place): string {
   return [kind, place.node, place.namespace, place.pod, place.container, place.file].join("\u0000");

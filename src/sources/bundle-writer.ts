@@ -12,16 +12,26 @@ import { createGzip } from "node:zlib";
 import { pack } from "tar-stream";
 import type { Ending, Intake, Sink } from "../evidence/capture.ts";
 import { type Redaction, redactorFor } from "../redact/redact.ts";
+import type { TextRedactor } from "../redact/text.ts";
 
 type Written = { readonly path: string; readonly bytes: number; readonly sha256: string; readonly complete: boolean };
+
+/** Gives files other names and other text: two passes over all of them. */
+export interface Renaming {
+  learn(path: string): { write(piece: string): void; end(): void } | undefined;
+  /** @returns undefined for a file that is left out */
+  rewrite(path: string): { readonly path: string; readonly rewriter: TextRedactor } | undefined;
+}
 
 export interface BundleWriter {
   /** Takes evidence in as `intake` does, and writes it down too. */
   readonly intake: Intake;
   readonly files: number;
   readonly redactions: number;
-  /** Packs what was written. Nothing is written after that. */
-  finish(): Promise<void>;
+  /** What came of a file was not all of it, as whoever collected it said. */
+  doubt(path: string): void;
+  /** Packs what was written, under other names if they are given. Nothing is written after that. */
+  finish(renaming?: Renaming): Promise<void>;
   /** Forgets what was written. */
   discard(): Promise<void>;
 }
@@ -41,9 +51,9 @@ export async function bundleWriter(target: string, inner: Intake): Promise<Bundl
 
   const others: string[] = [];
 
-  function write(path: string, text: string): void {
+  function write(path: string, text: string, within = folder): void {
     others.push(path);
-    const file = writing(join(folder, path));
+    const file = writing(join(within, path));
     file.write(text);
     file.end();
   }
@@ -64,11 +74,46 @@ export async function bundleWriter(target: string, inner: Intake): Promise<Bundl
     };
   }
 
+  /** @returns the folder in which everything stands under other names */
+  async function renamed(renaming: Renaming): Promise<string> {
+    const paths = [...manifest.keys(), ...others];
+    for (const path of paths) {
+      const pupil = renaming.learn(path);
+      if (!pupil) continue;
+      for await (const piece of textOf(join(folder, path))) pupil.write(piece);
+      pupil.end();
+    }
+    const before = new Map(manifest);
+    manifest.clear();
+    others.length = 0;
+    const anew = join(folder, RENAMED);
+    const otherPaths = new Map<string, string>();
+    for (const path of paths) {
+      const other = renaming.rewrite(path);
+      if (!other) continue;
+      const file = writing(join(anew, other.path));
+      for await (const piece of textOf(join(folder, path))) file.write(other.rewriter.write(piece));
+      file.write(other.rewriter.end());
+      const written = file.end();
+      otherPaths.set(path, other.path);
+      const known = before.get(path);
+      if (known) manifest.set(other.path, { path: other.path, ...written, complete: known.complete });
+      else others.push(other.path);
+    }
+    const told = redactions.splice(0).flatMap(({ path, line, what }) => {
+      const other = otherPaths.get(path);
+      return other === undefined ? [] : [{ path: other, ...(line !== undefined && { line }), what }];
+    });
+    redactions.push(...told);
+    return anew;
+  }
+
   const discard = () => Promise.all([rm(folder, { recursive: true, force: true }), rm(archive, { force: true })]);
 
   return {
     intake: {
-      open: (path) => teed(path, inner.open(path)),
+      // it is written anew, of what is written here
+      open: (path) => (path === MANIFEST ? inner.open(path) : teed(path, inner.open(path))),
       absent(path) {
         inner.absent(path);
         write(`${path}.absent`, "");
@@ -82,13 +127,18 @@ export async function bundleWriter(target: string, inner: Intake): Promise<Bundl
     get redactions() {
       return redactions.length;
     },
-    async finish() {
+    doubt(path) {
+      const file = manifest.get(path);
+      if (file) manifest.set(path, { ...file, complete: false });
+    },
+    async finish(renaming) {
       const lines = (items: Iterable<unknown>) => [...items].map((item) => `${JSON.stringify(item)}\n`).join("");
-      write("manifest.jsonl", lines(manifest.values()));
-      write("redactions.jsonl", lines(redactions));
       const part = `${folder}.part`;
       try {
-        await packed(folder, [...manifest.keys(), ...others], top, part);
+        const from = renaming ? await renamed(renaming) : folder;
+        write(MANIFEST, lines(manifest.values()), from);
+        write("redactions.jsonl", lines(redactions), from);
+        await packed(from, [...manifest.keys(), ...others], top, part);
         await rename(part, archive);
       } finally {
         await rm(folder, { recursive: true, force: true });
@@ -100,6 +150,13 @@ export async function bundleWriter(target: string, inner: Intake): Promise<Bundl
     },
   };
 }
+
+const MANIFEST = "manifest.jsonl";
+
+/** Where the files stand that are written anew; no evidence has such a name. */
+const RENAMED = ".renamed";
+
+const textOf = (path: string): AsyncIterable<string> => createReadStream(path, { encoding: "utf8" });
 
 /** A file that is open only while it is written: a bundle has thousands. */
 function writing(path: string) {

@@ -84,8 +84,11 @@ const reasonOf = (error: unknown): Text =>
  *
  * @throws DiagnosisError if there is nothing at `path`, or nothing in it that is evidence
  */
-export async function readBundle(path: string, limits: BundleLimits = BUNDLE_LIMITS): Promise<Capture> {
-  const intake = createIntake();
+export async function readBundle(
+  path: string,
+  limits: BundleLimits = BUNDLE_LIMITS,
+  intake: Intake = createIntake(),
+): Promise<Capture> {
   await readFiles(path, intake, limits);
   let capture = intake.capture();
   if (!isOurs(capture)) {

@@ -1,0 +1,166 @@
+/**
+ * A bundle under other names, in two passes over its files: `learn` all of them, then `rewrite` each.
+ *
+ * Pure: the key comes from outside, and says alone what stands for what.
+ */
+import { absentPath, matchPath, type PathMatch } from "../evidence/path.ts";
+import { otherAddress, addresses as otherAddresses } from "./addresses.ts";
+import { derivedNames } from "./derived.ts";
+import { learnDomain, learnLinks, learnObject } from "./learn.ts";
+import { names as otherNames } from "./names.ts";
+import { isObject, objectOf } from "./object.ts";
+import { keyedBy } from "./pseudonym.ts";
+import { textOf } from "./text.ts";
+import { isOfVocabulary, isSystemNamespace } from "./words.ts";
+
+/** Text that comes and goes in pieces. */
+export type Rewriter = { write(piece: string): string; end(): string };
+
+export interface Anonymizer {
+  /** @returns what takes the file's text; undefined if there is nothing to learn from it */
+  learn(path: string): { write(piece: string): void; end(): void } | undefined;
+  /** @returns the file's other path, and what rewrites its text; undefined if the file is left out */
+  rewrite(path: string): { readonly path: string; readonly rewriter: Rewriter } | undefined;
+}
+
+/** What the evidence of a bundle's own is called: written anew, never taken over. */
+const OF_THE_BUNDLE = new Set(["manifest"]);
+
+/** @param key secret bytes, at least 16: the same key gives the same names again */
+export function anonymizer(key: Uint8Array): Anonymizer {
+  const keyed = keyedBy(key);
+  const names = otherNames(keyed);
+  const addresses = otherAddresses(keyed);
+  const address = (text: string): string => otherAddress(text, addresses) ?? text;
+  const label = (text: string): string => names.other(text, "name");
+  const derived = derivedNames(keyed, { label, address });
+  const text = textOf({ names, addresses, derived });
+  const pupils = { names, addresses, derived };
+
+  function learnPath({ place }: PathMatch): void {
+    const { node, namespace, pod, container } = place;
+    if (node !== undefined) names.learn(node);
+    if (namespace === undefined || isSystemNamespace(namespace)) return;
+    names.learn(namespace);
+    if (pod !== undefined) names.learnPair(namespace, pod);
+    if (container !== undefined && !isOfVocabulary(container)) names.learn(container);
+  }
+
+  return {
+    learn(path) {
+      const match = matchPath(bare(path));
+      if (!match) return undefined;
+      learnPath(match);
+      const { kind } = match;
+      if (match.isError || absentPath(path) !== undefined) return undefined;
+      const resource = resourceOf(path);
+      if (resource !== undefined) {
+        return (match.isLines ? byLine : atOnce)((json) => {
+          const value = parsed(json);
+          const items = isObject(value) && Array.isArray(value.items) ? value.items : [value];
+          for (const item of items) learnObject(item, resource, pupils);
+        });
+      }
+      if (kind === "links") return atOnce((json) => learnLinks(parsed(json), addresses));
+      if (kind === "nodeResolvConf" || kind === "podResolvConf") {
+        return byLine((line) => {
+          const [, domains = ""] = /^\s*(?:search|domain)\s+(.*)/.exec(line) ?? [];
+          for (const domain of domains.split(/\s+/)) if (domain !== "") learnSearched(domain);
+        });
+      }
+      return undefined;
+    },
+
+    rewrite(path) {
+      const match = matchPath(bare(path));
+      if (!match || OF_THE_BUNDLE.has(match.kind)) return undefined;
+      const resource = match.isError ? undefined : resourceOf(path);
+      const isLines = match.isLines || match.kind === "probes";
+      const isObjects = resource !== undefined || (match.kind === "probes" && !match.isError);
+      const rewriter = isObjects ? (isLines ? lines : whole)(objectText(resource)) : lines(text);
+      return { path: otherPath(path, match), rewriter };
+    },
+  };
+
+  /** `shop.svc.cluster.local`, `cluster.local`, `corp.example.com`: the last is somebody's. */
+  function learnSearched(domain: string): void {
+    if (!/(?:^|\.)cluster\.local$|(?:^|\.)svc(?:\.|$)/.test(domain)) learnDomain(domain, names);
+  }
+
+  function objectText(resource: string | undefined): (json: string) => string {
+    const object = objectOf({ names, text }, resource);
+    return (json) => {
+      const value = parsed(json);
+      return value === undefined ? text(json) : JSON.stringify(object(value));
+    };
+  }
+
+  function otherPath(path: string, { place }: PathMatch): string {
+    const told = new Set([place.node, place.namespace, place.pod, place.container]);
+    return path
+      .split("/")
+      .map((part) => {
+        const [, name = part, rest = ""] =
+          /^(.*?)((?:\.previous)?\.(?:log|txt|json|prom)(?:\.err|\.absent)?)$/.exec(part) ?? [];
+        if (told.has(name)) return name.split(".").map(label).join(".") + rest;
+        return told.has(part) ? part.split(".").map(label).join(".") : part;
+      })
+      .join("/");
+  }
+}
+
+const bare = (path: string): string => absentPath(path) ?? path;
+
+/** `pods` of `api/v1/pods.json`; undefined for what is no list of the API. */
+const resourceOf = (path: string): string | undefined => /^apis?\/(?:[^/]+\/)+([^/]+?)\.jsonl?$/.exec(bare(path))?.[1];
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Hands lines on, whole. */
+function byLine(take: (line: string) => void) {
+  let rest = "";
+  return {
+    write(piece: string) {
+      const all = (rest + piece).split("\n");
+      rest = all.pop()!;
+      for (const line of all) take(line);
+    },
+    end() {
+      if (rest !== "") take(rest);
+    },
+  };
+}
+
+function atOnce(take: (text: string) => void) {
+  const pieces: string[] = [];
+  return { write: (piece: string) => void pieces.push(piece), end: () => take(pieces.join("")) };
+}
+
+function lines(change: (line: string) => string): Rewriter {
+  let rest = "";
+  return {
+    write(piece) {
+      const all = (rest + piece).split("\n");
+      rest = all.pop()!;
+      return all.map((line) => `${line === "" ? "" : change(line)}\n`).join("");
+    },
+    end: () => (rest === "" ? "" : change(rest)),
+  };
+}
+
+function whole(change: (text: string) => string): Rewriter {
+  const pieces: string[] = [];
+  return {
+    write(piece) {
+      pieces.push(piece);
+      return "";
+    },
+    end: () => (pieces.length === 0 ? "" : change(pieces.join(""))),
+  };
+}
