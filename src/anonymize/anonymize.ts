@@ -61,6 +61,11 @@ export function anonymizer(key: Uint8Array): Anonymizer {
           for (const item of items) learnObject(item, resource, pupils);
         });
       }
+      if (kind === "auditLog") {
+        return byLine((line) => {
+          for (const [, user = ""] of line.matchAll(USERNAME)) if (!isOfVocabulary(user)) names.learn(user);
+        });
+      }
       if (kind === "links") return atOnce((json) => learnLinks(parsed(json), addresses));
       if (kind === "nodeResolvConf" || kind === "podResolvConf") {
         return byLine((line) => {
@@ -75,8 +80,9 @@ export function anonymizer(key: Uint8Array): Anonymizer {
       const match = matchPath(bare(path));
       if (!match || OF_THE_BUNDLE.has(match.kind)) return undefined;
       const resource = match.isError ? undefined : resourceOf(path);
-      const isLines = match.isLines || match.kind === "probes";
-      const isObjects = resource !== undefined || (match.kind === "probes" && !match.isError);
+      const isOther = (match.kind === "probes" || match.kind === "auditLog") && !match.isError;
+      const isLines = match.isLines || isOther;
+      const isObjects = resource !== undefined || isOther;
       const rewriter = isObjects ? (isLines ? lines : whole)(objectText(resource)) : lines(text);
       return { path: otherPath(path, match), rewriter };
     },
@@ -108,6 +114,9 @@ export function anonymizer(key: Uint8Array): Anonymizer {
       .join("/");
   }
 }
+
+/** Of an event of an audit log: who asked. */
+const USERNAME = /"username"\s*:\s*"([^"\\]+)"/g;
 
 const bare = (path: string): string => absentPath(path) ?? path;
 

@@ -20,6 +20,8 @@ const TOKEN = new RegExp(
   [
     // an escape in JSON or in a quoted string: its letter belongs to no word
     String.raw`\\[nrtbf"\\/]`,
+    // one in a URL
+    "%[0-9A-Fa-f]{2}",
     String.raw`-----BEGIN CERTIFICATE-----[\s\S]*?(?:-----END CERTIFICATE-----|$)`,
     // base64 of "-----BEGIN", as kubeconfigs and webhooks have it
     String.raw`\bLS0tLS1CRUdJTi[A-Za-z0-9+/=]+`,
@@ -47,7 +49,7 @@ export function textOf(tools: Tools): (text: string) => string {
   const { names, addresses, derived } = tools;
 
   function certainly(token: string, at: number, text: string): string {
-    if (token.startsWith("\\")) return token;
+    if (token.startsWith("\\") || token.startsWith("%")) return token;
     if (token.startsWith("-----BEGIN") || token.startsWith("LS0tLS1CRUdJTi")) return OMITTED;
     if (/^[0-9a-f]{8}-[0-9a-f]{4}-/.test(token) && token.length === 36) return token;
     if (/^(?:[0-9a-fA-F]{2}:){5,}[0-9a-fA-F]{2}$/.test(token)) return macsOf(token);

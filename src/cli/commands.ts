@@ -89,6 +89,10 @@ const say = texts("cli", {
   handOn: { en: "to hand it on to strangers", zh: "用于交给外部人员" },
   bySsh: { en: "on a node, by ssh", zh: "通过 ssh 在节点上运行" },
   timeout: { en: "end reading after so many seconds (default: 180)", zh: "读取的时限，单位秒（默认 180）" },
+  auditLog: {
+    en: "an audit log of kube-apiserver: who changed what (repeatable)",
+    zh: "kube-apiserver 审计日志，查明谁改了什么（可重复）",
+  },
   bundleOption: { en: "the same as BUNDLE", zh: "同 BUNDLE 参数" },
   output: {
     en: "text (default), wide (everything), json or markdown",
@@ -255,6 +259,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       { flags: "--bundle <path>", describes: say.bundleOption() },
       { flags: "--baseline <path>", describes: say.baseline() },
+      { flags: "--audit-log <file>", describes: say.auditLog(), isList: true },
       { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
       ...CLUSTER_OPTIONS,
       ...REPORT_OPTIONS,

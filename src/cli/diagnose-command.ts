@@ -1,13 +1,15 @@
 /** `netwhy diagnose`: reads the evidence, diagnoses it, prints the report. */
+import { basename } from "node:path";
 import { CHECKS } from "../checks/registry.ts";
 import { diagnose } from "../diagnose.ts";
 import { withBaseline } from "../diff.ts";
 import { DiagnosisError } from "../errors.ts";
-import type { Capture } from "../evidence/capture.ts";
+import { type Capture, createIntake, type Intake } from "../evidence/capture.ts";
+import { pathOf } from "../evidence/path.ts";
 import { FORMATS, type FormatName } from "../report/formats/registry.ts";
 import { muted } from "../report/mute.ts";
 import type { Report } from "../report/report.ts";
-import { readBundle } from "../sources/bundle.ts";
+import { BUNDLE_LIMITS, readBundle, readOneFile } from "../sources/bundle.ts";
 import { texts } from "../text.ts";
 import type { Given } from "./commands.ts";
 import { requireNoCluster } from "./evidence-options.ts";
@@ -56,9 +58,22 @@ async function judge({ baseline }: Given, { isOwn }: { isOwn: boolean }): Promis
   return (capture) => withBaseline(timed(capture), old, capture);
 }
 
+/** Where evidence goes; what files of their own tell is there already. */
+async function intakeFor({ auditLog = [] }: Given): Promise<Intake> {
+  const intake = createIntake();
+  for (const [index, path] of (auditLog as readonly string[]).entries()) {
+    await readOneFile(path, intake.open(pathOf("auditLog", { file: `${index + 1}-${basename(path)}` }))!);
+  }
+  return intake;
+}
+
 /** Reads, diagnoses and prints a bundle. */
 export const reportOnBundle = (path: string, given: Given, surroundings: Surroundings): Promise<ExitCode> =>
-  reportOn(async () => (await judge(given, { isOwn: false }))(await readBundle(path)), given, surroundings);
+  reportOn(
+    async () => (await judge(given, { isOwn: false }))(await readBundle(path, BUNDLE_LIMITS, await intakeFor(given))),
+    given,
+    surroundings,
+  );
 
 /** Diagnoses, and prints. */
 async function reportOn(diagnosed: () => Promise<Report>, given: Given, surroundings: Surroundings): Promise<ExitCode> {
@@ -78,9 +93,7 @@ export async function diagnoseCommand(
   const path = bundleOf(argument, given);
   if (path !== undefined) return reportOnBundle(path, given, surroundings);
   const { diagnoseLive } = await import("./live.ts");
-  return reportOn(
-    async () => diagnoseLive(given, surroundings, await judge(given, { isOwn: true })),
-    given,
-    surroundings,
-  );
+  const read = async () =>
+    diagnoseLive(given, surroundings, await judge(given, { isOwn: true }), () => intakeFor(given));
+  return reportOn(read, given, surroundings);
 }

@@ -142,13 +142,18 @@ function deeperLook(given: Given, { program }: Surroundings): Command {
   return { run: `${program} diagnose${repeated.join("")} --debug-pods` };
 }
 
-/** Diagnoses a running cluster: what only differs is read again before it is told. */
+/**
+ * Diagnoses a running cluster: what only differs is read again before it is told.
+ *
+ * @param intake where each reading goes
+ */
 export async function diagnoseLive(
   given: Given,
   surroundings: Surroundings,
   diagnose: (capture: Capture) => Report,
+  intake: () => Promise<Intake>,
 ): Promise<Report> {
-  const report = await diagnoseSteadily(given, surroundings, diagnose);
+  const report = await diagnoseSteadily(given, surroundings, diagnose, intake);
   return debugPodsOf(given) ? report : withDeeperLook(report, deeperLook(given, surroundings));
 }
 
@@ -156,13 +161,14 @@ function diagnoseSteadily(
   given: Given,
   surroundings: Surroundings,
   diagnose: (capture: Capture) => Report,
+  intake: () => Promise<Intake>,
 ): Promise<Report> {
   return onCluster(given, surroundings, async (read, signal) => {
-    let report = diagnose(await read());
+    let report = diagnose(await read(await intake()));
     for (let readings = 1; readings < 3 && differing(report).length > 0; readings++) {
       const before = report.rootCauses.map(({ id }) => id);
       await sleep(BETWEEN_MS, undefined, { signal });
-      report = diagnose(await read());
+      report = diagnose(await read(await intake()));
       const changing = differing(report).filter((id) => !before.includes(id));
       if (changing.length === 0) return report;
       if (readings === 2) return withoutChanging(report, changing);

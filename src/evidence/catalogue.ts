@@ -5,6 +5,7 @@
  * docs/generated/evidence.md is made from it.
  */
 import { type ApiList, apiListReader, type ItemSchema, jsonLinesReader } from "../parse/api-list.ts";
+import { type AuditLog, auditLogReader } from "../parse/audit-log.ts";
 import { parseBridgeFdb } from "../parse/bridge-fdb.ts";
 import { parseBridgeLink } from "../parse/bridge-link.ts";
 import { parseCiliumEndpoints } from "../parse/cilium-endpoints.ts";
@@ -553,6 +554,18 @@ export const catalogue = {
     sensitivity: "names",
     cost: "medium",
   } satisfies Kind<readonly HelmRelease[]>,
+  auditLog: {
+    path: "audit/{file}",
+    how: { other: "the audit log of kube-apiserver (--audit-log-path)" },
+    open: auditLogReader,
+    empty: "nothing-there",
+    hides: {
+      en: "who changed or deleted what, when, and with which selector",
+      zh: "谁在何时、用什么选择器修改或删除了什么",
+    },
+    sensitivity: "names",
+    cost: "large",
+  } satisfies Kind<AuditLog>,
 
   manifest: clusterWide("manifest.jsonl", "written by the collector", parseManifest, {
     en: "which evidence was asked for and arrived whole",

@@ -29,6 +29,7 @@ import { type Services, servicesOf } from "./services/services.ts";
 import { type Sockets, socketsOf } from "./sockets.ts";
 import { type CaptureTime, captureTime } from "./time.ts";
 import { type Tunnels, tunnelsOf } from "./tunnels.ts";
+import { type Writes, writesOf } from "./writes.ts";
 
 export type ModelParts = {
   readonly time: CaptureTime;
@@ -40,6 +41,7 @@ export type ModelParts = {
   readonly components: Components;
   readonly permissions: Permissions;
   readonly logs: Logs;
+  readonly writes: Writes;
   readonly forwarding: Forwarding;
   readonly flannel: Flannel;
   readonly cni: Cni;
@@ -75,6 +77,7 @@ const MAKERS: Makers = {
   components: ({ objects, pods, nodes }, capture) => componentsOf(capture, objects, pods, nodes),
   permissions: ({ objects, rbac, components }, capture) => permissionsOf(capture, { objects, rbac, components }),
   logs: ({ time }, capture) => logsOf(capture, time),
+  writes: (_, capture) => writesOf(capture),
   forwarding: (_, capture) => forwardingOf(capture),
   flannel: ({ objects, nodes, components, forwarding }, capture) =>
     flannelOf({ capture, objects, nodes, components, forwarding }),

@@ -94,6 +94,8 @@ function distinct(evidence: readonly Evidence[]): Evidence[] {
 }
 
 const MOST_QUOTES = 6;
+/** Who wrote last what a root names: of this many of its objects. */
+const MOST_WRITES = 3;
 
 /** What users would call the same symptom. */
 const symptomOf = ({ capability }: Observation): string =>
@@ -255,6 +257,12 @@ function causeOf(
   const [first] = root.faults as [Fault, ...Fault[]];
   const nodes = [...new Set(root.faults.flatMap((fault) => fault.nodes))].sort();
   const related = new Map(root.faults.flatMap((fault) => fault.related).map((object) => [refId(object), object]));
+  const writes = [first.repair, ...related.values()]
+    .flatMap((object) => model.writes.of(object).slice(0, 1))
+    .slice(0, MOST_WRITES);
+  // what was deleted last is what is missing
+  const deleted = writes.find(({ verb }) => verb === "delete" || verb === "deletecollection");
+  const since = root.since ?? deleted?.at;
   return {
     id: root.id,
     check: first.check,
@@ -267,9 +275,12 @@ function causeOf(
     confidence: root.confidence,
     because: root.because,
     latent: root.latent,
-    ...(root.since !== undefined && { since: root.since }),
+    ...(since !== undefined && { since }),
     explains: treeOf(root, model.observations.all),
-    evidence: distinct(root.faults.flatMap(({ evidence }) => evidence)).slice(0, MOST_QUOTES),
+    evidence: [
+      ...distinct(root.faults.flatMap(({ evidence }) => evidence)).slice(0, MOST_QUOTES),
+      ...writes.map(({ evidence }) => evidence),
+    ],
     ruledOut: explanation.ruledOut.map(({ fault, by }) => ({ what: fault.title, by: by.evidence })),
     alternatives: [],
     remedies: remediesOf(root, model, checks) as Cause["remedies"],

@@ -41,6 +41,8 @@ export const BUNDLE_LIMITS: BundleLimits = {
 
 const say = texts("bundle", {
   nothingThere: { en: "There is no bundle at {path}: {message}.", zh: "{path} 处没有证据包：{message}。" },
+  noSuchFile: { en: "{path} cannot be read: {message}.", zh: "无法读取 {path}：{message}。" },
+  noRegularFile: { en: "{path} is no file.", zh: "{path} 不是文件。" },
   checkPath: { en: "Check the path.", zh: "请检查路径。" },
   noEvidence: { en: "{path} holds no evidence that netwhy knows.", zh: "{path} 中没有 netwhy 认识的证据。" },
   nothingReadable: {
@@ -289,6 +291,27 @@ function ratioGuard({ ratio }: BundleLimits): OnBytes {
       throw new LimitReached(say.expandsTooMuch({ limit: ratio }));
     }
   };
+}
+
+/**
+ * Reads one file, unpacked if it is compressed: the audit log that somebody has beside a bundle or a cluster.
+ *
+ * @throws DiagnosisError if there is no such file
+ */
+export async function readOneFile(path: string, sink: Sink, limits: BundleLimits = BUNDLE_LIMITS): Promise<void> {
+  const found = await stat(path).catch((cause: Error) => {
+    throw new DiagnosisError("no-evidence", say.noSuchFile({ path, message: cause.message }), say.checkPath(), cause);
+  });
+  if (!found.isFile()) throw new DiagnosisError("no-evidence", say.noRegularFile({ path }), say.checkPath());
+  const source = await openArchive(path, () => {});
+  const counting: Reading = { begin: () => undefined, count: () => {}, note: () => {} };
+  try {
+    await pour(source, sink, counting, limits.bytesPerEntry);
+  } catch {
+    // the sink was told why it was cut off, and what came until then counts
+  } finally {
+    source.destroy();
+  }
 }
 
 async function readArchive(path: string, reading: Reading, limits: BundleLimits): Promise<void> {
