@@ -13,6 +13,7 @@ import { CAPABILITIES, type Capability, subjectOf } from "../model/capability.ts
 import type { ClusterModel } from "../model/model.ts";
 import type { Observation } from "../model/observations.ts";
 import { refId } from "../model/ref.ts";
+import { timeOf } from "../model/time.ts";
 import { type Text, texts, verbatim } from "../text.ts";
 import type { Sighting } from "../trace/forecast.ts";
 import { ENDS } from "../trace/trace.ts";
@@ -262,7 +263,9 @@ function causeOf(
     .slice(0, MOST_WRITES);
   // what was deleted last is what is missing
   const deleted = writes.find(({ verb }) => verb === "delete" || verb === "deletecollection");
-  const since = root.since ?? deleted?.at;
+  const [since] = [root.since, deleted?.at]
+    .filter((at) => at !== undefined)
+    .sort((a, b) => (timeOf(a) ?? 0) - (timeOf(b) ?? 0));
   return {
     id: root.id,
     check: first.check,
@@ -278,8 +281,8 @@ function causeOf(
     ...(since !== undefined && { since }),
     explains: treeOf(root, model.observations.all),
     evidence: [
-      ...distinct(root.faults.flatMap(({ evidence }) => evidence)).slice(0, MOST_QUOTES),
       ...writes.map(({ evidence }) => evidence),
+      ...distinct(root.faults.flatMap(({ evidence }) => evidence)).slice(0, MOST_QUOTES),
     ],
     ruledOut: explanation.ruledOut.map(({ fault, by }) => ({ what: fault.title, by: by.evidence })),
     alternatives: [],

@@ -60,6 +60,17 @@ export async function* entriesInside(
   yield* tarEntries(whole, Buffer.from(first.value.subarray(0, 4)).toString("hex"), onBytes);
 }
 
+/** A single file, unpacked if it is compressed. */
+export async function unpackedFile(path: string): Promise<Readable> {
+  const magic = await magicOf(path);
+  const raw = createReadStream(path, { highWaterMark: MIB });
+  const unpack = decompressorFor(magic);
+  if (!unpack) return raw;
+  raw.on("error", (error) => unpack.destroy(error));
+  unpack.on("close", () => raw.destroy());
+  return raw.pipe(unpack);
+}
+
 async function* tarEntries(raw: Readable, magic: string, onBytes: OnBytes): AsyncIterable<ArchiveEntry> {
   const tar = extract();
   const unpack = decompressorFor(magic);

@@ -14,7 +14,7 @@ import { type Capture, createIntake, type Ending, type Intake, type Sink } from 
 import { catalogue, type KindId } from "../evidence/catalogue.ts";
 import { foreignIntake } from "../evidence/foreign/foreign.ts";
 import { type Text, texts, verbatim } from "../text.ts";
-import { type ArchiveEntry, entriesInside, entriesOf, isArchive, type OnBytes } from "./archive.ts";
+import { type ArchiveEntry, entriesInside, entriesOf, isArchive, type OnBytes, unpackedFile } from "./archive.ts";
 
 export type BundleLimits = {
   /** Entries of an archive, or files of a directory, of any kind. */
@@ -303,8 +303,8 @@ export async function readOneFile(path: string, sink: Sink, limits: BundleLimits
     throw new DiagnosisError("no-evidence", say.noSuchFile({ path, message: cause.message }), say.checkPath(), cause);
   });
   if (!found.isFile()) throw new DiagnosisError("no-evidence", say.noRegularFile({ path }), say.checkPath());
-  const source = await openArchive(path, () => {});
-  const counting: Reading = { begin: () => undefined, count: () => {}, note: () => {} };
+  const source = await unpackedFile(path);
+  const counting: Reading = { begin: () => undefined, count: () => {}, note: () => {}, opens: () => false };
   try {
     await pour(source, sink, counting, limits.bytesPerEntry);
   } catch {
