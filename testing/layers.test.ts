@@ -56,6 +56,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   repair: { from: ["model", "backup", "sources"], impure: true },
   "diagnose.ts": { from: ["evidence", "model", "trace", "checks", "cause", "report"] },
   "diff.ts": { from: ["evidence", "compare", "report", "diagnose.ts"] },
+  "rbac-check.ts": { from: ["evidence", "model", "report", "diagnose.ts"] },
   "path.ts": { from: ["evidence", "model", "trace", "report", "diagnose.ts"] },
   cli: {
     from: [
@@ -74,6 +75,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "diagnose.ts",
       "path.ts",
       "diff.ts",
+      "rbac-check.ts",
     ],
     packages: ["commander", "string-width"],
     impure: true,

@@ -182,7 +182,8 @@ async function schemas(files: Files): Promise<void> {
   const { reportSchema: report } = await import("../src/report/report.ts");
   const { pathSchema: path } = await import("../src/report/path.ts");
   const { diffSchema: diff } = await import("../src/report/diff.ts");
-  for (const [name, schema] of Object.entries({ report, path, diff })) {
+  const { rbacCheckSchema } = await import("../src/report/rbac-check.ts");
+  for (const [name, schema] of Object.entries({ report, path, diff, "rbac-check": rbacCheckSchema })) {
     const text = JSON.stringify(z.toJSONSchema(schema, { io: "input" }), undefined, 2);
     files.set(`${DOCS}/${name}.schema.json`, `${text}\n`);
   }

@@ -48,6 +48,7 @@ describe("help", () => {
       ["path", "--help"],
       ["diff", "--help"],
       ["rbac"],
+      ["rbac", "check", "--help"],
       ["rbac", "backup", "--help"],
       ["rbac", "diff", "--help"],
       ["rbac", "restore", "--help"],
@@ -250,6 +251,18 @@ describe("what changed", () => {
     expect((await netwhy(["diff", old, now, "--lang", "zh"])).out).toMatch(
       /^≠ 有差异 {2}[\s\S]*ClusterRole\/flannel 已不存在/,
     );
+  });
+
+  it("rbac check names what is missing, and exits as diagnose does", async () => {
+    const broken = join(SCENARIOS, "flannel-role-deleted/bundle.tar.gz");
+    const { code, out } = await netwhy(["rbac", "check", broken]);
+    expect({ code, out }).toMatchObject({ code: 1, out: expect.stringContaining("ClusterRole/flannel") });
+    const json = JSON.parse((await netwhy(["rbac", "check", "--bundle", broken, "-o", "json"])).out);
+    expect(json).toMatchObject({ schema: "netwhy.rbac-check/v1", verdict: "faulty" });
+    expect(json.components[0]).toMatchObject({ name: "flannel", state: "lacks", fit: "exact" });
+    expect((await netwhy(["rbac", "check", broken, "--lang", "zh"])).out).toMatch(/^✗ 缺少权限 {2}/);
+    const healthy = join(SCENARIOS, "service-target-port/bundle.tar.gz");
+    expect((await netwhy(["rbac", "check", healthy, "-o", "markdown"])).code).toBe(0);
   });
 
   it("diff wants two bundles", async () => {

@@ -1,8 +1,24 @@
 /** The commands for permissions, their options and their help, as data. */
+import type { RbacCheckFormatName } from "../report/formats/rbac-check.ts";
 import { texts } from "../text.ts";
 import type { CommandSpec, OptionSpec } from "./commands.ts";
 
 const say = texts("rbac-commands", {
+  check: { en: "permissions of components against their releases'", zh: "按版本核对各组件的权限" },
+  checkLong: {
+    en: "Compares what every component of the network is granted with what its release needs:\nwhat is missing and what follows from it, what is wider than needed, and what\nkube-apiserver makes again by itself. Exits with 0 if nothing that matters is missing.",
+    zh: "把网络各组件的现有权限与其版本所需逐条比较：缺少什么、后果如何、哪些超出所需、\n哪些会由 kube-apiserver 自动恢复。没有缺少必需权限时以 0 退出。",
+  },
+  checkOutput: {
+    en: "text (default), wide, json or markdown",
+    zh: "text（默认）、wide、json 或 markdown",
+  },
+  strict: { en: "what the network can be without counts too", zh: "非必需的权限缺失也视为故障" },
+  evidence: {
+    en: "the evidence: a directory, or a .tar.gz or .tar.zst of one",
+    zh: "证据包：目录，或其 .tar.gz / .tar.zst 压缩包",
+  },
+  thisCluster: { en: "this cluster, now", zh: "检查当前集群" },
   backup: { en: "keeps permissions and network objects in a file", zh: "备份权限与网络对象" },
   backupLong: {
     en: "Writes all RBAC objects, and the network's ServiceAccounts, ConfigMaps, DaemonSets and\nDeployments, into one file of YAML whose head holds digests. Needs the API server only.\nFor cron: one line of output; exits with 2 if something could not be read. What did\nnot change since the newest backup in DIR/ is not written again.",
@@ -81,6 +97,29 @@ const WHERE: readonly OptionSpec[] = [
 ];
 
 export const RBAC_COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "rbac check",
+    arguments: [{ name: "BUNDLE", describes: say.evidence() }],
+    summary: say.check(),
+    description: say.checkLong(),
+    options: [
+      {
+        flags: "-o, --output <format>",
+        describes: say.checkOutput(),
+        values: ["text", "wide", "json", "markdown"] satisfies RbacCheckFormatName[],
+      },
+      { flags: "--strict", describes: say.strict() },
+      ...WHERE,
+    ],
+    examples: [
+      { run: "rbac check", does: say.thisCluster() },
+      { run: "rbac check ./incident.tar.gz", does: say.ofIncident() },
+    ],
+    run: async ([argument], given, surroundings) => {
+      const { rbacCheckCommand } = await import("./rbac-check-command.ts");
+      return rbacCheckCommand(argument, given, surroundings);
+    },
+  },
   {
     name: "rbac backup",
     arguments: [],

@@ -3,7 +3,7 @@ import type { Capability } from "../../model/capability.ts";
 import type { Component } from "../../model/components/components.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { Consequence } from "../../model/permissions/baseline.ts";
-import { type ComponentPermissions, type Flaw, isGrave } from "../../model/permissions/permissions.ts";
+import { type ComponentPermissions, type Flaw, isFault, isGrave } from "../../model/permissions/permissions.ts";
 import type { Want } from "../../model/rbac.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
 import { joinTexts, type Text } from "../../text.ts";
@@ -122,9 +122,6 @@ function breaksOf(flaw: Flaw, { component, grants }: ComponentPermissions, { com
   });
   return [...permits, ...stops];
 }
-
-/** Something of the network follows from it; it is a choice or a hazard else. */
-const isFault = ({ consequences, isPerhapsOption }: Flaw): boolean => !isPerhapsOption && consequences.some(isGrave);
 
 function* judge(permissions: ComponentPermissions, model: Model): Iterable<Finding> {
   const { component, flaws, missing, comparison } = permissions;

@@ -88,8 +88,6 @@ export type Baseline = {
   readonly releasesOf: "image" | "kubernetes";
   /** kube-apiserver makes these objects again when it starts. */
   readonly isBootstrap?: true;
-  /** The namespace in which it is usually installed; where it is in another, so are its accounts and roles. */
-  readonly home: string;
   /** Oldest first. */
   readonly variants: readonly Variant[];
   readonly grants: readonly GrantOf[];

@@ -90,23 +90,18 @@ function installerOf(component: Component | undefined, parts: Parts): Variant["i
 }
 
 /** A baseline's objects as they are called here: where it is installed elsewhere, or under another account. */
-function inPlace(
-  grants: readonly BaselineGrant[],
-  { home }: Baseline,
-  account: Account | undefined,
-): readonly BaselineGrant[] {
-  if (!account) return grants;
+function inPlace(grants: readonly BaselineGrant[], account: Account | undefined): readonly BaselineGrant[] {
   const own = grants
     .flatMap(({ bindings }) => bindings)
     .flatMap(({ subjects }) => subjects)
     .find(({ kind }) => kind === "ServiceAccount");
-  if (!own || (own.namespace === account.namespace && own.name === account.name)) return grants;
-  const moved = (object: Ref): Ref =>
-    object.namespace === home ? { ...object, namespace: account.namespace } : object;
+  if (!account || !own || (own.namespace === account.namespace && own.name === account.name)) return grants;
+  const { namespace, name } = account;
+  const moved = (object: Ref): Ref => (object.namespace === own.namespace ? { ...object, namespace } : object);
   const renamed = (subject: Subject): Subject => ({
     ...subject,
-    ...(subject.namespace === home && { namespace: account.namespace }),
-    ...(subject.kind === "ServiceAccount" && subject.name === own.name && { name: account.name }),
+    ...(subject.namespace === own.namespace && { namespace }),
+    ...(subject.kind === "ServiceAccount" && subject.name === own.name && { name }),
   });
   return grants.map((grant) => ({
     ...grant,
@@ -196,6 +191,10 @@ function ownNames(
 /** Whether anything of the network follows from it. */
 export const isGrave = ({ breaks, stops = [] }: Consequence): boolean => breaks.length + stops.length > 0;
 
+/** Something of the network follows from it for certain; it is a choice or a hazard else. */
+export const isFault = ({ consequences, isPerhapsOption }: Flaw): boolean =>
+  !isPerhapsOption && consequences.some(isGrave);
+
 /** Distinct, the graver first, then in the order in which the baseline tells of them. */
 function byGravity(consequences: readonly Consequence[], { losses }: Baseline): readonly Consequence[] {
   const place = (one: Consequence) => losses.findIndex(({ consequence }) => consequence === one);
@@ -233,7 +232,7 @@ function judge(
     installer: installerOf(component, parts),
     options: optionsOf(parts),
   });
-  const grants = inPlace(comparison.grants, baseline, account);
+  const grants = inPlace(comparison.grants, account);
   const env = new Set(
     (component?.spec?.containers ?? []).flatMap((container) => (container.env ?? []).map(({ name }) => name)),
   );
@@ -252,10 +251,7 @@ function judge(
       const consequence = consequenceOf(baseline, grant.role.name, want, env);
       return isGrave(consequence) && !isOwnIdentity(subject, binding, component) ? LOSS.otherIdentity : consequence;
     };
-    const denied =
-      subject.name === "system:masters"
-        ? []
-        : grant.rules.flatMap((rule) => deniedOf(rule, rules, binding.ref.namespace));
+    const denied = grant.rules.flatMap((rule) => deniedOf(rule, rules, binding.ref.namespace));
     const isUnbound = grant.rules.length === 0 && !rbac.bindingsTo(grant.role).some((one) => names(one, subject));
     const isRoleGone = !isThere(grant.role);
     // the baseline of the role's owner tells of a role that is gone
@@ -289,7 +285,10 @@ function judge(
   };
 
   for (const grant of grants) {
-    const bound = grant.bindings.flatMap((binding) => binding.subjects.map((subject) => ({ grant, binding, subject })));
+    // who may do everything anyway needs no role
+    const bound = grant.bindings.flatMap((binding) =>
+      binding.subjects.filter(({ name }) => name !== "system:masters").map((subject) => ({ grant, binding, subject })),
+    );
     for (const place of bound) judgeSubject(place);
     if (bound.length > 0 || grant.isForeign) continue;
     // nobody is bound to it by the baseline: it stands for itself

@@ -34,8 +34,6 @@ const RELEASES = releases("2.4 2.7");
 export const ANTREA_AGENT: Baseline = {
   id: "antrea-agent",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: RELEASES,
   grants: [
     clusterRole("antrea-agent", {
@@ -140,8 +138,6 @@ export const ANTREA_AGENT: Baseline = {
 export const ANTREA_CONTROLLER: Baseline = {
   id: "antrea-controller",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: RELEASES,
   grants: [
     clusterRole("antrea-controller", {

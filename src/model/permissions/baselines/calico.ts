@@ -56,8 +56,6 @@ const RELEASES = releases("3.24 3.26 3.28 3.30 3.31 3.32");
 export const CALICO_NODE: Baseline = {
   id: "calico-node",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: RELEASES,
   grants: [
     clusterRole("calico-node", {
@@ -198,8 +196,6 @@ export const CALICO_NODE: Baseline = {
 export const CALICO_KUBE_CONTROLLERS: Baseline = {
   id: "calico-kube-controllers",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: RELEASES,
   grants: [
     clusterRole("calico-kube-controllers", {

@@ -46,8 +46,6 @@ const OWN = consequences("permission/cilium", {
 export const CILIUM: Baseline = {
   id: "cilium",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: releases("1.14 1.15 1.16 1.17 1.18 1.19 1.20"),
   grants: [
     clusterRole("cilium", {

@@ -27,8 +27,6 @@ const OWN = consequences("permission/coredns", {
 export const COREDNS: Baseline = {
   id: "coredns",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: [
     { id: "v1.6", releases: { to: "1.6" } },
     { id: "v1.7", releases: { from: "1.7" } },

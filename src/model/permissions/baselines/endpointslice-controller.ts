@@ -22,7 +22,6 @@ export const ENDPOINT_SLICE_CONTROLLER: Baseline = {
   id: "endpointslice-controller",
   releasesOf: "kubernetes",
   isBootstrap: true,
-  home: "kube-system",
   variants: releases("1.32 1.36"),
   grants: [
     clusterRole("system:controller:endpointslice-controller", {

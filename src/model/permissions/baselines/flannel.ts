@@ -27,8 +27,6 @@ const OWN = consequences("permission/flannel", {
 export const FLANNEL: Baseline = {
   id: "flannel",
   releasesOf: "image",
-
-  home: "kube-flannel",
   variants: [
     { id: "v0.14", releases: { to: "0.18" } },
     { id: "v0.19", releases: { from: "0.19", to: "0.20" } },

@@ -25,8 +25,6 @@ const OWN = consequences("permission/ingress-nginx", {
 export const INGRESS_NGINX: Baseline = {
   id: "ingress-nginx",
   releasesOf: "image",
-
-  home: "ingress-nginx",
   variants: [{ id: "any" }],
   grants: [
     clusterRole("ingress-nginx", {

@@ -9,8 +9,6 @@ import { LOSS } from "../consequences.ts";
 export const KINDNET: Baseline = {
   id: "kindnet",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: [{ id: "any" }],
   grants: [
     clusterRole("kindnet", {

@@ -37,7 +37,6 @@ export const KUBE_APISERVER: Baseline = {
   id: "kube-apiserver",
   releasesOf: "kubernetes",
   isBootstrap: true,
-  home: "kube-system",
   variants: releases("1.32 1.36"),
   grants: [
     clusterRole("admin", {

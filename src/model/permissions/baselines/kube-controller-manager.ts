@@ -57,7 +57,6 @@ export const KUBE_CONTROLLER_MANAGER: Baseline = {
   id: "kube-controller-manager",
   releasesOf: "kubernetes",
   isBootstrap: true,
-  home: "kube-system",
   variants: releases("1.32 1.36"),
   grants: [
     clusterRole("system:kube-controller-manager", {

@@ -22,8 +22,6 @@ const OWN = consequences("permission/kube-proxy", {
 export const KUBE_PROXY: Baseline = {
   id: "kube-proxy",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: [
     { id: "v1.19", releases: { from: "1.19", to: "1.32" } },
     { id: "v1.33", releases: { from: "1.33" } },

@@ -9,8 +9,6 @@ import { LOSS } from "../consequences.ts";
 export const KUBE_ROUTER: Baseline = {
   id: "kube-router",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: releases("1.6 2.5 2.11"),
   grants: [
     clusterRole("kube-router", {

@@ -23,7 +23,6 @@ export const KUBE_SCHEDULER: Baseline = {
   id: "kube-scheduler",
   releasesOf: "kubernetes",
   isBootstrap: true,
-  home: "kube-system",
   variants: releases("1.32 1.36"),
   grants: [
     clusterRole("system:kube-scheduler", {

@@ -1,7 +1,8 @@
 /**
  * What kubeadm binds to roles of the bootstrap policy when it sets up a cluster. Nobody makes these bindings again.
  *
- * Source: kubernetes cmd/kubeadm/app/phases/bootstraptoken, cmd/kubeadm/app/phases/kubeconfig.
+ * Source: kubernetes cmd/kubeadm/app/phases/bootstraptoken, cmd/kubeadm/app/phases/kubeconfig; clusters that kubeadm 1.32 and
+ * 1.33 set up show since when the API server's own client has a binding.
  */
 import { type Baseline, bound, clusterRole, without } from "../baseline.ts";
 import { consequences, LOSS } from "../consequences.ts";
@@ -24,9 +25,11 @@ const OWN = consequences("permission/kubeadm", {
 export const KUBEADM: Baseline = {
   id: "kubeadm",
   releasesOf: "kubernetes",
-
-  home: "kube-system",
-  variants: [{ id: "any" }],
+  variants: [
+    { id: "v1.28", releases: { to: "1.28" } },
+    { id: "v1.29", releases: { from: "1.29", to: "1.32" } },
+    { id: "v1.33", releases: { from: "1.33" } },
+  ],
   grants: [
     clusterRole("system:node-bootstrapper", {
       isForeign: true,
@@ -46,12 +49,12 @@ export const KUBEADM: Baseline = {
     clusterRole("system:kubelet-api-admin", {
       isForeign: true,
       rules: [],
-      to: [bound("kubeadm:apiserver-kubelet-client", "user:kube-apiserver-kubelet-client")],
+      to: [bound("kubeadm:apiserver-kubelet-client", "user:kube-apiserver-kubelet-client", { for: "v1.33" })],
     }),
     clusterRole("cluster-admin", {
       isForeign: true,
       rules: [],
-      to: [bound("kubeadm:cluster-admins", "group:kubeadm:cluster-admins")],
+      to: [bound("kubeadm:cluster-admins", "group:kubeadm:cluster-admins", { for: "v1.29.." })],
     }),
   ],
   losses: [

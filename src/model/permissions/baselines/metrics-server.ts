@@ -16,8 +16,6 @@ const OWN = consequences("permission/metrics-server", {
 export const METRICS_SERVER: Baseline = {
   id: "metrics-server",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: [{ id: "any" }],
   grants: [
     clusterRole("system:aggregated-metrics-reader", {

@@ -22,8 +22,6 @@ const OWN = consequences("permission/tigera-operator", {
 export const TIGERA_OPERATOR: Baseline = {
   id: "tigera-operator",
   releasesOf: "image",
-
-  home: "tigera-operator",
   variants: releases("1.34 1.38 1.42"),
   grants: [
     clusterRole("tigera-operator", {

@@ -17,8 +17,6 @@ const OWN = consequences("permission/weave-net", {
 export const WEAVE_NET: Baseline = {
   id: "weave-net",
   releasesOf: "image",
-
-  home: "kube-system",
   variants: [{ id: "any" }],
   grants: [
     clusterRole("weave-net", {
