@@ -113,7 +113,7 @@ describe("docs/architecture.md", () => {
       const row = new RegExp(`^\\| \`${layer}\` \\|([^|]*)\\|`, "m").exec(
         /^## What may import what$[\s\S]*?^## /m.exec(read("docs/architecture.md"))![0],
       );
-      const documented = [...(row?.[1] ?? "").matchAll(/`([\w.]+)`/g)].map(([, name]) => name);
+      const documented = [...(row?.[1] ?? "").matchAll(/`([\w.-]+)`/g)].map(([, name]) => name);
       expect(documented, layer).toEqual([...list!.matchAll(/"([^"]+)"/g)].map(([, name]) => name));
     }
   });

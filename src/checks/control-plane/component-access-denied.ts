@@ -2,15 +2,14 @@ import type { Evidence } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
 import type { Component } from "../../model/components/components.ts";
 import type { ClusterModel } from "../../model/model.ts";
-import type { Consequence } from "../../model/permissions/baseline.ts";
 import { type ComponentPermissions, type Flaw, isFault, isGrave } from "../../model/permissions/permissions.ts";
 import type { Want } from "../../model/rbac.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
 import { joinTexts, type Text } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, past, warning, works } from "../check.ts";
-import { refusalsOf, roleNotFound } from "./access/refusals.ts";
-import { accountStep, heardSteps, nameOf, restartSteps, restored } from "./access/remedies.ts";
-import { say } from "./access/words.ts";
+import { refusalsOf, roleNotFound } from "./component-access-denied/refusals.ts";
+import { accountStep, heardSteps, nameOf, restartSteps, restored } from "./component-access-denied/remedies.ts";
+import { say } from "./component-access-denied/words.ts";
 
 type Model = Pick<ClusterModel, "components" | "permissions" | "rbac" | "objects" | "logs">;
 
@@ -20,11 +19,11 @@ const shortList = (names: readonly string[]) => {
 };
 const resourceOf = (want: Want) => ("path" in want ? want.path : want.resource);
 
-/** The gravest consequences, in one sentence. */
-function consequenceText(consequences: readonly Consequence[]): Text {
+/** What follows, in one sentence: of a rule the gravest two, of all rules at once the gravest. */
+function consequenceText({ consequences, reason }: Flaw): Text {
   const grave = consequences.filter(isGrave);
   return joinTexts(
-    (grave.length > 0 ? grave : consequences).slice(0, 2).map(({ says }) => says),
+    (grave.length > 0 ? grave : consequences).slice(0, reason === "rule-missing" ? 2 : 1).map(({ says }) => says),
     { en: "; ", zh: "；" },
   );
 }
@@ -33,11 +32,9 @@ function consequenceText(consequences: readonly Consequence[]): Text {
 const makerOf = ({ comparison: { baseline } }: ComponentPermissions): string =>
   baseline.isBootstrap ? "kube-apiserver" : baseline.id;
 
-function titleOf(
-  { reason, object, role, binding, subject, lacks, consequences }: Flaw,
-  permissions: ComponentPermissions,
-) {
-  const consequence = consequenceText(consequences);
+function titleOf(flaw: Flaw, permissions: ComponentPermissions): Text {
+  const { reason, object, role, binding, subject, lacks } = flaw;
+  const consequence = consequenceText(flaw);
   const account = subject ? nameOf(subject) : "";
   const grave = lacks.filter((lack) => isGrave(lack.consequence));
   const told = grave.length > 0 ? grave : lacks;
