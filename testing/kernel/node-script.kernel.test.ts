@@ -38,6 +38,8 @@ const SET_UP = [
   "ip neigh add 10.244.2.0 lladdr 02:00:00:00:00:02 dev flannel.1",
   "iptables -A FORWARD -s 10.244.0.0/16 -j ACCEPT",
   "nft add table inet netwhy_test",
+  "nft add chain inet netwhy_test drops { type filter hook forward priority 10 ; policy accept ; }",
+  "nft add rule inet netwhy_test drops ip daddr 192.0.2.99 tcp dport 81 drop",
   "ipset create netwhy hash:ip",
   "ipset add netwhy 192.0.2.77",
   "sysctl -qw net.ipv4.ip_forward=1",
@@ -106,6 +108,33 @@ describe.skipIf(!canAsk(...TOOLS.split(" ")))("the node script", () => {
     expect(capture.get("nftables", NODE)).toMatchObject({ state: "present", gaps: [] });
     expect(known(capture.get("sysctls", NODE))?.get("net.ipv4.ip_forward")?.value).toBe("1");
     expect(known(capture.get("conntrackCount", NODE))?.max).toBeGreaterThan(0);
+  });
+
+  it("reads it value by value: devices, the overlay, routes, entries, rules", () => {
+    const { capture } = read(node);
+    const links = new Map(known(capture.get("links", NODE))?.map((link) => [link.name, link]));
+    expect(links.get("flannel.1")).toMatchObject({
+      kind: "vxlan",
+      vxlan: { id: 1, port: 8472, local: "192.0.2.11", device: "eth0" },
+    });
+    expect(links.get("cni0")?.kind).toBe("bridge");
+    expect(links.get("cni0")?.addresses).toContainEqual(
+      expect.objectContaining({ local: "10.244.1.1", prefixLength: 24 }),
+    );
+    expect(links.get("veth0")).toMatchObject({ kind: "veth", master: "cni0" });
+    expect(known(capture.get("bridgePorts", NODE))).toMatchObject([{ name: "veth0", master: "cni0" }]);
+    const routes = known(capture.get("routes", NODE))?.filter(({ destination }) => destination === "10.244.2.0/24");
+    expect(routes).toMatchObject([{ nextHops: [{ gateway: "10.244.1.9", device: "cni0" }] }]);
+    expect(known(capture.get("fdb", NODE))).toContainEqual(
+      expect.objectContaining({ mac: "02:00:00:00:00:02", device: "flannel.1", destination: "192.0.2.12" }),
+    );
+    const chains = known(capture.get("iptables", NODE))?.tables.flatMap((table) => table.chains) ?? [];
+    expect(chains.find(({ name }) => name === "FORWARD")?.rules).toMatchObject([
+      { conditions: [{ is: "source", prefix: { length: 16 } }], target: { does: "accept" } },
+    ]);
+    const table = known(capture.get("nftables", NODE))?.tables.find(({ name }) => name === "netwhy_test");
+    expect(table).toMatchObject({ family: "inet", chains: [{ name: "drops" }] });
+    expect(JSON.stringify(table)).toMatch(/192\.0\.2\.99.*81.*drop.*forward/);
   });
 
   it("reads everything on a node that the catalogue knows of, or says why not", () => {
