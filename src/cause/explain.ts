@@ -87,6 +87,7 @@ const ONLY_FOLLOWS: ReadonlySet<CapabilityName> = new Set([
   "component.permit",
   "component.learn",
   "component.run",
+  "component.restart",
   "service.follow",
   "pod-network.config",
   "pod.create",

@@ -86,6 +86,7 @@ export const CAPABILITIES = {
   "component.permit": { en: "the component may do its work", zh: "组件拥有所需权限" },
   "component.run": { en: "the component runs", zh: "组件正常运行" },
   "component.learn": { en: "the component follows changes", zh: "组件能跟踪变化" },
+  "component.restart": { en: "the component will work as configured once it restarts", zh: "组件重启后能按其配置工作" },
   "api.reach": { en: "the node reaches the API server", zh: "节点能访问 API Server" },
   "api.remember": { en: "the API server knows what was written last", zh: "API Server 保有最新写入的数据" },
   "api.serve": { en: "the API server answers", zh: "API Server 应答" },

@@ -255,8 +255,18 @@ export const endpointSlice = z.object({
   ),
 });
 
-/** core/v1; only ConfigMaps of the network are read closer */
-export const configMap = z.object({ metadata, data: labels });
+const written = z.object({
+  time: maybe(text),
+  fieldsV1: maybe(z.object({ "f:data": maybe(z.record(text, z.unknown())) })),
+});
+
+/** core/v1; only ConfigMaps of the network are read closer, and of those who wrote them which files */
+export const configMap = z.object({
+  metadata: metadata.extend({
+    managedFields: maybe(z.array(written.extend({ manager: maybe(text), operation: maybe(text) }))),
+  }),
+  data: labels,
+});
 
 /** core/v1 Namespace and ServiceAccount, apiextensions.k8s.io/v1 CustomResourceDefinition: that they exist */
 export const named = z.object({ metadata });
