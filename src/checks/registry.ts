@@ -22,6 +22,7 @@ import { routingRuleWrong } from "./node/routing-rule-wrong.ts";
 import { ciliumTableMismatch } from "./pod-network/cilium-table-mismatch.ts";
 import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
 import { podMasqueradeMismatch } from "./pod-network/pod-masquerade-mismatch.ts";
+import { podMasqueradeOff } from "./pod-network/pod-masquerade-off.ts";
 import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
 import { podPathBroken } from "./pod-network/pod-path-broken.ts";
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
@@ -57,6 +58,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: ciliumTableMismatch },
   { layer: "pod-network", check: cniConfigMissing },
   { layer: "pod-network", check: podMasqueradeMismatch },
+  { layer: "pod-network", check: podMasqueradeOff },
   { layer: "pod-network", check: podNetworkEntryMismatch },
   { layer: "pod-network", check: podPathBroken },
   { layer: "pod-network", check: podRangeConflict },

@@ -208,14 +208,16 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     );
   }
 
-  /** Packets of Pods to what is not in the Pod network leave with the node's address, or no answer finds back. */
-  const leaving = ({ node, family }: Sending): Need => {
+  /**
+   * Packets of Pods to what is not in the Pod network leave with the node's address, or no answer finds back; other nodes know
+   * the way to Pods nevertheless.
+   *
+   * @param back by which answers come to the Pod's own address
+   */
+  const leaving = ({ node, family }: Sending, back?: Need): Need => {
     const sending = { node, ...(family && { family }) };
-    return all(
-      forwards(sending),
-      now({ name: "node.masquerade", node, ...ofFamily(sending) }),
-      perhaps(now({ name: "node.route", node })),
-    );
+    const masked = now({ name: "node.masquerade", node, ...ofFamily(sending) });
+    return all(forwards(sending), back ? any([masked, back]) : masked, perhaps(now({ name: "node.route", node })));
   };
 
   const leavingOf = ({ node, hostNetwork }: PodView): Need | undefined =>
@@ -224,7 +226,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   function reachNode(client: Client, node: string): Need {
     return all(
       ends(client, node),
-      client.network === "pod" && client.node !== node ? leaving(client) : undefined,
+      client.network === "pod" && client.node !== node ? leaving(client, between(client, node)) : undefined,
       client.node === node ? undefined : now({ name: "node.reach", ...pair(client.node, node) }),
       client.large && client.node !== node
         ? now({ name: "underlay.carry-large", ...pair(client.node, node) })
