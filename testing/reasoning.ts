@@ -52,20 +52,21 @@ type FaultOptions = {
   readonly lost?: boolean;
   readonly since?: string;
   readonly nodes?: readonly string[];
+  readonly evidence?: Fault["evidence"];
 };
 
 export function fault(
   check: string,
   repair: string,
   breaks: readonly string[],
-  { strength = "direct", lost = false, since, nodes = [] }: FaultOptions = {},
+  { strength = "direct", lost = false, since, nodes = [], evidence }: FaultOptions = {},
 ): Fault {
   return {
     ...{ outcome: "fault", check, strength, lost, nodes, related: [], facts: {} },
     repair: refOf(repair),
     breaks: breaks.map(capability),
     title: verbatim(`${check} ${repair}`),
-    evidence: [{ origin: { kind: "file", path: `${check}.txt` }, quote: repair }],
+    evidence: evidence ?? [{ origin: { kind: "file", path: `${check}.txt` }, quote: repair }],
     ...(since !== undefined && { since }),
   };
 }

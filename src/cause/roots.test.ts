@@ -51,6 +51,21 @@ describe("which fault follows from which", () => {
     expect(tree([ROLE, RULES, AGENT], deep)).toEqual(["role agent<role rules<agent"]);
   });
 
+  describe("of one thing on a node", () => {
+    const cited = (quote: string) => ({ origin: { kind: "command", path: "nodes/w1/ip-route.json" } as const, quote });
+    const wrong = cited("10.244.2.0/24 via eth0");
+    const route = fault("route", "Node/w1", ["pod-network.entries w1"], { evidence: [wrong], strength: "differing" });
+    const source = (evidence: Fault["evidence"], node = "Node/w1") =>
+      fault("source", node, ["pod.attach w1"], { evidence });
+
+    it.each<[what: string, faults: Fault[], expected: string[]]>([
+      ["what cites it follows", [source([cited("rp_filter"), wrong]), route], ["route source<route"]],
+      ["of two that begin with it, the stronger is the cause", [route, source([wrong])], ["source route<source"]],
+      ["something else is another root", [source([cited("rp_filter")]), route], ["source", "route"]],
+      ["so is the same on another node", [source([wrong], "Node/w2"), route], ["source", "route"]],
+    ])("%s", (_, faults, expected) => expect(tree(faults).sort()).toEqual(expected.sort()));
+  });
+
   it("does not let what was lost follow from an agent that could learn", () => {
     const lost = fault("rules", "Node/w1", ["service.rules w1 service=shop/a"], { lost: true });
     expect(tree([lost, ROLE], NEEDS)).toEqual(["rules", "role"]);

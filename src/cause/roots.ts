@@ -2,6 +2,7 @@
  * From faults to roots: which fault follows from which, and which from none.
  */
 import type { Fault, Strength } from "../checks/check.ts";
+import type { Evidence } from "../evidence/origin.ts";
 import { capabilityId } from "../model/capability.ts";
 import type { Need, Needs } from "../model/needs.ts";
 import { type Ref, refId } from "../model/ref.ts";
@@ -27,11 +28,15 @@ export function rootIdOf(check: string, object: Ref): string {
 
 const idOf = ({ check, repair }: Fault): string => rootIdOf(check, repair);
 
+/** Something on a node that faults of it cite. */
+const factOf = ({ repair }: Fault, { origin, quote }: Evidence): string =>
+  [refId(repair), origin.path, origin.line ?? origin.pointer ?? "", quote].join(" ");
+
 type Causes = ReadonlyMap<Fault, ReadonlySet<Fault>>;
 
 /**
- * For each fault those from which it follows: faults that break something that its own broken capabilities need. What
- * was lost although its agent could learn does not follow from the agent's not learning.
+ * For each fault those from which it follows: faults that break something that its own broken capabilities need, and those
+ * of the same node whose first evidence it cites. What was lost although its agent could learn does not follow from the agent's not learning.
  */
 function causesOf(faults: readonly Fault[], needs: Needs, reasoner: Reasoner): Causes {
   const breaking = capabilityIndex(
@@ -47,11 +52,21 @@ function causesOf(faults: readonly Fault[], needs: Needs, reasoner: Reasoner): C
     memo.set(key, found);
     return found;
   };
+  // what one fault of a node is first, another of the node may cite: it is wrong for the same thing, or for what comes of it
+  const naming = Map.groupBy(
+    faults.filter(({ repair, evidence }) => repair.kind === "Node" && evidence[0]?.origin.kind === "command"),
+    (fault) => factOf(fault, fault.evidence[0]!),
+  );
   return new Map(
     faults.map((effect) => {
-      const causes = effect.breaks.flatMap((capability) =>
-        below(needs.of(capability), `${capabilityId(capability)} ${effect.lost}`, !effect.lost),
-      );
+      const causes = [
+        ...effect.breaks.flatMap((capability) =>
+          below(needs.of(capability), `${capabilityId(capability)} ${effect.lost}`, !effect.lost),
+        ),
+        ...(effect.repair.kind === "Node"
+          ? effect.evidence.flatMap((one) => naming.get(factOf(effect, one)) ?? [])
+          : []),
+      ];
       return [effect, new Set(causes.filter((cause) => cause !== effect && idOf(cause) !== idOf(effect)))];
     }),
   );

@@ -58,6 +58,10 @@ export const CAPABILITIES = {
   },
   "node.tunnel": { en: "the node sends and receives encapsulated packets", zh: "节点收发封装报文" },
   "node.lead-to-api": { en: "the node lets its Pods reach the API server", zh: "节点放行本节点 Pod 访问 API Server" },
+  "node.lead-to-upstream": {
+    en: "the node lets CoreDNS reach its upstream servers",
+    zh: "节点放行 CoreDNS 访问上游服务器",
+  },
   "node.route": {
     en: "the node's policy routing leaves the Pods' packets to its routes",
     zh: "节点的策略路由不会误导 Pod 报文",

@@ -221,7 +221,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   };
 
   const leavingOf = ({ node, hostNetwork }: PodView): Need | undefined =>
-    node === undefined || hostNetwork ? undefined : leaving({ node });
+    node === undefined || hostNetwork
+      ? undefined
+      : all(leaving({ node }), now({ name: "node.lead-to-upstream", node }));
 
   function reachNode(client: Client, node: string): Need {
     return all(
@@ -489,11 +491,15 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
         client.node === node && client.network === "host"
           ? client
           : { node, network: "pod", marked: true, ...(client.large && { large: client.large }) };
+      const subject = { node, service: port.key, ...ofFamily(client) };
       // only back ends on the node itself answer without
-      const masquerade = perhaps(now({ name: "service.masquerade", node, service: port.key, ...ofFamily(client) }));
+      const masquerade = perhaps(now({ name: "service.masquerade", ...subject }));
+      // the node's own connections, and those of its Pods, meet the rules for node ports from where they begin
+      const own = (from: Capability["from"]) => perhaps(now({ name: "service.rules", ...subject, from: from! }));
       return all(
         reachNode(client, node),
         masquerade,
+        ...(client.node === node ? [own("outside"), own(client.network)] : []),
         backends(onward, port, node, onward.marked ? "outside" : client.network),
       );
     },

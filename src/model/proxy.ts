@@ -235,6 +235,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
   return {
     isRight(port, name, family) {
       const { policy } = port.service;
+      if (isAnsweredHere(port, name, family)) return true;
       if (policy.external || policy.internalLocal || !isWalked(name, family)) return false;
       const { rules, tried, masks } = usualOf(name, family);
       if (!tried || (tried !== port && rules.distinguishes(tried, port))) return false;
@@ -263,6 +264,12 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
       const ip = parseIp(address);
       return hairpins.has(address) || !ip || !ranges.some((range) => contains(range, ip));
     });
+  }
+
+  /** Whether a cluster IP is the node's own: NodeLocal DNSCache binds that of cluster DNS, and keeps it from any rule. */
+  function isAnsweredHere({ service }: ServicePort, name: string, family: Family): boolean {
+    const local = knownOf(forwarding.of(name).localAddresses);
+    return mode(name) !== "ipvs" && local?.has(clusterIpOf(service, family) ?? "") === true;
   }
 
   /** Whether the rules are seen that proxy Services on a node. */
@@ -362,7 +369,9 @@ function entering(packet: Packet, target: Ip, next: "forward" | "input", { filte
   return filter
     .at("prerouting", packet)
     .flatMap((end) =>
-      end.verdict.is === "accept" && sameIp(end.packet.destination, target) ? filter.at(next, end.packet) : [end],
+      end.verdict.is === "accept" && sameIp(end.packet.destination, target)
+        ? filter.at(next, end.packet).map((later) => ({ ...later, met: [...end.met, ...later.met] }))
+        : [end],
     );
 }
 
@@ -427,8 +436,10 @@ function programmedBy(
   const unmasked = new Map<string, Evidence>();
   const refusedBy: Step[] = refused.flatMap(({ rules }) => rules.slice(-1));
   let untouched = false;
-  for (const { verdict, packet, rules } of ends) {
+  for (const { verdict, packet, rules, met } of ends) {
     const decisive = rules.at(-1);
+    // what is not tracked is not translated either
+    const untracking = packet.ctState === "untracked" && met.findLast(({ rule }) => rule?.target.does === "notrack");
     const isRefused = verdict.is === "drop" || verdict.is === "reject";
     // what is refused after its translation is refused as a packet to the back end: no business of the proxy
     if (packet.destination !== "unknown" && !sameIp(packet.destination, target)) {
@@ -439,6 +450,7 @@ function programmedBy(
         unmasked.set(backEnd, plane.filter.quote(sending));
     } else if (isRefused && decisive && !isForUntranslated(decisive)) refusedBy.push(decisive);
     else if (isRefused && decisive) untouched = true;
+    else if (verdict.is === "accept" && untracking) refusedBy.push(untracking);
     else if (verdict.is === "accept" && packet.destination !== "unknown") untouched = true;
   }
   return { ...way, delivered, refusedBy, untouched, unmasked, marked: ends.some(({ packet }) => isMarked(packet)) };

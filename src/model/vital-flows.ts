@@ -4,6 +4,7 @@
  */
 import { known } from "../evidence/observed.ts";
 import { contains, type Family, type Ip, type Prefix, parseIp } from "../net/ip.ts";
+import { splitPort } from "../parse/fields.ts";
 import type { Link } from "../parse/ip-addr.ts";
 import { tunnelDevice } from "./flannel.ts";
 import type { Flow } from "./forwarding/packet-filter.ts";
@@ -22,6 +23,7 @@ export type VitalFlow = {
     | "tunnel-out"
     | "to-own-pods"
     | "dns"
+    | "dns-upstream"
     | "api-in"
     | "api-from-pods"
     | "api-from-node";
@@ -170,6 +172,7 @@ export function* vitalFlows(node: NodeView, family: Family, parts: Parts): Itera
     };
   }
   if (pod) yield* dnsFlows(node, pod, wayTo, parts);
+  yield* upstreamFlows(node, family, (ip) => podDevice(node, ip, parts), parts);
   yield* apiFlows(node, own, pod, uplink, parts);
 }
 
@@ -180,25 +183,58 @@ function* dnsFlows(
   { dns, services, pods }: Parts,
 ): Iterable<VitalFlow> {
   const { family } = pod.ip;
-  const port = dns.services
-    .flatMap((service) => service.ports)
-    .find((one) => one.port === 53 && one.protocol === "UDP");
-  // Pods ask the server that they are told first
-  const asked = parseIp(dns.clusterDnsOf(node.name)?.addresses[0] ?? port?.service.clusterIps[0] ?? "");
-  if (!port || (asked && asked.family !== family)) return;
-  const server = services
-    .endpoints(port, family)
-    .find((endpoint) => endpoint.ready && endpoint.node !== node.name && pods.byAddress(endpoint.address));
-  const target = server && parseIp(server.address);
-  const outDevice = target && wayTo(target);
-  if (!target || outDevice === undefined) return;
-  yield {
-    ...{ kind: "dns", hooks: FORWARDED },
-    flow: {
-      ...{ protocol: "udp", source: pod.ip, destination: target, port: server.port },
-      ...{ inDevice: pod.device, outDevice },
-    },
-  };
+  for (const protocol of ["udp", "tcp"] as const) {
+    const port = dns.services
+      .flatMap((service) => service.ports)
+      .find((one) => one.port === 53 && one.protocol.toLowerCase() === protocol);
+    // Pods ask the server that they are told first
+    const asked = parseIp(dns.clusterDnsOf(node.name)?.addresses[0] ?? port?.service.clusterIps[0] ?? "");
+    if (!port || (asked && asked.family !== family)) continue;
+    const server = services
+      .endpoints(port, family)
+      .find((endpoint) => endpoint.ready && endpoint.node !== node.name && pods.byAddress(endpoint.address));
+    const target = server && parseIp(server.address);
+    const outDevice = target && wayTo(target);
+    if (!target || outDevice === undefined) continue;
+    yield {
+      ...{ kind: "dns", hooks: FORWARDED },
+      flow: {
+        ...{ protocol, source: pod.ip, destination: target, port: server.port },
+        ...{ inDevice: pod.device, outDevice },
+      },
+    };
+  }
+}
+
+const RESOLV_CONF = "/etc/resolv.conf";
+/** Reached without leaving the Pod, or the node. */
+const NEAR = /^(127\.|::1$|169\.254\.|fe80:)/;
+
+/** From CoreDNS' Pods on the node to the servers outside that they forward to. */
+function* upstreamFlows(
+  node: NodeView,
+  family: Family,
+  device: (pod: Ip) => string | undefined,
+  parts: Parts,
+): Iterable<VitalFlow> {
+  const { dns, nodes, pods, services } = parts;
+  for (const { to, server } of dns.forwards) {
+    const pod = server.component.pods.find((one) => one.node === node.name && !one.hostNetwork && ipOf(one, family));
+    const source = ipOf(pod, family);
+    const inDevice = source && device(source);
+    if (!source || inDevice === undefined) continue;
+    const own = known(dns.nodeResolver(node.name))?.nameservers ?? [];
+    const asked = to.flatMap((one) => (one === RESOLV_CONF ? own : (splitPort(one)?.host ?? one)));
+    for (const text of new Set(asked.map((one) => one.replace(/^(dns|tls):\/\//, "").replace(/^\[|\]$/g, "")))) {
+      const destination = parseIp(text);
+      const isInside = nodes.byAddress(text) ?? pods.byAddress(text) ?? services.byClusterIp(text);
+      if (destination?.family !== family || NEAR.test(text) || isInside) continue;
+      const outDevice = deviceTo(destination, node, parts);
+      if (outDevice === undefined) continue;
+      const flow = { protocol: "udp", source, destination, port: 53, inDevice, outDevice } as const;
+      yield { kind: "dns-upstream", hooks: FORWARDED, flow };
+    }
+  }
 }
 
 function* apiFlows(

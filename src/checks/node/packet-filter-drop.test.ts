@@ -28,6 +28,10 @@ const VXLAN = {
   match: { op: "==", left: { payload: { protocol: "udp", field: "dport" } }, right: { set: [4789, 8472] } },
 };
 const SSH = { match: { op: "==", left: { payload: { protocol: "tcp", field: "dport" } }, right: 22 } };
+/** Where the built cluster runs CoreDNS. */
+const DNS_NODE = cluster()
+  .model()
+  .pods.all.find(({ owner }) => owner?.name === "coredns")!.node!;
 const rule = (words: string, node = "w1") => cluster().edit(addRules(node, "filter", words));
 /** The node's own network device has the name that its board gives it. */
 const ens192: Edit = (draft) =>
@@ -131,6 +135,17 @@ testCheck(packetFilterDrop, {
       "drops DNS queries of its Pods to CoreDNS",
       "dns.client",
     ),
+    "DNS to the outside was shut for Pods, and CoreDNS is one of them": drops(
+      rule("-A FORWARD -p udp -m udp --dport 53 -d 172.16.255.254/32 -j REJECT", DNS_NODE),
+      "drops queries of CoreDNS to its upstream server 172.16.255.254 (filter FORWARD)",
+      "node.lead-to-upstream",
+      `Node/${DNS_NODE}`,
+    ),
+    "DNS over TCP alone is shut": drops(
+      rule("-A FORWARD -p tcp -m tcp --dport 53 -j DROP"),
+      "drops DNS queries of its Pods to CoreDNS",
+      "dns.client",
+    ),
     "dual stack: an old Docker set the policy of FORWARD to DROP for IPv6, and flannel writes no rules": {
       ...drops(
         dual.edit(policy("FORWARD", 6), dropRules("w1", /FLANNEL-FWD/, 6)),
@@ -166,6 +181,9 @@ testCheck(packetFilterDrop, {
   },
   clears: {
     "a dual-stack cluster": dual,
+    "Pods of a node without CoreDNS may not ask servers outside": cluster().edit(
+      addRules("cp1", "filter", "-A FORWARD -p udp -m udp --dport 53 -d 172.16.255.254/32 -j REJECT"),
+    ),
     "an IPv6 cluster": only6,
     "nftables: other people's rules": cluster().edit(
       addNftTable("w1", "mine", [{ hook: "input", prio: 0, rules: [[SSH, { drop: null }], [{ counter: null }]] }]),

@@ -50,6 +50,10 @@ const say = texts("packet-filter-drop", {
     zh: "节点自身发往本节点 Pod 的报文（包括 kubelet 探针）",
   },
   dnsOut: { en: "DNS queries of its Pods to CoreDNS", zh: "本节点 Pod 发往 CoreDNS 的 DNS 查询" },
+  upstream: {
+    en: "queries of CoreDNS to its upstream server {address}",
+    zh: "CoreDNS 发往上游服务器 {address} 的查询",
+  },
   accept: {
     en: "Let the chain accept forwarded packets again; NetworkPolicies are enforced elsewhere",
     zh: "让该链重新放行转发报文；NetworkPolicy 不靠它实现",
@@ -110,6 +114,8 @@ function breaksOf({ kind, peer, flow }: VitalFlow, node: string, { services }: M
       return { name: "pod.ready", node };
     case "dns":
       return { name: "dns.client", node };
+    case "dns-upstream":
+      return { name: "node.lead-to-upstream", node };
     case "api-in":
       return { name: "api.serve" };
     case "api-from-pods":
@@ -135,6 +141,8 @@ function wordsOf({ kind, peer = "", flow }: VitalFlow): Text {
       return say.toOwnPods();
     case "dns":
       return say.dnsOut();
+    case "dns-upstream":
+      return say.upstream({ address: api.address });
     case "api-in":
       return say.apiIn(api);
     case "api-from-pods":

@@ -78,6 +78,8 @@ const rulesOf = ({ iptables, ip6tables, nftables }: NodePlane, family: Family) =
 const shows = (save: string) => `${save} -t nat | grep -e POSTROUTING -e POSTRTG; nft list ruleset`;
 const SHOWING = { 4: shows("iptables-save"), 6: shows("ip6tables-save") } as const;
 
+const NOTRACK = /-j (CT --notrack|NOTRACK)\b|\bnotrack\b/;
+
 /** Whose rule it is that changes a source, by its chain. */
 function agentOf(quote: string | undefined): "cni" | "proxy" | "other" {
   if (/\bFLANNEL-|\bflanneld\b/.test(quote ?? "")) return "cni";
@@ -96,7 +98,7 @@ function* leaving(node: NodeView, { pod, ip }: Sender, model: Model): Iterable<F
   const capability = { name: "node.masquerade", node: name, ...model.services.ofFamily(family) } as const;
   if (!model.flannel.peer(name, family)) return;
   const packet = openingPacket("tcp", ip, OUTSIDE[family], 443);
-  const { ways } = walk({ from: { node: name, pod }, packet }, model);
+  const { ways } = walk({ from: { node: name, pod }, packet, explain: true }, model);
   const sent = ways.filter(({ end, certainty }) => end.is === "left-cluster" && certainty !== "guessed");
   const vague = ways.find(({ end, certainty }) => end.is === "insufficient" || certainty === "guessed");
   if (vague || sent.length === 0) {
@@ -108,6 +110,9 @@ function* leaving(node: NodeView, { pod, ip }: Sender, model: Model): Iterable<F
     yield works(capability, rewriting(sent[0]!, name)?.rules.slice(0, 1) ?? []);
     return;
   }
+  const untracking = bare[0]!.steps
+    .flatMap((step) => (step.did === "pass" ? (step.met ?? []) : []))
+    .find(({ quote }) => NOTRACK.test(quote));
   const env = model.flannel.subnetEnv(name);
   if (env.state === "unknown") yield cannotTell(capability, [{ kind: "subnetEnv", place: { node: name } }]);
   if (known(env)?.ipMasq !== true) return;
@@ -121,6 +126,8 @@ function* leaving(node: NodeView, { pod, ip }: Sender, model: Model): Iterable<F
     evidence: [
       quoteOf(origin, `nat: no rule of POSTROUTING masquerades what comes from ${formatIp(ip)}`),
       quoteOf(env.origin, "FLANNEL_IPMASQ=true"),
+      // what is not tracked is not translated
+      ...(untracking ? [untracking] : []),
     ],
     strength: "differing",
     facts: { agent: "cni", case: "egress", shows: SHOWING[family] },

@@ -71,7 +71,11 @@ testCheck(podMasqueradeOff, {
   clears: {
     "a healthy cluster": cluster(),
     "a dual-stack cluster": cluster({ families: "dual-stack" }),
-    "routers outside know the way to Pods": cluster().edit(off, tracked("w1", ...deaf), tracked("w2", { from: "10.128.2.8", answered: true })),
+    "routers outside know the way to Pods": cluster().edit(
+      off,
+      tracked("w1", ...deaf),
+      tracked("w2", { from: "10.128.2.8", answered: true }),
+    ),
     "nobody called anything outside": cluster().edit(off),
     "one query is on its way": cluster().edit(off, tracked("w1", QUERY)),
     "somebody else masquerades": cluster().edit(

@@ -1,6 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
 import {
+  addDevice,
   addNftRule,
   addRules,
   dropNftRules,
@@ -120,6 +121,14 @@ const healed = (given: Cluster, says: string, by = cluster()) => ({ ...found(giv
 
 testCheck(serviceRulesMismatch, {
   finds: {
+    "packets of Pods are taken out of connection tracking, to spare the table": {
+      ...healed(
+        added("raw", "-A PREROUTING -s 10.128.0.0/9 -j CT --notrack"),
+        "A foreign rule on node w1 keeps packets from Service",
+      ),
+      breaks: ["service.rules"],
+      strength: "differing",
+    },
     "iptables -F -t nat was run on w1": {
       ...found(
         lost(/KUBE-(SERVICES|SVC|SEP|EXT|SVL|NODEPORTS|MARK-MASQ|POSTROUTING)/),
@@ -328,6 +337,15 @@ testCheck(serviceRulesMismatch, {
   },
   clears: {
     "a healthy cluster": cluster(),
+    "NodeLocal DNSCache holds the cluster IP of DNS, and keeps its packets out of connection tracking": cluster().edit(
+      addDevice("w1", "nodelocaldns", "10.96.0.10"),
+      addRules(
+        "w1",
+        "raw",
+        "-A PREROUTING -d 10.96.0.10/32 -j CT --notrack",
+        "-A OUTPUT -d 10.96.0.10/32 -j CT --notrack",
+      ),
+    ),
     k3s,
     "a dual-stack cluster": dual,
     "one in nftables mode": dualNft,

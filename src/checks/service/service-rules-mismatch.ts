@@ -127,6 +127,8 @@ type Deviation = {
   /** Of a foreign rule: its line, and the commands that take it away. */
   readonly line?: number;
   readonly removal?: Removal;
+  /** The rule takes packets of Pods out of connection tracking: answers of Pods on the node are not translated back either. */
+  readonly untracks?: boolean;
   /** The back ends that are wrong or missing, where others are right: then only some connections fail. */
   readonly some: readonly string[];
 };
@@ -170,7 +172,8 @@ function judge(served: Served, programmed: Programmed, model: Model): Deviation 
   if (foreign && (expected.size > 0 || !isLocal)) {
     const { table, chain, line, rule } = foreign;
     const one = deviation("foreign", say.foreign({ ...args, table, chain }), [filter.quote(foreign)]);
-    return { ...one, line, ...(rule && { removal: filter.removal({ ...foreign, rule }) }) };
+    const untracks = rule?.target.does === "notrack";
+    return { ...one, line, untracks, ...(rule && { removal: filter.removal({ ...foreign, rule }) }) };
   }
   // nothing to deliver: being refused, dropped or left alone comes to the same for the client
   if (expected.size === 0 && (any || extra.length === 0)) return undefined;
@@ -305,13 +308,16 @@ function brokenBy(
   mine: readonly Deviation[],
   { port, node, family }: Served,
   rules: Capability,
-  { proxy }: Model,
+  { proxy, services }: Model,
 ): Capability[] {
   const seen = proxy.programmed(port, node, family)?.length ?? 0;
-  return mine.flatMap(({ vantage, some }) => {
+  const here = services.expected(port, node, family).cluster?.find((endpoint) => endpoint.node === node);
+  return mine.flatMap(({ vantage, some, untracks }) => {
     const from = mine.length < seen ? { ...rules, from: vantage } : rules;
     // a part of what is needed from there
-    return some.length > 0 ? some.map((target) => ({ ...rules, from: vantage, pod: target })) : [from];
+    if (some.length > 0) return some.map((target) => ({ ...rules, from: vantage, pod: target }));
+    const others = untracks && here ? VANTAGES.filter((other) => other !== vantage) : [];
+    return [from, ...others.map((other) => ({ ...rules, from: other, pod: here!.address }))];
   });
 }
 

@@ -62,7 +62,7 @@ export function routeIn(walk: Walk, before: Moving, passed: Moving, node: string
   if (typeof route !== "object") return cannotTell(passed, at, onNode(node, "routes", rulesOf(passed.packet)));
   const strange = notAccepted(plane, passed.packet, device, route);
   if (strange === "unknown") return cannotTell(passed, at, onNode(node, "sysctls"));
-  if (strange) return end(passed, { is: "not-accepted", at, evidence: [strange] });
+  if (strange) return end(passed, { is: "not-accepted", at, evidence: strange });
   if (route.end === "local") return receiveLocally(walk, passed, node);
   const out = { ...passed, packet: { ...passed.packet, ...deviceOf(route) } };
   const isBridgedNat =

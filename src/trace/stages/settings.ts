@@ -90,9 +90,9 @@ export function notAccepted(
   { source, destination, family }: Packet,
   device: string,
   route: RouteLookup,
-): Evidence | "unknown" | undefined {
+): readonly Evidence[] | "unknown" | undefined {
   if (!isKnown(source) || !isKnown(destination) || device === "lo") return undefined;
-  const quote = (words: string) => quoteOf(plane.routes.origin, words);
+  const quote = (words: string) => [quoteOf(plane.routes.origin, words)];
   // ip6_rcv_core; IPv6 validates sources only where a rule asks for it
   if (family === 6)
     return contains(LOOPBACK_6, source) || contains(LOOPBACK_6, destination)
@@ -117,9 +117,8 @@ export function notAccepted(
   if (back.end !== "via") return quote(`rp_filter ${strictness}: no way back to ${formatIp(source)}`);
   const hasAddress = known(plane.links)?.some(({ name, addresses }) => name === device && addresses.length > 0);
   if (strictness === 2 && hasAddress) return undefined;
-  return quote(
-    `rp_filter ${strictness}: ${formatIp(source)} came by ${device}, the way back is ${back.evidence.quote}`,
-  );
+  const words = `rp_filter ${strictness}: ${formatIp(source)} came by ${device}, the way back is ${back.evidence.quote}`;
+  return [...quote(words), back.evidence];
 }
 
 /** What comes from a loopback address does not leave the node, unless it may (__mkroute_output). */
