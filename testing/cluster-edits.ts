@@ -251,7 +251,10 @@ export const addRules = rulesAdder(4);
 export const addRules6 = rulesAdder(6);
 
 function rulesAdder(family: Family) {
-  const put = (text: string, table: string, rules: readonly string[]): string => {
+  const put = (before: string, table: string, rules: readonly string[]): string => {
+    const hasTable = before.includes(`*${table}\n`);
+    // only raw is not there unless somebody uses it
+    const text = hasTable ? before : `${before}*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n`;
     const start = text.indexOf(`*${table}\n`);
     const first = start + text.slice(start).search(/^(\[|-A|COMMIT)/m);
     const declared = text.slice(start, first);
