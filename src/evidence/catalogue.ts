@@ -33,6 +33,7 @@ import { parseKubeletConfig } from "../parse/kubelet-config.ts";
 import { type LogDigest, logDigestReader } from "../parse/log-digest.ts";
 import { parseManifest } from "../parse/manifest.ts";
 import { type NftRuleset, nftRulesetReader } from "../parse/nft-json.ts";
+import { parseNstat } from "../parse/nstat.ts";
 import * as objects from "../parse/objects.ts";
 import type { Parser } from "../parse/parsed.ts";
 import { parseProbes } from "../parse/probes.ts";
@@ -391,6 +392,10 @@ export const catalogue = {
   conntrackStats: onNode("conntrack-stats.txt", "conntrack -S", parseConntrackStats, {
     en: "drops of the connection tracking",
     zh: "连接跟踪的丢包计数",
+  }),
+  networkCounters: onNode("nstat.txt", "nstat -asz", parseNstat, {
+    en: "the kernel's counters of packets that it threw away",
+    zh: "内核的丢包计数",
   }),
   sysctls: onNode("sysctl.txt", "sysctl -a", parseSysctl, {
     en: "the node's kernel parameters, forwarding among them",

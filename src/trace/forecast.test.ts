@@ -1,8 +1,9 @@
 /** Where the connection tracking of both ends last saw the packets of a test that should have worked. */
 import { expect, it } from "vitest";
-import { type Cluster, cluster } from "../../testing/cluster.ts";
+import { type Cluster, cluster, editNode } from "../../testing/cluster.ts";
 import { probed } from "../../testing/cluster-edits.ts";
 import { parseConntrack } from "../parse/conntrack.ts";
+import { parseNstat } from "../parse/nstat.ts";
 import { forecastsOf } from "./forecast.ts";
 
 /** A Pod of w2; the first client is on another node. */
@@ -39,3 +40,44 @@ it.each([
   ["nobody looked at the far end", SENT, undefined, undefined],
   ["the far end tracks nothing", SENT, "", undefined],
 ])("%s", (_, sent, arrived, expected) => expect(sighted(sent, arrived)).toBe(expected));
+
+const counted = (node: string, text: string) => (given: Cluster) =>
+  given.edit((draft) => draft.set("networkCounters", { node }, parseNstat(text).value));
+
+it("tells what the node where packets were last seen has thrown away", () => {
+  const arrived = tracked("w2", SENT)(tracked(near, SENT)(tested));
+  const model = counted("w2", "TcpExtListenOverflows 532 0.0\nTcpExtListenDrops 0 0.0\n")(arrived).model();
+  const evidence = forecastsOf(model)
+    .sighting(model.observations.failed[0]!)
+    ?.evidence.map(({ quote }) => quote);
+  expect(evidence?.slice(2)).toEqual(["TcpExtListenOverflows 532"]);
+});
+
+/** w2 sends to the Pods of the client's node by another device, and validates sources strictly. */
+const asymmetric = tested.edit((draft) => {
+  const range = draft.list("nodes").find(({ metadata }) => metadata.name === near)!.spec!.podCIDRs![0]!;
+  editNode(draft, "routes", "w2", (routes) =>
+    routes.map((one) =>
+      one.destination === range
+        ? { ...one, nextHops: [{ gateway: "172.16.255.254", device: "eth0", flags: [] }] }
+        : one,
+    ),
+  );
+  editNode(
+    draft,
+    "sysctls",
+    "w2",
+    (all) => new Map([...all, ["net.ipv4.conf.all.rp_filter", { value: "1", line: 1 }]]),
+  );
+});
+
+it.each([
+  ["nobody counted", undefined, "fails"],
+  ["some were counted", "TcpExtIPReversePathFilter 9 0.0\n", "fails"],
+  ["none was thrown away there since the node was booted", "TcpExtIPReversePathFilter 0 0.0\n", undefined],
+])("a walk that ends at the source check: %s", (_, counters, expected) => {
+  const model = (counters === undefined ? asymmetric : counted("w2", counters)(asymmetric)).model();
+  const forecast = forecastsOf(model).of(model.observations.failed[0]!);
+  expect(forecast?.says).toBe(expected);
+  if (forecast) expect(forecast.failing[0]!.end.is).toBe("not-accepted");
+});

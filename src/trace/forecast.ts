@@ -1,9 +1,10 @@
 /**
  * What the walk says of active tests, for the reasoning: whether they would work, and where conntrack last saw packets of
- * those that did not although they should.
+ * those that did not although they should, with what those nodes counted of packets that they threw away.
  */
 import { isWhole, known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
+import { countOf, dropsCounted } from "../model/forwarding/drop-counters.ts";
 import type { NodePlane } from "../model/forwarding/plane.ts";
 import type { ClusterModel } from "../model/model.ts";
 import type { Packet } from "../model/netfilter/packet.ts";
@@ -39,6 +40,8 @@ export interface Forecasts {
 
 export const NO_FORECASTS: Forecasts = { of: () => undefined, sighting: () => undefined };
 
+const MOST_COUNTERS = 3;
+
 /** So many tests are walked: bundles with more have them many times over. */
 const MOST_WALKED = 5000;
 
@@ -55,7 +58,12 @@ export function forecastsOf(model: World & Pick<ClusterModel, "dns">): Forecasts
     sighting(observation) {
       const forecast = of(observation);
       const [way] = forecast?.ways ?? [];
-      return forecast?.says === "works" && forecast.ways.length === 1 && way ? sightingOn(way, model) : undefined;
+      const found = forecast?.says === "works" && forecast.ways.length === 1 && way && sightingOn(way, model);
+      if (!found) return undefined;
+      // what no rule did may have been counted where they were last seen, or where they should have come
+      const places = found.is === "unanswered" ? [found.at] : [found.from, found.to];
+      const counted = places.flatMap((node) => dropsCounted(model.forwarding.of(node)).slice(0, MOST_COUNTERS));
+      return { ...found, evidence: [...found.evidence, ...counted] };
     },
   };
 }
@@ -65,9 +73,16 @@ function forecastOf({ probe }: Observation, model: World & Pick<ClusterModel, "d
   if (!prediction || prediction.missing.length > 0 || prediction.because.length > 0) return undefined;
   const { ways } = prediction.trace;
   if (ways.length === 0 || ways.some(({ certainty }) => certainty === "guessed")) return undefined;
+  if (ways.some((way) => isUncounted(way, model))) return undefined;
   const failing = ways.filter(({ end }) => end.is !== "answered");
   const says = failing.length === 0 ? "works" : failing.length === ways.length ? "fails" : "depends";
   return { says, ways, failing };
+}
+
+/** The node would have counted the packets that the walk sees thrown away there, and has counted none since it was booted. */
+function isUncounted({ end }: Way, { forwarding }: World): boolean {
+  if (end.is !== "not-accepted" || !end.at || !end.evidence[0]?.quote.startsWith("rp_filter ")) return false;
+  return countOf(forwarding.of(end.at.node), "TcpExtIPReversePathFilter") === 0;
 }
 
 /** The packet as each node on the way saw it first. */

@@ -7,6 +7,7 @@ import type { FdbEntry } from "../../parse/bridge-fdb.ts";
 import type { BridgePort } from "../../parse/bridge-link.ts";
 import type { ConntrackEntry } from "../../parse/conntrack.ts";
 import type { ConntrackCount } from "../../parse/conntrack-count.ts";
+import type { ConntrackStats } from "../../parse/conntrack-stats.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { Neighbour } from "../../parse/ip-neigh.ts";
 import type { Route } from "../../parse/ip-route.ts";
@@ -15,6 +16,7 @@ import type { Ipset } from "../../parse/ipset.ts";
 import type { IptablesSave } from "../../parse/iptables-save.ts";
 import type { VirtualServer } from "../../parse/ipvsadm.ts";
 import type { NftRuleset } from "../../parse/nft-json.ts";
+import type { NetworkCounters } from "../../parse/nstat.ts";
 import type { ListeningSocket } from "../../parse/ss.ts";
 import type { WireGuardDevice } from "../../parse/wg.ts";
 import { type PacketFilter, packetFilterOf } from "./packet-filter.ts";
@@ -40,6 +42,9 @@ export type NodePlane = {
   readonly ipvs: Observed<readonly VirtualServer[]>;
   readonly conntrack: Observed<readonly ConntrackEntry[]>;
   readonly conntrackCount: Observed<ConntrackCount>;
+  readonly conntrackStats: Observed<ConntrackStats>;
+  /** Of all packets since boot. */
+  readonly networkCounters: Observed<NetworkCounters>;
   readonly sockets: Observed<readonly ListeningSocket[]>;
   /** Addresses of the node itself, canonical. */
   readonly localAddresses: Observed<ReadonlySet<string>>;
@@ -103,6 +108,8 @@ function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) =>
     ipvs: capture.get("ipvs", { node }),
     conntrack: capture.get("conntrack", { node }),
     conntrackCount: capture.get("conntrackCount", { node }),
+    conntrackStats: capture.get("conntrackStats", { node }),
+    networkCounters: capture.get("networkCounters", { node }),
     sockets: capture.get("sockets", { node }),
     localAddresses: localAddresses(links),
     sysctl(key) {

@@ -118,7 +118,10 @@ export function notAccepted(
   const hasAddress = known(plane.links)?.some(({ name, addresses }) => name === device && addresses.length > 0);
   if (strictness === 2 && hasAddress) return undefined;
   const words = `rp_filter ${strictness}: ${formatIp(source)} came by ${device}, the way back is ${back.evidence.quote}`;
-  return [...quote(words), back.evidence];
+  const { networkCounters } = plane;
+  const { count = 0, line } = known(networkCounters)?.get("TcpExtIPReversePathFilter") ?? {};
+  const counted = quoteOf({ ...networkCounters.origin, ...(line && { line }) }, `TcpExtIPReversePathFilter ${count}`);
+  return [...quote(words), back.evidence, ...(count > 0 ? [counted] : [])];
 }
 
 /** What comes from a loopback address does not leave the node, unless it may (__mkroute_output). */
