@@ -49,7 +49,20 @@ const say = texts("path", {
   onTheWayBack: { en: "on the way back, {what}", zh: "应答返回途中，{what}" },
 
   programs: { en: "eBPF programs of Cilium decide", zh: "由 Cilium 的 eBPF 程序决定" },
-  ipv6Rules: { en: "rules for IPv6 are not read yet", zh: "暂不支持 IPv6 规则" },
+  ciliumFirewall: { en: "Cilium's host firewall decides", zh: "由 Cilium 的主机防火墙决定" },
+  ciliumNodePorts: {
+    en: "Cilium serves the node port in place of kube-proxy, before any rule of the node",
+    zh: "该 NodePort 由 Cilium 代替 kube-proxy 处理，先于节点的任何规则",
+  },
+  ciliumMasquerading: {
+    en: "Cilium may give the node's address to what Pods send to nodes",
+    zh: "Cilium 可能对 Pod 发往节点的报文做源地址转换",
+  },
+  ciliumEncryption: {
+    en: "Cilium encrypts what it sends between nodes, and how that goes is not recorded",
+    zh: "Cilium 对节点间流量加密，其过程没有记录",
+  },
+  ciliumPodUnknown: { en: "Cilium's agent does not know the Pod", zh: "Cilium agent 不认识该 Pod" },
   senderKey: { en: "the sender's public key is not recorded", zh: "未记录发送端的公钥" },
   unknownTarget: { en: "a rule has a target that is not understood", zh: "某条规则的目标无法识别" },
   missingChain: { en: "a rule jumps to a chain that is not there", zh: "某条规则跳转到不存在的链" },
@@ -105,7 +118,11 @@ const say = texts("path", {
 /** What the walk says in its own words, in the reader's. */
 const REASONS: Readonly<Record<string, Text>> = {
   "eBPF programs of Cilium": say.programs(),
-  "rules for IPv6": say.ipv6Rules(),
+  "Cilium's host firewall": say.ciliumFirewall(),
+  "Cilium's node ports": say.ciliumNodePorts(),
+  "Cilium's masquerading of what Pods send to nodes": say.ciliumMasquerading(),
+  "Cilium's encryption": say.ciliumEncryption(),
+  "a Pod that Cilium's agent does not know": say.ciliumPodUnknown(),
   "the sender's public key": say.senderKey(),
   "unknown-target": say.unknownTarget(),
   "missing-chain": say.missingChain(),

@@ -2,6 +2,7 @@
 
 import type { Packet } from "../../model/netfilter/packet.ts";
 import type { Namespace } from "../trace.ts";
+import { fromNetdev } from "./cilium/netdev.ts";
 import { fromOverlay } from "./cilium/overlay.ts";
 import { expected, leaving } from "./connections.ts";
 import { receive } from "./deliver.ts";
@@ -37,6 +38,8 @@ export function receiveOnNode(
 ): Next[] {
   const plane = walk.world.forwarding.of(node);
   const at: Namespace = { node };
+  const decided = mark === undefined ? fromNetdev(walk, moving, node, device) : undefined;
+  if (decided) return decided;
   const full = tableFull(moving, plane);
   if (full === "unknown") return cannotTell(moving, at, onNode(node, "conntrackCount"));
   if (full) return end(moving, { is: "table-full", at, evidence: [full] });

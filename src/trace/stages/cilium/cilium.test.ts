@@ -222,6 +222,46 @@ describe("kube-proxy replaced", () => {
   });
 });
 
+describe("what comes over the wire", () => {
+  const status = (node: Edit["node"], from: RegExp, to: string): Edit =>
+    edit(node, "status.txt", (text) => {
+      expect(text).toMatch(from);
+      return text.replace(from, to);
+    });
+  const because = (all: readonly Way[]) => all.map(({ end }) => end.because ?? end.is);
+  const nodePort = edit(
+    "cp1",
+    "bpf-lb-list.txt",
+    (text) =>
+      `${text}192.168.50.10:30080 (0)   0.0.0.0:0 (12) (0) [NodePort]\n192.168.50.10:30080 (1)   10.244.2.195:8080 (12) (1)\n`,
+  );
+  const replaced = status("cp1", /KubeProxyReplacement: {3}False/, "KubeProxyReplacement:   True");
+
+  it("for a node port is Cilium's, where it stands in for kube-proxy", () => {
+    const sent = { from: "w1", to: "192.168.50.10", port: 30080 };
+    expect(because(ways(sent, nodePort, replaced))).toEqual(["Cilium's node ports"]);
+    expect(because(ways({ ...sent, port: 30099 }, nodePort, replaced))).toEqual(["refused"]);
+    expect(because(ways(sent, nodePort))).not.toContain("Cilium's node ports");
+  });
+
+  it("meets the host firewall, if there is one", () => {
+    const firewall = status("cp1", /Host firewall: {10}Disabled/, "Host firewall:          Enabled");
+    const sent = { from: "w1", to: "192.168.50.10", port: 10250 };
+    expect(because(ways(sent, firewall))).toEqual(["Cilium's host firewall"]);
+    expect(because(ways(sent))).toEqual(["answered"]);
+  });
+
+  it("is encrypted, and nobody tells how", () =>
+    expect(
+      because(
+        ways(
+          { from: CLIENT, to: AT[BACKEND] },
+          status("cp1", /Encryption: {9}Disabled/, "Encryption:         Wireguard"),
+        ),
+      ),
+    ).toEqual(["Cilium's encryption"]));
+});
+
 it("each node's agent is found by its Pod", () => {
   const { cilium } = modelOf(captureOf(recording));
   for (const [node, agent] of Object.entries(AGENTS)) {

@@ -35,7 +35,7 @@ export function throughTunnel(
   const behind = to.tunnelEndpoint ?? (byRange === "none" ? undefined : byRange.to);
   if (behind === undefined) return undefined;
   const encryption = known(node.status)?.encryption ?? "Disabled";
-  if (encryption !== "Disabled") return cannotTell(moving, at, [], `Cilium's encryption: ${encryption}`);
+  if (encryption !== "Disabled") return cannotTell(moving, at, [], "Cilium's encryption");
   const evidence = byRange === "none" ? to.evidence : [byRange.evidence, ...to.evidence];
   if (!isUp(link))
     return end(moving, { is: "device-down", at, evidence: [stateOf(walk.world, node.node, link)], tunnel: true });
