@@ -5,8 +5,10 @@
  * endpoints are those of 40 Pods.
  *
  *   desired against actual   the check of a node's rules against the API's, once they are read: one second
- *   a node's hooks           a packet for a Service through all hooks of a node, to all ten ends: 20,000 a second
- *   there and back           from a Pod to a Service and its answers, by way of all ten back ends on four nodes; to one Pod
+ *   a node's hooks           a packet for a Service through all hooks of a node: 20,000 a second to one of its back ends, and
+ *                            how many to all ten; first to each Service, then to the same ones again
+ *   there and back           from a Pod to a Service and its answers, by way of one back end or of all ten, which are on four
+ *                            nodes; to one Pod
  *
  * Seconds are those of work: other processes make a machine slow, not this program.
  */
@@ -20,8 +22,9 @@ import { cluster } from "../testing/cluster.ts";
 import { addObjects } from "../testing/cluster-edits.ts";
 import { CREATED } from "../testing/cluster-nodes.ts";
 
-const [size = "10000", proxy] = process.argv.slice(2).sort();
-const SERVICES = Number(size);
+const args = process.argv.slice(2);
+const proxy = args.includes("nftables") ? "nftables" : "iptables";
+const SERVICES = Number(args.find((arg) => arg !== proxy) ?? 10_000);
 const REPLICAS = 10;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -38,7 +41,7 @@ const kept = (): number => {
 const started = seconds();
 const small = cluster({
   nodes: 4,
-  proxy: proxy === "nftables" ? proxy : "iptables",
+  proxy,
   workloads: { services: 4, replicas: REPLICAS },
 });
 const backends = small.model().pods.all.filter(({ namespace }) => namespace === "load");
@@ -78,14 +81,17 @@ const client = backends[0]!;
 const targets = services.all.filter(({ namespace }) => namespace === "many");
 const from = { node: client.node!, pod: client };
 const source = parseIp(client.addresses[0]!)!;
-const send = (to: string, port: number) =>
-  walk({ from, packet: openingPacket("tcp", source, parseIp(to)!, port) }, model);
+const send = (to: string, port: number, towards?: string) =>
+  walk(
+    { from, packet: openingPacket("tcp", source, parseIp(to)!, port), ...(towards && { towards: new Set([towards]) }) },
+    model,
+  );
 
 /** The best of some runs, a second: other work on the machine only ever makes it slower. */
-function rate(what: string, count: number, step: (n: number) => number): void {
+function rate(what: string, count: number, step: (n: number) => number, runs = 3): void {
   let most = 0;
   let ways = 0;
-  for (let run = 0; run < 3; run++) {
+  for (let run = 0; run < runs; run++) {
     ways = 0;
     const start = seconds();
     for (let n = 0; n < count; n++) ways += step(n);
@@ -94,14 +100,25 @@ function rate(what: string, count: number, step: (n: number) => number): void {
   print(`${what}: ${most.toFixed(0)} a second, ${((most * ways) / count).toFixed(0)} ways`);
 }
 
-const toService = (n: number): number => send(targets[(n * 7919) % targets.length]!.clusterIps[0]!, 80).ways.length;
-const toPod = (n: number): number => send(backends[n % backends.length]!.addresses[0]!, 8080).ways.length;
+const target = (n: number) => targets[(n * 7919) % targets.length]!.clusterIps[0]!;
+const backend = (n: number): string => backends[n % backends.length]!.addresses[0]!;
+const toService = (n: number): number => send(target(n), 80).ways.length;
+/** By way of the first of its back ends. */
+const toOne = (n: number): number => send(target(n), 80, backend((n * 7919) % targets.length)).ways.length;
+const toPod = (n: number): number => send(backend(n), 8080).ways.length;
 
-const toEnds = (n: number): number => {
-  const { filter } = model.forwarding.of(from.node);
-  const to = parseIp(targets[(n * 7919) % targets.length]!.clusterIps[0]!)!;
-  const packet = { ...openingPacket("tcp", source, to, 80), inDevice: "cni0", outDevice: "cni0" };
-  return filter.through(["prerouting", "forward", "postrouting"], packet).length;
+const opening = (n: number, from = source) => ({
+  ...openingPacket("tcp", from, parseIp(target(n))!, 80),
+  inDevice: "cni0",
+  outDevice: "cni0",
+});
+const HOOKS = ["prerouting", "forward", "postrouting"] as const;
+const toEnds = (n: number, from = source): number =>
+  model.forwarding.of(client.node!).filter.through(HOOKS, opening(n, from)).length;
+const toOneEnd = (n: number, from = source): number => {
+  const { filter } = model.forwarding.of(client.node!);
+  const ends = filter.at(HOOKS[0], opening(n, from));
+  return filter.through(HOOKS.slice(1), ends[n % ends.length]!.packet).length;
 };
 
 const node = { ...model, nodes: { ...model.nodes, all: model.nodes.all.filter(({ name }) => name === from.node) } };
@@ -122,7 +139,21 @@ if (ways.length !== REPLICAS || ways.some(({ end }) => end.is !== "answered"))
   throw new Error("not all back ends answered");
 for (let n = 0; n < 2000; n++) toService(n);
 if (globalThis.gc) print(`what walks of 2,000 Services make is ${megabytes(kept() - before)} MB`);
-rate("a node's hooks", 5000, toEnds);
-rate("Pod to Service, there and back", 2000, toService);
+const other = parseIp(backends.find((one) => one !== client && one.node === client.node)!.addresses[0]!)!;
+for (const [ends, step] of [
+  ["all ends", toEnds],
+  ["one end", toOneEnd],
+] as const) {
+  const skipped = step === toEnds ? 2000 : 5000;
+  const asked =
+    (from = source) =>
+    (n: number) =>
+      step(n + skipped, from);
+  rate(`a node's hooks, to ${ends}, first to each Service`, 3000, asked(), 1);
+  rate(`a node's hooks, to ${ends}, from another Pod`, 3000, asked(other), 1);
+  rate(`a node's hooks, to ${ends}, again`, 3000, asked(other));
+}
+rate("Pod to Service, there and back, by all back ends", 2000, toService);
+rate("Pod to Service, there and back, by one back end", 2000, toOne);
 rate("Pod to Pod, there and back", 5000, toPod);
 print(`heap ${megabytes(kept())} MB`);

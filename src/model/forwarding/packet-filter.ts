@@ -19,7 +19,8 @@ import type { Context } from "../netfilter/condition.ts";
 import type { Outcome } from "../netfilter/evaluate.ts";
 import { hook } from "../netfilter/hooks.ts";
 import { nftRulesets } from "../netfilter/nftables.ts";
-import { type Packet, packetKey } from "../netfilter/packet.ts";
+import type { Packet } from "../netfilter/packet.ts";
+import { remembered } from "../netfilter/remembered.ts";
 import type { Rule } from "../netfilter/rule.ts";
 import { type Hook, iptablesRulesets, type Ruleset } from "../netfilter/ruleset.ts";
 import type { Step } from "../netfilter/when.ts";
@@ -180,8 +181,6 @@ const OF_IPTABLES = /^(filter|nat|mangle|raw|security)$/;
 const isOfIptables = ({ name, chains }: NftTable): boolean =>
   OF_IPTABLES.test(name) && chains.some((chain) => chain.base && /^[A-Z]+$/.test(chain.name));
 
-const OUTCOMES_KEPT = 10_000;
-
 export function packetFilterOf(plane: NodePlane): PacketFilter {
   const { nftables } = plane;
   const saves = {
@@ -227,16 +226,7 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
     return sources.length === 0 ? "unknown" : isAll ? "whole" : "partial";
   }
   const states = { 4: stateOf(4), 6: stateOf(6) };
-  const outcomes = new Map<string, readonly Outcome[]>();
-  /** Packets without a history, as those of tunnels, come again and again. */
-  const at = (name: Hook, packet: Packet): readonly Outcome[] => {
-    if (packet.translation || packet.original || packet.natDone) return hook(rulesets, name, packet, context);
-    const key = `${name} ${packet.family} ${packetKey(packet)}`;
-    const found = outcomes.get(key) ?? hook(rulesets, name, packet, context);
-    if (outcomes.size >= OUTCOMES_KEPT) outcomes.clear();
-    outcomes.set(key, found);
-    return found;
-  };
+  const at = remembered((name, packet) => hook(rulesets, name, packet, context));
   const policyOf = ({ ruleset, table, chain }: Step): string =>
     rulesets
       .find(({ name }) => name === ruleset)

@@ -154,6 +154,21 @@ const sameBits = (a: Bits, b: Bits): boolean => a.value === b.value && a.unknown
 
 /** Whether `packetKey` is the same, without making it. */
 export const isSame = (a: Packet, b: Packet): boolean =>
+  isSameNow(a, b) &&
+  sameBits(connmarkOf(a), connmarkOf(b)) &&
+  (a.original === b.original || originalKey(a) === originalKey(b));
+
+/** Whether two packets are the same to rules that do not ask where their connections were sent at first, and stay so. */
+export const isAlike = (a: Packet, b: Packet): boolean =>
+  isSameNow(a, b) &&
+  a.family === b.family &&
+  a.connmark === b.connmark &&
+  a.connmarkUnknown === b.connmarkUnknown &&
+  a.isReply === b.isReply &&
+  (a.original === undefined) === (b.original === undefined);
+
+/** The same in all but marks of the connection, and its ends. */
+const isSameNow = (a: Packet, b: Packet): boolean =>
   a.mark === b.mark &&
   (a.markUnknown ?? 0) === (b.markUnknown ?? 0) &&
   a.ctState === b.ctState &&
@@ -173,9 +188,7 @@ export const isSame = (a: Packet, b: Packet): boolean =>
   (a.dnatted ?? false) === (b.dnatted ?? false) &&
   (a.snatted ?? false) === (b.snatted ?? false) &&
   a.natDone?.destination === b.natDone?.destination &&
-  a.natDone?.source === b.natDone?.source &&
-  sameBits(connmarkOf(a), connmarkOf(b)) &&
-  (a.original === b.original || originalKey(a) === originalKey(b));
+  a.natDone?.source === b.natDone?.source;
 
 const sameEnd = (a: Maybe<Ip>, b: Maybe<Ip>): boolean =>
   a === b || (a !== "unknown" && b !== "unknown" && a.value === b.value);

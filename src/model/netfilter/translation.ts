@@ -22,8 +22,18 @@ function readPorts(text: string): Translation["ports"] | undefined {
   return { from, to: found[2] === undefined ? from : Number(found[2]) };
 }
 
+const translations = new WeakMap<NatTarget, Translation>();
+
 /** @returns undefined if it cannot be read */
 export function readTranslation(target: NatTarget): Translation | undefined {
+  const known = translations.get(target);
+  if (known) return known;
+  const read = translationOf(target);
+  if (read) translations.set(target, read);
+  return read;
+}
+
+function translationOf(target: NatTarget): Translation | undefined {
   const { does } = target;
   const random = target.random ? { random: true as const } : {};
   if (does === "masquerade" || does === "redirect") {
