@@ -40,8 +40,8 @@ const LIMITS = { forks: 100_000, steps: 300_000, endings: 20_000, states: 256, d
 /** One evaluation: its limits, and its packets, of which equal ones are one object. */
 export type Run = {
   readonly context: Context;
-  /** The first few, which are compared one by one; most evaluations have no more. */
-  readonly few: Packet[];
+  /** Those that were met first to a destination, which are compared one by one; most evaluations have no more. */
+  readonly few: Map<number | bigint | "unknown", Packet[]>;
   readonly packets: Map<string, Packet>;
   forks: number;
   steps: number;
@@ -50,13 +50,20 @@ export type Run = {
 const FEW = 4;
 
 export function startRun(context: Context): Run {
-  return { context, few: [], packets: new Map(), forks: 0, steps: 0 };
+  return { context, few: new Map(), packets: new Map(), forks: 0, steps: 0 };
 }
 
 export function intern({ few, packets }: Run, packet: Packet): Packet {
-  for (const one of few) if (one === packet || isSame(one, packet)) return one;
-  if (few.length < FEW) {
-    few.push(packet);
+  const { destination } = packet;
+  const to = destination === "unknown" ? destination : destination.value;
+  const alike = few.get(to);
+  if (!alike) {
+    few.set(to, [packet]);
+    return packet;
+  }
+  for (const one of alike) if (one === packet || isSame(one, packet)) return one;
+  if (alike.length < FEW) {
+    alike.push(packet);
     return packet;
   }
   const key = packetKey(packet);

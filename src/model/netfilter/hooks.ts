@@ -299,22 +299,21 @@ function translated(
   hook: Hook,
   context: Context,
 ): Packet {
-  const portName = side === "destination" ? "destinationPort" : "sourcePort";
+  const isDestination = side === "destination";
+  const was = isDestination ? packet.destination : packet.source;
+  const portWas = isDestination ? packet.destinationPort : packet.sourcePort;
   const address = newAddress(packet, to, side, hook, context);
-  const port = newPort(packet[portName], to);
-  const after = withEnd(packet, side, { address, ...(port === undefined ? {} : { port }) });
-  const isChanged = differs(packet[side], after[side]) || packet[portName] !== after[portName];
-  const isUnknown = after[side] === "unknown" || after[portName] === "unknown";
-  const flag = side === "destination" ? "dnatted" : "snatted";
+  const port = newPort(portWas, to);
   // nf_nat_setup_info sets IPS_DST_NAT and IPS_SRC_NAT only if the packet really changes.
-  const was = packet[flag] ?? false;
+  const wasTranslated = (isDestination ? packet.dnatted : packet.snatted) ?? false;
+  const isUnknown = address === "unknown" || port === "unknown";
+  const isChanged = !isUnknown && (differs(was, address) || portWas !== port);
+  const isTranslated = wasTranslated === true || isChanged ? true : isUnknown ? "unknown" : wasTranslated;
   const original = originalOf(packet);
-  return {
-    ...after,
-    ...(original && { original }),
-    [flag]: was === true || (isChanged && !isUnknown) ? true : isUnknown ? "unknown" : was,
-    natDone: { ...packet.natDone, [side]: true },
-  };
+  const natDone = { ...packet.natDone, [side]: true };
+  return isDestination
+    ? { ...packet, destination: address, destinationPort: port, dnatted: isTranslated, original, natDone }
+    : { ...packet, source: address, sourcePort: port, snatted: isTranslated, original, natDone };
 }
 
 const differs = (a: Maybe<Ip>, b: Maybe<Ip>): boolean => a !== "unknown" && b !== "unknown" && a.value !== b.value;
