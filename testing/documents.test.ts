@@ -107,7 +107,7 @@ describe("docs/reasoning.md", () => {
 describe("docs/architecture.md", () => {
   it("has the table of imports that layers.test.ts holds", () => {
     const table = /^const LAYERS[\s\S]*?^};$/m.exec(read("testing/layers.test.ts"))![0];
-    const rows = [...table.matchAll(/^ {2}"?([\w.]+)"?: \{\s*from: \[([^\]]*)\]/gm)];
+    const rows = [...table.matchAll(/^ {2}"?([\w.-]+)"?: \{\s*from: \[([^\]]*)\]/gm)];
     expect(rows.length).toBeGreaterThan(9);
     for (const [, layer, list] of rows) {
       const row = new RegExp(`^\\| \`${layer}\` \\|([^|]*)\\|`, "m").exec(

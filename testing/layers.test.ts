@@ -58,6 +58,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "diff.ts": { from: ["evidence", "compare", "report", "diagnose.ts"] },
   "rbac-check.ts": { from: ["evidence", "model", "report", "diagnose.ts"] },
   "path.ts": { from: ["evidence", "model", "trace", "report", "diagnose.ts"] },
+  "what-if.ts": { from: ["evidence", "model", "checks", "cause", "report", "diagnose.ts"] },
   cli: {
     from: [
       "text.ts",
@@ -76,6 +77,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "path.ts",
       "diff.ts",
       "rbac-check.ts",
+      "what-if.ts",
     ],
     packages: ["commander", "string-width"],
     impure: true,

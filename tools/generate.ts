@@ -183,7 +183,14 @@ async function schemas(files: Files): Promise<void> {
   const { pathSchema: path } = await import("../src/report/path.ts");
   const { diffSchema: diff } = await import("../src/report/diff.ts");
   const { rbacCheckSchema } = await import("../src/report/rbac-check.ts");
-  for (const [name, schema] of Object.entries({ report, path, diff, "rbac-check": rbacCheckSchema })) {
+  const { whatIfSchema } = await import("../src/report/what-if.ts");
+  for (const [name, schema] of Object.entries({
+    report,
+    path,
+    diff,
+    "rbac-check": rbacCheckSchema,
+    "what-if": whatIfSchema,
+  })) {
     const text = JSON.stringify(z.toJSONSchema(schema, { io: "input" }), undefined, 2);
     files.set(`${DOCS}/${name}.schema.json`, `${text}\n`);
   }

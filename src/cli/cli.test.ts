@@ -132,9 +132,9 @@ describe("exit codes", () => {
     ],
     [
       "3: a value that there is not",
-      ["diagnose", "x", "-o", "yaml"],
+      ["diagnose", "x", "-o", "toml"],
       3,
-      "error: `yaml` is no value of `-o`.\nTry one of: `text`, `wide`, `json`, `markdown`\n",
+      "error: `toml` is no value of `-o`.\nTry one of: `text`, `wide`, `json`, `yaml`, `markdown`, `sarif`, `junit`\n",
     ],
     [
       "3: too much",

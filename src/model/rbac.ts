@@ -43,6 +43,8 @@ export type Denial =
   | { readonly reason: "rule-missing"; readonly roles: readonly Ref[]; readonly bindings: readonly Ref[] };
 
 export interface Rbac {
+  /** Every binding with its role, whether that exists or not. */
+  readonly grants: readonly Grant[];
   /** May this ServiceAccount do this? */
   access(account: Account, want: Want): Access;
   /** May this user? */
@@ -212,6 +214,7 @@ export function rbacOf(objects: Objects): Rbac {
   }
 
   return {
+    grants,
     userAccess,
     quote: quoteBinding,
     access: (account, want) => userAccess(serviceAccountUser(account), want),

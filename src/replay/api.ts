@@ -4,6 +4,8 @@
  * Source: https://kubernetes.io/docs/reference/using-api/api-concepts; how paths are read: apiserver,
  * pkg/endpoints/request/requestinfo.go.
  */
+
+import type { ResourceType } from "../model/resource-types.ts";
 import { formOf } from "./accept.ts";
 import { reviewAnswer } from "./access.ts";
 import { type Answer, type ApiRequest, jsonAnswer, statusAnswer, textAnswer } from "./answer.ts";
@@ -11,7 +13,6 @@ import { discoveryAnswer } from "./discovery.ts";
 import { presenter } from "./forms.ts";
 import { getAnswer, listAnswer } from "./list.ts";
 import { logAnswer } from "./logs.ts";
-import type { ResourceType } from "./resource-types.ts";
 import { noSuchPath, qualified, StatusError, statusBody } from "./status.ts";
 import type { Store } from "./store.ts";
 import { isTrue, WATCH_OPTIONS, type WatchOptions, watchAnswer } from "./watch.ts";

@@ -7,12 +7,12 @@
  */
 import type { Sink } from "../evidence/capture.ts";
 import { matchPath } from "../evidence/path.ts";
+import { BUILT_IN, builtIn, type ResourceType } from "../model/resource-types.ts";
 import { itemSplitter } from "../parse/json-items.ts";
 import { lineSplitter } from "../parse/line-splitter.ts";
 import { type Gap, parseJson } from "../parse/parsed.ts";
 import { type CustomResource, customResourcesOf } from "./custom-resources.ts";
 import { indexed } from "./index-object.ts";
-import { BUILT_IN, builtIn, type ResourceType } from "./resource-types.ts";
 import { joined, slabs } from "./slabs.ts";
 import { type Collection, groupVersion, type Served, type Store, type StoredObject } from "./store.ts";
 

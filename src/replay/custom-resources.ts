@@ -1,5 +1,5 @@
 /** Resources that CustomResourceDefinitions add to an API, with the columns that they print. */
-import type { ResourceType } from "./resource-types.ts";
+import type { ResourceType } from "../model/resource-types.ts";
 import { objectOf, type StoredObject } from "./store.ts";
 
 /** A column of `kubectl get` (apiextensions.k8s.io/v1, CustomResourceColumnDefinition). */

@@ -1,7 +1,8 @@
 /** Which resources there are: aggregated discovery (apidiscovery.k8s.io/v2) and the older form, a request a group. */
+
+import type { ResourceType } from "../model/resource-types.ts";
 import { discoveryVersionOf } from "./accept.ts";
 import { type Answer, type ApiRequest, jsonAnswer } from "./answer.ts";
-import type { ResourceType } from "./resource-types.ts";
 import { noSuchPath } from "./status.ts";
 import { groupVersion } from "./store.ts";
 

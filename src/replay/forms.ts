@@ -1,6 +1,7 @@
 /** Objects in the form that a client wants: list bodies, single objects, and what stands in watch events. */
+
+import type { ResourceType } from "../model/resource-types.ts";
 import type { Form } from "./accept.ts";
-import type { ResourceType } from "./resource-types.ts";
 import { gathered, joined } from "./slabs.ts";
 import { groupVersion, objectOf, type Store, type StoredObject, standalone } from "./store.ts";
 import { tableOf } from "./tables/table.ts";

@@ -1,7 +1,8 @@
 /** GET of objects: a list, with `limit` and `continue`, or one by its name. */
+
+import type { ResourceType } from "../model/resource-types.ts";
 import type { Answer } from "./answer.ts";
 import type { Presenter } from "./forms.ts";
-import type { ResourceType } from "./resource-types.ts";
 import { selectionOf } from "./selection.ts";
 import { notFound, StatusError } from "./status.ts";
 import type { Collection, StoredObject } from "./store.ts";

@@ -3,8 +3,8 @@
  * store (bundle-store.ts); the API server of our tests adds one that can be written to.
  */
 import type { Labels } from "../model/labels.ts";
+import type { ResourceType } from "../model/resource-types.ts";
 import type { CustomResource } from "./custom-resources.ts";
-import type { ResourceType } from "./resource-types.ts";
 
 /** An object with what selectors ask for; the rest stays as it was written. */
 export type StoredObject = {

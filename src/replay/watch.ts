@@ -4,11 +4,12 @@
  * Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes, and apiserver,
  * pkg/storage/cacher. Without a resource version, with 0 and with `sendInitialEvents` the objects there are come first.
  */
+
+import type { ResourceType } from "../model/resource-types.ts";
 import type { Answer } from "./answer.ts";
 import type { Presenter } from "./forms.ts";
 import { indexed } from "./index-object.ts";
 import { wholeNumber } from "./list.ts";
-import type { ResourceType } from "./resource-types.ts";
 import { type Selection, selectionOf } from "./selection.ts";
 import { gathered } from "./slabs.ts";
 import { StatusError, statusBody } from "./status.ts";

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { difference } from "./diff.ts";
 import { command, evidence, reference, type TextData, text } from "./schema-parts.ts";
 
-const change = z.union([
+export const change = z.union([
   z.object({ do: z.literal("apply"), object: z.looseObject({ apiVersion: z.string(), kind: z.string() }) }),
   z.object({ do: z.literal("patch"), target: reference, patch: z.record(z.string(), z.unknown()) }),
   z.object({ do: z.literal("delete"), target: reference }),
@@ -67,7 +67,7 @@ const right = z.union([
   z.object({ verb: z.string(), url: z.string() }),
 ]);
 
-const cause = z.object({
+export const cause = z.object({
   id: z.string().describe("<check>/<kind>/<namespace>/<name>"),
   check: z.string(),
   object: reference.describe("what a person would edit or restore"),

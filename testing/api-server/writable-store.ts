@@ -4,10 +4,10 @@
  * managers are not there.
  */
 import { load } from "js-yaml";
+import type { ResourceType } from "../../src/model/resource-types.ts";
 import { type Answer, type ApiRequest, jsonAnswer } from "../../src/replay/answer.ts";
 import type { Target } from "../../src/replay/api.ts";
 import { indexed } from "../../src/replay/index-object.ts";
-import type { ResourceType } from "../../src/replay/resource-types.ts";
 import { selectionOf } from "../../src/replay/selection.ts";
 import { noSuchPath, notFound, qualified, StatusError } from "../../src/replay/status.ts";
 import { groupVersion, objectOf, type Store, type StoredObject, standalone } from "../../src/replay/store.ts";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import type { ResourceType } from "../../model/resource-types.ts";
 import { customResourcesOf } from "../custom-resources.ts";
 import { indexed } from "../index-object.ts";
-import type { ResourceType } from "../resource-types.ts";
 import { type Column, duration } from "./printer.ts";
 import { tableOf } from "./table.ts";
 

@@ -1,6 +1,7 @@
 /** What `kubectl get` prints of an object, as the API server tells it. */
+
+import { builtIn, type ResourceType } from "../../model/resource-types.ts";
 import type { CustomResource } from "../custom-resources.ts";
-import { builtIn, type ResourceType } from "../resource-types.ts";
 import { accountPrinters } from "./accounts.ts";
 import { clusterPrinters } from "./cluster.ts";
 import { customPrinter, definitionPrinters } from "./custom.ts";

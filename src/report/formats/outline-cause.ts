@@ -86,12 +86,12 @@ function spanOf(seconds: number): Text {
   return words.days({ count: Math.round(seconds / 86400) });
 }
 
-function quoteBlocks(evidence: readonly ReportEvidence[], speaker: Speaker): Block[] {
+export function quoteBlocks(evidence: readonly ReportEvidence[], speaker: Speaker): Block[] {
   const quotes = quotesOf(evidence, speaker.most.causeQuotes, speaker.most.quoteColumns, speaker);
   return quotes.length > 0 ? [{ shape: "quotes", quotes }] : [];
 }
 
-function chainSection({ explains }: Cause, speaker: Speaker): Block[] {
+export function chainSection({ explains }: Cause, speaker: Speaker): Block[] {
   const branches = branchesOf(condensed(explains, speaker.most.symptoms), speaker);
   return section(speaker.say(words.chain()), branches.length > 0 ? [{ shape: "tree", branches }] : []);
 }
@@ -113,7 +113,7 @@ const SOURCE = {
   baseline: words.sourceBaseline(),
 };
 
-function fixSections({ remedies }: Cause, speaker: Speaker): Block[] {
+export function fixSections({ remedies }: Cause, speaker: Speaker): Block[] {
   const { say } = speaker;
   if (remedies.length === 0) return section(say(words.fix()), [{ shape: "line", line: line(say(words.noRemedy())) }]);
   return remedies.flatMap((remedy, index) => {

@@ -2,8 +2,11 @@
 import type { Template } from "../../text.ts";
 import type { Report } from "../report.ts";
 import { renderJson } from "./json.ts";
+import { type JUnit, junitOf } from "./junit.ts";
 import { renderMarkdown } from "./markdown.ts";
+import { sarifOf } from "./sarif.ts";
 import { type RenderOptions, renderTerminal } from "./terminal.ts";
+import { dumpYaml } from "./yaml.ts";
 
 export type Format = {
   readonly describes: Template;
@@ -27,6 +30,35 @@ export const FORMATS = {
     describes: { en: "for a ticket", zh: "用于工单" },
     render: (report, { lang }) => renderMarkdown(report, { lang, wide: false }),
   },
+  yaml: {
+    describes: { en: "the same as YAML", zh: "同上，YAML 格式" },
+    render: dumpYaml,
+  },
+  sarif: {
+    describes: { en: "for code hosts and pipelines", zh: "供代码托管平台与流水线使用" },
+    render: ({ tool, rootCauses, warnings }, { lang }) => sarifOf({ tool, causes: rootCauses, warnings }, lang),
+  },
+  junit: {
+    describes: {
+      en: "for build servers: a cause is a test that failed",
+      zh: "供构建服务器使用：每个根因是一项失败的测试",
+    },
+    render: (report, { lang }) => junitOf(testsOf(report), lang),
+  },
 } satisfies Record<string, Format>;
+
+/** Checks as tests: one that found nothing passed, one that could not tell was skipped. */
+function testsOf({ verdict, summary, rootCauses, checks }: Report): JUnit {
+  const found = new Set(rootCauses.map(({ check }) => check));
+  const ids = (isOne: (check: Report["checks"][number]) => boolean) =>
+    checks.filter((check) => !found.has(check.id) && isOne(check)).map(({ id }) => id);
+  return {
+    name: "diagnose",
+    causes: rootCauses,
+    passed: ids(({ outcome }) => outcome === "clear" || outcome === "found"),
+    skipped: ids(({ outcome }) => outcome !== "clear" && outcome !== "found"),
+    unclear: verdict === "unclear" ? summary : undefined,
+  };
+}
 
 export type FormatName = keyof typeof FORMATS;

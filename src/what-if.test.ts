@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import { type Cluster, cluster } from "../testing/cluster.ts";
+import type { Typed } from "./model/intent.ts";
+import { WHAT_IF_FORMATS } from "./report/formats/what-if.ts";
+import type { WhatIf } from "./report/what-if.ts";
+import { whatIfSchema } from "./report/what-if.ts";
+import { intentOf, isMisunderstood, whatIf } from "./what-if.ts";
+
+function asked(typed: Typed, of: Cluster = cluster()): WhatIf {
+  const intent = intentOf(typed);
+  if (isMisunderstood(intent)) throw new Error(intent.problem.en);
+  return whatIf(of.capture, intent);
+}
+const breaks = ({ breaks: causes }: WhatIf) => causes.map(({ id }) => id);
+
+const WITHOUT_FLANNEL: Typed = { delete: ["clusterrole/flannel"] };
+const NO_BACKEND: Typed = { patch: [`svc/backend={"spec":{"selector":{"app":"nobody"}}}`], namespace: "shop" };
+
+describe("what would break", () => {
+  it("is what the change takes from the network, with what follows from it", () => {
+    const answer = asked(WITHOUT_FLANNEL);
+    expect([answer.verdict, breaks(answer)]).toEqual(["breaks", ["component-access-denied/ClusterRole/flannel"]]);
+    expect(answer.breaks[0]?.latent).toBe(true);
+    expect(answer.breaks[0]?.explains.map(({ state, capability }) => [state, capability])).toEqual([
+      ["predicted", "component.learn"],
+    ]);
+    expect(answer.taken).toMatchObject([
+      {
+        object: { kind: "ClusterRole", name: "flannel" },
+        loses: [
+          {
+            subject: { kind: "ServiceAccount", namespace: "kube-flannel", name: "flannel" },
+            all: true,
+            runs: [{ kind: "DaemonSet", name: "kube-flannel-ds" }],
+          },
+        ],
+        roots: ["component-access-denied/ClusterRole/flannel"],
+      },
+    ]);
+    expect(whatIfSchema.parse(JSON.parse(JSON.stringify(answer)))).toEqual(answer);
+  });
+
+  it("is felt at once where it is", () => {
+    const answer = asked(NO_BACKEND);
+    expect([answer.verdict, breaks(answer)]).toEqual(["breaks", ["service-without-endpoints/Service/shop/backend"]]);
+    expect(answer.breaks[0]?.latent).toBe(false);
+  });
+
+  it("does not count what was broken before", () => {
+    const broken = cluster().with({ do: "delete", target: { kind: "ClusterRole", name: "flannel" } });
+    const answer = asked(NO_BACKEND, broken);
+    expect(breaks(answer)).toEqual(["service-without-endpoints/Service/shop/backend"]);
+    expect(answer.remains.map(({ id }) => id)).toEqual(["component-access-denied/ClusterRole/flannel"]);
+  });
+});
+
+describe("what breaks nothing", () => {
+  it("may repair what is broken", () => {
+    const broken = cluster().with({
+      do: "patch",
+      target: { kind: "Service", name: "backend", namespace: "shop" },
+      patch: { spec: { selector: { app: "nobody" } } },
+    });
+    const answer = asked({ patch: [`svc/backend={"spec":{"selector":{"app":"backend"}}}`], namespace: "shop" }, broken);
+    expect([answer.verdict, answer.repairs.map(({ id }) => id)]).toEqual([
+      "repairs",
+      ["service-without-endpoints/Service/shop/backend"],
+    ]);
+  });
+
+  it("is harmless, or nothing at all", () => {
+    expect(asked({ scale: ["deploy/backend=3"], namespace: "shop" }).verdict).toBe("harmless");
+    expect(asked({ delete: ["clusterrole"], selector: "no=such" }).verdict).toBe("nothing");
+  });
+
+  it("cannot be told of what was not read", () => {
+    const answer = asked({ delete: ["secrets"], selector: "a=b" });
+    expect([answer.verdict, answer.unclear[0]?.settle[0]?.run]).toEqual([
+      "unclear",
+      "kubectl get secrets -A --show-labels",
+    ]);
+    const blind = asked({ delete: ["clusterroles"], selector: "a=b" }, cluster().without("clusterroles"));
+    expect(blind.verdict).toBe("unclear");
+  });
+});
+
+describe("the answer drawn", () => {
+  const answer = asked(WITHOUT_FLANNEL);
+  const draw = (format: keyof typeof WHAT_IF_FORMATS, lang: "en" | "zh" = "en") =>
+    WHAT_IF_FORMATS[format](answer, { lang, width: 100, color: false });
+
+  it("says what goes, what breaks, and when it is felt", () => {
+    expect(draw("text")).toContain("✗ BREAKS  Would break the network: flannel has lost its permissions");
+    expect(draw("text")).toContain("not at once: at the next restart or change");
+    expect(draw("text", "zh")).toContain("ServiceAccount/kube-flannel/flannel 将失去全部自有权限");
+  });
+
+  it("lets a pipeline refuse", () => {
+    expect(draw("junit")).toContain('failures="1"');
+    expect(JSON.parse(draw("sarif")).runs[0].results[0].ruleId).toBe("component-access-denied");
+    expect(draw("yaml")).toContain("verdict: breaks");
+  });
+});
