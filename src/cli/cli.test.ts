@@ -134,7 +134,7 @@ describe("exit codes", () => {
       "3: a value that there is not",
       ["diagnose", "x", "-o", "toml"],
       3,
-      "error: `toml` is no value of `-o`.\nTry one of: `text`, `wide`, `json`, `yaml`, `markdown`, `sarif`, `junit`\n",
+      "error: `toml` is no value of `-o`.\nTry one of: `text`, `wide`, `json`, `yaml`, `markdown`, `runbook`, `sarif`, `junit`\n",
     ],
     [
       "3: too much",

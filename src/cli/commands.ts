@@ -189,6 +189,10 @@ const say = texts("cli", {
   toPatch: { en: "merge a JSON or YAML patch (repeatable)", zh: "合并 JSON 或 YAML 补丁（可重复）" },
   toScale: { en: "set its replicas (repeatable)", zh: "设置副本数（可重复）" },
   toRestart: { en: "restart its Pods (repeatable)", zh: "重启其 Pod（可重复）" },
+  reportOutput: {
+    en: "text, wide, json, yaml, markdown, runbook, sarif or junit",
+    zh: "text（默认）、wide、json、yaml、markdown、runbook、sarif 或 junit",
+  },
   outputForMachines: {
     en: "text (default), wide, json, yaml, markdown, sarif or junit",
     zh: "text（默认）、wide、json、yaml、markdown、sarif 或 junit",
@@ -212,6 +216,7 @@ const say = texts("cli", {
   thisCluster: { en: "this cluster, now", zh: "查明当前集群的故障" },
   incident: { en: "why this one broke", zh: "查明这次故障的原因" },
   ticket: { en: "for a ticket, in Chinese", zh: "生成中文工单" },
+  record: { en: "the record of the incident, for who comes later", zh: "生成排障记录" },
   oneDemo: { en: "another incident", zh: "另一个故障" },
   jsonDemo: { en: "as a program sees it", zh: "供程序读取的形式" },
   onePage: { en: "one page", zh: "查看一项" },
@@ -266,8 +271,8 @@ const OUTPUT_OPTION: OptionSpec = {
 const REPORT_OPTIONS: readonly OptionSpec[] = [
   {
     ...OUTPUT_OPTION,
-    describes: say.outputForMachines(),
-    values: ["text", "wide", "json", "yaml", "markdown", "sarif", "junit"] satisfies FormatName[],
+    describes: say.reportOutput(),
+    values: ["text", "wide", "json", "yaml", "markdown", "runbook", "sarif", "junit"] satisfies FormatName[],
   },
   { flags: "--strict", describes: say.strict() },
   { flags: "--ignore <id>", describes: say.ignore(), isList: true },
@@ -302,6 +307,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { run: "diagnose", does: say.thisCluster() },
       { run: "diagnose ./incident.tar.gz", does: say.incident() },
       { run: "diagnose ./incident -o markdown --lang zh > ticket.md", does: say.ticket() },
+      { run: "diagnose ./incident.tar.gz -o runbook > runbook.md", does: say.record() },
     ],
     run: async ([argument], given, surroundings) => {
       const { diagnoseCommand } = await import("./diagnose-command.ts");

@@ -10,7 +10,8 @@ export function settleFor(missing: readonly Missing[]): Command[] {
   return [...new Map(missing.map(commandFor).map((how) => [JSON.stringify(how), how])).values()].slice(0, MOST);
 }
 
-function commandFor({ kind, place = {} }: Missing): Command {
+/** The command that brings evidence of one kind, from one place. */
+export function commandFor({ kind, place = {} }: Missing): Command {
   const { how } = catalogue[kind] as Kind<unknown>;
   const { node, namespace = "", pod = "", container = "", file = "*" } = place;
   const on = (run: string): Command => (node === undefined ? { run } : { run, node });

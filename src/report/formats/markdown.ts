@@ -17,8 +17,9 @@ export function renderMarkdown(report: Report, { lang, wide }: Pick<RenderOption
   return markdownOf(outlineOf(report, { lang, wide }));
 }
 
-export function markdownOf(blocks: readonly Block[]): string {
-  const lines = blocks.flatMap((block) => [...draw(block, 3), ""]);
+/** @param level of the headings of what stands highest: 1 for a page of its own */
+export function markdownOf(blocks: readonly Block[], level = 3): string {
+  const lines = blocks.flatMap((block) => [...draw(block, level), ""]);
   // neighbours may both have asked for the empty line between them
   return `${lines
     .filter((text, index) => text !== "" || lines[index - 1] !== "")
@@ -28,10 +29,14 @@ export function markdownOf(blocks: readonly Block[]): string {
 
 /** Words of the evidence that Markdown would take for its own. */
 function escaped(text: string): string {
+  return escapedInline(text).replace(/^(\s*)([#+-]|\d+[.)])(?=\s)/, "$1\\$2");
+}
+
+/** The same where no line begins, as in a heading: there `1.` makes no list. */
+function escapedInline(text: string): string {
   return printable(text)
     .replace(/[\\`*_[\]<>|~]/g, "\\$&")
-    .replace(/&(?=#?\w+;)/g, "&amp;")
-    .replace(/^(\s*)([#+-]|\d+[.)])(?=\s)/, "$1\\$2");
+    .replace(/&(?=#?\w+;)/g, "&amp;");
 }
 
 /** Code between more backticks than it holds. */
@@ -72,7 +77,7 @@ function draw(block: Block, level: number): string[] {
     case "section": {
       const note = block.note === undefined ? "" : ` · ${escaped(block.note)}`;
       return [
-        `${"#".repeat(level)} ${escaped(block.title)}${note}`,
+        `${"#".repeat(level)} ${escapedInline(block.title)}${note}`,
         "",
         ...block.blocks.flatMap((inner) => [...draw(inner, level + 1), ""]),
       ];

@@ -40,7 +40,7 @@ export function causeBlocks(cause: Cause, index: number, report: Report, speaker
 
 const CONFIDENCE = { certain: words.certain(), likely: words.likely(), possible: words.possible() };
 
-function factsOf(cause: Cause, report: Report, speaker: Speaker) {
+export function factsOf(cause: Cause, report: Report, speaker: Speaker) {
   const { say, wide, comma } = speaker;
   const confidence = CONFIDENCE[cause.confidence];
   const facts: { label: string; line: Line }[] = [
@@ -118,13 +118,14 @@ export function fixSections({ remedies }: Cause, speaker: Speaker): Block[] {
   if (remedies.length === 0) return section(say(words.fix()), [{ shape: "line", line: line(say(words.noRemedy())) }]);
   return remedies.flatMap((remedy, index) => {
     const title = remedies.length === 1 ? words.fix() : words.fixNumbered({ index: index + 1 });
-    return section(say(title), remedyBlocks(remedy, speaker));
+    const prevention = listOf(remedy.prevent.map((text) => ({ line: prose(say(text)) })));
+    return section(say(title), [...fixBlocks(remedy, speaker), ...section(say(words.prevent()), prevention)]);
   });
 }
 
-function remedyBlocks(remedy: Remedy, speaker: Speaker): Block[] {
+/** What a remedy risks, and its steps, each with the check of it. */
+export function fixBlocks({ risk, interrupts, source, steps }: Remedy, speaker: Speaker): Block[] {
   const { say } = speaker;
-  const { risk, interrupts, source, steps, prevent } = remedy;
   const facts = [
     { label: say(words.risk()), line: line(say(RISK[risk])) },
     { label: say(words.interrupts()), line: prose(say(interrupts)) },
@@ -135,8 +136,10 @@ function remedyBlocks(remedy: Remedy, speaker: Speaker): Block[] {
     line: prose(say(group[0]!.why)),
     blocks: stepBlocks(group, groups[index + 1]?.[0], speaker),
   }));
-  const prevention = listOf(prevent.map((text) => ({ line: prose(say(text)) })));
-  return [{ shape: "facts", items: facts }, { shape: "steps", items }, ...section(say(words.prevent()), prevention)];
+  return [
+    { shape: "facts", items: facts },
+    { shape: "steps", items },
+  ];
 }
 
 /** The same on several nodes, one after the other, is one step. */

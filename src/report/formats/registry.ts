@@ -4,6 +4,7 @@ import type { Report } from "../report.ts";
 import { renderJson } from "./json.ts";
 import { type JUnit, junitOf } from "./junit.ts";
 import { renderMarkdown } from "./markdown.ts";
+import { renderRunbook } from "./runbook.ts";
 import { sarifOf } from "./sarif.ts";
 import { type RenderOptions, renderTerminal } from "./terminal.ts";
 import { dumpYaml } from "./yaml.ts";
@@ -29,6 +30,13 @@ export const FORMATS = {
   markdown: {
     describes: { en: "for a ticket", zh: "用于工单" },
     render: (report, { lang }) => renderMarkdown(report, { lang, wide: false }),
+  },
+  runbook: {
+    describes: {
+      en: "the incident for who comes later: how it was found, cause, fix, prevention",
+      zh: "排障记录，供日后查阅：排查过程、根因、修复、预防",
+    },
+    render: (report, { lang }) => renderRunbook(report, lang),
   },
   yaml: {
     describes: { en: "the same as YAML", zh: "同上，YAML 格式" },
