@@ -57,7 +57,7 @@ describe("the record of an incident", () => {
   it("tells several causes apart, and makes each prevention a single point", () => {
     const other = { ...ROOT, id: "x/Node/w9", object: { kind: "Node", name: "w9" } };
     const page = renderRunbook({ ...SAMPLE, rootCauses: [ROOT, other] }, "en");
-    expect(between(page, "Fix", "Verification")).toMatch(/### 1\. ClusterRole\/flannel[^]*### 2\. Node\/w9/);
+    expect(between(page, "Fix", "Verification")).toMatch(/### 1\. ClusterRole\/flannel[\s\S]*### 2\. Node\/w9/);
     expect(page.split(ROOT.remedies[0]!.prevent[0]!.en)).toHaveLength(2);
   });
 
