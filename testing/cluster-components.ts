@@ -3,6 +3,7 @@
  * the release comes with.
  */
 import type { ListId, ObjectOf } from "../src/evidence/catalogue.ts";
+import type { Change, ManifestObject } from "../src/model/change.ts";
 import { isBootstrapObject } from "../src/model/permissions/baselines.ts";
 import { ref } from "../src/model/ref.ts";
 import type { PodSpec, Workload } from "../src/parse/objects.ts";
@@ -190,12 +191,6 @@ const withMulticluster: Edit = (draft) =>
 /** Of these the API server's whole policy is of one release. */
 const KUBERNETES = new Set(["bootstrap-all", "kube-controller-manager", "kube-scheduler", "kubelet-node"]);
 
-function policyOf(variant: string): ReleasedVariant {
-  const policy = releasedVariants().find((one) => one.component === "bootstrap-all" && one.variant === variant);
-  if (!policy) throw new Error(`no bootstrap policy of ${variant}`);
-  return policy;
-}
-
 /** With the label of the bootstrap policy, where an object is of it. */
 function ofPolicy<T extends Meta>(kind: string, objects: readonly T[]): T[] {
   return objects.map((object) => {
@@ -215,32 +210,52 @@ const rbacOf = ({ clusterroles, clusterrolebindings, roles, rolebindings }: Rele
     put("rolebindings", ofPolicy("RoleBinding", rolebindings)),
   );
 
+function release(component: string, variant: string): ReleasedVariant {
+  const found = releasedVariants().find((one) => one.component === component && one.variant === variant);
+  if (!found) throw new Error(`no release ${variant} of ${component}`);
+  return found;
+}
+
+const started = (runs: readonly Runs[], version: string): Change[] =>
+  runs.map((one) => ({
+    do: "apply",
+    object: { apiVersion: "apps/v1", kind: one.kind, ...runningOf(one, version) } as unknown as ManifestObject,
+  }));
+
+const accountsOf = ({ serviceAccounts }: ReleasedVariant): Edit =>
+  put(
+    "serviceaccounts",
+    serviceAccounts.map((metadata) => ({ metadata })),
+  );
+
+/** A cluster that these releases are installed in as well, each by its component and variant. */
+export function withReleases(
+  healthy: Cluster,
+  wanted: readonly (readonly [component: string, variant: string])[],
+): Cluster {
+  const all = wanted.map(([component, variant]) => release(component, variant));
+  return healthy
+    .edit(...all.flatMap((one) => [rbacOf(one), accountsOf(one)]))
+    .with(...all.flatMap((one) => started(RUNS[one.component] ?? [], releaseOf(one))));
+}
+
 /** A small healthy cluster that this release of a component is installed in, by whoever installs it so. */
 export function clusterWith(released: ReleasedVariant): Cluster {
-  const { component, variant, serviceAccounts } = released;
-  const release = releaseOf(released);
+  const { component, variant } = released;
+  const tag = releaseOf(released);
   const runs = RUNS[component] ?? [];
   const base = cluster({ nodes: 1, workloads: "none", ...(runs.length > 0 && { flavour: "managed" as const }) });
   const isKubernetes = KUBERNETES.has(component);
-  const gitVersion = isKubernetes ? release : "v1.33.1";
+  const gitVersion = isKubernetes ? tag : "v1.33.1";
   const installed = base.edit(
     (draft) => draft.set("version", {}, { gitVersion }),
-    ...(isKubernetes ? [rbacOf(policyOf(variant)), withRelease("kube-proxy", release)] : []),
+    ...(isKubernetes ? [rbacOf(release("bootstrap-all", variant)), withRelease("kube-proxy", tag)] : []),
     rbacOf(released),
-    put(
-      "serviceaccounts",
-      serviceAccounts.map((metadata) => ({ metadata })),
-    ),
-    withRelease(component, release),
+    accountsOf(released),
+    withRelease(component, tag),
     installerOf(released),
   );
-  return installed.with(
-    ...runs.map((one) => {
-      const object = runningOf(one, release);
-      const version = { apiVersion: "apps/v1", kind: one.kind };
-      return { do: "apply", object: { ...version, ...object } } as never;
-    }),
-  );
+  return installed.with(...started(runs, tag));
 }
 
 /** Names the variant in tests. */

@@ -43,7 +43,12 @@ const GROUPS: readonly Group[] = [
   { name: "blinding", budget: 200, longBudget: 7200, files: ["testing/scenarios/blinding*.test.ts"] },
   { name: "removals", budget: 150, longBudget: 3600, files: ["testing/scenarios/rule-removal*.test.ts"] },
   { name: "pairs", budget: 120, longBudget: 1800, files: ["testing/scenarios/pairs*.test.ts"] },
-  { name: "permissions", budget: 60, longBudget: 300, files: ["testing/scenarios/permissions*.test.ts"] },
+  {
+    name: "permissions",
+    budget: 60,
+    longBudget: 300,
+    files: ["testing/scenarios/{permissions,cilium-runbook}*.test.ts"],
+  },
   { name: "healthy", budget: 120, longBudget: 1800, files: ["testing/scenarios/healthy*.test.ts"] },
   { name: "live", budget: 120, longBudget: 900, files: ["testing/scenarios/live*.test.ts"] },
   { name: "cluster", budget: 3600, onRequest: true, files: ["testing/live-cluster/**/*.test.ts"] },
