@@ -100,6 +100,11 @@ describe("an archive", () => {
     expect(made([...documents, documents[0]!])).toBe(false);
   });
 
+  it("with names that a terminal would obey is refused", () => {
+    const odd = { ...ROLE, metadata: { name: "a\u001b[2J" } };
+    expect(parseArchive(archiveText({ ...SNAPSHOT, objects: [odd] })).ok).toBe(false);
+  });
+
   it("says what it is not", () => {
     const why = (other: string) => {
       const read = parseArchive(other);

@@ -103,7 +103,7 @@ export function archiveText({ head, objects }: Snapshot, sign?: (digestLine: str
 
 const HEAD =
   /^(?<top># netwhy\.backup\/v1\n# (?<head>\{.*\})\n# contents: (?<contents>sha256:[0-9a-f]{64})\n)(?<digestLine># digest: (?<digest>sha256:[0-9a-f]{64})\n)(?:# signature: ed25519:(?<signature>[A-Za-z0-9+/=]+)\n)?(?=---\n|$)/;
-const DOCUMENT = /^# (?<digest>sha256:[0-9a-f]{64}) (?<id>\S+)\n/;
+const DOCUMENT = /^# (?<digest>sha256:[0-9a-f]{64}) (?<id>[^\s\p{Cc}]+)\n/u;
 
 const changed = (what: Text): ArchiveResult => ({ ok: false, why: say.changed({ what }) });
 
@@ -125,11 +125,13 @@ export function parseArchive(text: string): ArchiveResult {
     .slice(found[0].length)
     .split(/^---\n/m)
     .slice(1);
-  if (digestOf(documents.map((each) => DOCUMENT.exec(each)?.[0] ?? "?").join("")) !== contents)
+  const heads = documents.map((document) => DOCUMENT.exec(document)).filter((found) => found !== null);
+  if (heads.length < documents.length || digestOf(heads.map(([line]) => line).join("")) !== contents)
     return refused(say.contents());
   const objects: ManifestObject[] = [];
-  for (const document of documents) {
-    const [line, { digest: expected, id = "" }] = documentHead(document);
+  for (const [at, document] of documents.entries()) {
+    const { 0: line, groups } = heads[at]!;
+    const { digest: expected, id = "" } = groups!;
     const body = document.slice(line.length);
     if (digestOf(body) !== expected) return changed(verbatim(id));
     const object = objectIn(body);
@@ -139,11 +141,6 @@ export function parseArchive(text: string): ArchiveResult {
   }
   const archive = { head, objects, contents, digestLine, ...(signature !== undefined && { signature }) };
   return { ok: true, archive };
-}
-
-function documentHead(document: string): [string, { digest?: string; id?: string }] {
-  const found = DOCUMENT.exec(document)!;
-  return [found[0], found.groups!];
 }
 
 function headOf(text: string): ArchiveHead | undefined {

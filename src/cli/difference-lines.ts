@@ -2,6 +2,7 @@
 import type { ObjectDifference } from "../backup/differences.ts";
 import type { Gain } from "../backup/grants.ts";
 import { refId } from "../model/ref.ts";
+import { printable } from "../report/formats/document.ts";
 import { type Language, type Text, texts } from "../text.ts";
 
 const say = texts("difference-lines", {
@@ -23,7 +24,7 @@ const MOST_LINES = 12;
 const LONGEST = 160;
 
 const cut = (words: string): string => {
-  const line = words.replaceAll("\n", "⏎");
+  const line = printable(words.replaceAll("\n", "⏎"));
   return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
 };
 
@@ -31,9 +32,9 @@ function partsOf({ change, gained, lost, bound, unbound, roleRef, fields }: Obje
   return [
     ...gained.map((what) => say.gained({ what: cut(what) })),
     ...lost.map((what) => say.lost({ what: cut(what) })),
-    ...(roleRef ? [say.roleRef(roleRef)] : []),
-    ...bound.map((who) => say.bound({ who })),
-    ...unbound.map((who) => say.unbound({ who })),
+    ...(roleRef ? [say.roleRef({ before: cut(roleRef.before), after: cut(roleRef.after) })] : []),
+    ...bound.map((who) => say.bound({ who: cut(who) })),
+    ...unbound.map((who) => say.unbound({ who: cut(who) })),
     ...(change === "changed"
       ? fields.flatMap(({ path, before, after }) => [
           ...(before === undefined ? [] : [cut(`- ${path}: ${before}`)]),
@@ -49,7 +50,7 @@ export function differenceLines(difference: ObjectDifference, lang: Language): s
   const shown = parts.slice(0, MOST_LINES).map((part) => (typeof part === "string" ? part : part[lang]));
   const rest = parts.length - shown.length;
   return [
-    say[difference.change]({ object: refId(difference.object) })[lang],
+    say[difference.change]({ object: cut(refId(difference.object)) })[lang],
     ...[...shown, ...(rest > 0 ? [say.more({ count: rest })[lang]] : [])].map((line) => `    ${line}`),
   ];
 }
@@ -58,7 +59,7 @@ export function differenceLines(difference: ObjectDifference, lang: Language): s
 export function gainLines(gains: readonly Gain[], lang: Language): string[] {
   const lines = gains.flatMap(({ subject, namespace, may }) =>
     may.map((what) => {
-      const args = { subject, may: cut(what) };
+      const args = { subject: cut(subject), may: cut(what) };
       return `    ${(namespace === undefined ? say.everywhere(args) : say.inNamespace({ ...args, namespace }))[lang]}`;
     }),
   );

@@ -5,6 +5,7 @@ import { type Recovered, recoveryOf } from "../backup/recovery.ts";
 import { DiagnosisError } from "../errors.ts";
 import type { Capture } from "../evidence/capture.ts";
 import { type Ref, ref, refId } from "../model/ref.ts";
+import { printable } from "../report/formats/document.ts";
 import { readBundle } from "../sources/bundle.ts";
 import { texts, verbatim } from "../text.ts";
 import type { Given } from "./commands.ts";
@@ -53,7 +54,7 @@ function whyUnseen(capture: Capture): string {
 
 /** With where it comes from, so that who reads the manifest later knows. */
 const documentOf = ({ object, from }: Recovered, lang: "en" | "zh"): string =>
-  `---\n# ${from[lang]}\n${canonicalYaml(object)}`;
+  `---\n# ${printable(from[lang])}\n${canonicalYaml(object)}`;
 
 /** Manifests on stdout, the rest on stderr. 0 if all was recovered, 1 if something is lost, 2 if nothing is missing but not all was seen. */
 export async function rbacRecoverCommand(
@@ -76,7 +77,7 @@ export async function rbacRecoverCommand(
     ...(recovered.length === 0 && lost.length === 0 ? [say.nothing()] : []),
     ...(recovered.length > 0 ? [say.next({ program })] : []),
   ];
-  err(lines.map((line) => `${line[lang]}\n`).join(""));
+  err(lines.map((line) => `${printable(line[lang])}\n`).join(""));
   if (lost.length > 0) return EXIT.faulty;
   return recovered.length === 0 && isHelmUnseen ? EXIT.unclear : EXIT.healthy;
 }

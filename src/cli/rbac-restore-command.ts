@@ -79,6 +79,10 @@ const say = texts("rbac-restore", {
     zh: "恢复这 {count} 个对象（其中 {wider} 个会授予比现在更多的权限）？[y/N] ",
   },
   sayYes: { en: "nothing was changed: `--yes` restores it", zh: "未做任何修改：加 `--yes` 执行恢复" },
+  newAccounts: {
+    en: "Pods of {accounts} hold tokens of accounts that are gone: restart them",
+    zh: "{accounts} 的 Pod 仍持有已删除账号的令牌：请重启这些 Pod",
+  },
   kept: { en: "what is there now is kept in {path}", zh: "当前状态已保存到 {path}" },
   done: { en: "restored {object}", zh: "已恢复 {object}" },
   failed: { en: "FAILED {object}: {why}", zh: "失败 {object}：{why}" },
@@ -215,6 +219,8 @@ export async function rbacRestoreCommand(
     keepPresent(plan, now, surroundings);
     const results = await restore(api, plan, show);
     out(`${resultLines(results, lang).join("\n")}\n`);
+    const accounts = plan.steps.filter(({ object, action }) => object.kind === "ServiceAccount" && action === "create");
+    if (accounts.length > 0) out(`${say.newAccounts({ accounts: namesOf(accounts) })[lang]}\n`);
     const { steps: left } = restorePlan(chosen, await snapshotNow(api, connection, show));
     if (left.length === 0) {
       out(`${say.verified({ count: chosen.length })[lang]}\n`);

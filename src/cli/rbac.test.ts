@@ -136,6 +136,19 @@ describe("backup, delete, restore", () => {
     expect(await send(api, "GET", map)).toMatchObject({ data: { Corefile: "broken", extra: "x" } });
   });
 
+  it("tells of Pods whose account is new", async () => {
+    await using api = await server();
+    const run = on(api);
+    const path = fresh();
+    await run(["backup", "-o", path]);
+    await send(api, "DELETE", "/api/v1/namespaces/kube-flannel/serviceaccounts/flannel");
+    const { code, out } = await run(["restore", path, "--yes"]);
+    expect(code).toBe(0);
+    expect(out).toContain(
+      "Pods of ServiceAccount/kube-flannel/flannel hold tokens of accounts that are gone: restart them",
+    );
+  });
+
   it("never widens silently what is there", async () => {
     await using api = await server();
     const run = on(api);
