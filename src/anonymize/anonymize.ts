@@ -80,7 +80,7 @@ export function anonymizer(key: Uint8Array): Anonymizer {
       const match = matchPath(bare(path));
       if (!match || OF_THE_BUNDLE.has(match.kind)) return undefined;
       const resource = match.isError ? undefined : resourceOf(path);
-      const isOther = (match.kind === "probes" || match.kind === "auditLog") && !match.isError;
+      const isOther = JSON_LINES.has(match.kind) && !match.isError;
       const isLines = match.isLines || isOther;
       const isObjects = resource !== undefined || isOther;
       const rewriter = isObjects ? (isLines ? lines : whole)(objectText(resource)) : lines(text);
@@ -114,6 +114,9 @@ export function anonymizer(key: Uint8Array): Anonymizer {
       .join("/");
   }
 }
+
+/** Objects a line that are none of the API. */
+const JSON_LINES = new Set<string>(["probes", "auditLog", "helmReleases"]);
 
 /** Of an event of an audit log: who asked. */
 const USERNAME = /"username"\s*:\s*"([^"\\]+)"/g;

@@ -73,8 +73,9 @@ export function learnObject(object: unknown, resource: string, { names, addresse
 
 /** Who may do something: users and groups of an organisation; accounts are objects themselves. */
 function learnSubject({ kind, name, namespace }: Object_, names: Names): void {
-  if (kind === "User" || kind === "Group") names.learn(text(name));
-  else if (isOfUser(namespace)) names.learn(text(name));
+  if (kind === "User" || kind === "Group") {
+    if (!isOfVocabulary(text(name))) names.learn(text(name));
+  } else if (isOfUser(namespace)) names.learn(text(name));
   else names.learnSystem(text(name));
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Keyed } from "./pseudonym.ts";
 import { characters, pseudonyms } from "./pseudonym.ts";
-import { isKept, isOfVocabulary, isVocabulary } from "./words.ts";
+import { isKept, isOfVocabulary, isVocabulary, knownDomain } from "./words.ts";
 
 /** Where a word stands: as a name, or anywhere in text, where a word of tools means what tools mean by it. */
 export type Position = "name" | "text";
@@ -132,6 +132,7 @@ export function names(keyed: Keyed): Names {
   return {
     learn,
     learnSystem(name) {
+      if (isKept(name) || knownDomain(name) !== undefined) return;
       for (const label of name.split(/[.:/@]/)) {
         if (isOfVocabulary(label)) system.add(label);
         else for (const word of label.split(/[-_]/)) if (isTelling(word) && !APPENDED.test(word)) chosenWords.add(word);

@@ -3,8 +3,8 @@
  * a user wrote that no diagnosis reads is left out.
  */
 import type { Names } from "./names.ts";
-import { OMITTED } from "./text.ts";
-import { isOfVocabulary, isSystemNamespace, knownDomain } from "./words.ts";
+import { labelKeyOf, OMITTED } from "./text.ts";
+import { isBuiltIn, isOfVocabulary, isSystemNamespace, knownDomain } from "./words.ts";
 
 type Object_ = Readonly<Record<string, unknown>>;
 
@@ -42,8 +42,10 @@ export function objectOf(tools: ObjectTools, resource: string | undefined): (obj
   const { names, text } = tools;
 
   /** Whole values can be names, even if they are words of tools. */
-  const value = (one: string): string =>
-    /^[\w-]+$/.test(one) && one.length !== UUID ? names.other(one, "name") : text(one);
+  function value(one: string): string {
+    if (isBuiltIn(one)) return one;
+    return /^[\w-]+$/.test(one) && one.length !== UUID ? names.other(one, "name") : text(one);
+  }
 
   function visit(one: unknown, key: string, ofUser: boolean): unknown {
     if (typeof one === "string") return string(one, key);
@@ -93,15 +95,7 @@ export function objectOf(tools: ObjectTools, resource: string | undefined): (obj
     return key === "data" ? text(name) : name;
   }
 
-  /** `example.com/team`: its domain, and its name if it is nobody's well-known one. */
-  function labelKey(key: string): string {
-    const slash = key.indexOf("/");
-    if (slash >= 0) {
-      const domain = key.slice(0, slash);
-      return knownDomain(domain) === undefined ? text(key) : key;
-    }
-    return isOfVocabulary(key) ? key : text(key);
-  }
+  const labelKey = (key: string): string => labelKeyOf(key, text);
 
   function annotations(all: Object_, ofUser: boolean): Object_ {
     return Object.fromEntries(

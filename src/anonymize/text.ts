@@ -6,7 +6,7 @@ import type { Addresses } from "./addresses.ts";
 import { otherAddress } from "./addresses.ts";
 import type { Derived } from "./derived.ts";
 import type { Names, Position } from "./names.ts";
-import { isKept, isTopLevel, isVocabulary, knownDomain } from "./words.ts";
+import { isKept, isOfVocabulary, isTopLevel, isVocabulary, knownDomain } from "./words.ts";
 
 export type Tools = { readonly names: Names; readonly addresses: Addresses; readonly derived: Derived };
 
@@ -34,11 +34,17 @@ const TOKEN = new RegExp(
     String.raw`\bKUBE-(?:SVC|SVL|SEP|EXT|FW|XLB)-[A-Z2-7]{16}\b`,
     String.raw`\b[a-z-]+-[A-Z2-7]{8}-[a-z0-9-]+\/[a-z0-9-]+\/(?:tcp|udp|sctp)\/[\w-]*(?:__[^\s"',;{}]+)?`,
     String.raw`\bcali[0-9a-f]{1,11}(?![\w-])`,
+    // a label, and what selects by labels, as Cilium writes them
+    String.raw`(?<![\w./-])Key:k8s\.[\w./-]+,Operator:\w+,Values:\[[^\]]*\]`,
+    String.raw`(?<![\w./-])k8s[.:][\w./-]+(?:=|: |\\?":\s?\\?")[\w.-]*`,
     String.raw`[\w.+-]+@[\w-]+(?:\.[\w-]+)+`,
     String.raw`[A-Za-z0-9_][\w-]*(?:\.[A-Za-z0-9_][\w-]*)*(?:\/[A-Za-z0-9_][\w-]*(?:\.[A-Za-z0-9_][\w-]*)*)*`,
   ].join("|"),
   "g",
 );
+
+/** A label or a requirement of Cilium: where it is from, its key, what stands between, its value or values. */
+const CILIUM = /^((?:Key:)?k8s[.:])([\w./-]+?)(=|: |\\?":\s?\\?"|,Operator:\w+,Values:\[)([^\]]*\]?)$/;
 
 /** Behind these words stands a name: `namespace="data"`, `"node": "w1"`, `pod=db-0`. */
 const NAMED =
@@ -50,6 +56,8 @@ export function textOf(tools: Tools): (text: string) => string {
 
   function certainly(token: string, at: number, text: string): string {
     if (token.startsWith("\\") || token.startsWith("%")) return token;
+    const cilium = CILIUM.exec(token);
+    if (cilium) return ciliumLabel(cilium);
     if (token.startsWith("-----BEGIN") || token.startsWith("LS0tLS1CRUdJTi")) return OMITTED;
     if (/^[0-9a-f]{8}-[0-9a-f]{4}-/.test(token) && token.length === 36) return token;
     if (/^(?:[0-9a-fA-F]{2}:){5,}[0-9a-fA-F]{2}$/.test(token)) return macsOf(token);
@@ -61,6 +69,14 @@ export function textOf(tools: Tools): (text: string) => string {
     if (/-[A-Z2-7]{8}-/.test(token) && token.includes("/")) return derived.nftables(token);
     if (token.includes("@")) return mail(token);
     return plain(token, NAMED.test(text.slice(Math.max(0, at - 24), at)) ? "name" : "text");
+  }
+
+  /** `k8s:app=web`, `k8s.io.kubernetes.pod.namespace: shop`: the same label as its Pod has. */
+  function ciliumLabel([, source = "", key = "", between = "", values = ""]: readonly string[]): string {
+    const [, lead = "", own = ""] = /^(io\.cilium\.k8s\.namespace\.labels\.|)(.*)$/.exec(key) ?? [];
+    const isCilium = lead === "" && /^io\.(?:cilium|kubernetes)\b/.test(own);
+    const other = values.replace(/[\w.-]+/g, (value) => plain(value, "name"));
+    return source + lead + (isCilium ? own : labelKeyOf(own, anyText)) + between + other;
   }
 
   /** Of an Ethernet frame (`MAC=` of the kernel's log): to whom, from whom, of what type. */
@@ -154,7 +170,15 @@ export function textOf(tools: Tools): (text: string) => string {
     return names.other(before, position) + other.replaceAll(".", "-") + names.other(after, position);
   }
 
-  return (text) => text.replace(TOKEN, certainly);
+  const anyText = (text: string): string => text.replace(TOKEN, certainly);
+  return anyText;
+}
+
+/** `example.com/team`: its domain, and its name if it is nobody's well-known one. */
+export function labelKeyOf(key: string, text: (text: string) => string): string {
+  const slash = key.indexOf("/");
+  const isKnown = slash < 0 ? isOfVocabulary(key) : knownDomain(key.slice(0, slash)) !== undefined;
+  return isKnown ? key : text(key);
 }
 
 /** Calico's profiles and policies: `kns.data`, `ksa.data.default`, `knp.default.db-from-web`, also at the end of a chain's name. */

@@ -47,6 +47,11 @@ const VOCABULARY = words(`
   trust try ttl tunnel tun type typha udp unable under unhealthy unix unknown unreachable up update upgrade upstream uri url usage use user
   users util utils v validate validating validatingadmissionpolicy validation value values var velero verify version view viewer virtual vm volume volumes vxlan wait warn
   warning watch weave web webhook webhooks when whereabouts wireguard with work worker workers workload workloads world write x yaml zone zones zookeeper
+  certificatesigningrequests clusterinfo election signing subject csistoragecapacity volumeattributesclass devicetaint cidr cidrs servicecidr servicecidrs preemption claim
+  claims replicationcontroller mirroring devicetaintrule eviction evictions podgroup podsecurity pss introspection reviewer tokenreview subjectaccessreview kubeconfig
+  kubeconfigs podtemplates ephemeralcontainers confd birdcl bird multus sriov ovn ovs antctl cloudnativelabs flanneld lockfile
+  leaderelection etcdctl healthz readyz livez dockershim crictl crio kine servicelb klipper konnectivity stale expiry
+  expired renew renewal
 `);
 
 /** Letters alone, numbers, versions, devices with a number: what tools write everywhere. */
@@ -76,6 +81,10 @@ const SYSTEM_NAMESPACES =
 export const isSystemNamespace = (name: string): boolean => SYSTEM_NAMESPACES.test(name);
 export const isKept = (name: string): boolean =>
   KEPT.has(name) || /^(?:system|kubeadm|eks|gke|aks|k3s|rke2):/.test(name);
+
+/** What kube-apiserver and kubeadm name; a node's or an account's name in one is not theirs. */
+export const isBuiltIn = (name: string): boolean =>
+  /^(?:system|kubeadm):/.test(name) && !/^system:(?:node|serviceaccounts?):/.test(name);
 
 /** Domains of those who make Kubernetes and what runs on it, and of names inside of every cluster. */
 const KNOWN_DOMAIN =
