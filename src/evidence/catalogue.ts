@@ -28,6 +28,7 @@ import { parseIpRule } from "../parse/ip-rule.ts";
 import { parseIpset } from "../parse/ipset.ts";
 import { parseIptablesSave } from "../parse/iptables-save.ts";
 import { parseIpvsadm } from "../parse/ipvsadm.ts";
+import { projectionOf } from "../parse/json-projection.ts";
 import { parseKernelLog } from "../parse/kernel-log.ts";
 import { parseKubeletConfig } from "../parse/kubelet-config.ts";
 import { type LogDigest, logDigestReader } from "../parse/log-digest.ts";
@@ -54,6 +55,7 @@ function list<T>(resource: string, schema: ItemSchema<T>, hides: Template): Kind
     how: { list: `/${resource}` },
     open: () => apiListReader(schema),
     openLines: () => jsonLinesReader(schema),
+    projection: () => projectionOf(schema),
     empty: "tells-nothing",
     hides,
     sensitivity: "names",

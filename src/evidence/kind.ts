@@ -1,4 +1,5 @@
 /** What the catalogue says of one kind of evidence. */
+import type { Projection } from "../parse/json-projection.ts";
 import type { Parser, Reader } from "../parse/parsed.ts";
 import { whole } from "../parse/parsed.ts";
 import type { Template } from "../text.ts";
@@ -27,6 +28,8 @@ export type Kind<T> = {
   readonly open: () => Reader<T>;
   /** Reads the other form, an object a line (`.jsonl`); lists of the API have it. */
   readonly openLines?: () => Reader<T>;
+  /** What of each object of such a list is read. */
+  readonly projection?: () => Projection;
   /** What an empty file means: the tool had nothing to print, or the file tells nothing. */
   readonly empty: "nothing-there" | "tells-nothing";
   /** Its value is a list of which many nodes have the same items: a capture keeps equal ones once. */

@@ -3,7 +3,9 @@
  *
  * Lists of any length come in pages or as a watch; what is kept of them is the same lines either way.
  */
-import { itemTexts } from "../parse/json-items.ts";
+import { itemBytes } from "../parse/item-bytes.ts";
+import { asciiBytes, CLOSE_OBJECT, type Decode, INCOMPLETE } from "../parse/json-bytes.ts";
+import { type Projection, projector } from "../parse/json-projection.ts";
 import { CUT_OFF, parseJson } from "../parse/parsed.ts";
 
 export type ListPage = {
@@ -17,26 +19,35 @@ export type ListPage = {
   readonly flaw?: string;
 };
 
-export type ListPageReader = { write(piece: string): void; end(): ListPage };
+export type ListPageReader = { write(piece: Uint8Array): void; end(): ListPage };
+
+/** A newline in JSON stands between tokens only. */
+const onOneLine = (text: string): string => (text.includes("\n") ? text.replaceAll(/[\r\n]+/g, " ") : text);
+
+/** How bytes become text, and what of each object is wanted. */
+export type Reading = { readonly decode: Decode; readonly projection?: Projection };
 
 /** @param onLine is given each object, without its newline */
-export function listPage(onLine: (line: string) => void): ListPageReader {
+export function listPage({ decode, projection = "whole" }: Reading, onLine: (line: string) => void): ListPageReader {
   let count = 0;
-  const splitter = itemTexts("items", (text) => {
+  const { take, kept } = projector(projection);
+  const splitter = itemBytes(decode, (bytes, at, end) => {
+    const after = take(bytes, at, end);
+    if (after === INCOMPLETE) return INCOMPLETE;
     count++;
-    // a newline in JSON stands between tokens only
-    onLine(text.includes("\n") ? text.replaceAll(/[\r\n]+/g, " ") : text);
+    onLine(onOneLine(decode(kept())));
+    return after;
   });
   return {
     write: (piece) => splitter.write(piece),
     end() {
-      const { gaps, head, tail } = splitter.end();
+      const { flaw: cut, head, tail } = splitter.end();
       const frame = parseJson(count === 0 && tail === "" ? head : `${head}[]${tail}`);
       const list = (frame.ok ? frame.value : undefined) as Frame | undefined;
       const next = list?.metadata?.continue;
       const remaining = list?.metadata?.remainingItemCount;
       const isEmpty = count === 0 && typeof list?.kind === "string" && list.kind.endsWith("List") && !list.items;
-      const flaw = isEmpty ? undefined : flawOf(gaps[0]?.what, list);
+      const flaw = isEmpty ? undefined : (cut ?? (list === undefined ? CUT_OFF : undefined));
       return {
         count,
         ...(typeof next === "string" && next !== "" && { next }),
@@ -53,9 +64,6 @@ type Frame = {
   metadata?: { continue?: unknown; remainingItemCount?: unknown };
 };
 
-const flawOf = (gap: string | undefined, list: Frame | undefined): string | undefined =>
-  gap ?? (list === undefined ? CUT_OFF : undefined);
-
 /** One line of a watch, as far as it matters for a list. */
 export type WatchEvent =
   | { readonly type: "object"; readonly line: string }
@@ -65,13 +73,27 @@ export type WatchEvent =
   | { readonly type: "other" };
 
 const ADDED = '{"type":"ADDED","object":';
+const ADDED_BYTES = asciiBytes(ADDED);
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists */
 const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 
-/** Reads a line of a watch that was asked to begin with all objects (WatchList, KEP-3157). */
-export function watchEvent(line: string): WatchEvent {
-  // nearly all lines: the object is cut out without being parsed
-  if (line.startsWith(ADDED) && line.endsWith("}")) return { type: "object", line: line.slice(ADDED.length, -1) };
+/** Reads lines, without their newlines, of a watch that was asked to begin with all objects (WatchList, KEP-3157). */
+export function watchEvents({ decode, projection = "whole" }: Reading): (bytes: Uint8Array) => WatchEvent {
+  const { take, kept } = projector(projection);
+  return (bytes) => {
+    // nearly all lines: the object is cut out without being parsed
+    const isAdded = ADDED_BYTES.every((byte, index) => bytes[index] === byte) && bytes.at(-1) === CLOSE_OBJECT;
+    if (isAdded && projection === "whole") {
+      return { type: "object", line: decode(bytes.subarray(ADDED.length, -1)) };
+    }
+    if (isAdded && take(bytes, ADDED.length, bytes.length) === bytes.length - 1) {
+      return { type: "object", line: decode(kept()) };
+    }
+    return otherEvent(decode(bytes));
+  };
+}
+
+function otherEvent(line: string): WatchEvent {
   const parsed = parseJson(line);
   if (!parsed.ok) return { type: "error", message: parsed.why };
   const { type, object } = parsed.value as {

@@ -23,7 +23,8 @@ describe.skipIf(!KUBECONFIG)("a fault in a running cluster", { timeout: 600_000,
   }, 300_000);
   afterAll(() => cluster?.[Symbol.asyncDispose](), 600_000);
 
-  it.for(FAULTS)("$name", async ({ name, plan }, { skip }) => {
+  // a title that is made by a template would be cut off
+  it.for(FAULTS.map((fault) => [fault.name, fault] as const))("%s", async ([name, { plan }], { skip }) => {
     if (application !== undefined && /Service (?:selects|leads)|Pod of a Service/.test(name)) skip(application);
     const planned = await plan(cluster);
     if (typeof planned === "string") return skip(planned);

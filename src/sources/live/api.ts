@@ -40,7 +40,9 @@ export type Answer =
 
 export type GetOptions = {
   /** Is given the body, piece by piece, once its status says that it is what was asked for. */
-  readonly onText: (piece: string) => void;
+  readonly onText?: (piece: string) => void;
+  /** The same, before it is text. The bytes are not changed afterwards. */
+  readonly onBytes?: (piece: Uint8Array) => void;
   /** Is told before a try that is not the first: what came until then does not count. */
   readonly onRetry?: () => void;
   readonly accept?: string;
@@ -139,7 +141,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
 
   async function once(
     path: string,
-    { onText, method, body: content, bodyType = "application/json", ...given }: Sent,
+    { onText, onBytes, method, body: content, bodyType = "application/json", ...given }: Sent,
   ): Promise<Try> {
     const limit = Math.max(1, Math.min(given.limitMs ?? Number.POSITIVE_INFINITY, deadline - Date.now()));
     const idle = Math.min(given.idleMs ?? idleMs, limit);
@@ -194,9 +196,10 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
       if (status >= 200 && status < 300) {
         for await (const chunk of unpacked as AsyncIterable<Uint8Array>) {
           bytes += chunk.length;
-          onText(decoder.decode(chunk, { stream: true }));
+          onBytes?.(chunk);
+          onText?.(decoder.decode(chunk, { stream: true }));
         }
-        onText(decoder.decode());
+        onText?.(decoder.decode());
         const date = new Date(response.headers.date ?? "");
         return { ok: true, bytes, ...(!Number.isNaN(date.getTime()) && { date: date.toISOString() }) };
       }

@@ -7,7 +7,7 @@
  * server that cannot read etcd may still answer from its cache (`resourceVersion=0`).
  */
 import type { Ending } from "../../evidence/capture.ts";
-import { listPage, watchEvent } from "../../evidence/list-page.ts";
+import { listPage, type Reading, watchEvents } from "../../evidence/list-page.ts";
 import type { Answer, Api, Failure } from "./api.ts";
 
 /** Where the lines go. A list that has to begin again opens another one; the last one that ended counts. */
@@ -22,6 +22,8 @@ export type ListOutcome = {
 
 export type ListOptions = {
   readonly onCount?: (count: number) => void;
+  /** What of each object is wanted; all of it otherwise. */
+  readonly projection?: Reading["projection"];
   readonly pageSize?: number;
   /** `labelSelector` and `fieldSelector`. */
   readonly selectors?: Readonly<Record<string, string>>;
@@ -29,6 +31,9 @@ export type ListOptions = {
   readonly watchListFrom?: number;
 };
 
+const NEWLINE = 10;
+const decoder = new TextDecoder();
+const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
 const PAGE_SIZE = 500;
 const WATCH_LIST_FROM = 5000;
 /** Of a whole list, milliseconds. */
@@ -43,9 +48,16 @@ export async function readList(
   api: Api,
   path: string,
   open: () => LineSink,
-  { onCount = () => {}, pageSize = PAGE_SIZE, watchListFrom = WATCH_LIST_FROM, selectors = {} }: ListOptions = {},
+  {
+    onCount = () => {},
+    projection,
+    pageSize = PAGE_SIZE,
+    watchListFrom = WATCH_LIST_FROM,
+    selectors = {},
+  }: ListOptions = {},
 ): Promise<ListOutcome> {
   const until = Math.min(api.deadline, Date.now() + LIMIT_MS);
+  const reading = { decode, ...(projection && { projection }) };
   let sink = open();
   let count = 0;
   let bytes = 0;
@@ -68,7 +80,7 @@ export async function readList(
   };
 
   async function readPage(parameters: Readonly<Record<string, string>>) {
-    let page = listPage(take);
+    let page = listPage(reading, take);
     const before = count;
     const isFirstPage = parameters.continue === undefined;
     /** So many of its objects came before it broke off. */
@@ -78,13 +90,13 @@ export async function readList(
       // a page of a version that is fixed brings the same objects in the same order
       else skip = count - before;
       let index = 0;
-      page = listPage((line) => {
+      page = listPage(reading, (line) => {
         if (++index > skip) take(line);
       });
     };
     for (let tried = 1; ; tried++) {
       const answer = await api.get(`${path}?${new URLSearchParams({ ...selectors, ...parameters })}`, {
-        onText: (piece) => page.write(piece),
+        onBytes: (piece) => page.write(piece),
         onRetry: again,
         limitMs: Math.max(1, until - Date.now()),
       });
@@ -125,19 +137,25 @@ export async function readList(
       isWatchTried = true;
       const kept = { sink, count, bytes };
       restart();
-      if (await readWatchList(api, path, take, until, selectors)) return ended();
+      if (await readWatchList(api, path, { take, until, reading, selectors })) return ended();
       ({ sink, count, bytes } = kept);
     }
   }
 }
 
+type WatchListOptions = {
+  readonly take: (line: string) => void;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+  readonly reading: Reading;
+  readonly selectors: Readonly<Record<string, string>>;
+};
+
 /** @returns whether all objects came; if not, none of what came counts */
 async function readWatchList(
   api: Api,
   path: string,
-  take: (line: string) => void,
-  until: number,
-  selectors: Readonly<Record<string, string>>,
+  { take, until, reading, selectors }: WatchListOptions,
 ): Promise<boolean> {
   const parameters = new URLSearchParams({
     ...selectors,
@@ -150,10 +168,12 @@ async function readWatchList(
   const done = new AbortController();
   let isWhole = false;
   let isFailed = false;
-  let rest = "";
-  const onLine = (line: string) => {
-    if (isWhole || isFailed || line === "") return;
-    const event = watchEvent(line);
+  const read = watchEvents(reading);
+  /** A line that has begun. */
+  let begun: Uint8Array[] = [];
+  const onLine = (line: Uint8Array) => {
+    if (isWhole || isFailed || line.length === 0) return;
+    const event = read(line);
     if (event.type === "object") take(event.line);
     else if (event.type === "other") return;
     else {
@@ -167,10 +187,15 @@ async function readWatchList(
     tries: 1,
     signal: done.signal,
     limitMs: Math.max(1, until - Date.now()),
-    onText(piece) {
-      const lines = (rest + piece).split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) onLine(line);
+    onBytes(piece) {
+      let start = 0;
+      for (let end = piece.indexOf(NEWLINE); end !== -1; end = piece.indexOf(NEWLINE, start)) {
+        const rest = piece.subarray(start, end);
+        onLine(begun.length === 0 ? rest : Buffer.concat([...begun, rest]));
+        begun = [];
+        start = end + 1;
+      }
+      if (start < piece.length) begun.push(piece.subarray(start));
     },
   });
   return isWhole && (answer.ok || done.signal.aborted);

@@ -1,6 +1,7 @@
 /** What the API server itself tells: its version, whether it is ready, and every list that the catalogue knows. */
 import type { Intake } from "../../evidence/capture.ts";
 import { catalogue, type KindId } from "../../evidence/catalogue.ts";
+import type { Kind } from "../../evidence/kind.ts";
 import type { Api, Failure } from "./api.ts";
 import { discover } from "./discovery.ts";
 import { type ListOptions, readList } from "./list.ts";
@@ -12,6 +13,8 @@ export type ReadApiOptions = ListOptions & {
   /** Read in these where the whole cluster may not be listed. */
   readonly namespaces: readonly string[];
   readonly progress: Progress;
+  /** Whether objects are kept as they are; else only what is read of them. */
+  readonly keepsWhole?: boolean;
   /** Only these lists; all of the catalogue otherwise. */
   readonly kinds?: readonly KindId[];
 };
@@ -93,6 +96,7 @@ export async function readApi(api: Api, intake: Intake, options: ReadApiOptions)
     const file = path.slice(1);
     const { failure, count } = await readList(api, path, () => intake.open(`${file}.jsonl`)!, {
       ...options,
+      projection: (!options.keepsWhole && (catalogue[kind] as Kind<unknown>).projection?.()) || "whole",
       onCount: (so) => progress(name, so),
     });
     if (!failure && count === 0) tellText(intake, `${file}.json`, NO_OBJECTS);

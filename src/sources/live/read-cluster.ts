@@ -71,6 +71,8 @@ export async function readCluster(connection: Connection, options: ReadOptions):
     await readApi(api, intake, {
       namespaces: [...new Set([...namespaces, ...own, ...SYSTEM_NAMESPACES])],
       progress,
+      // what somebody else takes in is to be kept
+      keepsWhole: options.intake !== undefined,
     });
     if (options.helm && !isReplay(connection)) {
       progress("helm");
