@@ -74,6 +74,7 @@ testCheck(componentAccessDenied, {
   clears: {
     "a healthy cluster": cluster(),
     "k3s, where agents have no accounts": cluster({ flavour: "k3s" }),
+    "Roles were not collected, and nothing that matters is in them": cluster().without("roles").without("rolebindings"),
     "somebody runs a CoreDNS for names of their own": cluster().edit((draft) => {
       const containers = [{ name: "dns", image: "registry.k8s.io/coredns/coredns:v1.12.0" }];
       draft.setList("deployments", [

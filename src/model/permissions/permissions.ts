@@ -238,12 +238,6 @@ function judge(
   );
   const missing = new Set<RbacList>();
   const flaws: Flaw[] = [];
-  const isThere = (object: Ref): boolean => {
-    const found = objects.find(listOf(object), object.name, object.namespace);
-    if (found.state === "unknown") missing.add(listOf(object));
-    return found.state !== "absent";
-  };
-
   const judgeSubject = (place: Place): void => {
     const { grant, binding, subject } = place;
     const { rules, missing: unseen } = rbac.rulesFor(userOf(subject), binding.ref.namespace);
@@ -253,14 +247,15 @@ function judge(
     };
     const denied = grant.rules.flatMap((rule) => deniedOf(rule, rules, binding.ref.namespace));
     const isUnbound = grant.rules.length === 0 && !rbac.bindingsTo(grant.role).some((one) => names(one, subject));
-    const isRoleGone = !isThere(grant.role);
+    const role = objects.find(listOf(grant.role), grant.role.name, grant.role.namespace);
     // the baseline of the role's owner tells of a role that is gone
-    if (denied.length === 0 && !(isUnbound && !(grant.isForeign && isRoleGone))) return;
+    if (denied.length === 0 && !(isUnbound && !(grant.isForeign && role.state === "absent"))) return;
+    const lacks = denied.map((want): Lack => ({ want, consequence: losing(want) }));
     if (unseen.length > 0) {
-      for (const list of unseen) missing.add(list);
+      // what the network can be without is not worth a question
+      if (lacks.some(({ consequence }) => isGrave(consequence))) for (const list of unseen) missing.add(list);
       return;
     }
-    const lacks = denied.map((want): Lack => ({ want, consequence: losing(want) }));
     const usual = whereOf(place, parts);
     const where =
       (usual.reason === "both-missing" && lacks[0] && ownNames(place, grants, lacks[0].want, parts)) || usual;
