@@ -85,6 +85,7 @@ type Parts = Pick<ModelParts, "needs" | "observations" | "nodes" | "tunnels" | "
 /** Losing these harms nothing until something changes or restarts. */
 const ONLY_FOLLOWS: ReadonlySet<CapabilityName> = new Set([
   "component.permit",
+  "component.config",
   "component.learn",
   "component.run",
   "component.restart",

@@ -1,6 +1,7 @@
 // Made by tools/generate.ts from the folders: never edited.
 import { apiServerAddressWrong } from "./control-plane/api-server-address-wrong.ts";
 import { componentAccessDenied } from "./control-plane/component-access-denied.ts";
+import { componentConfigMissing } from "./control-plane/component-config-missing.ts";
 import { componentCrashLoop } from "./control-plane/component-crash-loop.ts";
 import { componentMissing } from "./control-plane/component-missing.ts";
 import { controllerLeaseExpired } from "./control-plane/controller-lease-expired.ts";
@@ -42,6 +43,7 @@ import { targetPortMismatch } from "./service/target-port-mismatch.ts";
 export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: apiServerAddressWrong },
   { layer: "control-plane", check: componentAccessDenied },
+  { layer: "control-plane", check: componentConfigMissing },
   { layer: "control-plane", check: componentCrashLoop },
   { layer: "control-plane", check: componentMissing },
   { layer: "control-plane", check: controllerLeaseExpired },

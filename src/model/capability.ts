@@ -88,6 +88,7 @@ export const CAPABILITIES = {
   },
   "outside.reach": { en: "reaching the outside", zh: "访问集群外部" },
   "component.permit": { en: "the component may do its work", zh: "组件拥有所需权限" },
+  "component.config": { en: "the component's configuration is there", zh: "组件的配置存在" },
   "component.run": { en: "the component runs", zh: "组件正常运行" },
   "component.learn": { en: "the component follows changes", zh: "组件能跟踪变化" },
   "component.restart": { en: "the component will work as configured once it restarts", zh: "组件重启后能按其配置工作" },

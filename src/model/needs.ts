@@ -390,6 +390,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       definition.duties.includes("control-plane") ? undefined : toFollow({ name: "pod.create" }),
       // what starts without permission or without the API server ends again, or does not become ready
       toFollow({ name: "component.permit", component: capability.component!, work: "start" }),
+      // a Pod whose ConfigMap is not there is not started
+      toFollow({ name: "component.config", component: capability.component! }),
       toFollow(on(capability.node, { name: "api.reach" })),
     );
   }

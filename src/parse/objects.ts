@@ -56,8 +56,11 @@ const probe = z.object({
   exec: maybe(z.object({ command: maybe(z.array(text)) })),
 });
 
+const optionalRef = z.object({ name: maybe(text), optional: maybe(flag) });
+
 const container = z.object({
-  env: maybe(z.array(z.object({ name: text }))),
+  env: maybe(z.array(z.object({ name: text, valueFrom: maybe(z.object({ configMapKeyRef: maybe(optionalRef) })) }))),
+  envFrom: maybe(z.array(z.object({ configMapRef: maybe(optionalRef) }))),
   name: text,
   image: maybe(text),
   command: maybe(z.array(text)),
@@ -107,7 +110,15 @@ const podSpec = z.object({
       ),
     }),
   ),
-  volumes: maybe(z.array(z.object({ name: text, configMap: maybe(z.object({ name: maybe(text) })) }))),
+  volumes: maybe(
+    z.array(
+      z.object({
+        name: text,
+        configMap: maybe(optionalRef),
+        projected: maybe(z.object({ sources: maybe(z.array(z.object({ configMap: maybe(optionalRef) }))) })),
+      }),
+    ),
+  ),
 });
 
 const containerState = z.object({
