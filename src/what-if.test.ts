@@ -46,6 +46,13 @@ describe("what would break", () => {
     expect(answer.breaks[0]?.latent).toBe(false);
   });
 
+  it("is a component that is deleted, also where nothing would tell of it later", () => {
+    const answer = asked({ delete: ["ds/kube-proxy"], namespace: "kube-system" });
+    expect(breaks(answer)).toEqual(["component-missing/DaemonSet/kube-system/kube-proxy"]);
+    const dns = asked({ delete: ["deploy/coredns"], namespace: "kube-system" });
+    expect(breaks(dns)).toContain("component-missing/Deployment/kube-system/coredns");
+  });
+
   it("does not count what was broken before", () => {
     const broken = cluster().with({ do: "delete", target: { kind: "ClusterRole", name: "flannel" } });
     const answer = asked(NO_BACKEND, broken);

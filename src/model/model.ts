@@ -65,7 +65,9 @@ export type ClusterModel = ModelParts & {
   with(changes: readonly Change[]): ClusterModel;
 };
 
-type Makers = { readonly [P in ModelPart]: (model: ModelParts, capture: Capture) => ModelParts[P] };
+type Makers = {
+  readonly [P in ModelPart]: (model: ModelParts, capture: Capture, before?: ModelParts) => ModelParts[P];
+};
 
 const MAKERS: Makers = {
   time: (_, capture) => captureTime(capture),
@@ -74,7 +76,8 @@ const MAKERS: Makers = {
   pods: ({ objects }) => podsOf(objects),
   services: ({ objects, pods, nodes }) => servicesOf(objects, pods, nodes),
   rbac: ({ objects }) => rbacOf(objects),
-  components: ({ objects, pods, nodes }, capture) => componentsOf(capture, objects, pods, nodes),
+  components: ({ objects, pods, nodes }, capture, before) =>
+    componentsOf(capture, objects, pods, nodes, before?.components),
   permissions: ({ objects, rbac, components }, capture) => permissionsOf(capture, { objects, rbac, components }),
   logs: ({ time }, capture) => logsOf(capture, time),
   writes: (_, capture) => writesOf(capture),
@@ -102,16 +105,21 @@ const MAKERS: Makers = {
 
 export const MODEL_PARTS = Object.keys(MAKERS) as ModelPart[];
 
-export function modelOf(capture: Capture): ClusterModel {
+/** @param before of a cluster after changes: what it was, of which it keeps what ran there */
+export function modelOf(capture: Capture, before?: ModelParts): ClusterModel {
   const made: Partial<Record<ModelPart, unknown>> = {};
-  const model = {
-    with: (changes: readonly Change[]) => modelOf(captureWith(capture, changes, modelOf)),
+  const model: ClusterModel = {
+    with: (changes: readonly Change[]) =>
+      modelOf(
+        captureWith(capture, changes, (made) => modelOf(made)),
+        model,
+      ),
   } as ClusterModel;
   for (const part of MODEL_PARTS) {
     Object.defineProperty(model, part, {
       enumerable: true,
       get() {
-        made[part] ??= MAKERS[part](model, capture);
+        made[part] ??= MAKERS[part](model, capture, before);
         return made[part];
       },
     });

@@ -16,8 +16,8 @@ type Model = Pick<
 
 const say = texts("component-missing", {
   gone: {
-    en: "{component} is gone: {workload} does not exist, while its ConfigMap is still there",
-    zh: "{component} 缺失：{workload} 不存在，而其 ConfigMap 仍在",
+    en: "{component} is gone: {workload} does not exist",
+    zh: "{component} 缺失：{workload} 不存在",
   },
   notOnNode: {
     en: "{component} does not run on {node}: {workload} belongs there and has no Pod on it",

@@ -9,7 +9,7 @@ import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { PodSpec, Workload } from "../../parse/objects.ts";
 import { daemonPodBelongs, type Nodes } from "../nodes.ts";
-import type { Objects } from "../objects.ts";
+import { listOfKind, type Objects } from "../objects.ts";
 import type { Pods, PodView } from "../pods.ts";
 import type { Account } from "../rbac.ts";
 import { type Ref, ref, refId } from "../ref.ts";
@@ -203,11 +203,37 @@ function processesOf(
     .map(({ command, line }) => quoteOf({ ...observed.origin, line }, command));
 }
 
-export function componentsOf(capture: Capture, objects: Objects, pods: Pods, nodes: Nodes): Components {
+/** Components of a cluster before it was changed whose workload is no more. */
+function removedOf(before: Components | undefined, objects: Objects, found: readonly Component[]): Component[] {
+  const ids = new Set(found.map(({ ref: self }) => refId(self)));
+  return (before?.all ?? [])
+    .filter(({ ref: self, workload, duties }) => {
+      const isReplaced = found.some(
+        (other) => duties.length > 0 && duties.every((duty) => other.duties.includes(duty)),
+      );
+      return workload !== undefined && !ids.has(refId(self)) && !isReplaced;
+    })
+    .map(({ definition, duties, ref: self, belongsOn }) => {
+      const list = listOfKind(self.kind)!;
+      const leftBehind = objects.quoteAbsence(list, `no ${refId(self)}`);
+      return { definition, duties, ref: self, pods: [], leftBehind, belongsOn };
+    });
+}
+
+/** @param before of a cluster after changes: those that it had */
+export function componentsOf(
+  capture: Capture,
+  objects: Objects,
+  pods: Pods,
+  nodes: Nodes,
+  before?: Components,
+): Components {
   const running = workloadsOf(objects, pods)
     .map((workload) => componentOf(workload, nodes, objects))
     .filter((component) => component !== undefined);
-  const all = [...running, ...controllersOf(objects), ...vanishedOf(capture, objects, nodes, running)];
+  const removed = removedOf(before, objects, running);
+  const vanished = vanishedOf(capture, objects, nodes, [...running, ...removed]);
+  const all = [...running, ...controllersOf(objects), ...removed, ...vanished];
   const byRef = new Map(all.map((component) => [refId(component.ref), component]));
   return {
     all,
