@@ -25,13 +25,17 @@ describe("what a broken capability leads to", () => {
   });
 
   it("comes at once where nothing in between works on as it is", () => {
-    expect(predicted({ name: "node.ip-forward", node: "w1" })).toEqual([
+    expect(predicted({ name: "node.ip-forward" })).toEqual([
       "dns.resolve cluster",
       "dns.resolve external",
       "service.reach",
       "pod.reach",
       "outside.reach",
     ]);
+  });
+
+  it("is not what has another way: cluster DNS has a replica on another node", () => {
+    expect(predicted({ name: "node.ip-forward", node: "w1" })).toEqual(["service.reach", "pod.reach", "outside.reach"]);
   });
 
   it("stays with the Service that it is about", () => {

@@ -65,7 +65,8 @@ function questionsOf({ needs, nodes, pods, services, dns }: Parts, broken: reado
 const kindOf = ({ name, component, zone }: Capability): string =>
   [name, component ?? "", USES.has(name) ? (zone ?? "") : ""].join("|");
 
-type Edge = { readonly to: Capability; readonly later: boolean };
+/** With all that `to` needs. */
+type Edge = { readonly to: Capability; readonly need: Need; readonly later: boolean };
 
 /** What rests on what: for everything that is needed, what needs it. */
 class Dependents {
@@ -75,7 +76,7 @@ class Dependents {
 
   constructor(needs: Parts["needs"], questions: readonly Question[]) {
     this.#needs = needs;
-    for (const { capability, need } of questions) this.#descend(need, capability);
+    for (const { capability, need } of questions) this.#descend(need, capability, need);
   }
 
   get all(): Iterable<Capability> {
@@ -86,15 +87,15 @@ class Dependents {
     return this.#edges.get(capabilityId(capability)) ?? [];
   }
 
-  #descend(need: Need | undefined, user: Capability): void {
-    switch (need?.is) {
+  #descend(part: Need, user: Capability, need: Need): void {
+    switch (part.is) {
       case "all":
       case "any":
-        for (const part of need.of) this.#descend(part, user);
+        for (const one of part.of) this.#descend(one, user, need);
         return;
       case "capability":
       case "to-follow-change":
-        this.#link(need.of, { to: user, later: need.is === "to-follow-change" });
+        this.#link(part.of, { to: user, need, later: part.is === "to-follow-change" });
     }
     // what perhaps depends on it is not foretold
   }
@@ -106,7 +107,23 @@ class Dependents {
     else this.#edges.set(id, [edge]);
     if (this.#seen.has(id)) return;
     this.#seen.set(id, capability);
-    this.#descend(this.#needs.of(capability), capability);
+    const need = this.#needs.of(capability);
+    if (need) this.#descend(need, capability, need);
+  }
+}
+
+/** Whether nothing is left of a need: of several alternatives, all have to be lost. */
+function isLost(need: Need, lost: (capability: Capability) => boolean): boolean {
+  switch (need.is) {
+    case "all":
+      return need.of.some((part) => isLost(part, lost));
+    case "any":
+      return need.of.length > 0 && need.of.every((part) => isLost(part, lost));
+    case "capability":
+    case "to-follow-change":
+      return lost(need.of);
+    default:
+      return false;
   }
 }
 
@@ -116,7 +133,8 @@ type Reached = { readonly capability: Capability; readonly kind: string; later: 
 export function predictedBy(broken: readonly Capability[], model: Parts): readonly Prediction[] {
   const questions = questionsOf(model, broken);
   const dependents = new Dependents(model.needs, questions);
-  const isBroken = (one: Capability) => broken.some((wide) => covers(wide, one) || covers(one, wide));
+  // of what is broken in part, nobody knows which part will be asked for
+  const isBroken = (one: Capability) => broken.some((wide) => covers(wide, one));
   // what users' needs name themselves; the rest only holds it up
   const named = new Set(questions.flatMap(({ need }) => namedIn(need).map(kindOf)));
 
@@ -124,11 +142,12 @@ export function predictedBy(broken: readonly Capability[], model: Parts): readon
   const queue = [...dependents.all].filter(isBroken).map((capability) => ({ capability, later: false }));
   const start = new Set(queue.map(({ capability }) => kindOf(capability)));
   const visited = new Set(queue.map(({ capability }) => capabilityId(capability)));
+  const isGone = (one: Capability) => visited.has(capabilityId(one));
   const reached = new Map<string, Reached>();
   for (const { capability, later } of queue) {
     for (const edge of dependents.of(capability)) {
       const id = capabilityId(edge.to);
-      if (visited.has(id)) continue;
+      if (visited.has(id) || !isLost(edge.need, isGone)) continue;
       visited.add(id);
       const next = { capability: edge.to, later: later || edge.later };
       queue.push(next);
