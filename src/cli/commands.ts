@@ -333,7 +333,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       { run: "collect -o incident.tar.gz", does: say.takeAway() },
       { run: "collect --print-cluster-role | kubectl apply -f -", does: say.leastRights() },
-      { run: "collect --anonymize --from incident.tar.gz -o ours.tar.gz", does: say.handOn() },
+      { run: "collect --anonymize --from incident.tar.gz", does: say.handOn() },
       { run: "collect --print-node-script | ssh w1 sudo sh > w1.netwhy", does: say.bySsh() },
     ],
     run: async (_, given, surroundings) => {
