@@ -2,6 +2,7 @@
 
 import type { Disagreement, ExplainedRoot, Explanation } from "../cause/explain.ts";
 import { type Prediction, USES } from "../cause/predict.ts";
+import { triggersOf } from "../cause/triggers.ts";
 import type { Fault } from "../checks/check.ts";
 import type { Remedy } from "../checks/remedy.ts";
 import type { RegisteredCheck } from "../checks/run.ts";
@@ -398,7 +399,11 @@ export function buildReport({ capture, model, checks, results, explanation, vers
       sampledNodes: nodes.all.filter(({ sampled }) => sampled).length,
     },
     verdict,
-    triggers: [],
+    triggers: triggersOf(explanation.roots, model).map(({ roots, evidence, ...rest }) => ({
+      ...rest,
+      roots: mutable(roots),
+      evidence: distinct(evidence),
+    })),
     rootCauses,
     unexplained,
     disagreements: disagreementsOf(explanation.disagreements),

@@ -106,6 +106,7 @@ export const reportSchema = z
         by: z.string().optional(),
         selector: z.string().optional(),
         roots: z.array(z.string()),
+        evidence: z.array(evidence),
       }),
     ),
     rootCauses: z.array(cause),

@@ -51,16 +51,21 @@ export function factsOf(cause: Cause, report: Report, speaker: Speaker) {
   const because = cause.because;
   add(words.confidence(), say(say(because) === "" ? confidence : words.because({ confidence, because })));
   if (cause.since !== undefined) add(words.since(), say(sinceOf(cause.since, report.cluster.capturedAt)));
-  for (const trigger of report.triggers.filter(({ roots }) => roots.includes(cause.id))) {
-    add(
-      words.trigger(),
-      say(trigger.by === undefined ? trigger.what : words.triggerBy({ what: trigger.what, by: trigger.by })),
-    );
-  }
+  const triggers = report.triggers.filter(({ roots }) => roots.includes(cause.id));
+  facts.push(...triggers.map((trigger) => triggerFact(trigger, speaker)));
   const others = cause.alternatives.flatMap((id) => report.rootCauses.find((other) => other.id === id)?.title ?? []);
   for (const other of others) add(words.alternatives(), say(other));
   if (wide && cause.related.length > 0) add(words.related(), cause.related.map(refId).join(comma));
   return facts;
+}
+
+/** What brought it about, by whom, and when. */
+export function triggerFact({ what, by, at }: Report["triggers"][number], { say }: Speaker) {
+  const who = by === undefined ? what : words.triggerBy({ what, by });
+  return {
+    label: say(words.trigger()),
+    line: prose(say(at === undefined ? who : words.triggerAt({ what: who, at: timeOf(at) }))),
+  };
 }
 
 function objectOf({ object, nodes = [] }: Cause, { say, most, comma }: Speaker): string {

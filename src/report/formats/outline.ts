@@ -8,7 +8,7 @@ import { condensed } from "./chain.ts";
 import { applied } from "./commands.ts";
 import { itemOf } from "./difference.ts";
 import { type Block, line, prose } from "./document.ts";
-import { causeBlocks } from "./outline-cause.ts";
+import { causeBlocks, triggerFact } from "./outline-cause.ts";
 import {
   branchesOf,
   commandBlock,
@@ -53,15 +53,19 @@ export function outlineOf(report: Report, { lang, wide }: OutlineOptions): Block
 
 /** The answer, on the first line. One cause is its own headline. */
 function verdictOf(report: Report, speaker: Speaker): Block[] {
-  const { verdict, rootCauses, summary } = report;
+  const { verdict, rootCauses, summary, triggers } = report;
   const { say } = speaker;
   if (verdict === "healthy")
     return [headline("good", "✓", say(words.healthy()), say(summary)), ...basis(report, speaker)];
   if (verdict === "unclear") return [headline("doubt", "?", say(words.unclear()), say(summary))];
   if (rootCauses.length < 2) return [];
+  const common = triggers.filter(({ roots }) => roots.length > 1);
   return [
     headline("bad", "✗", say(words.rootCauses({ count: rootCauses.length })), ""),
     { shape: "steps", items: rootCauses.map(({ title }) => ({ line: prose(say(title)), blocks: [] })) },
+    ...(common.length === 0
+      ? []
+      : [{ shape: "facts", items: common.map((one) => triggerFact(one, speaker)) } as const]),
   ];
 }
 

@@ -27,6 +27,7 @@ export const words = texts("format", {
     zh: "没有探测显示流量因此失败；下次重启或变更时会发作",
   },
   trigger: { en: "Came with", zh: "触发" },
+  triggerAt: { en: "{what}, at {at}", zh: "{what}，时间 {at}" },
   triggerBy: { en: "{what}, by {by}", zh: "{what}，操作者 {by}" },
   alternatives: { en: "Or else", zh: "其他可能" },
   ruledOut: { en: "Ruled out", zh: "已排除" },

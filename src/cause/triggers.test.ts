@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest";
+import { type Cluster, cluster } from "../../testing/cluster.ts";
+import { diagnose } from "../diagnose.ts";
+import type { Change } from "../model/change.ts";
+import { ref } from "../model/ref.ts";
+import type { AuditWrite } from "../parse/audit-log.ts";
+
+const ROLE = ref("ClusterRole", "flannel");
+const BINDING = ref("ClusterRoleBinding", "flannel");
+const PROXY = ref("ClusterRoleBinding", "kubeadm:node-proxier");
+const gone = (...targets: readonly ReturnType<typeof ref>[]): Change[] =>
+  targets.map((target) => ({ do: "delete", target }));
+const HELM = { "app.kubernetes.io/managed-by": "Helm" };
+const labelled = (kind: string, name: string, namespace?: string): Change => ({
+  do: "patch",
+  target: ref(kind, name, namespace),
+  patch: { metadata: { labels: HELM } },
+});
+const byHelm = cluster().with(labelled("DaemonSet", "kube-flannel-ds", "kube-flannel"));
+
+const write = (resource: string, name: string, at: string, more: Partial<AuditWrite> = {}): AuditWrite => ({
+  line: 1,
+  firstAt: at,
+  at,
+  count: 1,
+  verb: "delete",
+  user: "alice",
+  userAgent: "kubectl/v1.33.1 (linux/amd64)",
+  apiGroup: "rbac.authorization.k8s.io",
+  resource,
+  name,
+  ...more,
+});
+const audited = (of: Cluster, ...writes: readonly AuditWrite[]) =>
+  of.edit((draft) =>
+    draft.set("auditLog", { file: "audit.log" }, { writes, firstAt: writes[0]!.at, lastAt: writes.at(-1)!.at }),
+  );
+const triggers = (of: Cluster) =>
+  diagnose(of.capture).triggers.map(({ what, by, at, selector, roots }) => ({
+    what: what.en,
+    by,
+    at,
+    selector,
+    roots,
+  }));
+
+describe("what the audit log tells", () => {
+  const lost = cluster().with(...gone(ROLE, BINDING, PROXY));
+  const selector = { labelSelector: "app=net" };
+
+  it("is one action of one hand, with all that it took", () => {
+    const writes = [
+      write("clusterroles", "flannel", "2026-11-21T08:00:00Z", selector),
+      write("clusterroles", "other", "2026-11-21T08:00:01Z", selector),
+      write("clusterrolebindings", "flannel", "2026-11-21T08:00:02Z", selector),
+      write("clusterrolebindings", "kubeadm:node-proxier", "2026-11-21T08:00:03Z", selector),
+    ];
+    expect(triggers(audited(lost, ...writes))).toEqual([
+      {
+        what: "4 objects deleted at once with `-l app=net`: ClusterRole/flannel, ClusterRole/other, ClusterRoleBinding/flannel, ClusterRoleBinding/kubeadm:node-proxier",
+        by: "alice",
+        at: "2026-11-21T08:00:00Z",
+        selector: "app=net",
+        roots: [
+          "component-access-denied/ClusterRole/flannel",
+          "component-access-denied/ClusterRoleBinding/kubeadm:node-proxier",
+        ],
+      },
+    ]);
+  });
+
+  it("is two actions if two did it, or hours lie between", () => {
+    const two = (second: Partial<AuditWrite>, at = "2026-11-21T08:00:03Z") =>
+      triggers(
+        audited(
+          lost,
+          write("clusterroles", "flannel", "2026-11-21T08:00:00Z"),
+          write("clusterrolebindings", "kubeadm:node-proxier", at, second),
+        ),
+      ).length;
+    expect([two({}), two({ user: "bob" }), two({}, "2026-11-21T09:00:00Z")]).toEqual([1, 2, 2]);
+  });
+
+  it("is no trigger of what was made again since, nor of what is there", () => {
+    const deleted = write("clusterroles", "flannel", "2026-11-21T08:00:00Z");
+    const made = write("clusterroles", "flannel", "2026-11-21T08:30:00Z", { verb: "create", user: "bob" });
+    expect(triggers(audited(lost, deleted, made)).filter(({ by }) => by === "alice")).toEqual([]);
+    expect(triggers(audited(cluster(), deleted))).toEqual([]);
+  });
+});
+
+describe("what a vanished label tells", () => {
+  it("is a delete by that label", () => {
+    const [trigger, ...more] = triggers(byHelm.with(...gone(ROLE, BINDING)));
+    expect(more).toEqual([]);
+    expect(trigger).toMatchObject({
+      what: "a delete by label, it seems: no ClusterRole or ClusterRoleBinding carries app.kubernetes.io/managed-by=Helm any more, while 1 workload does",
+      selector: "app.kubernetes.io/managed-by=Helm",
+      roots: ["component-access-denied/ClusterRole/flannel"],
+    });
+  });
+
+  it("is not, where others of the kind still carry it", () => {
+    const others = byHelm.with(labelled("ClusterRole", "system:coredns"), ...gone(ROLE, BINDING));
+    expect(triggers(others).filter(({ selector }) => selector?.includes("Helm"))).toEqual([]);
+  });
+
+  it("is not for a single object, nor where the lists were not read", () => {
+    expect(triggers(byHelm.with(...gone(ROLE)))).toEqual([]);
+    expect(triggers(byHelm.with(...gone(ROLE, BINDING)).without("clusterrolebindings"))).toEqual([]);
+  });
+});

@@ -1,0 +1,176 @@
+/**
+ * What brought several causes about at once: one delete with a selector, one clean-up.
+ *
+ * The audit log tells of it where there is one. Without one, what is gone can: if a whole label has vanished from the kinds
+ * of objects that are missing, while workloads carry it on, somebody deleted by that label.
+ */
+import type { Evidence } from "../evidence/origin.ts";
+import type { ModelParts } from "../model/model.ts";
+import { KIND_NAMES, listOfKind } from "../model/objects.ts";
+import { type Ref, refId } from "../model/ref.ts";
+import { timeOf } from "../model/time.ts";
+import type { Write } from "../model/writes.ts";
+import { joinTexts, type Text, texts, verbatim } from "../text.ts";
+import type { Root } from "./roots.ts";
+
+const say = texts("trigger", {
+  deleted: {
+    en: "{count} {count:object|objects} deleted at once: {objects}",
+    zh: "一次删除了 {count} 个对象：{objects}",
+  },
+  deletedBy: {
+    en: "{count} {count:object|objects} deleted at once with `-l {selector}`: {objects}",
+    zh: "用 `-l {selector}` 一次删除了 {count} 个对象：{objects}",
+  },
+  vanished: {
+    en: "a delete by label, it seems: no {kinds} carries {label} any more, while {count} {count:workload does|workloads do}",
+    zh: "疑为按标签删除：已没有任何 {kinds} 带有标签 {label}，而仍有 {count} 个工作负载带有该标签",
+  },
+});
+
+export type Trigger = {
+  readonly what: Text;
+  readonly at?: string;
+  readonly by?: string;
+  readonly selector?: string;
+  /** Ids of the roots that it brought about. */
+  readonly roots: readonly string[];
+  readonly evidence: readonly Evidence[];
+};
+
+type Parts = Pick<ModelParts, "writes" | "components" | "objects">;
+
+export function triggersOf(roots: readonly Root[], model: Parts): readonly Trigger[] {
+  const told = deletionsOf(roots, model);
+  const known = new Set(told.flatMap((trigger) => trigger.roots));
+  return [
+    ...told,
+    ...vanishedLabels(
+      roots.filter(({ id }) => !known.has(id)),
+      model,
+    ),
+  ];
+}
+
+/** What a person would restore for a root. */
+const objectsOf = ({ faults }: Root): Ref[] => faults.flatMap(({ repair, related }) => [repair, ...related]);
+
+const isAbsent = ({ kind, namespace, name }: Ref, { objects }: Parts): boolean => {
+  const list = listOfKind(kind);
+  return list !== undefined && objects.find(list, name, namespace).state === "absent";
+};
+
+/** Deletes of one hand are one action if no more lies between them. */
+const AT_ONCE = 60_000;
+const MOST_NAMED = 6;
+
+function deletionsOf(roots: readonly Root[], model: Parts): Trigger[] {
+  const isDelete = ({ verb }: Write) => verb === "delete" || verb === "deletecollection";
+  const actionOf = ({ user, by, userAgent, labelSelector }: Write) =>
+    [user, by ?? "", userAgent ?? "", labelSelector ?? ""].join("\n");
+  // in their order: whatever is close to the one before belongs to the same action
+  const actions: { readonly key: string; readonly writes: Write[] }[] = [];
+  for (const write of model.writes.all.filter(isDelete).toReversed()) {
+    const last = actions.findLast(({ key }) => key === actionOf(write));
+    const near = last && (timeOf(write.firstAt) ?? 0) - (timeOf(last.writes.at(-1)!.at) ?? 0) <= AT_ONCE;
+    if (near) last.writes.push(write);
+    else actions.push({ key: actionOf(write), writes: [write] });
+  }
+  // the newest write to what is missing now is what made it so
+  const culprit = new Map<Write, Set<string>>();
+  for (const root of roots) {
+    for (const object of objectsOf(root).filter((one) => isAbsent(one, model))) {
+      const [newest] = model.writes.of(object);
+      if (newest && isDelete(newest)) culprit.set(newest, (culprit.get(newest) ?? new Set()).add(root.id));
+    }
+  }
+  return actions.flatMap(({ writes }): Trigger[] => {
+    const ids = new Set(writes.flatMap((write) => [...(culprit.get(write) ?? [])]));
+    const [first] = writes;
+    if (ids.size === 0 || !first) return [];
+    const names = [...new Set(writes.map(nameOf))];
+    const objects = names.slice(0, MOST_NAMED).join(", ") + (names.length > MOST_NAMED ? " …" : "");
+    const { labelSelector: selector, user, by } = first;
+    const args = { count: names.length, objects };
+    return [
+      {
+        what: selector === undefined ? say.deleted(args) : say.deletedBy({ ...args, selector }),
+        at: first.firstAt,
+        by: by ?? user,
+        ...(selector !== undefined && { selector }),
+        roots: roots.map(({ id }) => id).filter((id) => ids.has(id)),
+        evidence: writes.slice(0, 3).map(({ evidence }) => evidence),
+      },
+    ];
+  });
+}
+
+const nameOf = ({ target, resource, namespace }: Write): string =>
+  target ? refId(target) : [resource, namespace].filter(Boolean).join("/");
+
+/** Labels that installers put on all that belongs together, the widest first. */
+const COMMON_LABELS = [
+  "app.kubernetes.io/managed-by",
+  "heritage",
+  "app.kubernetes.io/part-of",
+  "app.kubernetes.io/instance",
+  "release",
+  "k8s-app",
+  "app",
+];
+
+const WORKLOADS = ["daemonsets", "deployments", "statefulsets"] as const;
+const RBAC = ["clusterroles", "clusterrolebindings", "roles", "rolebindings"] as const;
+
+function vanishedLabels(roots: readonly Root[], model: Parts): Trigger[] {
+  const { objects, components } = model;
+  const groups = new Map<string, { readonly root: Root; readonly missing: readonly Ref[] }[]>();
+  for (const root of roots) {
+    const workload = objectsOf(root).flatMap((one) => components.byRef(one)?.workload ?? [])[0];
+    const missing = objectsOf(root).filter((one) => isRbac(one) && isAbsent(one, model));
+    if (!workload || missing.length === 0) continue;
+    for (const key of COMMON_LABELS) {
+      const value = workload.metadata.labels?.[key];
+      if (value === undefined) continue;
+      const label = `${key}=${value}`;
+      groups.set(label, [...(groups.get(label) ?? []), { root, missing }]);
+    }
+  }
+  const carries = (label: string) => {
+    const [key = "", value] = label.split("=");
+    return ({
+      metadata,
+    }: {
+      readonly metadata: { readonly labels?: Readonly<Record<string, string>> | null | undefined };
+    }) => metadata.labels?.[key] === value;
+  };
+  const told = new Set<string>();
+  return [...groups]
+    .sort(([a], [b]) => COMMON_LABELS.indexOf(a.split("=")[0]!) - COMMON_LABELS.indexOf(b.split("=")[0]!))
+    .flatMap(([label, members]): Trigger[] => {
+      const kinds = [...new Set(members.flatMap(({ missing }) => missing.map(({ kind }) => kind)))];
+      const lists = RBAC.filter((list) => kinds.includes(KIND_NAMES[list]));
+      const isGone = lists.every((list) => objects.isWhole(list) && !objects.all(list).some(carries(label)));
+      const ids = members.map(({ root }) => root.id).filter((id) => !told.has(id));
+      // one object that is missing may be missing for any reason
+      const count = members.reduce((sum, { missing }) => sum + missing.length, 0);
+      if (!isGone || ids.length === 0 || count < 2) return [];
+      for (const id of ids) told.add(id);
+      const carriers = WORKLOADS.flatMap((list) => objects.all(list).filter(carries(label)));
+      const evidence = lists.map((list) => objects.quoteAbsence(list, `no ${KIND_NAMES[list]} with label ${label}`));
+      return [
+        {
+          what: say.vanished({
+            kinds: joinTexts(kinds.map(verbatim), { en: " or ", zh: "、" }),
+            label,
+            count: carriers.length,
+          }),
+          selector: label,
+          roots: ids,
+          evidence,
+        },
+      ];
+    });
+}
+
+const isRbac = ({ kind }: Ref): boolean => RBAC.some((list) => KIND_NAMES[list] === kind);
