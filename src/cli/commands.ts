@@ -7,6 +7,7 @@ import type { FormatName } from "../report/formats/registry.ts";
 import type { WhatIfFormatName } from "../report/formats/what-if.ts";
 import { type Text, texts } from "../text.ts";
 import type { ExitCode } from "./exit-code.ts";
+import { GUARD_COMMANDS } from "./guard-commands.ts";
 import { RBAC_COMMANDS } from "./rbac-commands.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -191,7 +192,7 @@ const say = texts("cli", {
   toRestart: { en: "restart its Pods (repeatable)", zh: "重启其 Pod（可重复）" },
   reportOutput: {
     en: "text, wide, json, yaml, markdown, runbook, sarif or junit",
-    zh: "text（默认）、wide、json、yaml、markdown、runbook、sarif 或 junit",
+    zh: "text、wide、json、yaml、markdown、runbook、sarif 或 junit",
   },
   outputForMachines: {
     en: "text (default), wide, json, yaml, markdown, sarif or junit",
@@ -216,7 +217,7 @@ const say = texts("cli", {
   thisCluster: { en: "this cluster, now", zh: "查明当前集群的故障" },
   incident: { en: "why this one broke", zh: "查明这次故障的原因" },
   ticket: { en: "for a ticket, in Chinese", zh: "生成中文工单" },
-  record: { en: "the record of the incident, for who comes later", zh: "生成排障记录" },
+  record: { en: "for the record", zh: "生成排障记录" },
   oneDemo: { en: "another incident", zh: "另一个故障" },
   jsonDemo: { en: "as a program sees it", zh: "供程序读取的形式" },
   onePage: { en: "one page", zh: "查看一项" },
@@ -307,7 +308,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { run: "diagnose", does: say.thisCluster() },
       { run: "diagnose ./incident.tar.gz", does: say.incident() },
       { run: "diagnose ./incident -o markdown --lang zh > ticket.md", does: say.ticket() },
-      { run: "diagnose ./incident.tar.gz -o runbook > runbook.md", does: say.record() },
+      { run: "diagnose ./incident -o runbook > runbook.md", does: say.record() },
     ],
     run: async ([argument], given, surroundings) => {
       const { diagnoseCommand } = await import("./diagnose-command.ts");
@@ -434,6 +435,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     },
   },
   ...RBAC_COMMANDS,
+  ...GUARD_COMMANDS,
   {
     name: "what-if",
     arguments: [{ name: "NAME", describes: say.moreNames() }],

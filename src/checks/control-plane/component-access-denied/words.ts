@@ -100,15 +100,15 @@ export const say = texts("component-access-denied", {
     zh: "无中断：已写入内核的配置保持不变",
   },
   preventAdmission: {
-    en: "Deny DELETE and UPDATE of {objects} to everybody but the installer by a ValidatingAdmissionPolicy",
-    zh: "用 ValidatingAdmissionPolicy 禁止安装程序以外的任何人删除或修改 {objects}",
+    en: "Let the API server refuse it: `netwhy guard render` writes a ValidatingAdmissionPolicy for {objects} and all else that the network works by",
+    zh: "由 API Server 直接拒绝：`netwhy guard render` 为 {objects} 及网络依赖的其他对象生成 ValidatingAdmissionPolicy",
   },
   preventBackup: {
     en: "Keep a copy: `netwhy rbac backup -o DIR/ --keep 30` by cron; before every delete by label, run `kubectl get` with the same selector",
     zh: "定期备份：由 cron 执行 `netwhy rbac backup -o 目录/ --keep 30`；按标签删除前，先用同一选择器执行 `kubectl get`",
   },
   preventAlert: {
-    en: "Alert on `apiserver_request_total` with code 403: {component} stays Running and Ready without its permissions",
-    zh: "对 code 为 403 的 `apiserver_request_total` 设置告警：失去权限的 {component} 仍会保持 Running 和 Ready",
+    en: "Alert on `apiserver_request_total` with code 403 (`netwhy guard render` writes the rules): {component} stays Running and Ready without its permissions",
+    zh: "对 code 为 403 的 `apiserver_request_total` 设置告警（规则由 `netwhy guard render` 生成）：失去权限的 {component} 仍会保持 Running 和 Ready",
   },
 });

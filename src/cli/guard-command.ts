@@ -1,0 +1,130 @@
+/** `netwhy guard`: what keeps an incident from happening again, as files, and its admission policies applied. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DiagnosisError } from "../errors.ts";
+import { type Guard, guardOf } from "../guard/guard.ts";
+import type { Manifest } from "../guard/policies.ts";
+import { modelOf } from "../model/model.ts";
+import { refId } from "../model/ref.ts";
+import { FIELD_MANAGER } from "../repair/restore.ts";
+import { readBundle } from "../sources/bundle.ts";
+import type { Api, Failure } from "../sources/live/api.ts";
+import { texts, verbatim } from "../text.ts";
+import { writeWhole } from "./archive-file.ts";
+import type { Given } from "./commands.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { withApi } from "./snapshot.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+const say = texts("guard-command", {
+  nothing: {
+    en: "No component of the network was found: there is nothing to guard.",
+    zh: "未找到网络组件，没有可保护的对象。",
+  },
+  sees: {
+    en: "`{program} diagnose` shows what can be seen of it.",
+    zh: "可用 `{program} diagnose` 查看能观测到的内容。",
+  },
+  written: { en: "{path}", zh: "{path}" },
+  protects: {
+    en: "protects {count} objects of {components}",
+    zh: "保护 {components} 的 {count} 个对象",
+  },
+  next: {
+    en: "next: read {path}, then `{program} guard install`",
+    zh: "接下来：阅读 {path}，然后执行 `{program} guard install`",
+  },
+  refused: { en: "the API server would refuse {name}: {why}", zh: "API Server 会拒绝 {name}：{why}" },
+  wouldWork: { en: "dry run: the API server would take all of it", zh: "试运行：API Server 全部接受" },
+  ask: { en: "Apply {count} policies and bindings? [y/N] ", zh: "应用这 {count} 个策略和绑定？[y/N] " },
+  nothingDone: { en: "nothing was changed", zh: "未做任何修改" },
+  sayYes: { en: "nothing was changed: `--yes` applies it", zh: "未做任何修改：加 `--yes` 执行" },
+  failed: { en: "FAILED {name}: {why}", zh: "失败 {name}：{why}" },
+  done: { en: "applied {name}", zh: "已应用 {name}" },
+});
+
+const IMAGE = "netwhy:0.1.0";
+
+async function guardFrom(given: Given, surroundings: Surroundings): Promise<Guard> {
+  const { readLive } = await import("./live.ts");
+  const { bundle, image = IMAGE, action } = given as Readonly<Record<string, string | undefined>>;
+  const capture = bundle === undefined ? await readLive(given, surroundings) : await readBundle(bundle);
+  const guard = guardOf(modelOf(capture), { image, action: action === "warn" ? "warn" : "deny" });
+  if (guard.objects.length === 0)
+    throw new DiagnosisError("no-evidence", say.nothing(), say.sees({ program: surroundings.program }));
+  return guard;
+}
+
+const componentsOf = ({ objects }: Guard, lang: "en" | "zh"): string =>
+  [...new Set(objects.flatMap(({ of }) => of))].sort().join(lang === "zh" ? "、" : ", ");
+
+function tellProtected(guard: Guard, { out, lang }: Surroundings): void {
+  const { objects } = guard;
+  out(`${say.protects({ count: objects.length, components: componentsOf(guard, lang) })[lang]}\n`);
+  for (const { object } of objects) out(`  ${refId(object)}\n`);
+}
+
+export async function guardRenderCommand(given: Given, surroundings: Surroundings): Promise<ExitCode> {
+  const { lang, out, err, program } = surroundings;
+  const directory = (given.output as string | undefined) ?? "netwhy-guard";
+  const guard = await guardFrom(given, surroundings);
+  mkdirSync(directory, { recursive: true });
+  tellProtected(guard, surroundings);
+  for (const [name, text] of guard.files) {
+    const path = join(directory, name);
+    writeWhole(path, text);
+    out(`${say.written({ path })[lang]}\n`);
+  }
+  err(`${say.next({ path: directory, program })[lang]}\n`);
+  return EXIT.healthy;
+}
+
+const PLURALS: Readonly<Record<string, string>> = {
+  ValidatingAdmissionPolicy: "validatingadmissionpolicies",
+  ValidatingAdmissionPolicyBinding: "validatingadmissionpolicybindings",
+};
+
+async function apply(api: Api, manifest: Manifest, dryRun: "" | "&dryRun=All"): Promise<Failure | undefined> {
+  const { apiVersion, kind, metadata } = manifest;
+  const path = `/apis/${apiVersion}/${PLURALS[kind]}/${metadata.name}?fieldManager=${FIELD_MANAGER}&force=true${dryRun}`;
+  const { answer } = await api.send("PATCH", path, manifest, "application/apply-patch+yaml");
+  return answer.ok ? undefined : answer.failure;
+}
+
+const nameOf = ({ kind, metadata: { name } }: Manifest): string => `${kind}/${name}`;
+
+/** Applies the policies to the cluster that was read: first all as a dry run, then, if wanted, one after the other. */
+async function applyAll(api: Api, { policies }: Guard, given: Given, surroundings: Surroundings): Promise<ExitCode> {
+  const { lang, out, err, confirms } = surroundings;
+  for (const manifest of policies) {
+    const failure = await apply(api, manifest, "&dryRun=All");
+    if (!failure) continue;
+    err(
+      `${say.refused({ name: nameOf(manifest), why: verbatim(failure.message) })[lang]}\n${say.nothingDone()[lang]}\n`,
+    );
+    return EXIT.faulty;
+  }
+  out(`${say.wouldWork()[lang]}\n`);
+  if (given.dryRun) return EXIT.healthy;
+  const answer = given.yes ? true : await confirms(say.ask({ count: policies.length })[lang]);
+  if (answer !== true) {
+    err(`${(answer === undefined ? say.sayYes() : say.nothingDone())[lang]}\n`);
+    return EXIT.faulty;
+  }
+  for (const manifest of policies) {
+    const failure = await apply(api, manifest, "");
+    const name = nameOf(manifest);
+    if (failure) {
+      err(`${say.failed({ name, why: verbatim(failure.message) })[lang]}\n`);
+      return EXIT.faulty;
+    }
+    out(`${say.done({ name })[lang]}\n`);
+  }
+  return EXIT.healthy;
+}
+
+export async function guardInstallCommand(given: Given, surroundings: Surroundings): Promise<ExitCode> {
+  const guard = await guardFrom(given, surroundings);
+  tellProtected(guard, surroundings);
+  return withApi(given, surroundings, (api) => applyAll(api, guard, given, surroundings));
+}

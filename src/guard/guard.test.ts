@@ -1,0 +1,79 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadAll } from "js-yaml";
+import { describe, expect, it } from "vitest";
+import { cluster } from "../../testing/cluster.ts";
+import { captureOf, readRecording } from "../../testing/recordings.ts";
+import { modelOf } from "../model/model.ts";
+import { refId } from "../model/ref.ts";
+import { guardOf } from "./guard.ts";
+
+const guarded = (capture: Parameters<typeof modelOf>[0]) =>
+  guardOf(modelOf(capture), { image: "netwhy:1", action: "deny" });
+const idsOf = ({ objects }: ReturnType<typeof guarded>) => objects.map(({ object }) => refId(object));
+
+describe("what is guarded", () => {
+  it("is what the components that are there work by, also what is gone now", async () => {
+    const { files } = await readRecording("kube-proxy-role-deleted");
+    const found = guarded(captureOf(files));
+    expect(idsOf(found)).toEqual(
+      expect.arrayContaining([
+        "ClusterRole/flannel",
+        "ClusterRole/system:node-proxier",
+        "ClusterRoleBinding/kubeadm:node-proxier",
+        "ConfigMap/kube-system/coredns",
+        "DaemonSet/kube-flannel/kube-flannel-ds",
+        "Namespace/kube-flannel",
+        "ServiceAccount/kube-system/coredns",
+      ]),
+    );
+    expect(idsOf(found).filter((id) => /shop|cilium|calico|cluster-admin|kube-root-ca/.test(id))).toEqual([]);
+    const role = found.objects.find(({ object }) => refId(object) === "ClusterRole/system:node-proxier");
+    const resources = role?.rules.flatMap((rule) => rule.resources ?? []);
+    expect(resources).toContain("endpointslices");
+    // without events kube-proxy only tells less
+    expect(resources).not.toContain("events");
+  });
+
+  it("is nothing where no component is seen", () => {
+    const { policies } = guarded(captureOf(new Map([["version.json", '{"gitVersion":"v1.33.1"}']])));
+    expect(policies).toEqual([]);
+  });
+});
+
+describe("the files", () => {
+  const { files } = guarded(cluster().capture);
+
+  it("are YAML of what they are named for", () => {
+    for (const [name, text] of files) {
+      if (!name.endsWith(".yaml")) continue;
+      for (const one of loadAll(text)) expect(one, name).toBeTypeOf("object");
+    }
+    expect([...files.keys()]).toEqual(expect.arrayContaining(["policies.yaml", "alerts.yaml", "audit-policy.yaml"]));
+  });
+
+  it("name no metric that does not exist", () => {
+    // the alert of a common runbook, which never fires
+    expect(files.get("alerts.yaml")).not.toContain("container_log_errors");
+  });
+
+  const promtool = process.env.NETWHY_PROMTOOL ?? "promtool";
+  const isThere = spawnSync(promtool, ["--version"]).status === 0;
+  it.skipIf(!isThere)("hold rules that fire and keep quiet as their tests say (promtool)", () => {
+    const directory = mkdtempSync(join(tmpdir(), "netwhy-alerts-"));
+    try {
+      for (const name of ["alerts.yaml", "alerts.test.yaml"]) writeFileSync(join(directory, name), files.get(name)!);
+      for (const args of [
+        ["check", "rules", "alerts.yaml"],
+        ["test", "rules", "alerts.test.yaml"],
+      ]) {
+        const { status, stdout, stderr } = spawnSync(promtool, args, { cwd: directory, encoding: "utf8" });
+        expect(status, stdout + stderr).toBe(0);
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
