@@ -14,17 +14,19 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 const escaped = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1");
 
+/** Items of a list do not say their kind: the list does. */
+const isSecretKind = ({ kind }: Record<string, unknown>): boolean => kind === "Secret" || kind === "SecretList";
+
 /** @returns a copy without secrets; the keys of Secrets stay, their values do not */
 export function redactObject(object: unknown, told: Told): unknown {
-  const isSecret = isObject(object) && object.kind === "Secret";
-  return visit(object, "", isSecret, told);
+  return visit(object, "", false, told);
 }
 
 function visit(value: unknown, pointer: string, isSecret: boolean, told: Told): unknown {
   if (typeof value === "string") return withoutSecrets(value, (what) => told({ pointer, what }));
   if (Array.isArray(value)) return value.map((item, index) => visit(item, `${pointer}/${index}`, isSecret, told));
   if (!isObject(value)) return value;
-  const isOfSecret = isSecret || value.kind === "Secret";
+  const isOfSecret = isSecret || isSecretKind(value);
   const copy = Object.fromEntries(
     Object.entries(value).map(([key, part]) => [
       key,

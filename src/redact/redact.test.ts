@@ -118,6 +118,13 @@ describe("in objects", () => {
     expect(told.every(({ pointer }) => pointer?.startsWith("/"))).toBe(true);
   });
 
+  it("items of a list of Secrets are Secrets, though they do not say so", () => {
+    const { kind, ...item } = SECRET;
+    const { text, told } = redact("api/v1/secrets.json", JSON.stringify({ kind: `${kind}List`, items: [item] }));
+    expect(text).not.toContain("cGxhbnRlZA");
+    expect(told.map(({ what }) => what)).toEqual(["Secret", "Secret", "Secret"]);
+  });
+
   it("what Helm keeps in a ConfigMap is hidden, and what is kept of its releases is redacted as objects are", () => {
     const record = { metadata: { name: "r", labels: { owner: "helm" } }, data: { release: "H4sIplanted" } };
     expect(redact("api/v1/configmaps.jsonl", `${JSON.stringify(record)}\n`).text).not.toContain("planted");
