@@ -6,6 +6,8 @@ import { describe, expect, it } from "vitest";
 import { diagnose } from "../../src/diagnose.ts";
 import type { Change } from "../../src/model/change.ts";
 import { ref, refId } from "../../src/model/ref.ts";
+import type { Metadata } from "../../src/parse/objects.ts";
+import { intentOf, isMisunderstood, whatIf } from "../../src/what-if.ts";
 import { type Cluster, cluster } from "../cluster.ts";
 import { withReleases } from "../cluster-components.ts";
 import { addDevice, type Edit, edits, ipvsMode, probed, said } from "../cluster-edits.ts";
@@ -14,13 +16,13 @@ const HELM = "app.kubernetes.io/managed-by";
 
 /** Helm's label on what its charts install: of the network, and of others. */
 const CHARTS =
-  /^(cilium|cilium-operator|ingress-nginx|ingress-nginx-admission|system:metrics-server|metrics-server:.*)$/;
+  /^(cilium|cilium-operator|ingress-nginx|ingress-nginx-(admission|controller)|(system:)?metrics-server|metrics-server:.*)$/;
 
 const labelled: Edit = (draft) => {
-  for (const list of ["clusterroles", "clusterrolebindings"] as const)
+  for (const list of ["clusterroles", "clusterrolebindings", "daemonsets", "deployments"] as const)
     draft.setList(
       list,
-      draft.list(list).map((object) => {
+      (draft.list(list) as readonly { readonly metadata: Metadata }[]).map((object) => {
         const { metadata } = object;
         const labels = CHARTS.test(metadata.name) ? { ...metadata.labels, [HELM]: "Helm" } : metadata.labels;
         return { ...object, metadata: { ...metadata, labels } };
@@ -103,6 +105,22 @@ describe("a clean-up by Helm's label", () => {
     expect(named.filter((name) => !CHARTS.test(name.split("/")[1]!))).toEqual([]);
     const warned = report.warnings.map(({ object: { name } }) => name);
     expect(warned).toContain("system:metrics-server");
+  });
+
+  it("is one trigger of all of them: the label has vanished", () => {
+    const [trigger, ...more] = report.triggers;
+    expect(more).toEqual([]);
+    expect([trigger?.selector, trigger?.roots]).toEqual([`${HELM}=Helm`, report.rootCauses.map(({ id }) => id)]);
+  });
+
+  it("was foretold, with Cilium first and the losses of the other charts", () => {
+    const intent = intentOf({ delete: ["clusterrole,clusterrolebinding"], selector: `${HELM}=Helm` });
+    if (isMisunderstood(intent)) throw new Error(intent.problem.en);
+    const answer = whatIf(healthy.capture, intent);
+    expect(answer.verdict).toBe("breaks");
+    expect(answer.breaks[0]?.id).toBe("component-access-denied/ClusterRole/cilium");
+    const losing = answer.taken.flatMap(({ loses }) => loses.map(({ subject }) => subject.name));
+    expect(losing).toEqual(expect.arrayContaining(["cilium", "cilium-operator", "metrics-server"]));
   });
 
   it("a token that is not accepted (401) is not told as a lost permission", () => {
