@@ -83,7 +83,7 @@ const updated = (resource: string, before: object, after: object) =>
 describe("a deletion", () => {
   const role = named("flannel");
   it("is refused of what is protected, by the name that only the old object has", () => {
-    expect(deleted("clusterroles", role)).toContain("netwhy guard: clusterroles//flannel is not deleted");
+    expect(deleted("clusterroles", role)).toContain("netwhy guard: clusterroles/flannel is not deleted");
     expect(deleted("namespaces", named("kube-flannel"))).toBeDefined();
     expect(deleted("configmaps", named("coredns", "kube-system"))).toBeDefined();
   });

@@ -59,13 +59,14 @@ const celMap = (map: ReadonlyMap<string, unknown>): string =>
 
 const pluralOf = ({ kind }: Ref): string => RESOURCES[kind]![1];
 
-/** `clusterroles//cilium`, `configmaps/kube-system/coredns`. */
-const keyOf = (object: Ref): string => `${pluralOf(object)}/${object.namespace ?? ""}/${object.name}`;
+/** `clusterroles/cilium`, `configmaps/kube-system/coredns`. */
+const keyOf = (object: Ref): string =>
+  [pluralOf(object), object.namespace, object.name].filter((part) => part !== undefined).join("/");
 
 /** The same, of what a request is about. A namespace is an object of no namespace, whatever its request says. */
 const KEY = [
   "request.resource.resource + '/'",
-  "(has(oldObject.metadata.namespace) ? oldObject.metadata.namespace : '') + '/'",
+  "(has(oldObject.metadata.namespace) ? oldObject.metadata.namespace + '/' : '')",
   "oldObject.metadata.name",
 ].join(" + ");
 

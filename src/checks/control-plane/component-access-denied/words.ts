@@ -104,8 +104,8 @@ export const say = texts("component-access-denied", {
     zh: "由 API Server 直接拒绝：`netwhy guard render` 为 {objects} 及网络依赖的其他对象生成 ValidatingAdmissionPolicy",
   },
   preventBackup: {
-    en: "Keep a copy: `netwhy rbac backup -o DIR/ --keep 30` by cron; before every delete by label, run `kubectl get` with the same selector",
-    zh: "定期备份：由 cron 执行 `netwhy rbac backup -o 目录/ --keep 30`；按标签删除前，先用同一选择器执行 `kubectl get`",
+    en: "Keep a copy: `netwhy rbac backup -o DIR/ --keep 30` by cron; before every delete by label, ask `netwhy what-if --delete TYPES -l LABELS` what it would break",
+    zh: "定期备份：由 cron 执行 `netwhy rbac backup -o 目录/ --keep 30`；按标签删除前，先用 `netwhy what-if --delete 类型 -l 标签` 查看会造成什么故障",
   },
   preventAlert: {
     en: "Alert on `apiserver_request_total` with code 403 (`netwhy guard render` writes the rules): {component} stays Running and Ready without its permissions",
