@@ -4,7 +4,7 @@
  *   cluster().edit(addRules("w1", "mangle", "-A PREROUTING -d 10.96.10.1/32 -j DROP"))
  *   cluster().edit(editPods("coredns", crashing()), said("coredns", ["plugin/loop: Loop …"]))
  */
-import type { ListId, ObjectOf } from "../src/evidence/catalogue.ts";
+import { catalogue, type ListId, type ObjectOf } from "../src/evidence/catalogue.ts";
 import type { ManifestObject } from "../src/model/change.ts";
 import type { Draft } from "../src/model/changes.ts";
 import { modelOf } from "../src/model/model.ts";
@@ -125,6 +125,17 @@ export function said(owner: string, messages: readonly string[], at = NOW, node?
     for (const { metadata, spec } of podsOf(draft, owner, node)) {
       const place = { namespace: metadata.namespace!, pod: metadata.name, container: spec.containers[0]!.name };
       draft.set("containerLog", place, logOf(messages, at));
+    }
+  };
+}
+
+/** What a workload's Pods expose as metrics, a sample a line. */
+export function exposing(owner: string, kind: "dnsMetrics", samples: readonly string[]): Edit {
+  return (draft) => {
+    for (const { metadata } of podsOf(draft, owner)) {
+      const reader = catalogue[kind].open();
+      reader.write(samples.map((sample) => `${sample}\n`).join(""));
+      draft.set(kind, { namespace: metadata.namespace!, pod: metadata.name }, reader.end().value);
     }
   };
 }

@@ -101,6 +101,7 @@ async function checkPages(language: Language, files: Files): Promise<void> {
 /** How a kind of evidence is had, in words. */
 function howOf({ how }: Kind<unknown>): string {
   if ("list" in how) return "`GET` list";
+  if ("get" in how) return `\`GET ${how.get}\``;
   if ("command" in how) return `\`${how.command}\`${how.where === "pod" ? " (in the Pod's network namespace)" : ""}`;
   if ("exec" in how) return `\`${how.exec}\` (in the container ${how.container})`;
   if ("file" in how) return `\`${how.file}\``;

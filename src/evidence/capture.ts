@@ -57,7 +57,7 @@ type Entry = {
 function originOf(kind: KindId, place: Place, path: string): Origin {
   const { how } = catalogue[kind];
   const node = place.node === undefined ? {} : { node: place.node };
-  if ("list" in how) return { kind: "api", path };
+  if ("list" in how || "get" in how) return { kind: "api", path };
   if ("logs" in how || kind === "kubeletLog") return { kind: "log", path, ...node };
   if ("command" in how || "exec" in how) return { kind: "command", path, ...node };
   return { kind: kind === "probes" ? "probe" : "file", path, ...node };

@@ -33,6 +33,7 @@ import { parseKernelLog } from "../parse/kernel-log.ts";
 import { parseKubeletConfig } from "../parse/kubelet-config.ts";
 import { type LogDigest, logDigestReader } from "../parse/log-digest.ts";
 import { parseManifest } from "../parse/manifest.ts";
+import { type Metrics, metricsReader } from "../parse/metrics.ts";
 import { type NftRuleset, nftRulesetReader } from "../parse/nft-json.ts";
 import { parseNstat } from "../parse/nstat.ts";
 import * as objects from "../parse/objects.ts";
@@ -140,6 +141,20 @@ function log(path: string, how: Kind<unknown>["how"], hides: Template): Kind<Log
     hides,
     sensitivity: "may-hold-secrets",
     cost: "large",
+  };
+}
+
+/** What a component counts of itself. @param names of the samples that are read */
+function metrics(path: string, get: string, names: readonly string[], hides: Template): Kind<Metrics> {
+  const wanted = new Set(names);
+  return {
+    path,
+    how: { get },
+    open: () => metricsReader(wanted),
+    empty: "tells-nothing",
+    hides,
+    sensitivity: "names",
+    cost: "medium",
   };
 }
 
@@ -546,6 +561,22 @@ export const catalogue = {
     {
       en: "what the kubelet reports",
       zh: "kubelet 的日志",
+    },
+  ),
+
+  dnsMetrics: metrics(
+    "metrics/coredns/{namespace}/{pod}.prom",
+    "/api/v1/namespaces/{namespace}/pods/{pod}:9153/proxy/metrics",
+    [
+      "coredns_dns_responses_total",
+      "coredns_forward_healthcheck_broken_total",
+      // until 1.10, and since
+      "coredns_forward_healthcheck_failures_total",
+      "coredns_proxy_healthcheck_failures_total",
+    ],
+    {
+      en: "how many queries CoreDNS could not answer since it started",
+      zh: "CoreDNS 自启动以来有多少查询未能应答",
     },
   ),
 

@@ -24,6 +24,8 @@ export type Kind<T> = {
     | { readonly exec: string; readonly container: string }
     | { readonly file: string }
     | { readonly logs: "current" | "previous" }
+    /** A path of the API, e.g. one that it hands on to a Pod; the braces hold the names of the place. */
+    | { readonly get: string }
     | { readonly other: string };
   readonly open: () => Reader<T>;
   /** Reads the other form, an object a line (`.jsonl`); lists of the API have it. */

@@ -19,11 +19,13 @@ const PATTERNS: readonly Pattern[] = KIND_IDS.map((kind) => {
   // the more fixed a path, the earlier it is tried: `x.previous.log` before `{container}.log`
 }).sort((a, b) => catalogue[b.kind].path.length - catalogue[a.kind].path.length);
 
+/** A template with the names of a place in its braces. */
+export const filledWith = (place: Place, template: string): string =>
+  template.replace(/\{(\w+)\}/g, (whole, field: keyof Place) => place[field] ?? whole);
+
 /** The path of a kind of evidence at a place, as it stands in a bundle of ours. */
 export function pathOf(kind: KindId, place: Place = {}): string {
-  return catalogue[kind].path
-    .replace(/\{(\w+)\}/g, (whole, field: keyof Place) => place[field] ?? whole)
-    .replace("*", "v1");
+  return filledWith(place, catalogue[kind].path).replace("*", "v1");
 }
 
 export type PathMatch = {

@@ -73,6 +73,14 @@ describe("what would grant it", () => {
     }
   });
 
+  it("of metrics is the way to the Pods that tell them, and not the agents' key", () => {
+    expect(grantOf([right("get", "pods/proxy", "kube-system")])[0]).toMatchObject({
+      kind: "Role",
+      metadata: { namespace: "kube-system" },
+      rules: [{ resources: ["pods/proxy"], verbs: ["get"] }],
+    });
+  });
+
   it("takes nothing away that was granted before: other rules have another name", () => {
     const names = [[right("list", "pods")], [right("list", "nodes")]].map((rights) => grantOf(rights)[0]!.metadata);
     expect(names[0]).not.toEqual(names[1]);

@@ -82,7 +82,7 @@ export function readingRules(): readonly Rule[] {
 export const NODE_RULES: readonly Rule[] = [
   // a WebSocket is a GET; since 1.35 the API server asks for `create` as well
   { apiGroups: [""], resources: ["pods/exec"], verbs: ["get", "create"] },
-  { apiGroups: [""], resources: ["nodes/proxy"], verbs: ["get"] },
+  { apiGroups: [""], resources: ["nodes/proxy", "pods/proxy"], verbs: ["get"] },
 ];
 
 /** What `--debug-pods` needs besides. */
@@ -117,6 +117,12 @@ export const AGENT_RULES: readonly Rule[] = [
   { apiGroups: [""], resources: ["secrets"], resourceNames: ["netwhy-agent"], verbs: ["get"] },
 ];
 
+/** Where our agents are installed. */
+export const AGENT_NAMESPACE = "netwhy";
+
+const isOfAgents = (right: Right): boolean =>
+  !("url" in right) && right.namespace === AGENT_NAMESPACE && AGENT_RULES.some(grants(right));
+
 type Subject = {
   readonly kind: string;
   readonly name: string;
@@ -135,7 +141,7 @@ function subjectOf(user: string): Subject {
 /** Rights of one verb set are one rule. */
 function rulesOf(rights: readonly Right[]): Rule[] {
   const urls = rights.flatMap((right) => ("url" in right ? right.url : []));
-  const ofAgents = rights.filter((right) => AGENT_RULES.some(grants(right)));
+  const ofAgents = rights.filter(isOfAgents);
   const verbsOf = new Map<string, Set<string>>();
   for (const right of rights) {
     if ("url" in right || ofAgents.includes(right)) continue;

@@ -8,6 +8,7 @@ import { DIRECTIVES } from "../parse/corefile-plugins.ts";
 import type { ConfigMap } from "../parse/objects.ts";
 import type { ResolvConf } from "../parse/resolv-conf.ts";
 import type { Component, Components } from "./components/components.ts";
+import { hasAnsweredAll } from "./dns-counters.ts";
 import { hasLabels } from "./labels.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
@@ -52,6 +53,8 @@ export interface Dns {
   nodeResolver(node: string): Observed<ResolvConf>;
   /** The servers that CoreDNS' nodes ask, if it could forward to them in place of what it forwards to. */
   upstreamOfNodes(forward: DnsForward): readonly string[] | undefined;
+  /** Whether the server in a Pod has answered every query since it started, as its counters show. */
+  hasAnsweredAll(pod: PodView): boolean;
   /** Whether an address is one of a node-local cache (link-local, or bound to a node's own device). */
   isNodeLocal(address: string): boolean;
 }
@@ -161,6 +164,7 @@ export function dnsOf(
       const isSure = servers.length > 0 && resolvers.every((names) => names !== undefined) && servers.every(isOther);
       return isSure ? servers : undefined;
     },
+    hasAnsweredAll: ({ namespace, name }) => hasAnsweredAll(capture.get("dnsMetrics", { namespace, pod: name })),
     isNodeLocal,
   };
 }

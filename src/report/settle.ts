@@ -1,6 +1,7 @@
 /** The commands that would bring evidence which is missing. */
 import { catalogue, type Missing } from "../evidence/catalogue.ts";
 import type { Kind } from "../evidence/kind.ts";
+import { filledWith } from "../evidence/path.ts";
 import { type Command, sh } from "../shell.ts";
 
 const MOST = 5;
@@ -16,6 +17,7 @@ export function commandFor({ kind, place = {} }: Missing): Command {
   const { node, namespace = "", pod = "", container = "", file = "*" } = place;
   const on = (run: string): Command => (node === undefined ? { run } : { run, node });
   if ("list" in how) return { run: sh`kubectl get --raw ${how.list.replace("*", "v1")}` };
+  if ("get" in how) return { run: sh`kubectl get --raw ${filledWith(place, how.get)}` };
   if ("file" in how) return on(sh`cat ${how.file.replace("{file}", file)}`);
   if ("logs" in how) {
     const previous = how.logs === "previous" ? " --previous" : "";

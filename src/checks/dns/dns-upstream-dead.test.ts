@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { type Edit, editObjects, probed, said } from "../../../testing/cluster-edits.ts";
+import { type Edit, editObjects, exposing, probed, said } from "../../../testing/cluster-edits.ts";
 import { ago } from "../../../testing/object-states.ts";
 import { dnsUpstreamDead } from "./dns-upstream-dead.ts";
 
@@ -14,6 +14,13 @@ const forwardTo = (target: string): Edit =>
   }));
 const complains = said("coredns", [timeout("172.16.255.254")]);
 const fails = probed("client", "dns", "example.org", "servfail");
+/** CoreDNS' counters: how many forwarded queries it answered, and how often an upstream server failed a health check. */
+const counts = (answered: number, failed: number) =>
+  exposing("coredns", "dnsMetrics", [
+    ...(answered > 0 ? [`coredns_dns_responses_total{plugin="forward",rcode="NOERROR",zone="."} ${answered}`] : []),
+    `coredns_forward_healthcheck_broken_total ${failed}`,
+    ...(failed > 0 ? [`coredns_proxy_healthcheck_failures_total{proxy_name="forward",to="1.1.1.1:53"} ${failed}`] : []),
+  ]);
 const works = probed("client", "dns", "example.org", "ok");
 
 testCheck(dnsUpstreamDead, {
@@ -78,11 +85,18 @@ testCheck(dnsUpstreamDead, {
     "a name of the cluster failed": cluster().edit(
       said("coredns", [timeout("172.16.255.254", "db.data.svc.cluster.local.")]),
     ),
+    "its log was not collected, and it has counted no failure": cluster().edit(counts(12, 0)).without("containerLog"),
     "an external name does not exist": cluster().edit(probed("client", "dns", "nowhere.example.org", "nxdomain")),
   },
   cannotTell: {
     "dns.upstream": {
       "the logs of CoreDNS were not collected": cluster().without("containerLog"),
+      "nor were they, and it counted failures, whenever that was": cluster()
+        .edit(counts(12, 3))
+        .without("containerLog"),
+      "nor were they, and nobody has asked for an external name yet": cluster()
+        .edit(counts(0, 0))
+        .without("containerLog"),
     },
   },
 });

@@ -77,8 +77,9 @@ export const dnsUpstreamDead = defineCheck({
           ({ state, lastState }) => state?.running || lastState?.terminated,
         ),
       );
+      // without its log, what it counts tells whether it has had anything to complain of
       const unheard = started.filter(
-        (pod) => !pod.object.spec.containers.some(({ name }) => logs.lastWords(pod, name)),
+        (pod) => !pod.object.spec.containers.some(({ name }) => logs.lastWords(pod, name)) && !dns.hasAnsweredAll(pod),
       );
       if (unheard.length > 0 && unheard.length === started.length) {
         const missing = unheard.map(({ namespace, name, object }) => ({

@@ -40,6 +40,10 @@ const REQUESTS: readonly Request[] = [
   { path: "/api" },
   { path: "/apis" },
   { path: `/api/v1/namespaces/${LOG.namespace}/pods/${LOG.pod}/log`, tells: { kind: "containerLog", place: LOG } },
+  {
+    path: `/api/v1/namespaces/${LOG.namespace}/pods/${LOG.pod}:9153/proxy/metrics`,
+    tells: { kind: "dnsMetrics", place: { namespace: LOG.namespace, pod: LOG.pod } },
+  },
   { path: "/api/v1/nodes/w1/proxy/configz", tells: { kind: "kubeletConfig", place: { node: "w1" } } },
   { path: "/api/v1/nodes/w1/proxy/logs/", tells: { kind: "kubeletLog", place: { node: "w1" } } },
 ];
@@ -77,7 +81,7 @@ describe.each(REQUESTS)("$path", ({ path, tells, isFirst }) => {
           expect(capture.notes.map(({ what }) => what.en).join(), name).toMatch(/cannot be read/);
         else expect(capture.get("pods").state, name).toBe("present");
         // a kubelet that knows no such path hides nothing that the script does not tell
-        const isUnsupported = path.includes("/proxy/") && /^(404|410)/.test(name);
+        const isUnsupported = path.includes("/nodes/w1/proxy/") && /^(404|410)/.test(name);
         if (tells && !IS_ANSWER.test(name) && !isUnsupported) {
           const said = messageOf(capture, tells)?.replace(/^the kubelet: /, "");
           // what does not end is told by its silence, by its limit, or by the end of all reading, whichever is first

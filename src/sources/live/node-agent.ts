@@ -5,11 +5,12 @@
  */
 import { createHmac, randomUUID } from "node:crypto";
 import type { ObjectOf } from "../../evidence/catalogue.ts";
+import { AGENT_NAMESPACE } from "../../evidence/rights.ts";
 import type { Api, Failure } from "./api.ts";
 import type { NodeIntake } from "./read-nodes.ts";
 
 /** Only here: whoever may make Pods elsewhere could pass for an agent. */
-const NAMESPACE = "netwhy";
+const NAMESPACE = AGENT_NAMESPACE;
 const NAME = "netwhy-agent";
 const LABEL = "app.kubernetes.io/name";
 
