@@ -70,6 +70,13 @@ const CLUSTER: Files = new Map([
   ],
   ["api/v1/configmaps.json", list({ ...named("prices", "shop"), data: { "a.txt": "cheap" } })],
   ["nodes/w1/resolv.conf", "search corp.acme.com\nnameserver 10.0.0.2\n"],
+  [
+    "metrics/coredns/shop/checkout-7d4b9c6f5d-x2x4z.prom",
+    [
+      'coredns_dns_responses_total{plugin="forward",rcode="SERVFAIL",zone="corp.acme.com."} 3',
+      'coredns_proxy_healthcheck_failures_total{proxy_name="forward",to="10.0.0.2:53"} 4\n',
+    ].join("\n"),
+  ],
 ]);
 
 describe("a cluster of names", () => {
@@ -101,6 +108,8 @@ describe("a cluster of names", () => {
       '"k8s-app"',
       "-7d4b9c6f5d-x2x4z",
       "MODE",
+      'coredns_dns_responses_total{plugin="forward",rcode="SERVFAIL",zone=',
+      ':53"} 4',
     ]) {
       expect(everything).toContain(kept);
     }

@@ -193,6 +193,40 @@ describe("trouble that passes", () => {
   });
 });
 
+describe("what CoreDNS counts", () => {
+  const dns = podObject("coredns-1", {
+    metadata: { name: "coredns-1", namespace: "kube-system" },
+    spec: { containers: [{ name: "coredns" }] },
+    status: { phase: "Running" },
+  });
+  const place = { namespace: "kube-system", pod: "coredns-1" };
+  const METRICS = "/api/v1/namespaces/kube-system/pods/coredns-1:9153/proxy/metrics";
+  const readMetrics = async (answer: Answering) => {
+    const server = await stubServer(
+      (url, response, request) => (url.pathname === METRICS ? answer(url, response, request) : false),
+      discovers(),
+      lists({ [PODS]: [dns, podObject("web")] }),
+    );
+    const { capture } = await read(server, { nodes: [] });
+    expect(server.asked.filter((path) => path.endsWith("/metrics"))).toEqual([METRICS]);
+    return capture.get("dnsMetrics", place);
+  };
+
+  it("is asked of its Pods, and of no others", async () => {
+    const observed = await readMetrics((_, response) => void response.end("coredns_panics_total 0\n"));
+    expect(observed).toMatchObject({ state: "present", gaps: [] });
+  });
+
+  it("is a blind spot for who may not ask, with the right that lacks", async () => {
+    const words =
+      'pods "coredns-1:9153" is forbidden: User "jane" cannot get resource "pods/proxy" in API group "" in the namespace "kube-system"';
+    expect(await readMetrics((_, response) => refuse(response, 403, words))).toMatchObject({
+      state: "unknown",
+      why: { reason: "forbidden", denial: { user: "jane", right: { resource: "pods/proxy" } } },
+    });
+  });
+});
+
 describe("what is not served, and what is not allowed", () => {
   it("an API that is not served is absent", async () => {
     const gone = fails(pathOfKind("networkpolicies"), (_, response) => refuse(response, 404, "not found"));
