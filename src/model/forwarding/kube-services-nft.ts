@@ -77,11 +77,17 @@ export function usualNftRules(rulesets: readonly Ruleset[], family: Family): Usu
   ): UsualDelivery | undefined {
     if (typeof key !== "object" || key.is !== "numgen" || key.offset !== 0) return undefined;
     if (typeof data !== "object" || data.is !== "set" || data.elements.length !== key.mod) return undefined;
-    const numbers = new Set(data.elements.map((element) => element.key));
-    if (numbers.size !== key.mod || !Array.from({ length: key.mod }, (_, n) => n).every((n) => numbers.has(n)))
-      return undefined;
-    const targets = data.elements.map((element) => read(element.data));
-    return targets.includes(undefined) ? undefined : new Set(targets as string[]);
+    const { mod } = key;
+    const numbers = new Set<number>();
+    const targets = new Set<string>();
+    for (const { key: number, data: to } of data.elements) {
+      const target = read(to);
+      if (target === undefined || typeof number !== "number" || !Number.isInteger(number)) return undefined;
+      if (number < 0 || number >= mod) return undefined;
+      numbers.add(number);
+      targets.add(target);
+    }
+    return numbers.size === mod ? targets : undefined;
   }
 
   function endpointOf(data: NftExpression | undefined, protocol: string): string | undefined {
@@ -223,9 +229,10 @@ function specialConditions(
   for (const { chains, nft, layer = "ip", families } of rulesets) {
     if (layer !== "ip" || !families.includes(family)) continue;
     for (const table of chains.values()) {
-      for (const { name, rules } of table.values()) {
-        if (nft === own && nft && isOfOne(name)) continue;
-        for (const rule of rules) {
+      for (const chain of table.values()) {
+        // rules are read when they are asked for
+        if (nft === own && nft && isOfOne(chain.name)) continue;
+        for (const rule of chain.rules) {
           for (let part: typeof rule.then | typeof rule = rule; part; part = part.then) {
             for (const condition of part.conditions) {
               if (SPECIAL.has(condition.is)) found.push(condition);

@@ -152,8 +152,9 @@ function isTakenByProxy(
   return mayTake ? undefined : "no";
 }
 
-/** The nat table, the longest, translates and refuses nothing. */
-const hasOriginal = ({ chains }: Ruleset): boolean =>
+/** The nat table, the longest, translates and refuses nothing; rules of nftables ask in other words. */
+const hasOriginal = ({ chains, nft }: Ruleset): boolean =>
+  !nft &&
   [...chains].some(
     ([table, byName]) =>
       table !== "nat" &&
