@@ -184,8 +184,11 @@ function filterStage(chains: readonly Called[]): Stage {
  */
 function inAnyOrder(run: Run, chains: readonly Called[], states: readonly State[]): readonly Ending[] {
   if (chains.length < 2) return inSequence(run, chains, states);
-  const names = [...new Set(chains.map(({ ruleset }) => ruleset.name))];
-  if (names.length < 2 || commute(run, chains, states)) return inSequence(run, chains, states);
+  const byRuleset = Map.groupBy(chains, ({ ruleset }) => ruleset.name);
+  const names = [...byRuleset.keys()];
+  if (names.length < 2) return inSequence(run, chains, states);
+  const commuted = commute(run, [...byRuleset.values()], states);
+  if (commuted) return commuted;
   const pairs = names.flatMap((first, i) =>
     names.slice(i + 1).map((second) => {
       const fork: Fork = { questions: [], assume: (holds) => ({ about: "order", first, second, holds }) };
@@ -208,16 +211,35 @@ function inAnyOrder(run: Run, chains: readonly Called[], states: readonly State[
   return distinct(endings);
 }
 
-/** Whether all chains but one let all these packets pass, and none changes them: then their order makes no difference. */
-function commute(run: Run, chains: readonly Called[], states: readonly State[]): boolean {
+/**
+ * What the chains of several rule sets do one after the other, if the chains of all but one let all these packets pass and
+ * none changes them: then their order makes no difference. Else nothing.
+ */
+function commute(
+  run: Run,
+  rulesets: readonly (readonly Called[])[],
+  states: readonly State[],
+): readonly Ending[] | undefined {
   const packets = new Set(states.map(({ packet }) => packet));
-  let ending = 0;
-  for (const mine of Map.groupBy(chains, ({ ruleset }) => ruleset.name).values()) {
-    const endings = inSequence(run, mine, states);
-    if (endings.some((one) => isAccepted(one) && !packets.has(one.packet))) return false;
-    if (!endings.every(isAccepted) && ++ending > 1) return false;
+  const ends: Ending[] = [];
+  let on = states;
+  let isUntouched = true;
+  let hasEnded = false;
+  for (const chains of rulesets) {
+    // what those before left untouched is as if they had not been asked
+    const alone = inSequence(run, chains, isUntouched ? on : states);
+    if (alone.some((one) => isAccepted(one) && !packets.has(one.packet))) return undefined;
+    const isEnding = !alone.every(isAccepted);
+    if (isEnding && hasEnded) return undefined;
+    hasEnded ||= isEnding;
+    const endings = isUntouched ? alone : inSequence(run, chains, on);
+    ends.push(...endings.filter((ending) => !isAccepted(ending)));
+    on = endings.filter(isAccepted).map(goOn);
+    isUntouched &&=
+      on.length === states.length &&
+      on.every(({ packet, when }, i) => packet === states[i]!.packet && when === states[i]!.when);
   }
-  return true;
+  return [...ends, ...on.map(accepted)];
 }
 
 /** All orders; of more rule sets than a node ever has only two. */
