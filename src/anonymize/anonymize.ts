@@ -23,8 +23,8 @@ export interface Anonymizer {
   rewrite(path: string): { readonly path: string; readonly rewriter: Rewriter } | undefined;
 }
 
-/** What the evidence of a bundle's own is called: written anew, never taken over. */
-const OF_THE_BUNDLE = new Set(["manifest"]);
+/** The manifest is written anew; descriptions of components are prose of their authors, and images that nobody else has. */
+const LEFT_OUT = new Set(["manifest", "components"]);
 
 /** @param key secret bytes, at least 16: the same key gives the same names again */
 export function anonymizer(key: Uint8Array): Anonymizer {
@@ -78,7 +78,7 @@ export function anonymizer(key: Uint8Array): Anonymizer {
 
     rewrite(path) {
       const match = matchPath(bare(path));
-      if (!match || OF_THE_BUNDLE.has(match.kind)) return undefined;
+      if (!match || LEFT_OUT.has(match.kind)) return undefined;
       const resource = match.isError ? undefined : resourceOf(path);
       const isOther = JSON_LINES.has(match.kind) && !match.isError;
       const isLines = match.isLines || isOther;

@@ -55,6 +55,10 @@ const say = texts("recovery", {
     en: "what {component} {release} is granted by its manifest or chart ({variant}); lacks labels and annotations, and whatever was changed at its installation",
     zh: "来自 {component} {release} 官方清单或 Chart 的权限（{variant}）：不含标签和注解，以及安装时的改动",
   },
+  described: {
+    en: "what {component} needs as {variant} describes it; lacks labels and annotations",
+    zh: "来自 {variant} 对 {component} 所需权限的描述：不含标签和注解",
+  },
   nearest: {
     en: "what {component} is granted by releases near {release} ({variant}), which is not known itself; lacks labels and annotations, and may lack or have too much",
     zh: "来自与 {component} {release} 相近版本的权限（{variant}，该版本本身未收录）：不含标签和注解，权限可能偏少或偏多",
@@ -186,7 +190,8 @@ function fromBaseline(permissions: ComponentPermissions): Recovered[] {
   return [...accounts, ...grants.flatMap(objectsOf)].map((object): Recovered => {
     if (isBootstrapObject(refOf(object))) return { object, source: "bootstrap", from: say.bootstrap({ release }) };
     const isKubeadm = KUBEADM.has(baseline.id) && fit === "exact" && !owner;
-    const from = isKubeadm ? say.kubeadm({ release }) : fit === "exact" ? say.baseline(args) : say.nearest(args);
+    const known = fit === "described" ? say.described(args) : fit === "exact" ? say.baseline(args) : say.nearest(args);
+    const from = isKubeadm ? say.kubeadm({ release }) : known;
     if (!owner) return { object, source: isKubeadm ? "kubeadm" : "baseline", from };
     return { object: ownedBy(object, owner), source: "baseline", from: say.owned({ from, ...owner }) };
   });

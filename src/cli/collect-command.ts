@@ -12,6 +12,7 @@ import { type BundleWriter, bundleWriter } from "../sources/bundle-writer.ts";
 import { nodeScript } from "../sources/live/read-nodes.ts";
 import { texts } from "../text.ts";
 import type { Given } from "./commands.ts";
+import { describer, takeDescriptions } from "./described.ts";
 import { requireNoCluster } from "./evidence-options.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { onCluster } from "./live.ts";
@@ -108,6 +109,7 @@ export async function collectCommand(given: Given, surroundings: Surroundings): 
   }
   const path = (given.output as string | undefined) ?? defaultName();
   const key = keyOf(given);
+  await describer(given);
   // tidied up before an interruption ends the process
   const { files, redactions } = await readingOf(
     given,
@@ -116,6 +118,7 @@ export async function collectCommand(given: Given, surroundings: Surroundings): 
     const writer = await writerFor(path);
     try {
       await read(writer);
+      await takeDescriptions(given, writer.intake);
       await writer.finish(key && anonymizer(key));
       return writer;
     } catch (error) {

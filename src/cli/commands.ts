@@ -95,6 +95,10 @@ const say = texts("cli", {
     en: "an audit log of kube-apiserver: who changed what (repeatable)",
     zh: "kube-apiserver 审计日志，查明谁改了什么（可重复）",
   },
+  component: {
+    en: "describes a component unknown to netwhy (repeatable)",
+    zh: "描述 netwhy 未内置的组件的文件（可重复）",
+  },
   bundleOption: { en: "the same as BUNDLE", zh: "同 BUNDLE 参数" },
   output: {
     en: "text (default), wide (everything), json or markdown",
@@ -262,6 +266,8 @@ export type CommandSpec = {
 export const LANG_OPTION: OptionSpec = { flags: "--lang <en|zh>", describes: say.lang() };
 export const HELP_OPTION: OptionSpec = { flags: "-h, --help", describes: say.commandHelp() };
 
+const COMPONENT_OPTION: OptionSpec = { flags: "--component <file>", describes: say.component(), isList: true };
+
 const OUTPUT_OPTION: OptionSpec = {
   flags: "-o, --output <format>",
   describes: say.output(),
@@ -300,6 +306,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--bundle <path>", describes: say.bundleOption() },
       { flags: "--baseline <path>", describes: say.baseline() },
       { flags: "--audit-log <file>", describes: say.auditLog(), isList: true },
+      COMPONENT_OPTION,
       { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
       ...CLUSTER_OPTIONS,
       ...REPORT_OPTIONS,
@@ -328,6 +335,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--from <bundle>", describes: say.from() },
       ...CLUSTER_OPTIONS,
       { flags: "--helm", describes: say.helm() },
+      COMPONENT_OPTION,
       { flags: "--print-node-script", describes: say.printScript() },
       { flags: "--print-cluster-role", describes: say.printRole() },
     ],
@@ -451,6 +459,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--patch <type/name=patch>", describes: say.toPatch(), isList: true },
       { flags: "--scale <type/name=count>", describes: say.toScale(), isList: true },
       { flags: "--restart <type/name>", describes: say.toRestart(), isList: true },
+      COMPONENT_OPTION,
       { flags: "--bundle <path>", describes: say.bundle() },
       ...CLUSTER_OPTIONS,
       {

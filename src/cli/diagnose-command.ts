@@ -12,6 +12,7 @@ import type { Report } from "../report/report.ts";
 import { BUNDLE_LIMITS, readBundle, readOneFile } from "../sources/bundle.ts";
 import { texts } from "../text.ts";
 import type { Given } from "./commands.ts";
+import { describer } from "./described.ts";
 import { requireNoCluster } from "./evidence-options.ts";
 import { type ExitCode, exitCodeOf } from "./exit-code.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -51,8 +52,10 @@ function requireChecks(ids: readonly string[], { program }: Surroundings): void 
 }
 
 /** With what changed since an older bundle, if one is given. `isOwn`: it is a running cluster. */
-async function judge({ baseline }: Given, { isOwn }: { isOwn: boolean }): Promise<(capture: Capture) => Report> {
-  const timed = (capture: Capture) => diagnose(capture, { clock: () => performance.now(), isOwn });
+async function judge(given: Given, { isOwn }: { isOwn: boolean }): Promise<(capture: Capture) => Report> {
+  const { baseline } = given;
+  const described = await describer(given);
+  const timed = (capture: Capture) => diagnose(described(capture), { clock: () => performance.now(), isOwn });
   if (baseline === undefined) return timed;
   const old = await readBundle(baseline as string);
   return (capture) => withBaseline(timed(capture), old, capture);

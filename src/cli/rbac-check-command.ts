@@ -3,6 +3,7 @@ import { checkRbac } from "../rbac-check.ts";
 import { RBAC_CHECK_FORMATS, type RbacCheckFormatName } from "../report/formats/rbac-check.ts";
 import { readBundle } from "../sources/bundle.ts";
 import type { Given } from "./commands.ts";
+import { describer } from "./described.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -13,8 +14,10 @@ export async function rbacCheckCommand(
 ): Promise<ExitCode> {
   const { lang, width, color, out } = surroundings;
   const path = argument ?? (given.bundle as string | undefined);
+  const described = await describer(given);
   const { readLive } = await import("./live.ts");
-  const check = checkRbac(path === undefined ? await readLive(given, surroundings) : await readBundle(path));
+  const capture = path === undefined ? await readLive(given, surroundings) : await readBundle(path);
+  const check = checkRbac(described(capture));
   out(RBAC_CHECK_FORMATS[given.output as RbacCheckFormatName](check, { lang, width, color: color.out }));
   const hasWarnings = check.components.some(({ flaws }) => flaws.length > 0);
   return check.verdict === "healthy" && given.strict && hasWarnings ? EXIT.faulty : EXIT[check.verdict];

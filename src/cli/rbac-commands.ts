@@ -18,6 +18,10 @@ const say = texts("rbac-commands", {
     en: "the evidence: a directory, or a .tar.gz or .tar.zst of one",
     zh: "证据包：目录，或其 .tar.gz / .tar.zst 压缩包",
   },
+  component: {
+    en: "describes a component unknown to netwhy (repeatable)",
+    zh: "描述 netwhy 未内置的组件的文件（可重复）",
+  },
   thisCluster: { en: "this cluster, now", zh: "检查当前集群" },
   backup: { en: "keeps permissions and network objects in a file", zh: "备份权限与网络对象" },
   backupLong: {
@@ -109,6 +113,7 @@ export const RBAC_COMMANDS: readonly CommandSpec[] = [
         values: ["text", "wide", "json", "markdown"] satisfies RbacCheckFormatName[],
       },
       { flags: "--strict", describes: say.strict() },
+      { flags: "--component <file>", describes: say.component(), isList: true },
       ...WHERE,
     ],
     examples: [

@@ -7,6 +7,7 @@ import { readBundle } from "../sources/bundle.ts";
 import { texts } from "../text.ts";
 import { intentOf, isMisunderstood, whatIf } from "../what-if.ts";
 import type { Given } from "./commands.ts";
+import { describer } from "./described.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { unknownName } from "./usage-error.ts";
@@ -67,9 +68,10 @@ export async function whatIfCommand(
     if (unknown) throw unknownName(unknown.kind, unknown.name, unknown.names, say.howKinds());
     throw new DiagnosisError("usage", problem, hint);
   }
+  const described = await describer(given);
   const { readLive } = await import("./live.ts");
   const capture = bundle === undefined ? await readLive(given, surroundings) : await readBundle(bundle);
-  const answer = whatIf(capture, intent);
+  const answer = whatIf(described(capture), intent);
   const { lang, width, color, out } = surroundings;
   out(WHAT_IF_FORMATS[output](answer, { lang, width, color: color.out }));
   return EXITS[answer.verdict];

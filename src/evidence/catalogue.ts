@@ -17,6 +17,7 @@ import { parseCiliumStatus } from "../parse/cilium-status.ts";
 import { parseCiliumTunnels } from "../parse/cilium-tunnels.ts";
 import { parseClusterFile, parseVersionFile } from "../parse/cluster-file.ts";
 import { parseCniConflist } from "../parse/cni-conflist.ts";
+import { type ComponentDescription, parseComponentFile } from "../parse/component-file.ts";
 import { parseConntrack } from "../parse/conntrack.ts";
 import { parseConntrackCount } from "../parse/conntrack-count.ts";
 import { parseConntrackStats } from "../parse/conntrack-stats.ts";
@@ -604,6 +605,19 @@ export const catalogue = {
     sensitivity: "names",
     cost: "large",
   } satisfies Kind<AuditLog>,
+
+  components: {
+    path: "components/{file}.yaml",
+    how: { other: "written by those who run the component (`--component`)" },
+    open: parsedBy(parseComponentFile),
+    empty: "tells-nothing",
+    hides: {
+      en: "what components need that netwhy does not know by itself",
+      zh: "netwhy 未内置的组件需要哪些权限",
+    },
+    sensitivity: "names",
+    cost: "small",
+  } satisfies Kind<readonly ComponentDescription[]>,
 
   manifest: clusterWide("manifest.jsonl", "written by the collector", parseManifest, {
     en: "which evidence was asked for and arrived whole",

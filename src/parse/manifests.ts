@@ -58,7 +58,8 @@ function manifestOf(object: Fields, of = { apiVersion: "", kind: "" }): Manifest
   };
 }
 
-function documentsOf(text: string): { readonly documents: readonly unknown[]; readonly gaps: readonly Gap[] } {
+/** The documents of a text in YAML or JSON; nothing of it if it is neither. */
+export function documentsOf(text: string): { readonly documents: readonly unknown[]; readonly gaps: readonly Gap[] } {
   try {
     if (/^\s*[[{]/.test(text)) return { documents: [JSON.parse(text)], gaps: [] };
     return { documents: loadAll(text, { maxAliases: 0, maxDepth: 100 }), gaps: [] };

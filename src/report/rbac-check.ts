@@ -30,7 +30,9 @@ const component = z.object({
   runs: reference.optional().describe("what it runs as; missing where nothing is seen of it"),
   account: z.string().optional().describe("its ServiceAccount, `namespace/name`"),
   release: z.string().optional(),
-  fit: z.enum(["exact", "between", "older", "newer", "unknown"]).describe("how well its release is known"),
+  fit: z
+    .enum(["exact", "between", "older", "newer", "unknown", "described"])
+    .describe("how well its release is known; described: compared with a file of those who run it"),
   comparedWith: z.array(z.string()).describe("ids of the baseline's variants"),
   state: z.enum(["granted", "lacks", "unclear"]),
   flaws: z.array(flaw),

@@ -1,9 +1,11 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { editPods, said } from "../../../testing/cluster-edits.ts";
+import { addObjects, editPods, edits, installed, said } from "../../../testing/cluster-edits.ts";
 import { workload } from "../../../testing/cluster-objects.ts";
 import { ago, ready } from "../../../testing/object-states.ts";
+import type { Draft } from "../../model/changes.ts";
 import { ref } from "../../model/ref.ts";
+import type { ComponentDescription } from "../../parse/component-file.ts";
 import { componentAccessDenied } from "./component-access-denied.ts";
 
 const role = (name: string) => ({ do: "delete", target: ref("ClusterRole", name) }) as const;
@@ -12,8 +14,90 @@ const REFUSED =
   'E failed to list: nodes is forbidden: User "system:serviceaccount:kube-flannel:flannel" cannot list resource "nodes" in API group ""';
 const flannel = ref("DaemonSet", "kube-flannel-ds", "kube-flannel");
 
+/** A network agent that netwhy does not know, and what those who run it say of it. */
+const ACME: ComponentDescription = {
+  name: "acme-agent",
+  image: "acme/net-agent*",
+  duties: ["policy"],
+  roles: [
+    {
+      kind: "ClusterRole",
+      name: "acme-agent",
+      rules: [
+        {
+          apiGroups: [""],
+          resources: ["nodes"],
+          verbs: ["list", "watch"],
+          without: { en: "no tunnels to new nodes", zh: "没有到新节点的隧道", breaks: ["nodes"] },
+        },
+        { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: ["list", "watch"] },
+        { apiGroups: [""], resources: ["events"], verbs: ["create"] },
+      ],
+    },
+  ],
+};
+
+const described = (draft: Draft) => draft.set("components", { file: "acme" }, [ACME]);
+
+const acme = cluster()
+  .edit(
+    described,
+    edits(
+      addObjects("serviceaccounts", { metadata: { name: "acme-agent", namespace: "kube-system" } }),
+      addObjects("clusterroles", {
+        metadata: { name: "acme-agent" },
+        rules: ACME.roles[0]!.rules.map(({ without: _, ...rule }) => rule),
+      }),
+      addObjects("clusterrolebindings", {
+        metadata: { name: "acme-agent" },
+        roleRef: { kind: "ClusterRole", name: "acme-agent" },
+        subjects: [{ kind: "ServiceAccount", name: "acme-agent", namespace: "kube-system" }],
+      }),
+    ),
+  )
+  .with(
+    installed(
+      "DaemonSet",
+      workload(
+        "acme-agent",
+        "kube-system",
+        { app: "acme-agent" },
+        {
+          hostNetwork: true,
+          serviceAccountName: "acme-agent",
+          tolerations: [{ operator: "Exists" }],
+          containers: [{ name: "agent", image: "registry.acme.example/acme/net-agent-amd64:v7" }],
+        },
+      ),
+    ),
+  );
+
+const withRules = (keep: (resource: string) => boolean) =>
+  acme.with({
+    do: "patch",
+    target: ref("ClusterRole", "acme-agent"),
+    patch: { rules: ACME.roles[0]!.rules.filter(({ resources: [first] = [] }) => first !== undefined && keep(first)) },
+  });
+
 testCheck(componentAccessDenied, {
   finds: {
+    "a network agent of the users' own, which a file describes, has lost its role": {
+      given: acme.with(role("acme-agent")),
+      repair: "ClusterRole/acme-agent",
+      says: ["acme-agent has lost its permissions", "no tunnels to new nodes"],
+      breaks: ["component.permit"],
+      strength: "direct",
+    },
+    "it lost its binding": {
+      given: acme.with(binding("acme-agent")),
+      repair: "ClusterRoleBinding/acme-agent",
+      says: ["ServiceAccount kube-system/acme-agent"],
+    },
+    "it lost a rule of which the file says nothing, and which its duty needs": {
+      given: withRules((resource) => resource !== "networkpolicies"),
+      repair: "ClusterRole/acme-agent",
+      says: ["may not list/watch networkpolicies", "policies stay as they were learned last"],
+    },
     "a clean-up by label took flannel's role and its binding, and flannel was restarted on one node": {
       given: cluster().with(role("flannel"), binding("flannel"), { do: "restart", component: flannel, node: "w2" }),
       repair: "ClusterRole/flannel",
@@ -71,8 +155,16 @@ testCheck(componentAccessDenied, {
       healedBy: () => cluster(),
     },
   },
+  warns: {
+    "the agent may no longer do what nothing is said to follow from": {
+      given: withRules((resource) => resource !== "events"),
+      repair: "ClusterRole/acme-agent",
+      says: ["may not create events", "what it needs this for is not described"],
+    },
+  },
   clears: {
     "a healthy cluster": cluster(),
+    "an agent that a file describes has what it needs": acme,
     "k3s, where agents have no accounts": cluster({ flavour: "k3s" }),
     "Roles were not collected, and nothing that matters is in them": cluster().without("roles").without("rolebindings"),
     "somebody runs a CoreDNS for names of their own": cluster().edit((draft) => {
@@ -94,6 +186,7 @@ testCheck(componentAccessDenied, {
     "component.permit": {
       "we may not read ClusterRoles ourselves": cluster().without("clusterroles"),
       "nor bindings": cluster().without("clusterrolebindings"),
+      "nor those of an agent that a file describes": acme.with(role("acme-agent")).without("clusterroles"),
     },
   },
 });

@@ -12,8 +12,9 @@ import { daemonPodBelongs, type Nodes } from "../nodes.ts";
 import { listOfKind, type Objects } from "../objects.ts";
 import type { Pods, PodView } from "../pods.ts";
 import type { Account } from "../rbac.ts";
-import { type Ref, ref, refId } from "../ref.ts";
+import { type Ref, ref, refId, sameRef } from "../ref.ts";
 import { COMPONENTS, type ComponentDefinition, type Duty, imageRepository, imageTag } from "./definitions.ts";
+import { describedIn, withDescription } from "./described.ts";
 
 export type Component = {
   readonly definition: ComponentDefinition;
@@ -47,12 +48,25 @@ export interface Components {
 const idles = ({ command, args }: PodSpec["containers"][number]): boolean =>
   /\bsleep\s+(\d|infinity)|\btail\s+-f\s+\/dev\/null\b/.test([...(command ?? []), ...(args ?? [])].join(" "));
 
-function definitionFor(spec: PodSpec): { definition: ComponentDefinition; image: string } | undefined {
+/** Definitions from descriptions by those who run the components. */
+type Described = readonly ComponentDefinition[];
+
+function definitionFor(
+  spec: PodSpec,
+  owner: Ref,
+  described: Described,
+): { definition: ComponentDefinition; image: string } | undefined {
+  const isMeant = ({ described: of }: ComponentDefinition) => {
+    const workload = of?.by.workload;
+    return !workload || sameRef(owner, ref(workload.kind, workload.name, workload.namespace));
+  };
   for (const container of spec.containers) {
     const { image } = container;
     if (!image || idles(container)) continue;
     const repository = imageRepository(image);
-    const definition = COMPONENTS.find((candidate) => candidate.image.test(repository));
+    const ours = COMPONENTS.find((candidate) => candidate.image.test(repository));
+    const theirs = described.find((candidate) => candidate.image.test(repository) && isMeant(candidate));
+    const definition = ours && theirs ? withDescription(ours, theirs) : (theirs ?? ours);
     if (definition) return { definition, image };
   }
   return undefined;
@@ -60,7 +74,7 @@ function definitionFor(spec: PodSpec): { definition: ComponentDefinition; image:
 
 type Found = { ref: Ref; spec: PodSpec; workload?: Workload; pods: readonly PodView[] };
 
-function workloadsOf(objects: Objects, pods: Pods): Found[] {
+function workloadsOf(objects: Objects, pods: Pods, described: Described): Found[] {
   const found: Found[] = [];
   const kinds = [
     ["daemonsets", "DaemonSet"],
@@ -77,7 +91,7 @@ function workloadsOf(objects: Objects, pods: Pods): Found[] {
   for (const pod of pods.all) {
     // of a workload that was not seen, its Pods tell; static Pods have none
     const owner = pod.owner ?? pod.ref;
-    if (known.has(refId(owner)) || !definitionFor(pod.object.spec)) continue;
+    if (known.has(refId(owner)) || !definitionFor(pod.object.spec, owner, described)) continue;
     known.add(refId(owner));
     found.push({ ref: owner, spec: pod.object.spec, pods: pod.owner ? pods.ownedBy(pod.owner) : [pod] });
   }
@@ -118,9 +132,9 @@ function dutiesOf(definition: ComponentDefinition, objects: Objects): readonly D
     : definition.duties;
 }
 
-function componentOf(found: Found, nodes: Nodes, objects: Objects): Component | undefined {
+function componentOf(found: Found, nodes: Nodes, objects: Objects, described: Described): Component | undefined {
   const { ref: self, spec, workload, pods } = found;
-  const match = definitionFor(spec);
+  const match = definitionFor(spec, self, described);
   if (!match || (match.definition.id === "coredns" && !isClusterDns(found, objects))) return undefined;
   const version = imageTag(match.image);
   const isStatic = self.kind === "Pod";
@@ -169,7 +183,7 @@ function vanishedOf(capture: Capture, objects: Objects, nodes: Nodes, found: rea
   if (!isKnown) return [];
   return COMPONENTS.flatMap((definition) => {
     const { marker } = definition;
-    if (!marker || found.some((component) => component.definition === definition)) return [];
+    if (!marker || found.some((component) => component.definition.id === definition.id)) return [];
     const map = objects
       .all("configmaps")
       .find(
@@ -228,8 +242,9 @@ export function componentsOf(
   nodes: Nodes,
   before?: Components,
 ): Components {
-  const running = workloadsOf(objects, pods)
-    .map((workload) => componentOf(workload, nodes, objects))
+  const described = describedIn(capture);
+  const running = workloadsOf(objects, pods, described)
+    .map((workload) => componentOf(workload, nodes, objects, described))
     .filter((component) => component !== undefined);
   const removed = removedOf(before, objects, running);
   const vanished = vanishedOf(capture, objects, nodes, [...running, ...removed]);

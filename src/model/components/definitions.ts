@@ -2,6 +2,7 @@
  * The components that a cluster's network is made of: how each is recognised, and what it keeps right. What each has to be
  * granted stands in permissions/, under the same id.
  */
+import type { ComponentDescription } from "../../parse/component-file.ts";
 
 /** What a component does for the network. */
 export type Duty =
@@ -19,15 +20,18 @@ export type Duty =
   | "operator"
   | "control-plane";
 
+/** Matches names: a regular expression of ours, or what a description says. */
+export type Matcher = { test(name: string): boolean };
+
 export type ComponentDefinition = {
   readonly id: string;
   /** As people call it. */
   readonly name: string;
   readonly duties: readonly Duty[];
   /** Matches the repository of an image, without registry host and tag: `flannel-io/flannel`. */
-  readonly image: RegExp;
+  readonly image: Matcher;
   /** Matches the command line of its process on a node. */
-  readonly process: RegExp;
+  readonly process: Matcher;
   /** Where its release keeps the manifest of everything that it installs, by version. */
   readonly manifest?: `https://${string}{version}${string}`;
   /** What an installation leaves behind even when its workload is gone: its ConfigMap, and what it ran as. */
@@ -38,6 +42,8 @@ export type ComponentDefinition = {
   };
   /** A controller inside kube-controller-manager: it has an account and no Pods of its own. */
   readonly account?: { readonly namespace: string; readonly name: string };
+  /** It is not one of ours: what those who run it say of it, and in which file. */
+  readonly described?: { readonly file: string; readonly by: ComponentDescription };
 };
 
 export const COMPONENTS: readonly ComponentDefinition[] = [

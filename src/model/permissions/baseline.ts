@@ -88,6 +88,8 @@ export type Baseline = {
   readonly releasesOf: "image" | "kubernetes";
   /** kube-apiserver makes these objects again when it starts. */
   readonly isBootstrap?: true;
+  /** It is made of a file of those who run the component. */
+  readonly isDescribed?: true;
   /** Oldest first. */
   readonly variants: readonly Variant[];
   readonly grants: readonly GrantOf[];

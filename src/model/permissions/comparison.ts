@@ -13,10 +13,11 @@ export type Traits = {
 };
 
 /**
- * How well the release is known: *exact*; *between* two variants; *older* or *newer* than all; *unknown*. But for *exact*, it
- * is compared with what several variants have in common.
+ * How well the release is known: *exact*; *between* two variants; *older* or *newer* than all; *unknown*. Of these, all but
+ * *exact* are compared with what several variants have in common. *described*: it is what those who run it say, whichever
+ * release it is.
  */
-export type Fit = "exact" | "between" | "older" | "newer" | "unknown";
+export type Fit = "exact" | "between" | "older" | "newer" | "unknown" | "described";
 
 export type Comparison = {
   readonly baseline: Baseline;
@@ -63,6 +64,7 @@ function candidatesOf(
 }
 
 function choose(baseline: Baseline, traits: Traits): { fit: Fit; variants: readonly Variant[] } {
+  if (baseline.isDescribed) return { fit: "described", variants: baseline.variants };
   const release = parseRelease(traits.release);
   const candidates = candidatesOf(baseline, traits, release);
   if (candidates.every(({ releases }) => releases === undefined))
@@ -87,17 +89,19 @@ function common(first: readonly BaselineGrant[], second: readonly BaselineGrant[
   });
 }
 
-const made = new Map<string, readonly BaselineGrant[]>();
+const made = new WeakMap<Baseline, Map<string, readonly BaselineGrant[]>>();
 
 /** What several variants of a baseline have in common. It depends on nothing else, and is made once. */
 function commonGrants(baseline: Baseline, variants: readonly Variant[]): readonly BaselineGrant[] {
-  const key = [baseline.id, ...variants.map(({ id }) => id)].join(" ");
-  const known = made.get(key);
+  const ofBaseline = made.get(baseline) ?? new Map<string, readonly BaselineGrant[]>();
+  made.set(baseline, ofBaseline);
+  const key = variants.map(({ id }) => id).join(" ");
+  const known = ofBaseline.get(key);
   if (known) return known;
   const grants = variants
     .map((variant) => grantsOf(baseline, variant))
     .reduceRight((newest, other) => common(newest, other));
-  made.set(key, grants);
+  ofBaseline.set(key, grants);
   return grants;
 }
 

@@ -14,6 +14,7 @@ import type { Baseline, BaselineBinding, BaselineGrant, Consequence, Subject, Va
 import { BASELINES, isBootstrapObject } from "./baselines.ts";
 import { type Comparison, compareWith, consequenceOf } from "./comparison.ts";
 import { LOSS } from "./consequences.ts";
+import { describedBaseline } from "./described.ts";
 import { deniedOf } from "./rules.ts";
 
 /** Which object is wrong, and how. */
@@ -275,7 +276,9 @@ function judge(
         baseline,
       ),
       isRestored: isRestored(where.object, parts),
-      isPerhapsOption: where.reason === "both-missing" && !isFirst && grants.filter(namesIt).some(isBound),
+      // a description tells what was chosen
+      isPerhapsOption:
+        where.reason === "both-missing" && !baseline.isDescribed && !isFirst && grants.filter(namesIt).some(isBound),
     });
   };
 
@@ -328,7 +331,8 @@ export function permissionsOf(capture: Capture, parts: Parts): Permissions {
   /** What is compared with a baseline: components that run, else the cluster once. */
   function subjectsOf({ id, releasesOf, isBootstrap }: Baseline): readonly (Component | undefined)[] {
     const own = components.byId(id);
-    if (releasesOf === "image") return own.filter(({ account }) => account);
+    // what those who run it say goes before what its releases have
+    if (releasesOf === "image") return own.filter(({ account, definition }) => account && !definition.described);
     if (isBootstrap ? isServed || own.some(({ account }) => account) : isKubeadm) return [own[0]];
     return [];
   }
@@ -341,11 +345,18 @@ export function permissionsOf(capture: Capture, parts: Parts): Permissions {
       ),
     })),
   );
+  const described = components.all.flatMap((component) => {
+    const { definition, account, version } = component;
+    if (!definition.described || !account) return [];
+    const baseline = describedBaseline(definition.described, account);
+    return { component, judged: once(() => judge(baseline, component, version, parts)) };
+  });
+  const all = [...asked, ...described];
   return {
     get all() {
-      return asked.map(({ judged }) => judged());
+      return all.map(({ judged }) => judged());
     },
-    of: (wanted) => asked.find(({ component }) => component && sameRef(component.ref, wanted.ref))?.judged(),
+    of: (wanted) => all.find(({ component }) => component && sameRef(component.ref, wanted.ref))?.judged(),
   };
 }
 

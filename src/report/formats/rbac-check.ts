@@ -13,6 +13,7 @@ const words = texts("rbac-check-words", {
   account: { en: "ServiceAccount", zh: "ServiceAccount" },
   compared: { en: "Compared with", zh: "对照基线" },
   exact: { en: "{variants}, its own release ({release})", zh: "{variants}，即其版本（{release}）" },
+  described: { en: "{variants}, which describes it", zh: "描述该组件的 {variants}" },
   between: {
     en: "what {variants} have in common: {release} lies between them",
     zh: "{variants} 的共同部分：{release} 介于其间",
@@ -72,6 +73,7 @@ export function rbacCheckOutline(
   function comparedWith({ fit, comparedWith: variants, release }: Component): string {
     const args = { variants: some(variants), release: release ?? words.someRelease() };
     if (fit === "exact") return say(words.exact(args));
+    if (fit === "described") return say(words.described(args));
     return say(fit === "between" ? words.between(args) : words.guessed(args));
   }
 

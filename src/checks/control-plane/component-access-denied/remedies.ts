@@ -150,7 +150,7 @@ export function restored({ flaw, permissions, model }: Case, name: string): { st
   if (reason === "binding-missing" && binding)
     return { steps: [bindStep(binding)], source: flaw.isRestored ? "bootstrap" : "baseline" };
   // the role itself is gone
-  const isKnown = comparison.fit === "exact" || flaw.isRestored;
+  const isKnown = comparison.fit === "exact" || comparison.fit === "described" || flaw.isRestored;
   if (component && !flaw.isRestored && (releaseOf(component) || !isKnown || !grant)) {
     const targets = [object, ...(reason === "both-missing" && binding ? [binding] : [])] as const;
     const steps = [fromInstaller(component, targets, verify)];

@@ -1,8 +1,8 @@
 /**
  * The operator that installs Calico and makes its objects again. Its own role nobody makes again.
  *
- * Source: projectcalico/calico manifests/tigera-operator.yaml (v3.28, v3.30, v3.32); which release of the operator goes with
- * which of Calico is the manifests' own.
+ * Source: projectcalico/calico manifests/tigera-operator.yaml (v3.28, v3.30, v3.32). That these are the operator's releases
+ * 1.34, 1.38 and 1.42 is from memory: nothing that we keep of the manifests holds their images.
  */
 import { type Baseline, bound, clusterRole, may, releases, without } from "../baseline.ts";
 import { consequences, LOSS } from "../consequences.ts";
