@@ -55,7 +55,7 @@ const GROUPS: readonly Group[] = [
   { name: "incidents", budget: 60, files: ["scenarios/*.test.ts"] },
   { name: "replayed", budget: 180, files: ["testing/scenarios/replayed*.test.ts"] },
   { name: "kubectl", budget: 180, files: ["testing/kubectl/**/*.test.ts"] },
-  { name: "browser", budget: 60, files: ["testing/browser/**/*.test.ts"] },
+  { name: "browser", budget: 120, files: ["testing/browser/**/*.test.ts"] },
   { name: "launcher", budget: 400, longBudget: 600, files: ["testing/launcher/**/*.test.ts"] },
   { name: "cli", budget: 90, files: ["src/cli/**/*.test.ts"] },
   { name: "unit", budget: 800, longBudget: 3600, files: ["{src,testing,tools}/**/*.test.ts"] },

@@ -146,10 +146,10 @@ function manifestsOf(guard: Guard, { exemptUsers, action }: GuardOptions): Manif
   ];
 }
 
-const how = (annotation: string, where: string): string =>
-  `To do it all the same: kubectl annotate ${where}${annotation}=true, or act as the group ${EXEMPT_GROUP}.`;
+const how = (annotation: string, when: string): string =>
+  `To do it all the same: annotate it with ${annotation}=true ${when}, or act as the group ${EXEMPT_GROUP}.`;
 
-const UPDATE_HINT = how(ALLOW_UPDATE, "it in the same change: ");
+const UPDATE_HINT = how(ALLOW_UPDATE, "in the same change");
 
 /** A rule of a role as CEL has it: lists under short names, empty where there are none. */
 function needOf({ apiGroups, resources, resourceNames, nonResourceURLs, verbs }: PolicyRule) {
@@ -222,7 +222,7 @@ export function guardPolicies(objects: readonly ProtectedObject[], options: Guar
       operation: "DELETE",
       objects: objects.filter(({ object }) => object.kind in RESOURCES),
       expression: "false",
-      message: `is not deleted: the network works by it. ${how(ALLOW_DELETE, "it first: ")}`,
+      message: `is not deleted: the network works by it. ${how(ALLOW_DELETE, "first")}`,
     },
     roleGuard(of("ClusterRole", "Role").filter(({ rules }) => rules.length > 0)),
     bindingGuard(of("ClusterRoleBinding", "RoleBinding").filter(({ subjects }) => subjects.length > 0)),

@@ -112,15 +112,22 @@ describe.skipIf(!KUBECONFIG)("the guard, on a real API server", { timeout: 120_0
       ),
     );
   };
-  const away = () => {
+  const away = async () => {
     kubectl("delete validatingadmissionpolicybinding -l app.kubernetes.io/component=guard --ignore-not-found");
     kubectl("delete validatingadmissionpolicy -l app.kubernetes.io/component=guard --ignore-not-found");
-    kubectl(`delete ns ${NS} --ignore-not-found --wait=false`);
-    kubectl(`delete clusterrole,clusterrolebinding -l app=netwhy-guard-test`);
+    // policies hold some moments longer than they are there
+    for (let tries = 0; tries < 60; tries++) {
+      const gone = [
+        kubectl(`delete ns ${NS} --ignore-not-found --wait=false`),
+        kubectl("delete clusterrole,clusterrolebinding -l app=netwhy-guard-test --ignore-not-found"),
+      ];
+      if (gone.every(({ ok }) => ok)) return;
+      await new Promise((done) => setTimeout(done, 500));
+    }
   };
 
   beforeAll(async () => {
-    away();
+    await away();
     while (kubectl(`get ns ${NS}`).ok) await new Promise((done) => setTimeout(done, 500));
     put();
     takes(kubectl("apply -f -", POLICIES));
