@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { captureOf, RECORDINGS, readRecording } from "../../testing/recordings.ts";
 import { diagnose } from "../diagnose.ts";
 import { chainHash } from "../model/agents/kube-proxy.ts";
+import { parsePacketCaptures } from "../parse/packet-capture.ts";
 import { anonymizer } from "./anonymize.ts";
 
 type Files = ReadonlyMap<string, string>;
@@ -209,4 +210,19 @@ describe.each(RECORDINGS)("%s", (id) => {
     };
     expect(told(all, (name) => name)).toEqual(told(files, text));
   });
+});
+
+it("keeps a packet capture readable, and of its node", () => {
+  const head =
+    "# netwhy capture node=w1 device=flannel.1 from=1700000000 filter=host 10.244.1.5 and host 10.244.2.7 and tcp port 80";
+  const lines = [head, "1700000004.123456 IP 10.244.1.5.43284 > 10.244.2.7.80: tcp 0", "1 packet captured", ""];
+  const { all } = anonymized(new Map([...CLUSTER, ["captures/w1.txt", lines.join("\n")]]));
+  const [path, text] = [...all].find(([name]) => name.startsWith("captures/"))!;
+  const [one] = parsePacketCaptures(text).value;
+  const { source, destination, sourcePort, destinationPort } = one!.packets[0]!;
+  expect(path).toBe(`captures/${one!.node}.txt`);
+  expect(one!.node).not.toBe("w1");
+  expect(text).not.toContain("10.244.1.5");
+  expect([one!.device, sourcePort, destinationPort]).toEqual(["flannel.1", 43284, 80]);
+  expect(one!.filter).toBe(`host ${source} and host ${destination} and tcp port 80`);
 });

@@ -101,8 +101,10 @@ export function anonymizer(key: Uint8Array): Anonymizer {
     };
   }
 
-  function otherPath(path: string, { place }: PathMatch): string {
+  function otherPath(path: string, { kind, place }: PathMatch): string {
     const told = new Set([place.node, place.namespace, place.pod, place.container]);
+    // a capture is called after its node
+    if (kind === "packetCapture") told.add(place.file?.replace(/\.txt$/, ""));
     return path
       .split("/")
       .map((part) => {

@@ -99,6 +99,10 @@ const say = texts("cli", {
     en: "describes a component unknown to netwhy (repeatable)",
     zh: "描述 netwhy 未内置的组件的文件（可重复）",
   },
+  capture: {
+    en: "tcpdump output of a node: where packets go (repeatable)",
+    zh: "节点的 tcpdump 输出，查明报文去向（可重复）",
+  },
   bundleOption: { en: "the same as BUNDLE", zh: "同 BUNDLE 参数" },
   output: {
     en: "text (default), wide (everything), json or markdown",
@@ -307,6 +311,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--baseline <path>", describes: say.baseline() },
       { flags: "--audit-log <file>", describes: say.auditLog(), isList: true },
       COMPONENT_OPTION,
+      { flags: "--capture <file>", describes: say.capture(), isList: true },
       { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true },
       ...CLUSTER_OPTIONS,
       ...REPORT_OPTIONS,

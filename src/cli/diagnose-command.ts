@@ -62,10 +62,13 @@ async function judge(given: Given, { isOwn }: { isOwn: boolean }): Promise<(capt
 }
 
 /** Where evidence goes; what files of their own tell is there already. */
-async function intakeFor({ auditLog = [] }: Given): Promise<Intake> {
+async function intakeFor({ auditLog = [], capture = [] }: Given): Promise<Intake> {
   const intake = createIntake();
-  for (const [index, path] of (auditLog as readonly string[]).entries()) {
-    await readOneFile(path, intake.open(pathOf("auditLog", { file: `${index + 1}-${basename(path)}` }))!);
+  const files = { auditLog, packetCapture: capture } as Record<"auditLog" | "packetCapture", readonly string[]>;
+  for (const kind of ["auditLog", "packetCapture"] as const) {
+    for (const [index, path] of files[kind].entries()) {
+      await readOneFile(path, intake.open(pathOf(kind, { file: `${index + 1}-${basename(path)}` }))!);
+    }
   }
   return intake;
 }

@@ -38,6 +38,7 @@ import { type Metrics, metricsReader } from "../parse/metrics.ts";
 import { type NftRuleset, nftRulesetReader } from "../parse/nft-json.ts";
 import { parseNstat } from "../parse/nstat.ts";
 import * as objects from "../parse/objects.ts";
+import { type PacketCapture, parsePacketCaptures } from "../parse/packet-capture.ts";
 import type { Parser } from "../parse/parsed.ts";
 import { parseProbes } from "../parse/probes.ts";
 import { parseProcesses } from "../parse/processes.ts";
@@ -618,6 +619,18 @@ export const catalogue = {
     sensitivity: "names",
     cost: "small",
   } satisfies Kind<readonly ComponentDescription[]>,
+  packetCapture: {
+    path: "captures/{file}",
+    how: { other: "the tcpdump commands that a report prints for both ends of a failure" },
+    open: parsedBy(parsePacketCaptures),
+    empty: "tells-nothing",
+    hides: {
+      en: "where packets were last seen on their way",
+      zh: "报文在途中最后出现在哪里",
+    },
+    sensitivity: "may-hold-secrets",
+    cost: "small",
+  } satisfies Kind<readonly PacketCapture[]>,
 
   manifest: clusterWide("manifest.jsonl", "written by the collector", parseManifest, {
     en: "which evidence was asked for and arrived whole",

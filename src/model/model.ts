@@ -17,6 +17,7 @@ import { type Needs, needsOf } from "./needs.ts";
 import { type Nodes, nodesOf } from "./nodes.ts";
 import { type Objects, objectsOf } from "./objects.ts";
 import { type Observations, observationsOf } from "./observations.ts";
+import { type PacketCaptures, packetCapturesOf } from "./packet-captures.ts";
 import { type Permissions, permissionsOf } from "./permissions/permissions.ts";
 import { type PodNamespaces, podNamespacesOf } from "./pod-namespaces.ts";
 import { type Pods, podsOf } from "./pods.ts";
@@ -42,6 +43,7 @@ export type ModelParts = {
   readonly permissions: Permissions;
   readonly logs: Logs;
   readonly writes: Writes;
+  readonly packetCaptures: PacketCaptures;
   readonly forwarding: Forwarding;
   readonly flannel: Flannel;
   readonly cni: Cni;
@@ -81,6 +83,7 @@ const MAKERS: Makers = {
   permissions: ({ objects, rbac, components }, capture) => permissionsOf(capture, { objects, rbac, components }),
   logs: ({ time }, capture) => logsOf(capture, time),
   writes: (_, capture) => writesOf(capture),
+  packetCaptures: ({ nodes }, capture) => packetCapturesOf(capture, nodes),
   forwarding: (_, capture) => forwardingOf(capture),
   flannel: ({ objects, nodes, components, forwarding }, capture) =>
     flannelOf({ capture, objects, nodes, components, forwarding }),

@@ -19,6 +19,7 @@ import { type Text, texts, verbatim } from "../text.ts";
 import type { Sighting } from "../trace/forecast.ts";
 import { ENDS } from "../trace/trace.ts";
 import { blindSpotOf } from "./blind-spots.ts";
+import { captureCommands } from "./capture-commands.ts";
 import { list, phrase } from "./phrases.ts";
 import type { Cause, Effect, Report } from "./report.ts";
 import { missingRights } from "./rights.ts";
@@ -68,7 +69,7 @@ const say = texts("report", {
     en: "{test}; yet on node {node} its packets should end: {end}",
     zh: "{test}；但按各节点状态推演，其报文应止于节点 {node}：{end}",
   },
-  lostBetween: { en: ": {from} tracks them, {to} never saw them", zh: "：{from} 有其连接跟踪记录，{to} 从未收到" },
+  lostBetween: { en: ": {from} saw them, {to} never did", zh: "：{from} 已发出，{to} 从未收到" },
   answerLost: { en: ": {from} saw the answer, {to} did not", zh: "：{from} 有应答记录，{to} 未收到应答" },
   unanswered: { en: ": they came to {at}, and nothing answered", zh: "：报文已到达 {at}，但无应答" },
   unsighted: { en: "", zh: "" },
@@ -328,11 +329,12 @@ function disagreementsOf(disagreements: readonly Disagreement[]): Report["disagr
       : say.passes({ test, where: sightingText(sighting) });
     const evidence = [observation.evidence, ...(end?.evidence.slice(0, 2) ?? []), ...(sighting?.evidence ?? [])];
     const kind = `${symptomOf(observation)} ${end?.is ?? "works"} ${end?.at?.node ?? ""} ${sighting?.is ?? ""}`;
-    return { kind, says, evidence: distinct(evidence) };
+    const settle = forecast.says === "works" && !sighting ? captureCommands(forecast.ways) : [];
+    return { kind, says, evidence: distinct(evidence), settle };
   });
   return [...Map.groupBy(told, ({ kind }) => kind).values()].map((same) => {
-    const [{ says, evidence }] = same as [(typeof told)[number], ...typeof told];
-    return { says: same.length === 1 ? says : say.andMore({ title: says, count: same.length - 1 }), evidence };
+    const [{ says, evidence, settle }] = same as [(typeof told)[number], ...typeof told];
+    return { says: same.length === 1 ? says : say.andMore({ title: says, count: same.length - 1 }), evidence, settle };
   });
 }
 

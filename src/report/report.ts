@@ -116,7 +116,13 @@ export const reportSchema = z
       .describe("with a baseline: what is otherwise than it was there, and concerns a root cause"),
     unexplained: z.array(effect),
     disagreements: z
-      .array(z.object({ says: text, evidence: z.array(evidence) }))
+      .array(
+        z.object({
+          says: text,
+          evidence: z.array(evidence),
+          settle: z.array(command).describe("captures of its packets at both ends, to be run at once while it fails"),
+        }),
+      )
       .describe("tests that ended otherwise than their packets, walked through the state of all nodes"),
     meantDenials: z.array(z.object({ policies: z.array(reference), says: text, evidence: z.array(evidence) })),
     warnings: z.array(cause),

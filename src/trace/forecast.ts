@@ -1,6 +1,6 @@
 /**
- * What the walk says of active tests, for the reasoning: whether they would work, and where conntrack last saw packets of
- * those that did not although they should, with what those nodes counted of packets that they threw away.
+ * What the walk says of active tests, for the reasoning: whether they would work, and where captures or conntrack last saw
+ * packets of those that did not although they should, with what those nodes counted of packets that they threw away.
  */
 import { isWhole, known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
@@ -11,6 +11,7 @@ import type { Packet } from "../model/netfilter/packet.ts";
 import type { Observation } from "../model/observations.ts";
 import { formatIp } from "../net/ip.ts";
 import type { ConntrackEntry } from "../parse/conntrack.ts";
+import { capturedOn } from "./captured.ts";
 import { predict } from "./predict.ts";
 import type { Way } from "./trace.ts";
 import type { World } from "./walk.ts";
@@ -24,7 +25,7 @@ export type Forecast = {
 
 /** Where packets were last seen that should have been answered. */
 export type Sighting =
-  /** The one node tracks them, the other never saw them. */
+  /** The one node saw them, the other never did. */
   | { readonly is: "lost-between"; readonly from: string; readonly to: string; readonly evidence: readonly Evidence[] }
   /** The far node saw the answer, the near one did not. */
   | { readonly is: "answer-lost"; readonly from: string; readonly to: string; readonly evidence: readonly Evidence[] }
@@ -34,7 +35,7 @@ export type Sighting =
 export interface Forecasts {
   /** undefined if it is not a test whose packets can be walked, or what becomes of them rests on something unseen. */
   of(observation: Observation): Forecast | undefined;
-  /** What both ends' connection tracking shows of a test that should work; undefined if it does not tell. */
+  /** What packet captures of both ends, or their connection tracking, show of a test that should work; undefined if it does not tell. */
   sighting(observation: Observation): Sighting | undefined;
 }
 
@@ -45,7 +46,9 @@ const MOST_COUNTERS = 3;
 /** So many tests are walked: bundles with more have them many times over. */
 const MOST_WALKED = 5000;
 
-export function forecastsOf(model: World & Pick<ClusterModel, "dns">): Forecasts {
+type Model = World & Pick<ClusterModel, "dns" | "packetCaptures">;
+
+export function forecastsOf(model: Model): Forecasts {
   const made = new Map<Observation, Forecast | undefined>();
   function of(observation: Observation): Forecast | undefined {
     if (made.has(observation) || made.size >= MOST_WALKED) return made.get(observation);
@@ -57,8 +60,7 @@ export function forecastsOf(model: World & Pick<ClusterModel, "dns">): Forecasts
     of,
     sighting(observation) {
       const forecast = of(observation);
-      const [way] = forecast?.ways ?? [];
-      const found = forecast?.says === "works" && forecast.ways.length === 1 && way && sightingOn(way, model);
+      const found = forecast?.says === "works" ? sightingOf(forecast.ways, model) : undefined;
       if (!found) return undefined;
       // what no rule did may have been counted where they were last seen, or where they should have come
       const places = found.is === "unanswered" ? [found.at] : [found.from, found.to];
@@ -66,6 +68,15 @@ export function forecastsOf(model: World & Pick<ClusterModel, "dns">): Forecasts
       return { ...found, evidence: [...found.evidence, ...counted] };
     },
   };
+}
+
+/** What was captured on purpose tells of each way; tables of connections, which are kept for long, only of one. */
+function sightingOf(ways: readonly Way[], model: Model): Sighting | undefined {
+  for (const way of ways) {
+    const captured = capturedOn(way, model.packetCaptures);
+    if (captured) return captured;
+  }
+  return ways.length === 1 ? trackedOn(ways[0]!, model) : undefined;
 }
 
 function forecastOf({ probe }: Observation, model: World & Pick<ClusterModel, "dns">): Forecast | undefined {
@@ -118,7 +129,7 @@ function quote({ conntrack }: NodePlane, { protocol, original, replied, line }: 
   );
 }
 
-function sightingOn(way: Way, { forwarding }: World): Sighting | undefined {
+function trackedOn(way: Way, { forwarding }: World): Sighting | undefined {
   const nodes = enteredNodes(way);
   const seen = nodes.map(([node, packet]) => {
     const plane = forwarding.of(node);

@@ -93,7 +93,17 @@ function disagreementSection({ disagreements }: Report, speaker: Speaker): Block
     line: prose(say(says)),
     quotes: quotesOf(evidence, wide ? 99 : 2, most.linkQuoteColumns, speaker),
   }));
-  return section(say(words.disagreements()), listOf(items));
+  return section(say(words.disagreements()), [...listOf(items), ...captureBlocks(disagreements, speaker)]);
+}
+
+/** The captures of one test: both ends of it tell more than one end of two. */
+function captureBlocks(disagreements: Report["disagreements"], speaker: Speaker): Block[] {
+  const settle = disagreements.find((one) => one.settle.length > 0)?.settle ?? [];
+  if (settle.length === 0) return [];
+  return [
+    { shape: "line", line: prose(speaker.say(words.capture())) },
+    ...settle.map((how) => commandBlock(how, { there: (node) => words.onNode({ node }) }, speaker)),
+  ];
 }
 
 function deniedSection({ meantDenials }: Report, speaker: Speaker): Block[] {

@@ -69,6 +69,10 @@ export const words = texts("format", {
     en: "Tests that ended otherwise than the nodes' state says",
     zh: "结果与节点状态推演不一致的探测",
   },
+  capture: {
+    en: "To see where its packets are lost, run these at the same time, as root, while it fails. Hand over what each printed by `--capture FILE`.",
+    zh: "若要查明报文丢在哪里，请在故障发生期间以 root 身份同时运行以下命令，再用 `--capture FILE` 交回各自的输出。",
+  },
   unexplained: { en: "Failures that nothing seen explains", zh: "现有证据无法解释的失败" },
   meantDenials: { en: "Denied on purpose", zh: "按策略本意拒绝" },
   warnings: { en: "Warnings", zh: "警告" },
