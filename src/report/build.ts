@@ -12,8 +12,9 @@ import { known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { CAPABILITIES, type Capability, subjectOf } from "../model/capability.ts";
 import type { ClusterModel } from "../model/model.ts";
+import { listOfKind } from "../model/objects.ts";
 import type { Observation } from "../model/observations.ts";
-import { refId } from "../model/ref.ts";
+import { type Ref, refId } from "../model/ref.ts";
 import { timeOf } from "../model/time.ts";
 import { type Text, texts, verbatim } from "../text.ts";
 import type { Sighting } from "../trace/forecast.ts";
@@ -251,6 +252,25 @@ function remediesOf({ faults }: ExplainedRoot, model: ClusterModel, checks: read
   });
 }
 
+/** What Kubernetes itself writes into its objects, and kubelets into their Nodes and Pods, is nobody's doing. */
+const OWN_WRITER = /^(kube-|kubelet|kubeadm|cloud-controller|flanneld|Go-http-client)/;
+
+/** Who wrote last what a person would repair, as its managed fields tell; nothing if nobody did since it was made. */
+function lastWriteOf(object: Ref, { objects }: ClusterModel): Evidence[] {
+  const list = listOfKind(object.kind);
+  if (!list || list === "nodes" || list === "pods") return [];
+  const found = known(objects.find(list, object.name, object.namespace));
+  const made = timeOf(found?.metadata.creationTimestamp ?? undefined) ?? 0;
+  const [last] = (found?.metadata.managedFields ?? [])
+    .filter(
+      ({ manager, time }) => manager && !OWN_WRITER.test(manager) && (timeOf(time ?? undefined) ?? 0) > made + 2000,
+    )
+    .sort((a, b) => timeOf(b.time!)! - timeOf(a.time!)!);
+  if (!found || !last) return [];
+  const words = `${refId(object)}: last written by ${last.manager} (${last.operation ?? "Update"})`;
+  return [{ ...objects.quote(list, found, words), at: last.time! }];
+}
+
 function causeOf(
   root: ExplainedRoot,
   explanation: Explanation,
@@ -260,9 +280,8 @@ function causeOf(
   const [first] = root.faults as [Fault, ...Fault[]];
   const nodes = [...new Set(root.faults.flatMap((fault) => fault.nodes))].sort();
   const related = new Map(root.faults.flatMap((fault) => fault.related).map((object) => [refId(object), object]));
-  const writes = [first.repair, ...related.values()]
-    .flatMap((object) => model.writes.of(object).slice(0, 1))
-    .slice(0, MOST_WRITES);
+  const objects = [first.repair, ...related.values()];
+  const writes = objects.flatMap((object) => model.writes.of(object).slice(0, 1)).slice(0, MOST_WRITES);
   // what was deleted last is what is missing
   const deleted = writes.find(({ verb }) => verb === "delete" || verb === "deletecollection");
   const [since] = [root.since, deleted?.at]
@@ -285,6 +304,7 @@ function causeOf(
     evidence: [
       ...writes.map(({ evidence }) => evidence),
       ...distinct(root.faults.flatMap(({ evidence }) => evidence)).slice(0, MOST_QUOTES),
+      ...(writes.length > 0 ? [] : lastWriteOf(first.repair, model)),
     ],
     ruledOut: explanation.ruledOut.map(({ fault, by }) => ({ what: fault.title, by: by.evidence })),
     alternatives: [],

@@ -3,7 +3,9 @@
  * deletes ClusterRoles and ClusterRoleBindings by the label that Helm puts on everything it installs.
  */
 import { describe, expect, it } from "vitest";
+import { recoveryOf } from "../../src/backup/recovery.ts";
 import { diagnose } from "../../src/diagnose.ts";
+import { guardOf } from "../../src/guard/guard.ts";
 import type { Change } from "../../src/model/change.ts";
 import { ref, refId } from "../../src/model/ref.ts";
 import type { Metadata } from "../../src/parse/objects.ts";
@@ -36,6 +38,33 @@ const withoutFlannel: Edit = (draft) => {
     draft.setList(list, draft.list(list).filter(({ metadata }) => metadata.namespace !== "kube-flannel") as never);
 };
 
+/** Helm's records of the charts: the roles and bindings as they were installed. */
+const recorded: Edit = (draft) => {
+  const objects = (["clusterroles", "clusterrolebindings"] as const).flatMap((list) =>
+    draft
+      .list(list)
+      .filter(({ metadata }) => metadata.labels?.[HELM] === "Helm")
+      .map((object) => ({
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: list === "clusterroles" ? "ClusterRole" : "ClusterRoleBinding",
+        ...object,
+      })),
+  );
+  const of = (name: string, namespace: string, chart: string, pattern: RegExp) => ({
+    name,
+    namespace,
+    revision: 1,
+    status: "deployed",
+    chart,
+    objects: objects.filter(({ metadata }) => pattern.test(metadata.name)),
+  });
+  draft.set("helmReleases", {}, [
+    of("cilium", "kube-system", "cilium-1.17.0", /^cilium/),
+    of("ingress-nginx", "ingress-nginx", "ingress-nginx-4.12.0", /^ingress/),
+    of("metrics-server", "kube-system", "metrics-server-3.12.2", /metrics-server/),
+  ] as never);
+};
+
 function runbookCluster(): Cluster {
   const base = cluster({ nodes: 3 });
   return withReleases(
@@ -51,7 +80,7 @@ function runbookCluster(): Cluster {
       ["metrics-server", "any"],
       ["nodelocaldns", "upstream"],
     ],
-  ).edit(labelled);
+  ).edit(labelled, recorded);
 }
 
 /** `kubectl delete clusterrole,clusterrolebinding -l app.kubernetes.io/managed-by=Helm` */
@@ -121,6 +150,21 @@ describe("a clean-up by Helm's label", () => {
     expect(answer.breaks[0]?.id).toBe("component-access-denied/ClusterRole/cilium");
     const losing = answer.taken.flatMap(({ loses }) => loses.map(({ subject }) => subject.name));
     expect(losing).toEqual(expect.arrayContaining(["cilium", "cilium-operator", "metrics-server"]));
+  });
+
+  it("is made good from Helm's records, all of it", () => {
+    const { recovered, lost } = recoveryOf(broken.capture);
+    const fromHelm = recovered.filter(({ source }) => source === "helm").map(({ object }) => object.metadata.name);
+    expect([lost, fromHelm]).toEqual([[], expect.arrayContaining(["cilium", "cilium-operator", "ingress-nginx"])]);
+  });
+
+  it("would have been refused by the guard", () => {
+    const { objects } = guardOf(healthy.model(), { image: "netwhy", action: "deny" });
+    const guarded = objects.map(({ object }) => refId(object));
+    const [first] = report.rootCauses;
+    const lost = [first!.object, ...first!.related].filter(({ kind }) => kind.startsWith("ClusterRole"));
+    expect(lost.length).toBeGreaterThan(1);
+    expect(guarded).toEqual(expect.arrayContaining(lost.map(({ kind, name }) => `${kind}/${name}`)));
   });
 
   it("a token that is not accepted (401) is not told as a lost permission", () => {

@@ -36,9 +36,14 @@ const PROXY = podObject("kube-proxy-1", {
     containerStatuses: [{ name: "kube-proxy", ready: true, restartCount: 1, state: { running: {} } }],
   },
 });
+const COREDNS = podObject("coredns-1", {
+  metadata: { name: "coredns-1", namespace: "kube-system", uid: "2" },
+  spec: { nodeName: "w1", containers: [{ name: "coredns" }] },
+  status: { phase: "Running" },
+});
 const OBJECTS = {
   "/api/v1/nodes": [{ metadata: { name: "w1" }, status: { conditions: [{ type: "Ready", status: "True" }] } }],
-  "/api/v1/pods": [PROXY],
+  "/api/v1/pods": [PROXY, COREDNS],
 };
 
 /** Reads a cluster as somebody who is granted what these objects grant. */
