@@ -12,6 +12,8 @@ type Series = { readonly series: string; readonly values: string };
 
 type Alert = {
   readonly alert: string;
+  /** `Kind/namespace/name`, of those that there are for each. */
+  readonly workload?: string;
   readonly expr: string;
   readonly for: string;
   readonly severity: "warning" | "critical";
@@ -135,6 +137,7 @@ const ALWAYS: readonly Alert[] = [
 /** Of the workloads that this cluster's network is made of. */
 function workloadAlerts(workloads: readonly Ref[]): Alert[] {
   return workloads.flatMap(({ kind, namespace = "", name }): Alert[] => {
+    const workload = `${kind}/${namespace}/${name}`;
     const isDaemonSet = kind === "DaemonSet";
     const label = isDaemonSet ? "daemonset" : "deployment";
     const of = `{namespace="${namespace}",${label}="${name}"}`;
@@ -144,6 +147,7 @@ function workloadAlerts(workloads: readonly Ref[]): Alert[] {
     return [
       {
         alert: isDaemonSet ? "NetworkAgentUnavailable" : "NetworkControllerUnavailable",
+        workload,
         expr: isDaemonSet
           ? `max by (namespace, daemonset) (${metric}${of}) > 0`
           : `max by (namespace, deployment) (${metric}${of}) < 1`,
@@ -159,6 +163,7 @@ function workloadAlerts(workloads: readonly Ref[]): Alert[] {
       },
       {
         alert: "NetworkComponentGone",
+        workload,
         // what was there an hour ago, and is not any more
         expr: `group by (namespace, ${label}) (${metric}${of} offset 1h) unless group by (namespace, ${label}) (${metric}${of})`,
         for: "5m",
@@ -181,7 +186,8 @@ export function alertRules(objects: readonly ProtectedObject[]): { rules: object
     .map(({ object }) => object)
     .filter(({ kind }) => kind === "DaemonSet" || kind === "Deployment");
   const alerts = [...ALWAYS, ...workloadAlerts(workloads)];
-  const labelsOf = ({ severity }: Alert) => ({ severity, from: "netwhy" });
+  // rules of one name have to differ in their labels
+  const labelsOf = ({ severity, workload }: Alert) => ({ severity, from: "netwhy", ...(workload && { workload }) });
   const rules = alerts.map((alert) => ({
     alert: alert.alert,
     expr: alert.expr,

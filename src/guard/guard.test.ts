@@ -66,7 +66,7 @@ describe("the files", () => {
     try {
       for (const name of ["alerts.yaml", "alerts.test.yaml"]) writeFileSync(join(directory, name), files.get(name)!);
       for (const args of [
-        ["check", "rules", "alerts.yaml"],
+        ["check", "rules", "--lint-fatal", "alerts.yaml"],
         ["test", "rules", "alerts.test.yaml"],
       ]) {
         const { status, stdout, stderr } = spawnSync(promtool, args, { cwd: directory, encoding: "utf8" });
