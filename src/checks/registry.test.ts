@@ -8,6 +8,9 @@ const FILES = globSync("*/*.ts", { cwd: HOME })
   .filter((file) => !file.endsWith(".test.ts"))
   .sort();
 const source = (file: string): string => readFileSync(join(HOME, file), "utf8");
+/** A check that is made of several files has them in the folder of its name. */
+const partsOf = (file: string): string[] =>
+  globSync(`${file.replace(/\.ts$/, "")}/*.ts`, { cwd: HOME }).filter((part) => !part.endsWith(".test.ts"));
 const idOf = (file: string): string => basename(file, ".ts");
 
 /** What a file takes from others as values: the sources of imports that are no types. */
@@ -52,7 +55,8 @@ describe.each(FILES)("%s", (file) => {
   });
 
   it("gives its texts ids of its own", () => {
-    const scopes = [...text.matchAll(/\btexts\(\s*"([^"]+)"/g)].map(([, scope]) => scope);
+    const whole = [text, ...partsOf(file).map(source)].join("\n");
+    const scopes = [...whole.matchAll(/\btexts\(\s*"([^"]+)"/g)].map(([, scope]) => scope);
     expect(scopes).toEqual([idOf(file)]);
   });
 

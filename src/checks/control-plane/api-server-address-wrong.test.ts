@@ -33,6 +33,10 @@ const written = (at: string, key = "kubeconfig.conf"): Edit =>
       ],
     },
   }));
+const withoutKubeadm: Edit = (draft) => {
+  const maps = draft.list("configmaps").filter(({ metadata }) => metadata.name !== "kubeadm-config");
+  draft.setList("configmaps", maps);
+};
 const kubeadm = (more = ""): Edit =>
   addObjects("configmaps", {
     metadata: { name: "kubeadm-config", namespace: "kube-system" },
@@ -65,6 +69,7 @@ testCheck(apiServerAddressWrong, {
     "a load balancer of which nobody told: no kubeadm, and the certificate is not known": told(
       "172.16.99.20",
       written(ago(60)),
+      withoutKubeadm,
     ),
     "all started after it was written, and nobody complains": told("172.16.99.20", written(ago(86_400)), kubeadm()),
     "another file of the ConfigMap was written lately": told(
