@@ -150,7 +150,8 @@ describe.skipIf(!canAsk("iptables", "nft", "nsenter", "setpriv", "bridge"))("net
     await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve));
     front.unref();
     relayPort = (front.address() as { port: number }).port;
-    for (let tried = 0; tried < 100; tried++) {
+    // in so little memory a machine at work may take long to start Node
+    for (let tried = 0; tried < 600; tried++) {
       if ((await ask("/healthz")).status === 200) return;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -223,11 +224,15 @@ describe.skipIf(!canAsk("iptables", "nft", "nsenter", "setpriv", "bridge"))("net
   it.skipIf(!canLimit)("outlives a tool that needs more, and says which", async () => {
     addRules(16_000);
     const { capture } = await read(KEY);
-    expect(forwardRules(capture)).toBe(17_001);
     expect(capture.get("nftables", NODE)).toMatchObject({
       state: "unknown",
       why: { message: expect.stringMatching(/^exit status 137/) },
     });
+    // this one needs about what is there: it may be ended before its last line, and is told as cut off then
+    const iptables = capture.get("iptables", NODE);
+    expect(iptables.state).toBe("present");
+    const isWhole = iptables.state === "present" && iptables.gaps.length === 0;
+    expect(isWhole).toBe(forwardRules(capture) === 17_001);
     expect(agent.exitCode).toBeNull();
     expect((await ask("/healthz")).status).toBe(200);
   });
