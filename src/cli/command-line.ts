@@ -1,7 +1,8 @@
 /** Makes of a command line what is to be done. Only this file knows commander, which is loaded when there is something to parse. */
 import { existsSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { type CommandSpec, type Given, LANG_OPTION, type OptionSpec } from "./commands.ts";
+import type { CommandSpec, Given, OptionSpec } from "./commands/command.ts";
+import { LANG } from "./commands/options.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { badValue, usageError } from "./usage-error.ts";
 
@@ -20,7 +21,7 @@ function oneOf(flags: string, values: readonly string[]): (value: string) => str
   };
 }
 
-const LANG: OptionSpec = { ...LANG_OPTION, values: ["en", "zh"] };
+const EITHER_LANG: OptionSpec = { ...LANG, values: ["en", "zh"] };
 
 /**
  * @throws DiagnosisError with the code "usage" for what is none of our commands and options
@@ -34,7 +35,7 @@ export function parseCommandLine(
   let parsed: Parsed | undefined;
   const program = new Command("netwhy").action(() => {});
   // every command takes --lang, wherever it stands
-  addOption(program, LANG);
+  addOption(program, EITHER_LANG);
   const groups = new Map<string, Command>();
   for (const command of commands) {
     const [word = "", inner] = command.name.split(" ");
@@ -42,7 +43,7 @@ export function parseCommandLine(
     const parser = group.command(inner ?? word);
     for (const { name: argument, isList } of command.arguments)
       parser.argument(`[${argument.toLowerCase().replace(/\W.*/, "")}${isList ? "..." : ""}]`);
-    for (const option of [...command.options, LANG]) addOption(parser, option);
+    for (const option of [...command.options, EITHER_LANG]) addOption(parser, option);
     parser.action(() => {
       parsed = { command, values: parser.args, given: parser.opts() };
     });
@@ -51,7 +52,7 @@ export function parseCommandLine(
     const known = groups.get(word);
     if (known) return known;
     const group = program.command(word).action(() => {});
-    addOption(group, LANG);
+    addOption(group, EITHER_LANG);
     groups.set(word, group);
     return group;
   }

@@ -7,7 +7,7 @@ import { apiServer } from "../../testing/api-server/api-server.ts";
 import { recordingPath } from "../../testing/recordings.ts";
 import { DiagnosisError } from "../errors.ts";
 import { parseCommandLine } from "./command-line.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS } from "./commands/registry.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "netwhy-described-"));

@@ -7,7 +7,7 @@ import { overlay } from "../evidence/overlay.ts";
 import { pathOf } from "../evidence/path.ts";
 import { readOneFile } from "../sources/bundle.ts";
 import { texts } from "../text.ts";
-import type { Given } from "./commands.ts";
+import type { Given } from "./commands/command.ts";
 
 const say = texts("described", {
   invalid: { en: "{file} describes no component: {why}", zh: "{file} 不是有效的组件描述：{why}" },

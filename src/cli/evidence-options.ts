@@ -1,7 +1,7 @@
 /** Options that say which cluster is read, and how: they make no sense for a bundle. */
 import { DiagnosisError } from "../errors.ts";
 import { texts } from "../text.ts";
-import type { Given } from "./commands.ts";
+import type { Given } from "./commands/command.ts";
 
 const say = texts("evidence-options", {
   bundleAndCluster: {

@@ -1,6 +1,8 @@
 /** Help pages, drawn from the commands as data. */
 import { type Language, type Text, texts } from "../text.ts";
-import { type CommandSpec, type Example, HELP_OPTION, LANG_OPTION, type OptionSpec, PROGRAM } from "./commands.ts";
+import type { CommandSpec, Example, OptionSpec } from "./commands/command.ts";
+import { HELP, LANG } from "./commands/options.ts";
+import { PROGRAM } from "./commands/registry.ts";
 
 const say = texts("help", {
   usage: { en: "Usage: {usage}", zh: "用法：{usage}" },
@@ -73,7 +75,7 @@ export function commandPage(command: CommandSpec, reader: Reader): string {
           words.map(({ name, describes }): Row => [name, describes[lang]]),
           reader,
         )),
-    ...optionTable([...options, LANG_OPTION, HELP_OPTION], reader),
+    ...optionTable([...options, LANG, HELP], reader),
     ...exampleTable(examples, reader),
     "",
     say.exitCodes({ codes: PROGRAM.exitCodes })[lang],

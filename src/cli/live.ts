@@ -11,7 +11,7 @@ import { type Connection, connect } from "../sources/live/connection.ts";
 import { readCluster } from "../sources/live/read-cluster.ts";
 import type { NodeChoice } from "../sources/live/read-nodes.ts";
 import { type Text, texts, verbatim } from "../text.ts";
-import type { Given } from "./commands.ts";
+import type { Given } from "./commands/command.ts";
 import { progressLine } from "./progress-line.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { badValue } from "./usage-error.ts";

@@ -1,7 +1,7 @@
 /** Where the program begins: runs the command line, and says once what went wrong. */
 import { DiagnosisError } from "../errors.ts";
 import { texts } from "../text.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS } from "./commands/registry.ts";
 import { ERROR_EXIT, EXIT, type ExitCode } from "./exit-code.ts";
 import { commandPage, programPage } from "./help.ts";
 import { type Surroundings, surroundingsOf } from "./surroundings.ts";

@@ -11,7 +11,7 @@ import { recordingPath } from "../../testing/recordings.ts";
 import { parseArchive } from "../backup/archive.ts";
 import { DiagnosisError } from "../errors.ts";
 import { parseCommandLine } from "./command-line.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS } from "./commands/registry.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "netwhy-rbac-"));

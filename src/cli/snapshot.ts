@@ -10,7 +10,7 @@ import { type Api, apiOf } from "../sources/live/api.ts";
 import { type Connection, connect } from "../sources/live/connection.ts";
 import { readObjects } from "../sources/live/read-objects.ts";
 import { texts } from "../text.ts";
-import type { Given } from "./commands.ts";
+import type { Given } from "./commands/command.ts";
 import { interruptible, millisecondsOf, noAnswer } from "./live.ts";
 import { progressLine } from "./progress-line.ts";
 import type { Surroundings } from "./surroundings.ts";

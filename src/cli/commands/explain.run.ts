@@ -1,14 +1,14 @@
 /** `netwhy explain`: the manual pages of the checks, each from the check's own file. */
-import type { Layer } from "../checks/check.ts";
-import { CHECKS } from "../checks/registry.ts";
-import { type Block, line } from "../report/formats/document.ts";
-import { drawBlocks } from "../report/formats/terminal.ts";
-import { type Text, texts } from "../text.ts";
-import type { Given } from "./commands.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import { manualBlocks } from "./manual-page.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { unknownName } from "./usage-error.ts";
+import type { Layer } from "../../checks/check.ts";
+import { CHECKS } from "../../checks/registry.ts";
+import { type Block, line } from "../../report/formats/document.ts";
+import { drawBlocks } from "../../report/formats/terminal.ts";
+import { type Text, texts } from "../../text.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { manualBlocks } from "../manual-page.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { unknownName } from "../usage-error.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("explain-command", {
   controlPlane: { en: "Control plane", zh: "控制平面" },

@@ -1,16 +1,16 @@
 /** `netwhy what-if`: reads the evidence, makes the changes in mind, and says what they would break. */
 import { readFile } from "node:fs/promises";
-import { DiagnosisError } from "../errors.ts";
-import { WHAT_IF_FORMATS, type WhatIfFormatName } from "../report/formats/what-if.ts";
-import type { WhatIf } from "../report/what-if.ts";
-import { readBundle } from "../sources/bundle.ts";
-import { texts } from "../text.ts";
-import { intentOf, isMisunderstood, whatIf } from "../what-if.ts";
-import type { Given } from "./commands.ts";
-import { describer } from "./described.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { unknownName } from "./usage-error.ts";
+import { DiagnosisError } from "../../errors.ts";
+import { WHAT_IF_FORMATS, type WhatIfFormatName } from "../../report/formats/what-if.ts";
+import type { WhatIf } from "../../report/what-if.ts";
+import { readBundle } from "../../sources/bundle.ts";
+import { texts } from "../../text.ts";
+import { intentOf, isMisunderstood, whatIf } from "../../what-if.ts";
+import { describer } from "../described.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { unknownName } from "../usage-error.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("what-if-command", {
   noFile: { en: "{file} cannot be read: {message}", zh: "无法读取 {file}：{message}" },
@@ -69,7 +69,7 @@ export async function whatIfCommand(
     throw new DiagnosisError("usage", problem, hint);
   }
   const described = await describer(given);
-  const { readLive } = await import("./live.ts");
+  const { readLive } = await import("../live.ts");
   const capture = bundle === undefined ? await readLive(given, surroundings) : await readBundle(bundle);
   const answer = whatIf(described(capture), intent);
   const { lang, width, color, out } = surroundings;

@@ -1,17 +1,17 @@
 /** `netwhy rbac recover`: manifests of permissions that are gone, without a backup, for `kubectl apply -f -`. */
-import { canonicalYaml } from "../backup/canonical-yaml.ts";
-import { kindNamed, refOf } from "../backup/kinds.ts";
-import { type Recovered, recoveryOf } from "../backup/recovery.ts";
-import { DiagnosisError } from "../errors.ts";
-import type { Capture } from "../evidence/capture.ts";
-import { type Ref, ref, refId } from "../model/ref.ts";
-import { printable } from "../report/formats/document.ts";
-import { readBundle } from "../sources/bundle.ts";
-import { texts, verbatim } from "../text.ts";
-import type { Given } from "./commands.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import { readLive } from "./live.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { canonicalYaml } from "../../backup/canonical-yaml.ts";
+import { kindNamed, refOf } from "../../backup/kinds.ts";
+import { type Recovered, recoveryOf } from "../../backup/recovery.ts";
+import { DiagnosisError } from "../../errors.ts";
+import type { Capture } from "../../evidence/capture.ts";
+import { type Ref, ref, refId } from "../../model/ref.ts";
+import { printable } from "../../report/formats/document.ts";
+import { readBundle } from "../../sources/bundle.ts";
+import { texts, verbatim } from "../../text.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { readLive } from "../live.ts";
+import type { Surroundings } from "../surroundings.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("rbac-recover", {
   noObject: { en: "`{word}` names no object.", zh: "`{word}` 不是对象名。" },

@@ -1,14 +1,14 @@
 /** `netwhy path`: reads the evidence, walks one packet through it, draws its way. */
-import { DiagnosisError } from "../errors.ts";
-import { isProblem, pathBetween } from "../path.ts";
-import { PATH_FORMATS, type PathFormatName } from "../report/formats/path.ts";
-import type { Path } from "../report/path.ts";
-import { readBundle } from "../sources/bundle.ts";
-import { texts } from "../text.ts";
-import type { Given } from "./commands.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { badValue, unknownName } from "./usage-error.ts";
+import { DiagnosisError } from "../../errors.ts";
+import { isProblem, pathBetween } from "../../path.ts";
+import { PATH_FORMATS, type PathFormatName } from "../../report/formats/path.ts";
+import type { Path } from "../../report/path.ts";
+import { readBundle } from "../../sources/bundle.ts";
+import { texts } from "../../text.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { badValue, unknownName } from "../usage-error.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("path-command", {
   noEnds: { en: "`path` wants two ends: FROM and TO", zh: "`path` 需要起点和终点：FROM 与 TO" },
@@ -65,7 +65,7 @@ export async function pathCommand(
   }
   const size = sizeOf(given.size as string | undefined);
   const family = ipv4 === ipv6 ? undefined : ipv6 ? 6 : 4;
-  const { readLive } = await import("./live.ts");
+  const { readLive } = await import("../live.ts");
   const capture = bundle === undefined ? await readLive(given, surroundings) : await readBundle(bundle);
   const path = pathBetween(capture, { from, to, namespace, family }, { size, explain });
   if (isProblem(path)) {

@@ -1,22 +1,22 @@
 /** `netwhy diagnose`: reads the evidence, diagnoses it, prints the report. */
 import { basename } from "node:path";
-import { CHECKS } from "../checks/registry.ts";
-import { diagnose } from "../diagnose.ts";
-import { withBaseline } from "../diff.ts";
-import { DiagnosisError } from "../errors.ts";
-import { type Capture, createIntake, type Intake } from "../evidence/capture.ts";
-import { pathOf } from "../evidence/path.ts";
-import { FORMATS, type FormatName } from "../report/formats/registry.ts";
-import { muted } from "../report/mute.ts";
-import type { Report } from "../report/report.ts";
-import { BUNDLE_LIMITS, readBundle, readOneFile } from "../sources/bundle.ts";
-import { texts } from "../text.ts";
-import type { Given } from "./commands.ts";
-import { describer } from "./described.ts";
-import { requireNoCluster } from "./evidence-options.ts";
-import { type ExitCode, exitCodeOf } from "./exit-code.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { unknownName } from "./usage-error.ts";
+import { CHECKS } from "../../checks/registry.ts";
+import { diagnose } from "../../diagnose.ts";
+import { withBaseline } from "../../diff.ts";
+import { DiagnosisError } from "../../errors.ts";
+import { type Capture, createIntake, type Intake } from "../../evidence/capture.ts";
+import { pathOf } from "../../evidence/path.ts";
+import { FORMATS, type FormatName } from "../../report/formats/registry.ts";
+import { muted } from "../../report/mute.ts";
+import type { Report } from "../../report/report.ts";
+import { BUNDLE_LIMITS, readBundle, readOneFile } from "../../sources/bundle.ts";
+import { texts } from "../../text.ts";
+import { describer } from "../described.ts";
+import { requireNoCluster } from "../evidence-options.ts";
+import { type ExitCode, exitCodeOf } from "../exit-code.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { unknownName } from "../usage-error.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("diagnose-command", {
   twoBundles: { en: "Two bundles were given: {one} and {other}.", zh: "指定了两个证据包：{one} 和 {other}。" },
@@ -98,7 +98,7 @@ export async function diagnoseCommand(
 ): Promise<ExitCode> {
   const path = bundleOf(argument, given);
   if (path !== undefined) return reportOnBundle(path, given, surroundings);
-  const { diagnoseLive } = await import("./live.ts");
+  const { diagnoseLive } = await import("../live.ts");
   const read = async () =>
     diagnoseLive(given, surroundings, await judge(given, { isOwn: true }), () => intakeFor(given));
   return reportOn(read, given, surroundings);

@@ -1,20 +1,20 @@
 /** `netwhy guard`: what keeps an incident from happening again, as files, and its admission policies applied. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { DiagnosisError } from "../errors.ts";
-import { type Guard, guardOf } from "../guard/guard.ts";
-import type { Manifest } from "../guard/policies.ts";
-import { modelOf } from "../model/model.ts";
-import { refId } from "../model/ref.ts";
-import { FIELD_MANAGER } from "../repair/restore.ts";
-import { readBundle } from "../sources/bundle.ts";
-import type { Api, Failure } from "../sources/live/api.ts";
-import { texts, verbatim } from "../text.ts";
-import { writeWhole } from "./archive-file.ts";
-import type { Given } from "./commands.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import { withApi } from "./snapshot.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { DiagnosisError } from "../../errors.ts";
+import { type Guard, guardOf } from "../../guard/guard.ts";
+import type { Manifest } from "../../guard/policies.ts";
+import { modelOf } from "../../model/model.ts";
+import { refId } from "../../model/ref.ts";
+import { FIELD_MANAGER } from "../../repair/restore.ts";
+import { readBundle } from "../../sources/bundle.ts";
+import type { Api, Failure } from "../../sources/live/api.ts";
+import { texts, verbatim } from "../../text.ts";
+import { writeWhole } from "../archive-file.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { withApi } from "../snapshot.ts";
+import type { Surroundings } from "../surroundings.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("guard-command", {
   nothing: {
@@ -46,7 +46,7 @@ const say = texts("guard-command", {
 const IMAGE = "netwhy:0.1.0";
 
 async function guardFrom(given: Given, surroundings: Surroundings): Promise<Guard> {
-  const { readLive } = await import("./live.ts");
+  const { readLive } = await import("../live.ts");
   const { bundle, image = IMAGE, action } = given as Readonly<Record<string, string | undefined>>;
   const capture = bundle === undefined ? await readLive(given, surroundings) : await readBundle(bundle);
   const guard = guardOf(modelOf(capture), { image, action: action === "warn" ? "warn" : "deny" });

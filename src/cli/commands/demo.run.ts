@@ -1,14 +1,14 @@
 /** `netwhy demo`: tells of a recorded incident and diagnoses it. The story is not the report, so it goes to stderr. */
-import { line } from "../report/formats/document.ts";
-import { drawBlocks } from "../report/formats/terminal.ts";
-import { texts } from "../text.ts";
-import type { Given } from "./commands.ts";
-import { reportOnBundle } from "./diagnose-command.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import { FIRST_INCIDENT, incidentNames, readIncident } from "./incidents.ts";
-import { manualBlocks } from "./manual-page.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { unknownName } from "./usage-error.ts";
+import { line } from "../../report/formats/document.ts";
+import { drawBlocks } from "../../report/formats/terminal.ts";
+import { texts } from "../../text.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { FIRST_INCIDENT, incidentNames, readIncident } from "../incidents.ts";
+import { manualBlocks } from "../manual-page.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { unknownName } from "../usage-error.ts";
+import type { Given } from "./command.ts";
+import { reportOnBundle } from "./diagnose.run.ts";
 
 const say = texts("demo-command", {
   incident: { en: "incident", zh: "故障" },

@@ -1,18 +1,18 @@
 /** `netwhy rbac diff`: what is otherwise in one backup than in another, or than in the cluster now. */
 
-import type { ArchiveHead, Snapshot } from "../backup/archive.ts";
-import { differencesBetween } from "../backup/differences.ts";
-import { gainsBetween } from "../backup/grants.ts";
-import { DiagnosisError } from "../errors.ts";
-import { texts } from "../text.ts";
-import { readArchive } from "./archive-file.ts";
-import type { Given } from "./commands.ts";
-import { differenceLines, gainLines } from "./difference-lines.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import { gapsInWords } from "./rbac-backup-command.ts";
-import { snapshotFor } from "./snapshot.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { VERSION } from "./version.ts";
+import type { ArchiveHead, Snapshot } from "../../backup/archive.ts";
+import { differencesBetween } from "../../backup/differences.ts";
+import { gainsBetween } from "../../backup/grants.ts";
+import { DiagnosisError } from "../../errors.ts";
+import { texts } from "../../text.ts";
+import { readArchive } from "../archive-file.ts";
+import { differenceLines, gainLines } from "../difference-lines.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { snapshotFor } from "../snapshot.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { VERSION } from "../version.ts";
+import type { Given } from "./command.ts";
+import { gapsInWords } from "./rbac-backup.run.ts";
 
 const say = texts("rbac-diff", {
   noBackup: { en: "`rbac diff` wants a backup", zh: "`rbac diff` 需要一份备份" },

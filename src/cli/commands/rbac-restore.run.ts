@@ -1,22 +1,22 @@
 /** `netwhy rbac restore`: objects of a backup, put back; what would be done is shown, tried and asked before. */
-import { type Archive, archiveText, type Snapshot } from "../backup/archive.ts";
-import { chosenOf } from "../backup/choice.ts";
-import { presentIn, provesAbsence } from "../backup/differences.ts";
-import { refOf } from "../backup/kinds.ts";
-import { type RestorePlan, type RestoreStep, restorePlan } from "../backup/restore-plan.ts";
-import { DiagnosisError } from "../errors.ts";
-import type { ManifestObject } from "../model/change.ts";
-import { refId } from "../model/ref.ts";
-import { restore, type StepResult, tryRestore } from "../repair/restore.ts";
-import type { Api } from "../sources/live/api.ts";
-import { texts, verbatim } from "../text.ts";
-import { readArchive, writeWhole } from "./archive-file.ts";
-import type { Given } from "./commands.ts";
-import { differenceLines, gainLines } from "./difference-lines.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import { isOtherCluster } from "./rbac-diff-command.ts";
-import { snapshotNow, withApi } from "./snapshot.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { type Archive, archiveText, type Snapshot } from "../../backup/archive.ts";
+import { chosenOf } from "../../backup/choice.ts";
+import { presentIn, provesAbsence } from "../../backup/differences.ts";
+import { refOf } from "../../backup/kinds.ts";
+import { type RestorePlan, type RestoreStep, restorePlan } from "../../backup/restore-plan.ts";
+import { DiagnosisError } from "../../errors.ts";
+import type { ManifestObject } from "../../model/change.ts";
+import { refId } from "../../model/ref.ts";
+import { restore, type StepResult, tryRestore } from "../../repair/restore.ts";
+import type { Api } from "../../sources/live/api.ts";
+import { texts, verbatim } from "../../text.ts";
+import { readArchive, writeWhole } from "../archive-file.ts";
+import { differenceLines, gainLines } from "../difference-lines.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { snapshotNow, withApi } from "../snapshot.ts";
+import type { Surroundings } from "../surroundings.ts";
+import type { Given } from "./command.ts";
+import { isOtherCluster } from "./rbac-diff.run.ts";
 
 const say = texts("rbac-restore", {
   noBackup: { en: "`rbac restore` wants a backup", zh: "`rbac restore` 需要一份备份" },

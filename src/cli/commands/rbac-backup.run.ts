@@ -1,15 +1,15 @@
 /** `netwhy rbac backup`: all permissions and what the network is made of, into a file. */
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { archiveText, type Without } from "../backup/archive.ts";
-import { refId } from "../model/ref.ts";
-import { type Text, texts } from "../text.ts";
-import { archivesIn, nameAt, signerWith, writeWhole } from "./archive-file.ts";
-import type { Given } from "./commands.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import { isWhole, snapshotFor } from "./snapshot.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { badValue } from "./usage-error.ts";
+import { archiveText, type Without } from "../../backup/archive.ts";
+import { refId } from "../../model/ref.ts";
+import { type Text, texts } from "../../text.ts";
+import { archivesIn, nameAt, signerWith, writeWhole } from "../archive-file.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { isWhole, snapshotFor } from "../snapshot.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { badValue } from "../usage-error.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("rbac-backup", {
   wrote: {

@@ -2,15 +2,15 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { DiagnosisError } from "../errors.ts";
-import { kubeconfig, readStore, serveStore } from "../replay/replay.ts";
-import type { Listening } from "../replay/server.ts";
-import type { Store } from "../replay/store.ts";
-import { shellWord } from "../shell.ts";
-import { texts } from "../text.ts";
-import type { Given } from "./commands.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { DiagnosisError } from "../../errors.ts";
+import { kubeconfig, readStore, serveStore } from "../../replay/replay.ts";
+import type { Listening } from "../../replay/server.ts";
+import type { Store } from "../../replay/store.ts";
+import { shellWord } from "../../shell.ts";
+import { texts } from "../../text.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import type { Surroundings } from "../surroundings.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("replay-command", {
   noBundle: { en: "No bundle was given.", zh: "未指定证据包。" },

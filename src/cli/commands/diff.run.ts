@@ -1,12 +1,12 @@
 /** `netwhy diff`: reads two bundles and says what is otherwise in the newer one. */
-import { diffBetween } from "../diff.ts";
-import { DiagnosisError } from "../errors.ts";
-import { DIFF_FORMATS, type DiffFormatName } from "../report/formats/diff.ts";
-import { readBundle } from "../sources/bundle.ts";
-import { texts } from "../text.ts";
-import type { Given } from "./commands.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { diffBetween } from "../../diff.ts";
+import { DiagnosisError } from "../../errors.ts";
+import { DIFF_FORMATS, type DiffFormatName } from "../../report/formats/diff.ts";
+import { readBundle } from "../../sources/bundle.ts";
+import { texts } from "../../text.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import type { Surroundings } from "../surroundings.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("diff-command", {
   noTwo: { en: "`diff` wants two bundles: OLD and NEW", zh: "`diff` 需要两个证据包：OLD 与 NEW" },

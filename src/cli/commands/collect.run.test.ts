@@ -3,12 +3,12 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { recordingPath } from "../../testing/recordings.ts";
-import { known } from "../evidence/observed.ts";
-import { readBundle } from "../sources/bundle.ts";
-import { collectCommand } from "./collect-command.ts";
-import type { Given } from "./commands.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { recordingPath } from "../../../testing/recordings.ts";
+import { known } from "../../evidence/observed.ts";
+import { readBundle } from "../../sources/bundle.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { collectCommand } from "./collect.run.ts";
+import type { Given } from "./command.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "netwhy-collect-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,11 +1,11 @@
 /** `netwhy agent`: prints what installs netwhy's agent on all nodes, with a key of its own. It sends nothing anywhere. */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { texts } from "../text.ts";
-import type { Given } from "./commands.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { badValue } from "./usage-error.ts";
+import { texts } from "../../text.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { badValue } from "../usage-error.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("agent-command", {
   next: {
@@ -14,7 +14,7 @@ const say = texts("agent-command", {
   },
 });
 
-const MANIFEST = new URL("../../manifests/agent.yaml", import.meta.url);
+const MANIFEST = new URL("../../../manifests/agent.yaml", import.meta.url);
 /** https://github.com/distribution/reference: what a name of an image is made of. */
 const IMAGE = /^[a-z0-9][\w.\-/:@]*$/i;
 

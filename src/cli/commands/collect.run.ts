@@ -1,22 +1,22 @@
 /** `netwhy collect`: takes the evidence of a cluster away, without its secrets, or its names; or prints the script for a node. */
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { anonymizer } from "../anonymize/anonymize.ts";
-import { DiagnosisError } from "../errors.ts";
-import { createIntake, type Intake } from "../evidence/capture.ts";
-import { clusterRoleYaml } from "../evidence/cluster-role.ts";
-import { known } from "../evidence/observed.ts";
-import { isEvidence } from "../evidence/path.ts";
-import { BUNDLE_LIMITS, readBundle } from "../sources/bundle.ts";
-import { type BundleWriter, bundleWriter } from "../sources/bundle-writer.ts";
-import { nodeScript } from "../sources/live/read-nodes.ts";
-import { texts } from "../text.ts";
-import type { Given } from "./commands.ts";
-import { describer, takeDescriptions } from "./described.ts";
-import { requireNoCluster } from "./evidence-options.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
-import { onCluster } from "./live.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { anonymizer } from "../../anonymize/anonymize.ts";
+import { DiagnosisError } from "../../errors.ts";
+import { createIntake, type Intake } from "../../evidence/capture.ts";
+import { clusterRoleYaml } from "../../evidence/cluster-role.ts";
+import { known } from "../../evidence/observed.ts";
+import { isEvidence } from "../../evidence/path.ts";
+import { BUNDLE_LIMITS, readBundle } from "../../sources/bundle.ts";
+import { type BundleWriter, bundleWriter } from "../../sources/bundle-writer.ts";
+import { nodeScript } from "../../sources/live/read-nodes.ts";
+import { texts } from "../../text.ts";
+import { describer, takeDescriptions } from "../described.ts";
+import { requireNoCluster } from "../evidence-options.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { onCluster } from "../live.ts";
+import type { Surroundings } from "../surroundings.ts";
+import type { Given } from "./command.ts";
 
 const say = texts("collect-command", {
   isThere: { en: "{path} is there already.", zh: "{path} 已存在。" },
