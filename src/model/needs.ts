@@ -116,12 +116,14 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     from === "host" || components.byId("cilium").length === 0 ? undefined : learns("cni", node, "services");
 
   /** Rules that enforce policies can refuse what no policy denies. */
-  const policyRules = (node: string, pod: string): Need | undefined =>
-    policies.enforcement === "enforced" ? perhaps(now({ name: "policy.rules", node, pod })) : undefined;
+  const policyRules = (client: Client, node: string, pod: string): Need | undefined =>
+    policies.enforcement === "enforced"
+      ? perhaps(now({ name: "policy.rules", node, pod, ...ofFamily(client) }))
+      : undefined;
 
   const endOf = (client: Client): PolicyEnd =>
     client.network === "pod" && client.pod
-      ? { pod: client.pod }
+      ? { pod: client.pod, ...(client.family && { family: client.family }) }
       : { address: nodes.get(client.node)?.addresses[0] ?? "", node: client.node };
 
   const attach = (pod: PodView): Need | undefined =>
@@ -138,7 +140,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   /** What full-size packets need of the nodes' own devices. */
   function fits(client: Client, node: string, pod?: string): Need | undefined {
     if (client.large === undefined) return undefined;
-    const at = (of: string | undefined) => (of === undefined ? {} : { pod: of });
+    const at = (of: string | undefined) => ({ ...(of !== undefined && { pod: of }), ...ofFamily(client) });
     const way = (from: string, sender: string | undefined, to: string, taker: string | undefined) => [
       now({ name: "node.send-large", node: from, ...at(sender) }),
       now({ name: "node.take-large", node: to, ...at(taker) }),
@@ -155,11 +157,14 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   function between(client: Client, node: string): Need {
     if (client.node === node) {
       // on one bridge, FORWARD is passed only with br_netfilter, and ip_forward does not matter
-      const passes = all(now({ name: "node.forward", node, ...ofFamily(client) }), now({ name: "node.route", node }));
+      const passes = all(
+        now({ name: "node.forward", node, ...ofFamily(client) }),
+        now({ name: "node.route", node, ...ofFamily(client) }),
+      );
       return client.network === "pod" ? perhaps(passes) : all();
     }
     const diverted = (from: string, to: string) => {
-      const need = now({ name: "node.route", node: from, peer: to });
+      const need = now({ name: "node.route", node: from, peer: to, ...ofFamily(client) });
       // rules of policy routing ask for Pods' addresses and devices, and a node has others as well
       return client.network === "pod" ? need : perhaps(need);
     };
@@ -201,9 +206,12 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       reachPodRange(client, node),
       fits(client, node, pod.key),
       attached && isOwnNode ? perhaps(attached) : attached,
-      port && policyNeed(endOf(client), { pod }, port.protocol, port.number),
-      policyRules(node, pod.key),
-      client.network === "pod" && client.podKey !== undefined ? policyRules(client.node, client.podKey) : undefined,
+      port &&
+        policyNeed(endOf(client), { pod, ...(client.family && { family: client.family }) }, port.protocol, port.number),
+      policyRules(client, node, pod.key),
+      client.network === "pod" && client.podKey !== undefined
+        ? policyRules(client, client.node, client.podKey)
+        : undefined,
       port && now({ name: "pod.listen", pod: pod.key }),
     );
   }
@@ -217,7 +225,11 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   const leaving = ({ node, family }: Sending, back?: Need): Need => {
     const sending = { node, ...(family && { family }) };
     const masked = now({ name: "node.masquerade", node, ...ofFamily(sending) });
-    return all(forwards(sending), back ? any([masked, back]) : masked, perhaps(now({ name: "node.route", node })));
+    return all(
+      forwards(sending),
+      back ? any([masked, back]) : masked,
+      perhaps(now({ name: "node.route", node, ...ofFamily(sending) })),
+    );
   };
 
   const leavingOf = ({ node, hostNetwork }: PodView): Need | undefined =>

@@ -9,7 +9,7 @@
 import type { ListId } from "../evidence/catalogue.ts";
 import { known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
-import { contains, parseIp, parsePrefix } from "../net/ip.ts";
+import { contains, type Family, isOfFamily, parseIp, parsePrefix } from "../net/ip.ts";
 import type { NetworkPolicy, PolicyPeer, PolicyPort } from "../parse/objects.ts";
 import type { Components } from "./components/components.ts";
 import { imageRepository } from "./components/definitions.ts";
@@ -22,8 +22,13 @@ import { type Ref, ref } from "./ref.ts";
 
 export type Direction = "ingress" | "egress";
 
-/** One end of a connection, as a policy sees it: a Pod of the Pod network, or an address (of a node, if it is one). */
-export type PolicyEnd = { readonly pod: PodView } | { readonly address: string; readonly node?: string };
+/**
+ * One end of a connection, as a policy sees it: a Pod of the Pod network, with the address family that it uses, or an address
+ * (of a node, if it is one).
+ */
+export type PolicyEnd =
+  | { readonly pod: PodView; readonly family?: Family }
+  | { readonly address: string; readonly node?: string };
 
 export type PolicyTraffic = { readonly protocol: string; readonly port: number };
 
@@ -131,7 +136,9 @@ export function namedPorts(pod: PodView, name: string, protocol: string): readon
 }
 
 function addressesOf(end: PolicyEnd): readonly string[] {
-  return "pod" in end ? end.pod.addresses : [end.address];
+  if (!("pod" in end)) return [end.address];
+  const { pod, family } = end;
+  return family === undefined ? pod.addresses : pod.addresses.filter((address) => isOfFamily(address, family));
 }
 
 function inBlock(block: NonNullable<PolicyPeer["ipBlock"]>, end: PolicyEnd): boolean {

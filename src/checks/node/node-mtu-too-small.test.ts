@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
-import { addRules, type Edit, edits } from "../../../testing/cluster-edits.ts";
+import { addRules, addRules6, type Edit, edits } from "../../../testing/cluster-edits.ts";
 import { nodeMtuTooSmall } from "./node-mtu-too-small.ts";
 
 const mtu =
@@ -26,6 +26,8 @@ const podMtu =
   };
 const silence = addRules("w1", "filter", "-A OUTPUT -p icmp -m icmp --icmp-type 3/4 -j DROP");
 const healedBy = () => cluster();
+const dual = cluster({ families: "dual-stack" });
+const only6 = cluster({ families: "ipv6" });
 
 testCheck(nodeMtuTooSmall, {
   finds: {
@@ -62,8 +64,37 @@ testCheck(nodeMtuTooSmall, {
       says: ["eth0 mtu 1400"],
       healedBy,
     },
+    "dual stack: the tunnel for IPv6 was made small by hand, that for IPv4 was not": {
+      given: dual.edit(mtu("w1", /^flannel-v6/, 1300)),
+      repair: "Node/w1",
+      says: ["Node w1 does not pass packets of 1430 bytes whole", "flannel-v6.1 mtu 1300", "(IPv6)"],
+      breaks: ["node.send-large"],
+      strength: "direct",
+      healedBy: () => dual,
+    },
+    "dual stack: the bridge of w1 is smaller than the others, for both families": {
+      given: dual.edit(mtu("w1", /^cni0$/, 1300)),
+      repair: "Node/w1",
+      says: ["Node w1 does not pass packets of 1450 bytes whole, as Pods send them: cni0 mtu 1300"],
+      breaks: ["node.take-large"],
+      healedBy: () => dual,
+    },
+    "IPv6 only: the tunnel of w1 is small, and a firewall that knows no “packet too big” filters ICMPv6": {
+      given: only6.edit(
+        edits(
+          mtu("w1", /^flannel/, 1300),
+          addRules6("w1", "filter", "-A OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 2 -j DROP"),
+        ),
+      ),
+      repair: "Node/w1",
+      says: ["Node w1 loses packets of more than 1300 bytes and tells nobody"],
+      breaks: ["node.send-large", "node.tell-size"],
+      healedBy: () => only6,
+    },
   },
   clears: {
+    "a dual-stack cluster": dual,
+    "an IPv6 cluster": only6,
     "a healthy cluster": cluster(),
     "all Pods of w1 were made with a smaller MTU": cluster().edit(
       edits(podMtu("w1", 1400), mtu("w1", /^(cni0|veth)/, 1400)),

@@ -1,24 +1,31 @@
+import { expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
 import type { Edit } from "../../../testing/cluster-edits.ts";
+import { diagnose } from "../../diagnose.ts";
+import type { Family } from "../../net/ip.ts";
 import type { RoutingRule } from "../../parse/ip-rule.ts";
 import { routingRuleWrong } from "./routing-rule-wrong.ts";
 
 /** Adds a rule, and its table 77 with nothing but a default route. */
 const added =
-  (rule: Partial<RoutingRule>): Edit =>
+  (rule: Partial<RoutingRule>, family: Family = 4): Edit =>
   (draft) => {
-    editNode(draft, "routingRules", "w1", (rules) => [
+    editNode(draft, family === 4 ? "routingRules" : "routingRules6", "w1", (rules) => [
       ...rules,
       { priority: 100, action: "to_tbl", table: "77", negated: false, ...rule },
     ]);
     editNode(draft, "routes", "w1", (routes) => [
       ...routes,
-      ...routes.filter(({ destination }) => destination === "0.0.0.0/0").map((route) => ({ ...route, table: "77" })),
+      ...routes
+        .filter(({ destination }) => /^(0\.0\.0\.0|::)\/0$/.test(destination))
+        .map((route) => ({ ...route, table: "77" })),
     ]);
   };
 const { table: _, ...prohibiting } = { action: "prohibit", table: undefined };
 const healedBy = () => cluster();
+const dual = cluster({ families: "dual-stack" });
+const only6 = cluster({ families: "ipv6" });
 
 testCheck(routingRuleWrong, {
   finds: {
@@ -37,8 +44,25 @@ testCheck(routingRuleWrong, {
       breaks: ["node.route"],
       healedBy,
     },
+    "dual stack: a VPN takes what comes from Pods over IPv6": {
+      given: dual.edit(added({ source: "fd00:10:128::/48" }, 6)),
+      repair: "Node/w1",
+      says: ["takes packets for its Pods elsewhere", "pref 100 from fd00:10:128::/48 lookup 77", "(IPv6)"],
+      breaks: ["node.route"],
+      strength: "direct",
+      healedBy: () => dual,
+    },
+    "IPv6 only: somebody forbade the Pods of w1 those of w2": {
+      given: only6.edit(added({ destination: "fd00:10:128:3::/64", inputDevice: "cni0", ...prohibiting }, 6)),
+      repair: "Node/w1",
+      says: ["takes packets of its Pods for Pods of w2 elsewhere"],
+      breaks: ["node.route"],
+      healedBy: () => only6,
+    },
   },
   clears: {
+    "a dual-stack cluster": dual,
+    "an IPv6 cluster": only6,
     "a healthy cluster": cluster(),
     "a rule for what comes from elsewhere": cluster().edit(added({ source: "192.0.2.0/24" })),
     "a rule that leads to a table that knows the Pod network": cluster().edit(
@@ -46,4 +70,10 @@ testCheck(routingRuleWrong, {
     ),
     "nobody looked into the nodes": cluster().without("routingRules").without("routes"),
   },
+});
+
+it("of one address family is removed from it, and leaves the other's way as it was", () => {
+  const [root, ...others] = diagnose(dual.edit(added({ source: "fd00:10:128::/48" }, 6)).capture).rootCauses;
+  expect([root?.id, others]).toEqual(["routing-rule-wrong/Node/w1", []]);
+  expect(JSON.stringify(root?.remedies)).toContain("ip -6 rule del pref 100 from fd00:10:128::/48 lookup 77");
 });

@@ -5,13 +5,14 @@ import type { NodePlane } from "../../model/forwarding/plane.ts";
 import { lookupRoute, type RoutedPacket, type RouteLookup } from "../../model/forwarding/routing.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
-import type { PodView } from "../../model/pods.ts";
-import { type Ip, parseIp } from "../../net/ip.ts";
+import { ipOf, type PodView } from "../../model/pods.ts";
+import type { Family, Ip } from "../../net/ip.ts";
+import type { Route } from "../../parse/ip-route.ts";
 import type { RoutingRule } from "../../parse/ip-rule.ts";
 import { texts } from "../../text.ts";
-import { defineCheck, type Finding, fault, works } from "../check.ts";
+import { defineCheck, type Finding, fault, inFamily, works } from "../check.ts";
 
-const PARTS = ["nodes", "pods", "forwarding"] as const;
+const PARTS = ["nodes", "pods", "services", "forwarding"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
 
 const say = texts("routing-rule-wrong", {
@@ -38,47 +39,41 @@ const say = texts("routing-rule-wrong", {
   },
 });
 
-const ipOf = (pod: PodView | undefined): Ip | undefined => pod?.addresses.map(parseIp).find((ip) => ip?.family === 4);
-const podOn = (node: string, { pods }: Model): PodView | undefined =>
-  pods.onNode(node).find((pod) => !pod.hostNetwork && !pod.finished && ipOf(pod) !== undefined);
+const podOn = (node: string, family: Family, { pods }: Model): PodView | undefined =>
+  pods.onNode(node).find((pod) => !pod.hostNetwork && !pod.finished && ipOf(pod, family) !== undefined);
 
 /** The kernel's own rules are three; what others added comes before or between them. */
 const isAdded = ({ table, action }: RoutingRule): boolean =>
   !/^(to_tbl|lookup)$/.test(action) || !/^(local|main|default)$/.test(table ?? "");
 
-const withRules = (plane: NodePlane, rules: readonly RoutingRule[]) => ({
-  ...plane,
-  routingRules: { ...plane.routingRules, state: "present", value: rules, gaps: [] } as NodePlane["routingRules"],
-});
+/** `ip rule` prints those of IPv4, `ip -6 rule` those of IPv6. */
+const PROGRAM = { 4: "ip", 6: "ip -6" } as const;
+const RULES = { 4: "routingRules", 6: "routingRules6" } as const;
+
+const withRules = (plane: NodePlane, family: Family, rules: readonly RoutingRule[]): NodePlane => {
+  const { origin } = plane[RULES[family]];
+  return { ...plane, [RULES[family]]: { state: "present", value: rules, gaps: [], origin } };
+};
 
 const deviceOf = (route: RouteLookup): string | undefined => (route.end === "via" ? route.hops[0]?.device : undefined);
 
+const isDefault = ({ destination }: Route): boolean => destination === "0.0.0.0/0" || destination === "::/0";
+
 /** The rule by which a packet goes otherwise than the main table says, if there it has a route of its own. */
 function diverting(plane: NodePlane, packet: RoutedPacket): RoutingRule | undefined {
-  const rules = known(plane.routingRules) ?? [];
+  const { family } = packet.destination;
+  const rules = known(plane[RULES[family]]) ?? [];
   const added = rules.filter(isAdded);
   if (added.length === 0) return undefined;
-  const plain = lookupRoute(
-    withRules(
-      plane,
-      rules.filter((rule) => !isAdded(rule)),
-    ),
-    packet,
-  );
+  const lookupBy = (which: readonly RoutingRule[]) => lookupRoute(withRules(plane, family, which), packet);
+  const plain = lookupBy(rules.filter((rule) => !isAdded(rule)));
   const real = lookupRoute(plane, packet);
   // another way to it may be as good; the way out of the cluster, or none, is not
-  const isSpecific = plain.end === "via" && plain.route.destination !== "0.0.0.0/0";
-  const isAway =
-    real.end === "no-route" || real.end === "refused" || (real.end === "via" && real.route.destination === "0.0.0.0/0");
+  const isSpecific = plain.end === "via" && !isDefault(plain.route);
+  const isAway = real.end === "no-route" || real.end === "refused" || (real.end === "via" && isDefault(real.route));
   if (!isSpecific || !isAway || deviceOf(real) === deviceOf(plain)) return undefined;
   return added.find((rule) => {
-    const without = lookupRoute(
-      withRules(
-        plane,
-        rules.filter((one) => one !== rule),
-      ),
-      packet,
-    );
+    const without = lookupBy(rules.filter((one) => one !== rule));
     return without.end === "via" && deviceOf(without) === deviceOf(plain);
   });
 }
@@ -102,7 +97,7 @@ function* divertedOn(node: NodeView, own: Ip, model: Model): Iterable<Diverted> 
   const plane = model.forwarding.of(node.name);
   const near = deviceOf(lookupRoute(plane, { destination: own }));
   for (const peer of model.nodes.all) {
-    const theirs = peer === node ? undefined : ipOf(podOn(peer.name, model));
+    const theirs = peer === node ? undefined : ipOf(podOn(peer.name, own.family, model), own.family);
     if (!theirs) continue;
     const far = deviceOf(lookupRoute(plane, { destination: theirs }));
     const out = near && diverting(plane, { destination: theirs, source: own, inDevice: near });
@@ -112,30 +107,35 @@ function* divertedOn(node: NodeView, own: Ip, model: Model): Iterable<Diverted> 
   }
 }
 
-function* judgeNode(node: NodeView, model: Model): Iterable<Finding> {
-  const own = ipOf(podOn(node.name, model));
-  const { routingRules, routes } = model.forwarding.of(node.name);
-  if (routingRules.state === "unknown" || !isWhole(routes)) return;
-  if (routingRules.state === "present" && routingRules.gaps.length > 0) return;
-  const hasAdded = known(routingRules)?.some(isAdded) ?? false;
+function* judgeNode(node: NodeView, family: Family, model: Model): Iterable<Finding> {
+  const own = ipOf(podOn(node.name, family, model), family);
+  const plane = model.forwarding.of(node.name);
+  const rules = plane[RULES[family]];
+  if (rules.state === "unknown" || !isWhole(plane.routes)) return;
+  if (rules.state === "present" && rules.gaps.length > 0) return;
+  const hasAdded = known(rules)?.some(isAdded) ?? false;
   if (hasAdded && !own) return;
   const diverted = own && hasAdded ? [...divertedOn(node, own, model)] : [];
-  if (diverted.length === 0) yield works({ name: "node.route", node: node.name }, []);
+  const ofFamily = model.services.ofFamily(family);
+  const whole: Capability = { name: "node.route", node: node.name, ...ofFamily };
+  if (diverted.length === 0) yield works(whole, []);
   for (const [rule, group] of Map.groupBy(diverted, (one) => one.rule)) {
     const isOwn = group.some((one) => one.isOwn);
     const peers = [...new Set(group.map(({ peer }) => peer))];
     const text = printRule(rule);
-    const each = peers.map((peer): Capability => ({ name: "node.route", node: node.name, peer }));
     yield fault({
       repair: node.ref,
       nodes: [node.name],
-      breaks: isOwn ? [{ name: "node.route", node: node.name }] : each,
-      title: isOwn
-        ? say.own({ node: node.name, rule: text })
-        : say.peers({ node: node.name, peers: peers.join(", "), rule: text }),
-      evidence: [quoteOf(routingRules.origin, text)],
+      breaks: isOwn ? [whole] : peers.map((peer) => ({ ...whole, peer })),
+      title: inFamily(
+        isOwn
+          ? say.own({ node: node.name, rule: text })
+          : say.peers({ node: node.name, peers: peers.join(", "), rule: text }),
+        ofFamily,
+      ),
+      evidence: [quoteOf(rules.origin, text)],
       strength: "direct",
-      facts: { rule: text },
+      facts: { rule: text, program: PROGRAM[family] },
     });
   }
 }
@@ -146,17 +146,20 @@ export const routingRuleWrong = defineCheck({
   reads: PARTS,
 
   *find(model) {
-    for (const node of model.nodes.all) if (node.sampled) yield* judgeNode(node, model);
+    for (const node of model.nodes.all) {
+      if (!node.sampled) continue;
+      for (const family of model.pods.familiesOn(node)) yield* judgeNode(node, family, model);
+    }
   },
 
   remedies({ nodes, facts }) {
     const node = nodes[0]!;
-    const rule = String(facts.rule);
-    const verify = { run: "ip rule", node };
+    const { rule, program } = facts;
+    const verify = { run: `${program} rule`, node };
     const remove = {
       why: say.remove(),
-      change: { run: `ip rule del ${rule}`, node },
-      undo: { run: `ip rule add ${rule}`, node },
+      change: { run: `${program} rule del ${rule}`, node },
+      undo: { run: `${program} rule add ${rule}`, node },
       verify,
     };
     const look = { why: say.findOwner(), change: { run: "networkctl list; nmcli device; wg show", node }, verify };

@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster as built, type Cluster, clusterOf, editNode } from "../../../testing/cluster.ts";
-import type { Edit } from "../../../testing/cluster-edits.ts";
+import { addRules6, type Edit } from "../../../testing/cluster-edits.ts";
 import { captureOf, readRecording } from "../../../testing/recordings.ts";
 import type { CiliumEndpoint } from "../../parse/cilium-endpoints.ts";
 import { policyRulesMismatch } from "./policy-rules-mismatch.ts";
@@ -49,8 +49,33 @@ const endpoints =
 const nobody = { allowed: [], denied: [], rules: [] };
 const anybody = { allowed: [0], denied: [], rules: [] };
 
+const dual = built({ families: "dual-stack", enforcer: true });
+const only6 = built({ families: "ipv6", enforcer: true });
+/** kube-router's chain of a Pod of w1 that it isolates though no policy does. */
+const isolated = addRules6(
+  "w1",
+  "filter",
+  "-A FORWARD -d fd00:10:128:2::/64 -j KUBE-POD-FW-A1",
+  "-A KUBE-POD-FW-A1 -p tcp -m tcp --dport 8080 -j REJECT",
+);
+
 testCheck(policyRulesMismatch, {
   finds: {
+    "dual stack: kube-router of w1 isolates Pods over IPv6 after the policy is gone": {
+      given: dual.edit(isolated),
+      repair: "Node/w1",
+      says: ["Node w1 refuses", "that no NetworkPolicy denies", "(IPv6)"],
+      breaks: ["policy.rules"],
+      strength: "differing",
+      healedBy: () => dual,
+    },
+    "IPv6 only: kube-router does so": {
+      given: only6.edit(isolated),
+      repair: "Node/w1",
+      says: ["Node w1 refuses"],
+      breaks: ["policy.rules"],
+      healedBy: () => only6,
+    },
     "Felix of w1 does not learn of new frontends": {
       given: calico.edit(frontendsForgotten("w1")),
       repair: "Node/w1",
@@ -89,6 +114,8 @@ testCheck(policyRulesMismatch, {
   clears: {
     Calico: calico,
     Cilium: cilium,
+    "dual stack, enforced by kube-router": dual,
+    "IPv6 only, enforced by kube-router": only6,
     "flannel, which enforces nothing": built(),
     "Cilium has a policy of its own kind, which is not read": cilium
       .edit((draft) => draft.setList("ciliumnetworkpolicies", [{ metadata: { name: "deny", namespace: "tools" } }]))

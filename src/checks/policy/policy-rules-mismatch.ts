@@ -1,14 +1,14 @@
 import type { Evidence } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
 import type { ClusterModel } from "../../model/model.ts";
-import type { PodView } from "../../model/pods.ts";
+import { ipOf, type PodView } from "../../model/pods.ts";
 import { namedPorts, type PolicyTraffic } from "../../model/policies.ts";
-import { type Ip, parseIp } from "../../net/ip.ts";
+import type { Family } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { Way } from "../../trace/trace.ts";
 import { WORLD, walk } from "../../trace/walk.ts";
-import { defineCheck, fault, warning, works } from "../check.ts";
+import { defineCheck, type Finding, fault, inFamily, warning, works } from "../check.ts";
 
 const PARTS = [...WORLD, "policies", "components", "time"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
@@ -43,6 +43,7 @@ const SETTLING = 60_000;
 const MOST_TRIED = 1500;
 const MOST_PORTS = 4;
 const MOST_KINDS = 12;
+const FAMILIES: readonly Family[] = [4, 6];
 /** Nothing listens there, so no policy has a reason to name it. */
 const CLOSED = 9;
 
@@ -50,8 +51,6 @@ const CLOSED = 9;
 const OF_POLICY = /-A (cali-|KUBE-NWPLCY|KUBE-POD-FW|WEAVE-NPC|AZURE-NPM|ANTREA)/;
 /** Which end refused, as an enforcer names its chains: from a workload, or to it. */
 const OF_SENDER = /-A cali-(fw|from)-| egress: /;
-
-const ipOf = (pod: PodView): Ip | undefined => pod.addresses.map(parseIp).find((ip) => ip?.family === 4);
 
 function steady(pod: PodView, { nodes, time }: Model): boolean {
   const { metadata, status } = pod.object;
@@ -62,7 +61,7 @@ function steady(pod: PodView, { nodes, time }: Model): boolean {
     status?.phase === "Running" &&
     pod.node !== undefined &&
     nodes.get(pod.node)?.sampled === true &&
-    ipOf(pod) !== undefined &&
+    pod.addresses.length > 0 &&
     (time.age(metadata.creationTimestamp) ?? SETTLING) >= SETTLING
   );
 }
@@ -113,13 +112,14 @@ function inTurn(pods: readonly PodView[]): readonly PodView[] {
 type Tried = {
   readonly from: PodView;
   readonly to: PodView;
+  readonly family: Family;
   readonly traffic: PolicyTraffic;
   readonly ways: readonly Way[];
 };
 
 /** To every Pod from one Pod of each kind, another one each time, so that each is a caller as well. */
-function* tried(model: Model): Iterable<Tried> {
-  const pods = inTurn(model.pods.all.filter((pod) => steady(pod, model)));
+function* tried(family: Family, model: Model): Iterable<Tried> {
+  const pods = inTurn(model.pods.all.filter((pod) => steady(pod, model) && ipOf(pod, family)));
   const kinds = kindsOf(pods);
   let count = 0;
   for (const [index, to] of pods.entries()) {
@@ -130,8 +130,8 @@ function* tried(model: Model): Iterable<Tried> {
       for (const traffic of ports) {
         if (++count > MOST_TRIED) return;
         const protocol = traffic.protocol === "UDP" ? "udp" : "tcp";
-        const packet = openingPacket(protocol, ipOf(from), ipOf(to)!, traffic.port);
-        yield { from, to, traffic, ways: walk({ from: { node: from.node!, pod: from }, packet }, model).ways };
+        const packet = openingPacket(protocol, ipOf(from, family), ipOf(to, family)!, traffic.port);
+        yield { from, to, family, traffic, ways: walk({ from: { node: from.node!, pod: from }, packet }, model).ways };
       }
     }
   }
@@ -161,7 +161,7 @@ type Compared = {
   readonly agreeing: readonly PodView[];
 };
 
-function compared(model: Model): Compared {
+function compared(family: Family, model: Model): Compared {
   const { policies } = model;
   const refused = new Map<string, Differing[]>();
   const passed = new Map<string, Differing[]>();
@@ -170,9 +170,9 @@ function compared(model: Model): Compared {
     map.set(node, [...(map.get(node) ?? []), one]);
     agrees.set(one.of, false);
   };
-  for (const one of tried(model)) {
+  for (const one of tried(family, model)) {
     const { from, to, traffic, ways } = one;
-    const verdict = policies.verdict({ pod: from }, { pod: to }, traffic);
+    const verdict = policies.verdict({ pod: from, family }, { pod: to, family }, traffic);
     const outcome = outcomeOf(ways, to);
     if (outcome === "unknown" || verdict.state === "unknown") {
       for (const pod of [from, to]) agrees.set(pod, false);
@@ -194,40 +194,48 @@ function compared(model: Model): Compared {
   return { refused, passed, agreeing: [...agrees].flatMap(([pod, isRight]) => (isRight ? pod : [])) };
 }
 
+function* judge(family: Family, model: Model): Iterable<Finding> {
+  const { nodes, components, services } = model;
+  const { refused, passed, agreeing } = compared(family, model);
+  const ofFamily = services.ofFamily(family);
+  for (const { node, key } of agreeing) yield works({ name: "policy.rules", node: node!, pod: key, ...ofFamily }, []);
+  const agents = components.withDuty("policy").map(({ ref }) => ref);
+  const told = (node: string, differing: readonly Differing[]) => {
+    const [{ tried: first }] = differing as [Differing];
+    return { node, count: differing.length, from: first.from.key, to: first.to.key, port: first.traffic.port };
+  };
+  const shown = (differing: readonly Differing[]) => [
+    ...new Map(differing.flatMap(({ evidence }) => evidence.slice(0, 1)).map((one) => [one.quote, one])).values(),
+  ];
+  for (const [node, differing] of refused) {
+    const concerned = [...new Map(differing.map(({ of }) => [of.key, of])).values()];
+    yield fault({
+      repair: nodes.get(node)!.ref,
+      related: [...agents, ...concerned.slice(0, 5).map(({ ref }) => ref)],
+      nodes: [node],
+      breaks: concerned.map(({ key }): Capability => ({ name: "policy.rules", node, pod: key, ...ofFamily })),
+      title: inFamily(say.refuses(told(node, differing)), ofFamily),
+      evidence: shown(differing).slice(0, 4),
+      strength: "differing",
+    });
+  }
+  for (const [node, differing] of passed) {
+    const title = inFamily(say.lets(told(node, differing)), ofFamily);
+    yield warning(nodes.get(node)!.ref, title, shown(differing).slice(0, 4), agents);
+  }
+}
+
 /** Rules that enforce NetworkPolicies differ from the policies. */
 export const policyRulesMismatch = defineCheck({
   id: "policy-rules-mismatch",
   reads: PARTS,
 
   *find(model) {
-    const { policies, pods, nodes, components } = model;
+    const { policies, pods } = model;
     // what policies of other kinds say is not known
     if (policies.enforcement !== "enforced" || policies.others !== "none") return;
     if (!policies.whole || !pods.whole || !isSettled(model)) return;
-    const { refused, passed, agreeing } = compared(model);
-    for (const { node, key } of agreeing) yield works({ name: "policy.rules", node: node!, pod: key }, []);
-    const agents = components.withDuty("policy").map(({ ref }) => ref);
-    const told = (node: string, differing: readonly Differing[]) => {
-      const [{ tried: first }] = differing as [Differing];
-      return { node, count: differing.length, from: first.from.key, to: first.to.key, port: first.traffic.port };
-    };
-    const shown = (differing: readonly Differing[]) => [
-      ...new Map(differing.flatMap(({ evidence }) => evidence.slice(0, 1)).map((one) => [one.quote, one])).values(),
-    ];
-    for (const [node, differing] of refused) {
-      const concerned = [...new Map(differing.map(({ of }) => [of.key, of])).values()];
-      yield fault({
-        repair: nodes.get(node)!.ref,
-        related: [...agents, ...concerned.slice(0, 5).map(({ ref }) => ref)],
-        nodes: [node],
-        breaks: concerned.map(({ key }): Capability => ({ name: "policy.rules", node, pod: key })),
-        title: say.refuses(told(node, differing)),
-        evidence: shown(differing).slice(0, 4),
-        strength: "differing",
-      });
-    }
-    for (const [node, differing] of passed)
-      yield warning(nodes.get(node)!.ref, say.lets(told(node, differing)), shown(differing).slice(0, 4), agents);
+    for (const family of FAMILIES) yield* judge(family, model);
   },
 
   remedies({ nodes, related }) {

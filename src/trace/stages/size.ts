@@ -39,20 +39,24 @@ export function tooBig(walk: Walk, moving: Moving, node: string, link: Link): Wa
   return end(moving, silenced ? { ...how, evidence: [...how.evidence, ...silenced], told: "silenced" } : how);
 }
 
+/** “Fragmentation needed” and “packet too big”, by which a sender is told. */
+const TOO_BIG = {
+  4: { protocol: "icmp", icmpType: 3, icmpCode: 4 },
+  6: { protocol: "ipv6-icmp", icmpType: 2, icmpCode: 0 },
+} as const;
+
 /**
  * What keeps the message from the sender of a packet; undefined if it arrives, or if that cannot be told.
  *
  * It goes to the address that the packet has: one that a node has given it is that node's, which knows whom to tell.
  */
 function unheard({ also }: Walk, { packet }: Moving, node: string): readonly Evidence[] | undefined {
-  if (packet.family !== 4 || !isKnown(packet.source)) return undefined;
+  if (!isKnown(packet.source)) return undefined;
   const message = {
-    family: 4,
-    protocol: "icmp",
+    family: packet.family,
+    ...TOO_BIG[packet.family],
     source: "unknown",
     destination: packet.source,
-    icmpType: 3,
-    icmpCode: 4,
     mark: 0,
     ctState: "related",
   } as const;
