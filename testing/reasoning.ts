@@ -9,7 +9,7 @@ import type { Blockage, CannotTell, Fault, Outcome, Strength } from "../src/chec
 import { type Capability, type CapabilityName, capabilityId } from "../src/model/capability.ts";
 import type { Need, Needs } from "../src/model/needs.ts";
 import type { Observation } from "../src/model/observations.ts";
-import type { PolicyView } from "../src/model/policies.ts";
+import type { PolicyView } from "../src/model/policy-views.ts";
 import { type Ref, ref } from "../src/model/ref.ts";
 import type { TunnelFlows } from "../src/model/tunnels.ts";
 import { verbatim } from "../src/text.ts";

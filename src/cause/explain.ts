@@ -8,7 +8,7 @@ import type { CannotTell, Fault, Missing, Outcome, Past, Warning } from "../chec
 import { type Capability, type CapabilityName, capabilityId } from "../model/capability.ts";
 import type { ModelParts } from "../model/model.ts";
 import type { Observation } from "../model/observations.ts";
-import type { PolicyView } from "../model/policies.ts";
+import type { PolicyView } from "../model/policy-views.ts";
 import { timeOf } from "../model/time.ts";
 import type { Text } from "../text.ts";
 import { type Forecast, type Forecasts, NO_FORECASTS, type Sighting } from "../trace/forecast.ts";

@@ -222,13 +222,13 @@ export const catalogue = {
     en: "which traffic NetworkPolicies allow",
     zh: "NetworkPolicy 放行哪些流量",
   }),
-  ciliumnetworkpolicies: list("apis/cilium.io/*/ciliumnetworkpolicies", objects.named, {
-    en: "whether there are policies of Cilium's own kind",
-    zh: "是否存在 Cilium 自有类型的策略",
+  ciliumnetworkpolicies: list("apis/cilium.io/*/ciliumnetworkpolicies", objects.ciliumPolicy, {
+    en: "which traffic policies of Cilium's own kind allow",
+    zh: "Cilium 自有类型的策略放行哪些流量",
   }),
-  ciliumclusterwidenetworkpolicies: list("apis/cilium.io/*/ciliumclusterwidenetworkpolicies", objects.named, {
-    en: "whether there are cluster-wide policies of Cilium's own kind",
-    zh: "是否存在 Cilium 自有类型的全局策略",
+  ciliumclusterwidenetworkpolicies: list("apis/cilium.io/*/ciliumclusterwidenetworkpolicies", objects.ciliumPolicy, {
+    en: "which traffic cluster-wide policies of Cilium's own kind allow",
+    zh: "Cilium 自有类型的全局策略放行哪些流量",
   }),
   caliconetworkpolicies: list("apis/crd.projectcalico.org/*/networkpolicies", objects.named, {
     en: "whether there are policies of Calico's own kind",

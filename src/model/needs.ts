@@ -11,7 +11,8 @@ import type { Component, Components } from "./components/components.ts";
 import type { Dns } from "./dns.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Pods, PodView } from "./pods.ts";
-import type { Policies, PolicyEnd, PolicyView } from "./policies.ts";
+import type { Policies } from "./policies.ts";
+import type { PolicyEnd, PolicyView } from "./policy-views.ts";
 import { ref, refId } from "./ref.ts";
 import type { ServiceEndpoint, ServicePort, Services } from "./services/services.ts";
 

@@ -1,56 +1,41 @@
 /**
- * NetworkPolicies: whom they select, what they allow, and whether anything enforces them.
+ * Policies: whom they select, what they allow, and whether anything enforces them.
  *
- * Source: the API reference of networking.k8s.io/v1 NetworkPolicy. A policy only ever allows: a Pod that some policy
- * selects for a direction is isolated in it, and what no rule of those policies allows is denied. Traffic between a Pod
- * and its own node is always allowed (kubelet's probes), Pods on the host network count as their node.
+ * Source: the API reference of networking.k8s.io/v1 NetworkPolicy. A Pod that some policy selects for a direction is isolated
+ * in it, and what no rule of those policies allows is denied. Traffic between a Pod and its own node is always allowed
+ * (kubelet's probes), Pods on the host network count as their node. Policies of Cilium's kinds are among them; those of
+ * other enforcers are not read.
  */
 
 import type { ListId } from "../evidence/catalogue.ts";
 import { known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
-import { contains, type Family, isOfFamily, parseIp, parsePrefix } from "../net/ip.ts";
-import type { NetworkPolicy, PolicyPeer, PolicyPort } from "../parse/objects.ts";
+import { ciliumPolicyViews } from "./cilium/network-policies.ts";
 import type { Components } from "./components/components.ts";
 import { imageRepository } from "./components/definitions.ts";
 import type { Forwarding } from "./forwarding/plane.ts";
-import { selects } from "./labels.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
 import type { Pods, PodView } from "./pods.ts";
-import { type Ref, ref } from "./ref.ts";
-
-export type Direction = "ingress" | "egress";
-
-/**
- * One end of a connection, as a policy sees it: a Pod of the Pod network, with the address family that it uses, or an address
- * (of a node, if it is one).
- */
-export type PolicyEnd =
-  | { readonly pod: PodView; readonly family?: Family }
-  | { readonly address: string; readonly node?: string };
-
-export type PolicyTraffic = { readonly protocol: string; readonly port: number };
+import {
+  type Answer,
+  addressesOf,
+  type Direction,
+  inBlock,
+  networkPolicyView,
+  type PeerView,
+  type PolicyEnd,
+  type PolicyRuleView,
+  type PolicyTraffic,
+  type PolicyView,
+  portAllows,
+  type Selectable,
+} from "./policy-views.ts";
 
 export type PolicyVerdict =
   | { readonly state: "allowed" }
   | { readonly state: "denied"; readonly direction: Direction; readonly by: readonly PolicyView[] }
   | { readonly state: "unknown" };
-
-export type PolicyRuleView = {
-  readonly direction: Direction;
-  readonly peers: readonly PolicyPeer[];
-  readonly ports: readonly PolicyPort[];
-};
-
-export type PolicyView = {
-  readonly name: string;
-  readonly namespace: string;
-  readonly ref: Ref;
-  readonly object: NetworkPolicy;
-  readonly directions: readonly Direction[];
-  readonly rules: readonly PolicyRuleView[];
-};
 
 export interface Policies {
   readonly all: readonly PolicyView[];
@@ -61,16 +46,10 @@ export interface Policies {
   isolating(pod: PodView, direction: Direction): readonly PolicyView[];
   /** What the policies say of a connection, enforced or not. */
   verdict(from: PolicyEnd, to: PolicyEnd, traffic: PolicyTraffic): PolicyVerdict;
-  /** Whether one rule allows a connection, seen from the Pod `self` that its policy selects. */
-  ruleAllows(
-    policy: PolicyView,
-    rule: PolicyRuleView,
-    self: PodView,
-    other: PolicyEnd,
-    traffic: PolicyTraffic,
-  ): boolean;
-  /** The Pods that a peer of a policy means; undefined for an ipBlock. */
-  peerPods(policy: PolicyView, peer: PolicyPeer): readonly PodView[] | undefined;
+  /** The Pods that a peer of a policy means; undefined of one that means others than Pods by their labels. */
+  peerPods(peer: PeerView): readonly PodView[] | undefined;
+  /** What selectors look at of Pods that a template would make. */
+  selectable(namespace: string, labels: Readonly<Record<string, string>>, account?: string): Selectable;
   /** Whether the enforcers have policies of other kinds, which are not read; “unknown” of enforcers that may have some. */
   readonly others: "none" | "some" | "unknown";
   /** What enforces policies here: "nothing" only if all that could was looked at. */
@@ -82,75 +61,12 @@ export interface Policies {
 const OTHER_ENFORCERS =
   /network-policy|azure-npm|ovn-kube|openshift.*(sdn|network)|kube-ovn|romana|contiv|nuage|tungsten|anetd|canal|cilium|calico|antrea|weave|kube-router|netpol/;
 
-/** Chains by which an enforcer shows itself on a node (kube-router also inside k3s, Calico, Weave, Azure). */
 /** Tables of nftables that enforcers of NetworkPolicies make. */
 const ENFORCER_TABLES = /^(calico|kube-network-policies|antrea)/;
+/** Chains by which an enforcer shows itself on a node (kube-router also inside k3s, Calico, Weave, Azure). */
 const ENFORCER_CHAINS = /^(KUBE-ROUTER-|KUBE-NWPLCY-|cali-|WEAVE-NPC|AZURE-NPM|ANTREA-|CILIUM_)/;
 
-function viewOf(object: NetworkPolicy): PolicyView {
-  const { metadata, spec } = object;
-  const namespace = metadata.namespace ?? "";
-  const types = spec.policyTypes?.length
-    ? spec.policyTypes
-    : // what the API server fills in (pkg/apis/networking/v1/defaults.go)
-      ["Ingress", ...(spec.egress?.length ? ["Egress"] : [])];
-  const directions = (["ingress", "egress"] as const).filter((direction) =>
-    types.some((type) => type.toLowerCase() === direction),
-  );
-  return {
-    name: metadata.name,
-    namespace,
-    ref: ref("NetworkPolicy", metadata.name, namespace),
-    object,
-    directions,
-    rules: [
-      ...(spec.ingress ?? []).map(({ ports, from }) => ({
-        direction: "ingress" as const,
-        peers: from ?? [],
-        ports: ports ?? [],
-      })),
-      ...(spec.egress ?? []).map(({ ports, to }) => ({
-        direction: "egress" as const,
-        peers: to ?? [],
-        ports: ports ?? [],
-      })),
-    ],
-  };
-}
-
-/** Whether a rule's port is the one of a connection; a named port is one of the Pod that is connected to. */
-export function portAllows(port: PolicyPort, traffic: PolicyTraffic, target: PolicyEnd): boolean {
-  if ((port.protocol ?? "TCP") !== traffic.protocol) return false;
-  if (port.port === null || port.port === undefined) return true;
-  if (typeof port.port === "number") return traffic.port >= port.port && traffic.port <= (port.endPort ?? port.port);
-  if (!("pod" in target)) return false;
-  return namedPorts(target.pod, port.port, traffic.protocol).includes(traffic.port);
-}
-
-/** The numbers that a port name has in a Pod. */
-export function namedPorts(pod: PodView, name: string, protocol: string): readonly number[] {
-  return pod.object.spec.containers
-    .flatMap(({ ports }) => ports ?? [])
-    .filter((port) => port.name === name && (port.protocol ?? "TCP") === protocol)
-    .map(({ containerPort }) => containerPort);
-}
-
-function addressesOf(end: PolicyEnd): readonly string[] {
-  if (!("pod" in end)) return [end.address];
-  const { pod, family } = end;
-  return family === undefined ? pod.addresses : pod.addresses.filter((address) => isOfFamily(address, family));
-}
-
-function inBlock(block: NonNullable<PolicyPeer["ipBlock"]>, end: PolicyEnd): boolean {
-  const within = (cidr: string) => {
-    const prefix = parsePrefix(cidr);
-    return addressesOf(end).some((address) => {
-      const ip = parseIp(address);
-      return prefix !== undefined && ip !== undefined && contains(prefix, ip);
-    });
-  };
-  return within(block.cidr) && !(block.except ?? []).some(within);
-}
+const CILIUM_LISTS = ["ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies"] as const;
 
 export function policiesOf(
   objects: Objects,
@@ -159,7 +75,14 @@ export function policiesOf(
   components: Components,
   forwarding: Forwarding,
 ): Policies {
-  const all = objects.all("networkpolicies").map(viewOf);
+  const isCilium = components.byId("cilium").length > 0;
+  const setting = (key: string) =>
+    objects.all("configmaps").find(({ metadata }) => metadata.name === "cilium-config")?.data?.[key];
+  const cluster = setting("cluster-name") ?? "default";
+  const all = [
+    ...objects.all("networkpolicies").map(networkPolicyView),
+    ...CILIUM_LISTS.flatMap((list) => objects.all(list).flatMap((one) => ciliumPolicyViews(one, list, cluster))),
+  ];
   const namespaceLabels = new Map(
     objects.all("namespaces").map(({ metadata }) => [
       metadata.name,
@@ -167,96 +90,121 @@ export function policiesOf(
       { "kubernetes.io/metadata.name": metadata.name, ...metadata.labels },
     ]),
   );
-  const labelsOf = (namespace: string) =>
-    namespaceLabels.get(namespace) ?? { "kubernetes.io/metadata.name": namespace };
+  const selectable: Policies["selectable"] = (namespace, labels, account) => ({
+    namespace,
+    labels,
+    namespaceLabels: namespaceLabels.get(namespace) ?? { "kubernetes.io/metadata.name": namespace },
+    ...(account && { account }),
+  });
+  const made = new Map<PodView, Selectable>();
+  const selectableOf = (pod: PodView): Selectable => {
+    const one = made.get(pod) ?? selectable(pod.namespace, pod.labels, pod.object.spec.serviceAccountName ?? undefined);
+    made.set(pod, one);
+    return one;
+  };
 
-  const selectsPod = (policy: PolicyView, pod: PodView) =>
-    pod.namespace === policy.namespace && !pod.hostNetwork && selects(policy.object.spec.podSelector ?? {}, pod.labels);
+  const selectsPod = (policy: PolicyView, pod: PodView) => !pod.hostNetwork && policy.selects(selectableOf(pod));
 
-  function meansPod(policy: PolicyView, peer: PolicyPeer, pod: PodView): boolean {
-    if (peer.ipBlock || pod.hostNetwork) return false;
-    const inNamespace = peer.namespaceSelector
-      ? selects(peer.namespaceSelector, labelsOf(pod.namespace))
-      : pod.namespace === policy.namespace;
-    return inNamespace && (!peer.podSelector || selects(peer.podSelector, pod.labels));
-  }
-
-  const byNamespace = new Map<string, PolicyView[]>();
-  for (const policy of all) {
-    const known = byNamespace.get(policy.namespace);
-    if (known) known.push(policy);
-    else byNamespace.set(policy.namespace, [policy]);
-  }
-  const isolating = (pod: PodView, direction: Direction) =>
-    (byNamespace.get(pod.namespace) ?? []).filter(
-      (policy) => policy.directions.includes(direction) && selectsPod(policy, pod),
+  const byNamespace = Map.groupBy(all, ({ namespace }) => namespace);
+  const selecting = (pod: PodView) =>
+    [...(byNamespace.get(pod.namespace) ?? []), ...(byNamespace.get("") ?? [])].filter((policy) =>
+      selectsPod(policy, pod),
     );
+  const isolating = (pod: PodView, direction: Direction) =>
+    selecting(pod).filter(({ directions }) => directions.includes(direction));
 
-  function ruleAllows(
-    policy: PolicyView,
-    rule: PolicyRuleView,
-    self: PodView,
-    other: PolicyEnd,
-    traffic: PolicyTraffic,
-  ) {
+  /** Ranges of addresses mean what is outside the cluster to Cilium (docs: “CIDR rules do not apply to Pods”). */
+  function inRange({ block }: PeerView, other: PolicyEnd): boolean {
+    if (!block) return false;
+    const isOfCluster = "pod" in other || other.node !== undefined;
+    return !(isCilium && isOfCluster) && inBlock(block, addressesOf(other));
+  }
+
+  function means(peer: PeerView, self: PodView, other: PolicyEnd): Answer {
+    if (peer.block) return inRange(peer, other);
+    if (!("pod" in other)) return peer.meansAddress(other, self.node);
+    if (!other.pod.hostNetwork) return peer.means(selectableOf(other.pod));
+    const [address = ""] = addressesOf(other);
+    return peer.meansAddress({ address, ...(other.pod.node !== undefined && { node: other.pod.node }) }, self.node);
+  }
+
+  function matches(rule: PolicyRuleView, self: PodView, other: PolicyEnd, traffic: PolicyTraffic): Answer {
     const target: PolicyEnd = rule.direction === "ingress" ? { pod: self } : other;
     if (rule.ports.length > 0 && !rule.ports.some((port) => portAllows(port, traffic, target))) return false;
-    if (rule.peers.length === 0) return true;
-    return rule.peers.some((peer) =>
-      peer.ipBlock ? inBlock(peer.ipBlock, other) : "pod" in other && meansPod(policy, peer, other.pod),
-    );
+    const answers = rule.peers.map((peer) => means(peer, self, other));
+    if (rule.peers.length === 0 || answers.includes(true)) return rule.more ?? true;
+    return answers.includes("unknown") ? "unknown" : false;
   }
 
   /** Whether a policy looks at labels of namespaces that were not seen. */
-  const isGuess = (policy: PolicyView) =>
-    !objects.isWhole("namespaces") && policy.rules.some(({ peers }) => peers.some((peer) => peer.namespaceSelector));
+  const isGuess = ({ asksNamespaces }: PolicyView) => asksNamespaces && !objects.isWhole("namespaces");
 
   function denies(
     self: PolicyEnd,
     other: PolicyEnd,
     direction: Direction,
     traffic: PolicyTraffic,
-  ): readonly PolicyView[] {
+  ): readonly PolicyView[] | "unknown" {
     if (!("pod" in self) || self.pod.hostNetwork) return [];
-    const policies = isolating(self.pod, direction);
-    const allowed = policies.some((policy) =>
-      policy.rules.some((rule) => rule.direction === direction && ruleAllows(policy, rule, self.pod, other, traffic)),
-    );
-    return allowed ? [] : policies;
+    const { pod } = self;
+    const policies = selecting(pod);
+    const answersOf = ({ rules }: PolicyView, action: PolicyRuleView["action"]) =>
+      rules
+        .filter((rule) => rule.direction === direction && rule.action === action)
+        .map((rule) => matches(rule, pod, other, traffic));
+    const denying = policies.map((policy) => ({ policy, answers: answersOf(policy, "deny") }));
+    const refusing = denying.filter(({ answers }) => answers.includes(true)).map(({ policy }) => policy);
+    if (refusing.length > 0) return refusing;
+    if (denying.some(({ answers }) => answers.includes("unknown"))) return "unknown";
+    const isolated = policies.filter(({ directions }) => directions.includes(direction));
+    if (isolated.length === 0) return [];
+    const allowing = policies.flatMap((policy) => answersOf(policy, "allow"));
+    if (allowing.includes(true)) return [];
+    return allowing.includes("unknown") || isolated.some(isGuess) ? "unknown" : isolated;
   }
 
   const isOwnNode = (end: PolicyEnd, other: PolicyEnd) =>
     !("pod" in end) && end.node !== undefined && "pod" in other && other.pod.node === end.node;
+  const listsWhole =
+    objects.isWhole("networkpolicies") && (!isCilium || CILIUM_LISTS.every((list) => isRead(list, objects)));
 
   return {
     all,
-    whole: objects.isWhole("networkpolicies") && !all.some(isGuess),
-    selected: (policy) => pods.inNamespace(policy.namespace).filter((pod) => selectsPod(policy, pod)),
+    whole: listsWhole && !all.some(isGuess),
+    selected: (policy) =>
+      (policy.namespace === "" ? pods.all : pods.inNamespace(policy.namespace)).filter((pod) =>
+        selectsPod(policy, pod),
+      ),
     isolating,
-    ruleAllows,
-    peerPods(policy, peer) {
-      if (peer.ipBlock) return undefined;
-      const candidates = peer.namespaceSelector ? pods.all : pods.inNamespace(policy.namespace);
-      return candidates.filter((pod) => meansPod(policy, peer, pod));
-    },
+    selectable,
+    peerPods: (peer) =>
+      peer.by === "label"
+        ? pods.all.filter((pod) => !pod.hostNetwork && peer.means(selectableOf(pod)) === true)
+        : undefined,
     verdict(from, to, traffic) {
       if (isOwnNode(from, to) || isOwnNode(to, from)) return { state: "allowed" };
       for (const direction of ["egress", "ingress"] as const) {
         const by = direction === "egress" ? denies(from, to, direction, traffic) : denies(to, from, direction, traffic);
-        if (by.some(isGuess)) return { state: "unknown" };
+        if (by === "unknown") return { state: "unknown" };
         if (by.length > 0) return { state: "denied", direction, by };
       }
-      return objects.isWhole("networkpolicies") ? { state: "allowed" } : { state: "unknown" };
+      return listsWhole ? { state: "allowed" } : { state: "unknown" };
     },
     others: othersOf(objects, components),
-    enforcement: enforcementOf(objects, pods, nodes, components, forwarding),
-    quote: (policy, words) => objects.quote("networkpolicies", policy.object, words),
+    enforcement:
+      isCilium && setting("enable-policy") === "never"
+        ? "nothing"
+        : enforcementOf(objects, pods, nodes, components, forwarding),
+    quote: ({ list, object }, words) => objects.quote(list, object, words),
   };
 }
 
-/** Kinds of policies that enforcers bring along; kube-router has none. */
+/** A kind that the API server does not serve is absent. */
+const isRead = (list: ListId, objects: Objects) => objects.isWhole(list) || objects.observed(list).state === "absent";
+
+/** Kinds of policies that enforcers bring along, and that are not read; kube-router has none. */
 const OTHER_KINDS: Readonly<Record<string, readonly ListId[]>> = {
-  cilium: ["ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies"],
+  cilium: [],
   "calico-node": ["caliconetworkpolicies", "globalnetworkpolicies"],
   "kube-router": [],
 };
@@ -269,9 +217,7 @@ function othersOf(objects: Objects, components: Components): Policies["others"] 
   if (known.some((list) => objects.all(list).length > 0)) return "some";
   if (objects.all("customresourcedefinitions").some(({ metadata }) => OF_ADMINISTRATORS.test(metadata.name)))
     return "unknown";
-  // a kind that the API server does not serve is absent
-  const isNone = (list: ListId) => objects.isWhole(list) || objects.observed(list).state === "absent";
-  return lists.length > 0 && lists.every((list) => list?.every(isNone)) ? "none" : "unknown";
+  return lists.length > 0 && lists.every((list) => list?.every((one) => isRead(one, objects))) ? "none" : "unknown";
 }
 
 function enforcementOf(

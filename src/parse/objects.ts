@@ -362,6 +362,47 @@ export const roleBinding = z.object({
   subjects: maybe(z.array(z.object({ kind: text, apiGroup: maybe(text), name: text, namespace: maybe(text) }))),
 });
 
+const ciliumPortRule = z.object({
+  ports: maybe(z.array(z.object({ port: maybe(text), endPort: maybe(number), protocol: maybe(text) }))),
+  rules: maybe(z.record(text, z.unknown())),
+});
+const ciliumRule = z.object({
+  fromEndpoints: maybe(z.array(labelSelector)),
+  fromRequires: maybe(z.array(labelSelector)),
+  fromEntities: maybe(z.array(text)),
+  fromCIDR: maybe(z.array(text)),
+  fromCIDRSet: maybe(z.array(z.object({ cidr: maybe(text), except: maybe(z.array(text)) }))),
+  fromNodes: maybe(z.array(labelSelector)),
+  fromGroups: maybe(z.array(z.unknown())),
+  toEndpoints: maybe(z.array(labelSelector)),
+  toRequires: maybe(z.array(labelSelector)),
+  toEntities: maybe(z.array(text)),
+  toCIDR: maybe(z.array(text)),
+  toCIDRSet: maybe(z.array(z.object({ cidr: maybe(text), except: maybe(z.array(text)) }))),
+  toNodes: maybe(z.array(labelSelector)),
+  toGroups: maybe(z.array(z.unknown())),
+  toFQDNs: maybe(z.array(z.unknown())),
+  toServices: maybe(z.array(z.unknown())),
+  toPorts: maybe(z.array(ciliumPortRule)),
+  icmps: maybe(z.array(z.unknown())),
+});
+const ciliumPolicySpec = z.object({
+  endpointSelector: maybe(labelSelector),
+  nodeSelector: maybe(labelSelector),
+  enableDefaultDeny: maybe(z.object({ ingress: maybe(flag), egress: maybe(flag) })),
+  ingress: maybe(z.array(ciliumRule)),
+  ingressDeny: maybe(z.array(ciliumRule)),
+  egress: maybe(z.array(ciliumRule)),
+  egressDeny: maybe(z.array(ciliumRule)),
+});
+
+/** cilium.io/v2 CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy */
+export const ciliumPolicy = z.object({
+  metadata,
+  spec: maybe(ciliumPolicySpec),
+  specs: maybe(z.array(ciliumPolicySpec)),
+});
+
 /** coordination.k8s.io/v1 */
 export const lease = z.object({
   metadata,
@@ -389,6 +430,9 @@ export type Workload = z.infer<typeof workload>;
 export type NetworkPolicy = z.infer<typeof networkPolicy>;
 export type PolicyPeer = z.infer<typeof policyPeer>;
 export type PolicyPort = z.infer<typeof policyPort>;
+export type CiliumPolicy = z.infer<typeof ciliumPolicy>;
+export type CiliumPolicySpec = z.infer<typeof ciliumPolicySpec>;
+export type CiliumPolicyRule = z.infer<typeof ciliumRule>;
 export type Role = z.infer<typeof role>;
 export type PolicyRule = z.infer<typeof policyRule>;
 export type RoleBinding = z.infer<typeof roleBinding>;

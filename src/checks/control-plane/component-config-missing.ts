@@ -1,7 +1,7 @@
 import type { Component } from "../../model/components/components.ts";
+import { wantedConfigMaps } from "../../model/components/config-maps.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
-import type { PodSpec } from "../../parse/objects.ts";
 import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
@@ -33,32 +33,12 @@ const say = texts("component-config-missing", {
   },
 });
 
-/** The ConfigMaps without which a Pod is not started (kubelet, pkg/volume/configmap; pkg/kubelet/kubelet_pods.go). */
-function wantedBy({
-  volumes,
-  containers,
-  initContainers,
-}: PodSpec): { readonly name: string; readonly volume?: string }[] {
-  const mounted = (volumes ?? []).flatMap(({ name: volume, configMap, projected }) => [
-    ...(configMap ? [{ ...configMap, volume }] : []),
-    ...(projected?.sources ?? []).flatMap(({ configMap: source }) => source ?? []),
-  ]);
-  const environment = [...containers, ...(initContainers ?? [])].flatMap(({ env, envFrom }) => [
-    ...(env ?? []).flatMap(({ valueFrom }) => valueFrom?.configMapKeyRef ?? []),
-    ...(envFrom ?? []).flatMap(({ configMapRef }) => configMapRef ?? []),
-  ]);
-  const wanted = [...mounted, ...environment].flatMap(({ name, optional, ...rest }) =>
-    name && !optional ? [{ name, ...rest }] : [],
-  );
-  return [...new Map(wanted.toReversed().map((one) => [one.name, one])).values()];
-}
-
 function* judge(component: Component, { objects }: Model): Iterable<Finding> {
   const { spec, workload, definition, ref: self } = component;
   if (!spec || !workload) return;
   const capability = { name: "component.config", component: refId(self) } as const;
   const list = self.kind === "DaemonSet" ? "daemonsets" : self.kind === "Deployment" ? "deployments" : "statefulsets";
-  const wanted = wantedBy(spec).map((one) => ({
+  const wanted = wantedConfigMaps(spec).map((one) => ({
     ...one,
     found: objects.find("configmaps", one.name, self.namespace ?? ""),
   }));

@@ -1,5 +1,6 @@
 import { quoteOf } from "../../evidence/origin.ts";
 import type { Component } from "../../model/components/components.ts";
+import { wantedConfigMaps } from "../../model/components/config-maps.ts";
 import type { Logs } from "../../model/logs.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { containerStatuses, type PodView } from "../../model/pods.ts";
@@ -147,8 +148,8 @@ function reasonLine(pod: PodView, container: string, logs: Logs) {
 
 /** What it is configured by: often the thing to correct. */
 function configMapsOf({ spec, ref: { namespace } }: Component): Ref[] {
-  const names = (spec?.volumes ?? []).flatMap(({ configMap }) => configMap?.name ?? []);
-  return names.map((name) => ref("ConfigMap", name, namespace));
+  const wanted = spec ? wantedConfigMaps(spec) : [];
+  return wanted.filter(({ name }) => !CERTIFICATES.has(name)).map(({ name }) => ref("ConfigMap", name, namespace));
 }
 
 const imageOf = ({ object: { spec } }: PodView, container: string): string =>
@@ -255,7 +256,7 @@ export const componentCrashLoop = defineCheck({
       const edit = { why: say.correctManifest(), change: { run: sh`vi ${manifest}`, node: node! }, verify };
       return [{ ...base, steps: [look, edit], prevent }];
     }
-    const config = related.find((one) => one.kind === "ConfigMap" && !CERTIFICATES.has(one.name));
+    const config = related.find(({ kind: of }) => of === "ConfigMap");
     // a program that runs and listens complains of something else than its configuration
     if (kind === "notReady" && facts.port === undefined) {
       return [{ ...base, steps: [look, { why: say.correctAnswer(), verify }], prevent }];

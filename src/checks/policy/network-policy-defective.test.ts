@@ -3,6 +3,7 @@ import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
 import {
   agent,
+  type Edit,
   editObjects,
   editPods,
   edits,
@@ -50,6 +51,31 @@ const cache = installed("DaemonSet", agent("node-local-dns", "registry.k8s.io/dn
 const called = probed("client", "tcp", "10.96.10.1:8080", "timeout");
 const complaint = said("frontend", ["curl: (6) Could not resolve host: backend"]);
 const asleep = { do: "scale", target: ref("Deployment", "frontend", "shop"), replicas: 0 } as const;
+
+const cilium = () =>
+  cluster()
+    .with(installed("DaemonSet", agent("cilium", "quay.io/cilium/cilium:v1.15.19")))
+    .edit(
+      ...(["ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies"] as const).map(
+        (list): Edit =>
+          (draft) =>
+            draft.setList(list, []),
+      ),
+    );
+const ciliumPolicy = (kind: string, name: string, spec: object): Change => ({
+  do: "apply",
+  object: {
+    apiVersion: "cilium.io/v2",
+    kind,
+    metadata: { name, ...(kind === "CiliumNetworkPolicy" && { namespace: "shop" }) },
+    spec,
+  },
+});
+const endpoints = (app: string) => ({ endpointSelector: { matchLabels: { app } } });
+const byNames = ciliumPolicy("CiliumNetworkPolicy", "frontend-egress", {
+  ...endpoints("frontend"),
+  egress: [{ toFQDNs: [{ matchName: "api.example.org" }] }],
+});
 const BACKEND = { repair: "NetworkPolicy/shop/backend-ingress", healedBy: enforced };
 
 testCheck(networkPolicyDefective, {
@@ -61,7 +87,7 @@ testCheck(networkPolicyDefective, {
       ),
       repair: "NetworkPolicy/shop/frontend-egress",
       says: [
-        "Deployment/shop/frontend may not ask cluster DNS: NetworkPolicies shop/deny-all-egress, shop/frontend-egress let it",
+        "Deployment/shop/frontend may not ask cluster DNS: NetworkPolicy shop/deny-all-egress, NetworkPolicy shop/frontend-egress let it",
       ],
       breaks: ["policy.allow"],
       strength: "direct",
@@ -106,6 +132,58 @@ testCheck(networkPolicyDefective, {
       says: ["NetworkPolicy shop/default-deny denies every caller of Service shop/backend"],
       healedBy: enforced,
     },
+    "a policy of Cilium's leads to names, and forgets DNS": {
+      given: cilium().with(byNames),
+      repair: "CiliumNetworkPolicy/shop/frontend-egress",
+      says: ["Deployment/shop/frontend may not ask cluster DNS: CiliumNetworkPolicy shop/frontend-egress lets it"],
+      breaks: ["policy.allow"],
+    },
+    "one of Cilium's for the whole cluster leads to the world, and Pods complain": {
+      given: cilium()
+        .with(
+          ciliumPolicy("CiliumClusterwideNetworkPolicy", "world", {
+            ...endpoints("frontend"),
+            egress: [{ toEntities: ["world"] }],
+          }),
+        )
+        .edit(complaint),
+      repair: "CiliumClusterwideNetworkPolicy/world",
+      says: ["may not ask cluster DNS: CiliumClusterwideNetworkPolicy world lets it"],
+    },
+    "one of Cilium's lets in a label that no Pod has": {
+      given: cilium().with(
+        ciliumPolicy("CiliumNetworkPolicy", "backend-ingress", {
+          ...endpoints("backend"),
+          ingress: [{ fromEndpoints: [{ matchLabels: { app: "frontnd" } }] }],
+        }),
+      ),
+      repair: "CiliumNetworkPolicy/shop/backend-ingress",
+      says: ["CiliumNetworkPolicy shop/backend-ingress cuts off Deployment/shop/backend"],
+      healedBy: cilium,
+    },
+    "one of Cilium's allows the port of the Service": {
+      given: cilium().with(
+        ciliumPolicy("CiliumNetworkPolicy", "backend-ingress", {
+          ...endpoints("backend"),
+          ingress: [{ fromEndpoints: [{}], toPorts: [{ ports: [{ port: "80", protocol: "TCP" }] }] }],
+        }),
+      ),
+      repair: "CiliumNetworkPolicy/shop/backend-ingress",
+      says: ["lets 80/TCP in to Deployment/shop/backend, which listen on 8080/TCP"],
+      healedBy: cilium,
+    },
+    "nobody may ask CoreDNS": {
+      given: cilium().with(
+        ciliumPolicy("CiliumClusterwideNetworkPolicy", "guard", {
+          endpointSelector: { matchLabels: { "k8s-app": "kube-dns" } },
+          ingress: [{ fromEndpoints: [{ matchLabels: { "k8s:io.kubernetes.pod.namespace": "kube-system" } }] }],
+        }),
+      ),
+      repair: "CiliumClusterwideNetworkPolicy/guard",
+      says: ["CiliumClusterwideNetworkPolicy guard keeps", "Pods from asking cluster DNS"],
+      breaks: ["policy.allow"],
+      healedBy: cilium,
+    },
   },
   clears: {
     "a healthy cluster that enforces policies": enforced(),
@@ -113,6 +191,22 @@ testCheck(networkPolicyDefective, {
       noIngress,
       egress("frontend", toBackend, dns()),
       ingress("backend", { from: [labels("frontend"), inNamespace("tools")], ports: tcp("http") }),
+    ),
+    "policies of Cilium's as they should be": cilium().with(
+      byNames,
+      ciliumPolicy("CiliumNetworkPolicy", "dns", {
+        endpointSelector: {},
+        egress: [
+          {
+            toEndpoints: [{ matchLabels: { "k8s:io.kubernetes.pod.namespace": "kube-system", "k8s-app": "kube-dns" } }],
+            toPorts: [{ ports: [{ port: "53", protocol: "ANY" }], rules: { dns: [{ matchPattern: "*" }] } }],
+          },
+        ],
+      }),
+      ciliumPolicy("CiliumClusterwideNetworkPolicy", "guard", {
+        endpointSelector: { matchLabels: { "k8s-app": "kube-dns" } },
+        ingress: [{ fromEntities: ["cluster"] }],
+      }),
     ),
     "flannel alone, which enforces nothing": cluster().with(forgetsDns, wrongPort, forNobody),
     "DNS is allowed by a policy of its own": enforced().with(

@@ -1,12 +1,17 @@
 import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
-import { selects } from "../../model/labels.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
-import { namedPorts, type PolicyRuleView, type PolicyView } from "../../model/policies.ts";
+import {
+  type Direction,
+  namedPorts,
+  type PeerView,
+  type PolicyRuleView,
+  type PolicyView,
+} from "../../model/policy-views.ts";
 import { kubectlName, refId, sameRef } from "../../model/ref.ts";
 import type { ServiceView } from "../../model/services/services.ts";
-import type { PolicyPeer, PolicyPort } from "../../parse/objects.ts";
+import type { CiliumPolicySpec, NetworkPolicy, PolicyPort } from "../../parse/objects.ts";
 import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
@@ -18,20 +23,24 @@ type Model = Pick<
 
 const say = texts("network-policy-defective", {
   noDns: {
-    en: "{pods} may not ask cluster DNS: {count:NetworkPolicy|NetworkPolicies} {policies} {count:lets|let} it send only elsewhere",
-    zh: "{pods} 无法访问集群 DNS：NetworkPolicy {policies} 的出站规则遗漏了 53 端口",
+    en: "{pods} may not ask cluster DNS: {policies} {count:lets|let} it send only elsewhere",
+    zh: "{pods} 无法访问集群 DNS：{policies} 的出站规则遗漏了 53 端口",
+  },
+  closedDns: {
+    en: "{policies} {count:keeps|keep} {clients} {clients:Pod|Pods} from asking cluster DNS, such as {first}",
+    zh: "{policies} 使 {clients} 个 Pod 无法访问集群 DNS，例如 {first}",
   },
   noSuchPort: {
-    en: "NetworkPolicy {policy} lets {allowed} in to {pods}, which listen on {listening}",
-    zh: "NetworkPolicy {policy} 放行到 {pods} 的 {allowed}，而它们监听的是 {listening}",
+    en: "{policy} lets {allowed} in to {pods}, which listen on {listening}",
+    zh: "{policy} 放行到 {pods} 的 {allowed}，而它们监听的是 {listening}",
   },
   noSuchPeer: {
-    en: "NetworkPolicy {policy} cuts off {pods}: it allows only peers that do not exist",
-    zh: "NetworkPolicy {policy} 使 {pods} 被隔离：它只放行并不存在的对端",
+    en: "{policy} cuts off {pods}: it allows only peers that do not exist",
+    zh: "{policy} 使 {pods} 被隔离：它只放行并不存在的对端",
   },
   deniesAll: {
-    en: "{count:NetworkPolicy|NetworkPolicies} {policies} {count:denies|deny} every caller of Service {service}",
-    zh: "NetworkPolicy {policies} 拒绝了 Service {service} 的所有调用方",
+    en: "{policies} {count:denies|deny} every caller of Service {service}",
+    zh: "{policies} 拒绝了 Service {service} 的所有调用方",
   },
   somePods: { en: "{first} and others ({total} Pods)", zh: "{first} 等 {total} 个 Pod" },
   allowDns: {
@@ -46,6 +55,10 @@ const say = texts("network-policy-defective", {
   correctPeer: {
     en: "Decide who is meant: see which labels Pods and namespaces carry, then correct the selectors",
     zh: "确定应放行谁：查看 Pod 和命名空间的标签，然后修正选择器",
+  },
+  allowClients: {
+    en: "Let all Pods ask cluster DNS, port 53 by UDP and TCP",
+    zh: "允许所有 Pod 访问集群 DNS 的 53 端口（UDP 和 TCP）",
   },
   allowCallers: {
     en: "Decide who may call {service}, and add an ingress rule for them (or remove the policy)",
@@ -73,11 +86,15 @@ function names(pods: readonly PodView[]): Text | string {
 }
 
 const quoteSpec = (policy: PolicyView, { policies }: Model): Evidence =>
-  policies.quote(policy, `NetworkPolicy ${policy.namespace}/${policy.name}: ${JSON.stringify(policy.object.spec)}`);
-const nameOf = ({ namespace, name }: PolicyView) => `${namespace}/${name}`;
+  policies.quote(policy, `${nameOf(policy)}: ${JSON.stringify(policy.spec)}`);
+const nameOf = ({ ref: { kind, namespace, name } }: PolicyView) =>
+  `${kind} ${namespace === undefined ? "" : `${namespace}/`}${name}`;
 const refsOf = (views: readonly PolicyView[]) => views.map(nameOf).join(", ");
 const breaksOf = (views: readonly PolicyView[]) =>
   views.map(({ ref }) => ({ name: "policy.allow", policy: refId(ref) }) as const);
+
+const allowing = ({ rules }: PolicyView, direction: Direction): readonly PolicyRuleView[] =>
+  rules.filter((rule) => rule.direction === direction && rule.action === "allow");
 
 /** Pods that ask cluster DNS: the default of the API. */
 const usesClusterDns = ({ object, hostNetwork }: PodView) =>
@@ -140,7 +157,7 @@ function* judgeDns(model: Model): Iterable<Finding> {
     if (reaches) continue;
     // who may send nothing at all is locked in on purpose; who may send to Pods by label looks for them by name
     const meantToTalk = group.policies.some(({ rules }) =>
-      rules.some(({ direction, peers }) => direction === "egress" && peers.some(({ ipBlock }) => !ipBlock)),
+      rules.some(({ direction, peers }) => direction === "egress" && peers.some(({ by }) => by !== undefined)),
     );
     const complains = observations.failed.filter(
       ({ client, target }) => target.is === "name" && group.pods.some(({ key }) => key === client.pod?.key),
@@ -164,6 +181,48 @@ function* judgeDns(model: Model): Iterable<Finding> {
       facts: { case: "dns", pod: pod.key },
     });
   }
+}
+
+/** Policies for the servers themselves, which let some of those in that are told to ask them, and not others. */
+function* judgeDnsServers(model: Model): Iterable<Finding> {
+  const { policies, pods, observations } = model;
+  const servers = dnsServers(model);
+  if (servers.length === 0 || servers.some(({ pod }) => policies.isolating(pod, "ingress").length === 0)) return;
+  const clients = pods.all.filter(
+    (pod) => !pod.finished && usesClusterDns(pod) && !servers.some((one) => one.pod.key === pod.key),
+  );
+  const denied = clients.flatMap((pod) => {
+    const verdicts = servers.flatMap((server) =>
+      ["UDP", "TCP"].map((protocol) => policies.verdict({ pod }, { pod: server.pod }, { protocol, port: server.port })),
+    );
+    const by = verdicts.flatMap((verdict) =>
+      verdict.state === "denied" && verdict.direction === "ingress" ? [verdict.by] : [],
+    );
+    return by.length === verdicts.length ? [{ pod, by: by[0]! }] : [];
+  });
+  const [first] = denied;
+  const complains = observations.failed.filter(
+    ({ client, target }) => target.is === "name" && denied.some(({ pod }) => pod.key === client.pod?.key),
+  );
+  if (!first || (denied.length < clients.length && complains.length === 0)) return;
+  const refs = first.by.map(({ ref }) => ref);
+  yield fault({
+    repair: refs[0]!,
+    related: [...refs.slice(1), ...servers.slice(0, 1).flatMap(({ pod }) => pod.owner ?? [])],
+    breaks: breaksOf(first.by),
+    title: say.closedDns({
+      policies: refsOf(first.by),
+      count: first.by.length,
+      clients: denied.length,
+      first: first.pod.key,
+    }),
+    evidence: [
+      ...first.by.map((policy) => quoteSpec(policy, model)),
+      ...complains.slice(0, 2).map(({ evidence }) => evidence),
+    ],
+    strength: "direct",
+    facts: { case: "servers" },
+  });
 }
 
 const formatPort = ({ port, endPort, protocol }: PolicyPort) =>
@@ -193,15 +252,11 @@ function isOpen(wanted: PolicyPort, pod: PodView, model: Model): boolean {
 }
 
 /** Whether a policy lets anything in to a port on which the Pod listens. */
-function letsIn({ rules }: PolicyView, pod: PodView, model: Model): boolean {
-  return rules.some(
-    ({ direction, ports }) =>
-      direction === "ingress" && (ports.length === 0 || ports.some((port) => isOpen(port, pod, model))),
-  );
-}
+const letsIn = (policy: PolicyView, pod: PodView, model: Model): boolean =>
+  allowing(policy, "ingress").some(({ ports }) => ports.length === 0 || ports.some((port) => isOpen(port, pod, model)));
 
 function* judgePorts(policy: PolicyView, pods: readonly PodView[], model: Model): Iterable<Finding> {
-  const ports = policy.rules.filter(({ direction }) => direction === "ingress").flatMap((rule) => rule.ports);
+  const ports = allowing(policy, "ingress").flatMap((rule) => rule.ports);
   if (ports.length === 0 || pods.some((pod) => letsIn(policy, pod, model))) return;
   // policies add up: another may let in what this one is not about
   const deaf = pods.filter(
@@ -246,39 +301,30 @@ function* judgePorts(policy: PolicyView, pods: readonly PodView[], model: Model)
 }
 
 /** Whether a peer means a workload that has no Pods now: one that is switched off, or not scheduled yet. */
-function meansWorkload(policy: PolicyView, peer: PolicyPeer, { objects }: Model): boolean {
-  const labelsOf = (name: string) => ({
-    "kubernetes.io/metadata.name": name,
-    ...objects.all("namespaces").find(({ metadata }) => metadata.name === name)?.metadata.labels,
-  });
-  return (["deployments", "statefulsets", "daemonsets"] as const)
+const meansWorkload = (peer: PeerView, { objects, policies }: Model): boolean =>
+  (["deployments", "statefulsets", "daemonsets"] as const)
     .flatMap((list) => objects.all(list))
-    .some(({ metadata, spec }) => {
-      const namespace = metadata.namespace ?? "";
-      const isThere = peer.namespaceSelector
-        ? selects(peer.namespaceSelector, labelsOf(namespace))
-        : namespace === policy.namespace;
-      return isThere && (!peer.podSelector || selects(peer.podSelector, spec.template.metadata?.labels));
+    .some(({ metadata, spec: { template } }) => {
+      const { serviceAccountName } = template.spec;
+      const of = policies.selectable(
+        metadata.namespace ?? "",
+        template.metadata?.labels ?? {},
+        serviceAccountName ?? undefined,
+      );
+      return peer.means(of) !== false;
     });
-}
 
-function matchesNothing(policy: PolicyView, rule: PolicyRuleView, model: Model): boolean {
-  return (
-    rule.peers.length > 0 &&
-    rule.peers.every(
-      (peer) => model.policies.peerPods(policy, peer)?.length === 0 && !meansWorkload(policy, peer, model),
-    )
-  );
-}
+const matchesNothing = ({ peers }: PolicyRuleView, model: Model): boolean =>
+  peers.length > 0 && peers.every((peer) => model.policies.peerPods(peer)?.length === 0 && !meansWorkload(peer, model));
 
 function* judgePeers(policy: PolicyView, pods: readonly PodView[], model: Model): Iterable<Finding> {
   for (const direction of policy.directions) {
-    const rules = policy.rules.filter((rule) => rule.direction === direction);
-    if (rules.length === 0 || !rules.every((rule) => matchesNothing(policy, rule, model))) continue;
+    const rules = allowing(policy, direction);
+    if (rules.length === 0 || !rules.every((rule) => matchesNothing(rule, model))) continue;
     // another policy may let in what this one means to
     const others = model.policies
       .isolating(pods[0]!, direction)
-      .filter((other) => other !== policy && other.rules.some((rule) => rule.direction === direction));
+      .filter((other) => other !== policy && allowing(other, direction).length > 0);
     if (others.length > 0) continue;
     yield fault({
       repair: policy.ref,
@@ -304,7 +350,7 @@ function* judgeCallers(service: ServiceView, model: Model): Iterable<Finding> {
     .filter(({ client }) => client.network === "pod" && !backends.some(({ key }) => key === client.pod?.key));
   if (isolating.length === 0 || callers.length === 0) return;
   // rules whose ports or peers are wrong are told as what they are
-  if (isolating.some(({ rules }) => rules.some(({ direction }) => direction === "ingress"))) return;
+  if (isolating.some((policy) => allowing(policy, "ingress").length > 0)) return;
   const open = services.endpoints(service.ports[0]!)[0]?.port ?? service.ports[0]!.port;
   const isLetIn = pods.all.some(
     (from) =>
@@ -331,7 +377,17 @@ function* judgeCallers(service: ServiceView, model: Model): Iterable<Finding> {
   });
 }
 
-type Ingress = PolicyView["object"]["spec"]["ingress"];
+type Labelled = { readonly namespace: string; readonly labels: Readonly<Record<string, string>> };
+
+const peerFor = ({ namespace, labels }: Labelled) => ({
+  namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
+  podSelector: { matchLabels: labels },
+});
+
+const prefixed = (labels: Labelled["labels"]) =>
+  Object.fromEntries(Object.entries(labels).map(([key, value]) => [`k8s:${key}`, value]));
+
+type Ingress = NetworkPolicy["spec"]["ingress"];
 
 /** The rules of a policy with the one port that can be meant; undefined if several can. */
 function withPort(ingress: Ingress, listening: readonly string[]): Ingress {
@@ -352,7 +408,9 @@ export const networkPolicyDefective = defineCheck({
     if (policies.enforcement === "nothing" || (policies.whole && policies.all.length === 0)) return;
     if (policies.enforcement === "unknown" || !policies.whole || !pods.whole) {
       const missing = !policies.whole
-        ? (["networkpolicies", "namespaces"] as const)
+        ? (
+            ["networkpolicies", "namespaces", "ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies"] as const
+          ).filter((list) => !model.objects.isWhole(list) && model.objects.observed(list).state !== "absent")
         : !pods.whole
           ? (["pods"] as const)
           : [];
@@ -364,6 +422,7 @@ export const networkPolicyDefective = defineCheck({
       return;
     }
     yield* judgeDns(model);
+    yield* judgeDnsServers(model);
     for (const policy of policies.all) {
       const selected = policies.selected(policy).filter(({ finished }) => !finished);
       if (selected.length === 0) continue;
@@ -376,7 +435,8 @@ export const networkPolicyDefective = defineCheck({
   remedies({ repair, facts }, model) {
     const edit = { run: `kubectl edit ${kubectlName(repair)}` };
     const describe = `kubectl describe ${kubectlName(repair)}`;
-    const spec = model.policies.all.find((policy) => sameRef(policy.ref, repair))?.object.spec;
+    const policy = model.policies.all.find((one) => sameRef(one.ref, repair));
+    const spec = repair.kind === "NetworkPolicy" ? (policy?.spec as NetworkPolicy["spec"] | undefined) : undefined;
     if (facts.case !== "dns") {
       const corrected =
         facts.case === "ports" ? withPort(spec?.ingress, facts.listening as readonly string[]) : undefined;
@@ -388,32 +448,55 @@ export const networkPolicyDefective = defineCheck({
           ? { why: say.choosePort(), change: edit, undo: edit }
           : facts.case === "peers"
             ? { why: say.correctPeer(), change: { run: `${labels}; ${edit.run}` }, undo: edit }
-            : { why: say.allowCallers({ service: String(facts.service) }), change: edit, undo: edit };
+            : facts.case === "servers"
+              ? { why: say.allowClients(), change: edit, undo: edit }
+              : { why: say.allowCallers({ service: String(facts.service) }), change: edit, undo: edit };
       const steps = [{ ...step, verify: { run: describe } }];
       return [{ id: "correct-policy", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
     }
     const [podNamespace = "", pod = ""] = String(facts.pod).split("/");
     const verify = { run: sh`kubectl exec -n ${podNamespace} ${pod} -- getent hosts kubernetes.default.svc` };
     const { dns } = model;
-    const { namespace, name } = repair as { namespace: string; name: string };
+    const { namespace, name } = repair;
     const [service] = dns.services;
     const numbers = [...new Set(dnsServers(model).map(({ port }) => port))];
     const ports = numbers.flatMap((port) => ["UDP", "TCP"].map((protocol) => ({ protocol, port })));
-    const to = [
-      {
-        namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": service?.namespace ?? "kube-system" } },
-        podSelector: { matchLabels: service?.selector ?? { "k8s-app": "kube-dns" } },
-      },
-    ];
     // for the Pods that are isolated already, and no others: a policy also isolates whom it selects
-    const podSelector = spec?.podSelector ?? {};
-    const target = { kind: "NetworkPolicy", namespace, name: `${name}-allow-dns` };
-    const object = {
-      apiVersion: "networking.k8s.io/v1",
-      kind: "NetworkPolicy",
-      metadata: { name: target.name, namespace },
-      spec: { podSelector, policyTypes: ["Egress"], egress: [{ to, ports }] },
+    const target = { kind: repair.kind, ...(namespace && { namespace }), name: `${name}-allow-dns` };
+    const servers = {
+      namespace: service?.namespace ?? "kube-system",
+      labels: service?.selector ?? { "k8s-app": "kube-dns" },
     };
+    const metadata = { name: target.name, ...(namespace !== undefined && { namespace }) };
+    const object = spec
+      ? {
+          apiVersion: "networking.k8s.io/v1",
+          kind: target.kind,
+          metadata,
+          spec: {
+            podSelector: spec.podSelector ?? {},
+            policyTypes: ["Egress"],
+            egress: [{ to: [peerFor(servers)], ports }],
+          },
+        }
+      : {
+          apiVersion: "cilium.io/v2",
+          kind: target.kind,
+          metadata,
+          spec: {
+            endpointSelector: (policy?.spec as CiliumPolicySpec | undefined)?.endpointSelector ?? {},
+            egress: [
+              {
+                toEndpoints: [
+                  {
+                    matchLabels: { ...prefixed(servers.labels), "k8s:io.kubernetes.pod.namespace": servers.namespace },
+                  },
+                ],
+                toPorts: [{ ports: numbers.map((port) => ({ port: String(port), protocol: "ANY" })) }],
+              },
+            ],
+          },
+        };
     return [
       {
         id: "allow-dns",

@@ -117,8 +117,15 @@ testCheck(policyRulesMismatch, {
     "dual stack, enforced by kube-router": dual,
     "IPv6 only, enforced by kube-router": only6,
     "flannel, which enforces nothing": built(),
-    "Cilium has a policy of its own kind, which is not read": cilium
-      .edit((draft) => draft.setList("ciliumnetworkpolicies", [{ metadata: { name: "deny", namespace: "tools" } }]))
+    "Cilium enforces a policy of its own kind": cilium
+      .edit((draft) =>
+        draft.setList("ciliumnetworkpolicies", [
+          {
+            metadata: { name: "alone", namespace: "tools" },
+            spec: { endpointSelector: { matchLabels: { "k8s:app": "client" } }, ingress: [{}], egress: [{}] },
+          },
+        ]),
+      )
       .edit(
         endpoints(AGENT_OF_CP1, "tools/client-wnls8", (one) => ({
           ...one,

@@ -2,7 +2,8 @@ import type { Evidence } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { ipOf, type PodView } from "../../model/pods.ts";
-import { namedPorts, type PolicyTraffic } from "../../model/policies.ts";
+import { namedPorts, type PolicyTraffic } from "../../model/policy-views.ts";
+import { refId } from "../../model/ref.ts";
 import type { Family } from "../../net/ip.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
@@ -185,9 +186,7 @@ function compared(family: Family, model: Model): Compared {
     } else {
       const of = verdict.direction === "egress" ? from : to;
       const words = `denies ${from.key} ${to.key}:${traffic.port}`;
-      const evidence = verdict.by.map((policy) =>
-        policies.quote(policy, `NetworkPolicy ${policy.namespace}/${policy.name} ${words}`),
-      );
+      const evidence = verdict.by.map((policy) => policies.quote(policy, `${refId(policy.ref)} ${words}`));
       put(passed, of.node!, { tried: one, evidence, of });
     }
   }
@@ -262,14 +261,14 @@ export const policyRulesMismatch = defineCheck({
 
 **How it comes about.** The agent that writes the rules does not learn: it lost its permissions, does not reach the API server, hangs or was removed. In Cilium an endpoint has no identity yet (\`reserved:init\`), or the ipcache takes a Pod for another. Somebody flushed rules or sets.
 
-**When this is not the cause.** A connection that the policies do deny is isolation; if that is not meant, see \`network-policy-defective\`. Policies of the enforcer's own kinds (Calico's GlobalNetworkPolicy, CiliumNetworkPolicy) are not read: what they deny looks like this, too.`,
+**When this is not the cause.** A connection that the policies do deny is isolation; if that is not meant, see \`network-policy-defective\`. Policies of Calico's own kinds (GlobalNetworkPolicy) are not read: where there are any, nothing is compared.`,
       zh: `netwhy 从每一类 Pod 向每个 Pod 发出一个报文，让它走一遍节点上的规则、集合和表（Calico 和 kube-router 的链与 ipset、Cilium 代理的表），并与 NetworkPolicy 的语义对比。
 
 **现象。** 有些没有任何策略禁止的访问超时或被拒绝：往往是新建的 Pod，或沿用了他人地址的 Pod。对象本身看起来都正常。被策略禁止却放行的访问只作为警告：该处的隔离没有生效。
 
 **成因。** 写规则的代理没有跟上变化：失去权限、访问不到 API Server、卡住或被移除。在 Cilium 中，端点还没有身份（\`reserved:init\`），或 ipcache 把某个 Pod 当成了别人。有人清空了规则或集合。
 
-**何时不是它。** 确实被策略禁止的访问是隔离；若并非本意，见 \`network-policy-defective\`。执行组件自有的策略类型（Calico 的 GlobalNetworkPolicy、CiliumNetworkPolicy）没有读取：被它们禁止的访问看起来也是这样。`,
+**何时不是它。** 确实被策略禁止的访问是隔离；若并非本意，见 \`network-policy-defective\`。Calico 自有的策略类型（GlobalNetworkPolicy）没有读取：存在这类策略时不做比较。`,
     },
   },
 });

@@ -2,7 +2,7 @@ import { known } from "../../evidence/observed.ts";
 import { quoteOf } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
-import { namedPorts } from "../../model/policies.ts";
+import { namedPorts } from "../../model/policy-views.ts";
 import { kubectlName, refId } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import type { ListeningSocket } from "../../parse/ss.ts";
