@@ -10,8 +10,6 @@ import {
   type Deviation,
   isUndropped,
   judge,
-  type Model,
-  type Served,
   shortList,
   VANTAGES,
   wasWritten,
@@ -26,6 +24,7 @@ import {
   showingAll,
 } from "./service-rules-mismatch/evidence.ts";
 import { FROM, judgeMasquerading, type Unmasked } from "./service-rules-mismatch/masquerading.ts";
+import type { Model, Served } from "./service-rules-mismatch/served.ts";
 import { say } from "./service-rules-mismatch/words.ts";
 
 function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Family, model: Model): Iterable<Finding> {

@@ -1,24 +1,16 @@
 import type { Evidence } from "../../../evidence/origin.ts";
 import type { Capability } from "../../../model/capability.ts";
 import type { Removal } from "../../../model/forwarding/packet-filter.ts";
-import type { ClusterModel } from "../../../model/model.ts";
 import type { Programmed, Vantage } from "../../../model/proxy.ts";
 import type { ServicePort } from "../../../model/services/services.ts";
 import { timeOf } from "../../../model/time.ts";
-import { type Family, formatSocket } from "../../../net/ip.ts";
+import { formatSocket } from "../../../net/ip.ts";
 import type { Text } from "../../../text.ts";
 import { absence } from "./evidence.ts";
+import type { Model, Served } from "./served.ts";
 import { say } from "./words.ts";
 
-export type Model = Pick<
-  ClusterModel,
-  "nodes" | "pods" | "services" | "proxy" | "components" | "logs" | "time" | "forwarding"
->;
-
 export const VANTAGES = ["pod", "host", "outside"] as const;
-
-/** A port of a Service in one address family, on a node. */
-export type Served = { readonly port: ServicePort; readonly node: string; readonly family: Family };
 
 export type Deviation = {
   readonly port: ServicePort;

@@ -6,7 +6,7 @@ import { clusterIpOf, type ServicePort } from "../../../model/services/services.
 import { bitsOf, type Family, formatPrefix, formatSocket } from "../../../net/ip.ts";
 import type { Condition } from "../../../parse/iptables-save.ts";
 import { sh } from "../../../shell.ts";
-import type { Model, Served } from "./deviation.ts";
+import type { Model, Served } from "./served.ts";
 
 /** Where the rules of a family are, as evidence and in commands. */
 export const SAVED = { 4: "iptables", 6: "ip6tables" } as const;

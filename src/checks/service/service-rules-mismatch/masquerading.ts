@@ -5,8 +5,9 @@ import type { ServicePort } from "../../../model/services/services.ts";
 import type { Family } from "../../../net/ip.ts";
 import type { Text } from "../../../text.ts";
 import { type Finding, fault } from "../../check.ts";
-import { type Model, wasWritten } from "./deviation.ts";
+import { wasWritten } from "./deviation.ts";
 import { absenceOfMark, showing, showingMarks } from "./evidence.ts";
+import type { Model } from "./served.ts";
 import { say } from "./words.ts";
 
 export const FROM: Readonly<Record<Vantage, () => Text>> = {
