@@ -566,6 +566,14 @@ const STORIES: { readonly [E in KernelEnd]: Readonly<Record<string, Story>> } = 
       end: "insufficient",
       because: "podSockets",
     },
+    "whether anybody on the bridge has the address": {
+      given: healthy.without("neighbours", { node: "w1" }),
+      from: "w1",
+      to: "10.128.1.77",
+      end: "insufficient",
+      at: "w1",
+      because: "neighbours",
+    },
     "IPVS was not listed": {
       given: given(ipvsMode("w1"), dropRules("w1", /KUBE-S/)).without("ipvs", { node: "w1" }),
       to: SERVICE,

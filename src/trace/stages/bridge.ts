@@ -20,6 +20,7 @@ export function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: L
     // somebody who is no Pod of the API's answered there
     const isThere = neighbour?.mac !== undefined && !neighbour.states.includes("FAILED");
     if (!world.pods.whole || isThere) return cannotTell(moving, at, [{ kind: "pods" }]);
+    if (plane.neighbours.state === "unknown") return cannotTell(moving, at, onNode(node, "neighbours"));
     const words = neighbour ? `${next} ${neighbour.states.join(",")}` : `${next}: nobody on ${bridge.name} has it`;
     return end(moving, { is: "unreachable", at, evidence: [quoteOf(plane.neighbours.origin, words)] });
   }
