@@ -26,16 +26,22 @@ const isPlace = (end: End): end is End & Required<Pick<End, "at">> =>
 
 type Stop = { readonly end: End & Required<Pick<End, "at">>; readonly failures: Set<Observation> };
 
+/** @returns what ends the packets of failures, and the failures of which it cannot be told */
 export function blockedFaults(
   failures: readonly Observation[],
   blockings: readonly Blocking[],
   forecasts: Forecasts,
-): readonly Fault[] {
+): { readonly faults: readonly Fault[]; readonly left: readonly Observation[] } {
+  if (blockings.length === 0) return { faults: [], left: failures };
+  const left: Observation[] = [];
   const stops = new Map<string, Stop>();
   for (const failure of failures) {
     const ends = (forecasts.of(failure)?.failing ?? []).map(({ end }) => end);
     // one end that says nothing of its place, and it is not known what there is to repair
-    if (ends.length === 0 || !ends.every(isPlace)) continue;
+    if (ends.length === 0 || !ends.every(isPlace)) {
+      left.push(failure);
+      continue;
+    }
     for (const end of ends) {
       if (!isPlace(end)) continue;
       const key = `${end.is} ${end.at.node} ${end.at.pod?.key ?? ""} ${end.evidence[0]!.quote}`;
@@ -44,7 +50,10 @@ export function blockedFaults(
       stops.set(key, stop);
     }
   }
-  return blockings.flatMap(({ check, title }) => [...stops.values()].map((stop) => faultOf(stop, check, title)));
+  const faults = blockings.flatMap(({ check, title }) =>
+    [...stops.values()].map((stop) => faultOf(stop, check, title)),
+  );
+  return { faults, left };
 }
 
 function faultOf({ end, failures }: Stop, check: string, title: Blocking["title"]): Fault {
@@ -65,7 +74,6 @@ function faultOf({ end, failures }: Stop, check: string, title: Blocking["title"
     strength: "direct",
     lost: false,
     facts: { end: end.is, from: fromOf(first), to },
-    accountsFor: tests,
   };
 }
 

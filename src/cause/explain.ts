@@ -14,26 +14,13 @@ import type { Text } from "../text.ts";
 import { type Forecast, type Forecasts, NO_FORECASTS, type Sighting } from "../trace/forecast.ts";
 import { type Blocking, blockedFaults } from "./blocked.ts";
 import { type Confidence, confidenceOf } from "./confidence.ts";
-import {
-  type CapabilitySet,
-  capabilitySet,
-  denialOf,
-  type Effect,
-  namedIn,
-  provenBy,
-  type Reasoner,
-  reasonerOf,
-} from "./effect.ts";
+import { type CapabilitySet, capabilitySet, denialOf, namedIn, provenBy, type Reasoner, reasonerOf } from "./effect.ts";
 import { type Inferring, inferredFaults } from "./eliminate.ts";
+import { endsAt, faultsOf, type Owner, ownersAmong } from "./owners.ts";
 import type { Prediction } from "./predict.ts";
 import { type Root, rootsOf, strengthRank } from "./roots.ts";
 
-export type Owned = {
-  readonly observation: Observation;
-  readonly effect: Exclude<Effect, "none">;
-  /** Of the root's faults and their consequences, the furthest from the root that it follows from. */
-  readonly from: Fault;
-};
+export type Owned = Omit<Owner, "root"> & { readonly observation: Observation };
 
 export type ExplainedRoot = Root & {
   readonly owned: readonly Owned[];
@@ -133,17 +120,18 @@ export function explain(
   const { kept, ruledOut } = refute(found, successes, needs);
   const sampled = nodes.all.filter((node) => node.sampled).map(({ name }) => name);
   const first = rootsOf(kept, needs, reasoner, sampled);
-  const leftOver = failures.filter(
-    (failure) => denialOf(failure.need) === "none" && !first.some((root) => predicts(root, failure, reasoner)),
-  );
-  const blocked = blockedFaults(leftOver, blockings, forecasts);
-  const stillLeft = leftOver.filter((failure) => !blocked.some(({ accountsFor }) => accountsFor?.includes(failure)));
-  const inferred = [...blocked, ...inferredFaults(stillLeft, working, inferences, model, forecasts)];
+  const owners = ownersAmong(first, reasoner, forecasts);
+  const leftOver = failures.filter((failure) => denialOf(failure.need) === "none" && owners(failure).length === 0);
+  const { faults: blocked, left } = blockedFaults(leftOver, blockings, forecasts);
+  const inferred = [...blocked, ...inferredFaults(left, working, inferences, model, forecasts)];
   const roots = inferred.length === 0 ? first : rootsOf([...kept, ...inferred], needs, reasoner, sampled);
 
   const cannotTell = ofKind(outcomes, "cannot-tell").filter(({ capability }) => !working.holds(capability));
+  const ownedBy = shares(observations.failed, ownersAmong(roots, reasoner, forecasts));
   const all = roots
-    .map((root) => explainRoot(root, observations.failed, successes, reasoner, cannotTell, model, forecasts, foretell))
+    .map((root) =>
+      explainRoot(root, ownedBy.get(root) ?? [], successes, reasoner, cannotTell, model, forecasts, foretell),
+    )
     .sort(byRank);
   const contradicted = all.filter(isContradicted);
   const explained = all.filter((root) => !isContradicted(root));
@@ -198,12 +186,19 @@ const isContradicted = ({ faults, owned, refutedBy }: ExplainedRoot): boolean =>
 const mustFail = (roots: readonly ExplainedRoot[], failure: Observation) =>
   roots.some(({ owned }) => owned.some(({ observation, effect }) => observation === failure && effect === "must"));
 
-const faultsOf = ({ faults, consequences }: Root): Fault[] => [...faults, ...consequences.map(({ fault }) => fault)];
-
-const breaksOf = (root: Root): CapabilitySet => capabilitySet(faultsOf(root).flatMap(({ breaks }) => breaks));
-
-function predicts(root: Root, { need }: Observation, reasoner: Reasoner): boolean {
-  return reasoner.effect(need, breaksOf(root)) !== "none";
+/** What each root owns of the failures. */
+function shares(
+  failures: readonly Observation[],
+  owners: (failure: Observation) => readonly Owner[],
+): ReadonlyMap<Root, readonly Owned[]> {
+  const byRoot = new Map<Root, Owned[]>();
+  for (const observation of failures)
+    for (const { root, ...share } of owners(observation)) {
+      const list = byRoot.get(root);
+      if (list) list.push({ observation, ...share });
+      else byRoot.set(root, [{ observation, ...share }]);
+    }
+  return byRoot;
 }
 
 /** What is only heard falls before a success that it would have made impossible; what is seen directly is a fact. */
@@ -224,7 +219,7 @@ function refute(faults: readonly Fault[], successes: readonly Observation[], nee
 
 function explainRoot(
   root: Root,
-  failures: readonly Observation[],
+  owned: readonly Owned[],
   successes: readonly Observation[],
   reasoner: Reasoner,
   cannotTell: readonly CannotTell[],
@@ -232,18 +227,7 @@ function explainRoot(
   forecasts: Forecasts,
   foretell: Foretell,
 ): ExplainedRoot {
-  const broken = breaksOf(root);
   const all = faultsOf(root);
-  const alone = all.map((fault) => [fault, capabilitySet(fault.breaks)] as const).reverse();
-  const owned = failures.flatMap((observation): Owned[] => {
-    const stopping = all.find(({ accountsFor }) => accountsFor?.includes(observation));
-    if (stopping) return [{ observation, effect: "must", from: stopping }];
-    const effect = reasoner.effect(observation.need, broken);
-    // what a policy denies needs no fault that only may make it fail
-    if (effect === "none" || (effect === "may" && denialOf(observation.need) !== "none")) return [];
-    const [from] = alone.find(([, breaks]) => reasoner.effect(observation.need, breaks) !== "none") ?? [all[0]!];
-    return [{ observation, effect, from }];
-  });
   const plain = reasonerOf(needs, capabilitySet([]));
   // what was found to follow stands for itself: it may hold for some packets only
   const own = capabilitySet(root.faults.flatMap(({ breaks }) => breaks));
@@ -262,7 +246,8 @@ function explainRoot(
     owned,
     refutedBy,
     unseenBelow,
-    agreed: owned.filter(({ observation }) => endsAt(root, forecasts.of(observation))).length,
+    agreed: owned.filter(({ observation }) => forecasts.of(observation)?.failing.some((way) => endsAt(root, way)))
+      .length,
   });
   return {
     ...root,
@@ -275,19 +260,6 @@ function explainRoot(
     ...confidence,
     ...(since !== undefined && { since }),
   };
-}
-
-/** Whether the walk of a test ends at what is wrong: on its node, or with its evidence. */
-function endsAt({ faults }: Root, forecast: Forecast | undefined): boolean {
-  return (forecast?.failing ?? []).some(({ end }) =>
-    faults.some(
-      ({ repair, evidence }) =>
-        (repair.kind === "Node" && repair.name === end.at?.node) ||
-        evidence.some(({ origin, quote }) =>
-          end.evidence.some((one) => one.origin.path === origin.path && one.quote === quote),
-        ),
-    ),
-  );
 }
 
 function earliest(times: readonly (string | undefined)[]): string | undefined {

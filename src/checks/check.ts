@@ -9,7 +9,6 @@ import type { Missing } from "../evidence/catalogue.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import type { Capability, CapabilityName } from "../model/capability.ts";
 import type { ClusterModel, ModelPart } from "../model/model.ts";
-import type { Observation } from "../model/observations.ts";
 import type { Ref } from "../model/ref.ts";
 import type { Family } from "../net/ip.ts";
 import { type Template, type Text, texts } from "../text.ts";
@@ -45,8 +44,6 @@ export type Fault = {
   readonly lost: boolean;
   /** What the remedies need to know of it. */
   readonly facts: Facts;
-  /** Failed tests whose packets it ends, as their walk shows. */
-  readonly accountsFor?: readonly Observation[];
 };
 
 export type Facts = Readonly<Record<string, string | number | readonly string[]>>;
