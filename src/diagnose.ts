@@ -1,6 +1,6 @@
 /** The pipeline, from evidence to report. Everything in it is pure; the same evidence gives the same report. */
 import { explain, type Reasoning } from "./cause/explain.ts";
-import { predictedBy } from "./cause/predict.ts";
+import { foretoldBy } from "./cause/foretold.ts";
 import { CHECKS } from "./checks/registry.ts";
 import { type RegisteredCheck, runChecks } from "./checks/run.ts";
 import type { Capture } from "./evidence/capture.ts";
@@ -22,10 +22,9 @@ export type DiagnoseOptions = {
 /** What the reasoning may conclude by itself, in the name of which check. */
 export function reasoningOf(checks: readonly RegisteredCheck[], model: ClusterModel): Reasoning {
   return {
-    inferences: checks.flatMap(({ check: { id, infers } }) => (infers ? [{ check: id, ...infers }] : [])),
-    blockings: checks.flatMap(({ check: { id, blocks } }) => (blocks ? [{ check: id, ...blocks }] : [])),
+    conclusions: checks.flatMap(({ check: { id, concludes } }) => (concludes ? [{ check: id, ...concludes }] : [])),
     forecasts: forecastsOf(model),
-    foretell: (broken) => predictedBy(broken, model),
+    foretell: (broken) => foretoldBy(broken, model),
   };
 }
 

@@ -154,7 +154,7 @@ export function storyTests<R extends ModelPart>(check: Check<R>, stories: Storie
   const seen = new Set<ModelPart>();
   const told = new WeakMap<Cluster, readonly Finding[]>();
   // all checks run for each of its findings
-  const isConcluded = check.infers !== undefined || check.blocks !== undefined;
+  const isConcluded = check.concludes !== undefined;
   const find = (model: ClusterModel): readonly Finding[] =>
     isConcluded ? inferredBy(check.id, model) : [...check.find(watched(check, model, seen))];
   function findings(cluster: Cluster): readonly Finding[] {

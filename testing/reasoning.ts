@@ -140,6 +140,7 @@ export function modelOf(
 const INFERENCES = (
   ["underlay.carry", "underlay.carry-large", "node.reach", "outside.reach", "dns.upstream"] as const
 ).map((of) => ({
+  by: "elimination" as const,
   of,
   check: of.replace(".", "-"),
   title: ({ are, nodes }: { are: string; nodes: readonly string[] }) => verbatim(`${of} ${are} ${nodes.join(" ")}`),
@@ -147,6 +148,7 @@ const INFERENCES = (
 
 const BLOCKINGS = [
   {
+    by: "walk" as const,
     check: "path-blocked",
     title: ({ end, node, what }: Blockage) => verbatim(`${end} at ${node}: ${what}`),
   },
@@ -154,5 +156,5 @@ const BLOCKINGS = [
 
 export function explained(world: World, outcomes: readonly Outcome[], seen: readonly Observation[] = []): Explanation {
   const { forecasts = NO_FORECASTS } = world;
-  return explain(outcomes, modelOf(world, seen), { inferences: INFERENCES, blockings: BLOCKINGS, forecasts });
+  return explain(outcomes, modelOf(world, seen), { conclusions: [...INFERENCES, ...BLOCKINGS], forecasts });
 }

@@ -10,7 +10,7 @@
 import { basename, dirname } from "node:path";
 import { modelOf } from "../src/model/model.ts";
 import { readBundle } from "../src/sources/bundle.ts";
-import { isRight, predict, tellingWay } from "../src/trace/predict.ts";
+import { isRight, predict, tellingWay } from "../src/trace/probe.ts";
 import { RECORDINGS, recordingPath } from "../testing/recordings.ts";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);

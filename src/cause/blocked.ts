@@ -3,16 +3,12 @@
  * the fault, whatever it is. Checks know what is usual and find what deviates from it, tested or not; this finds what
  * nobody thought of, but only where a test shows that it hurts.
  */
-import type { Blockage, Fault } from "../checks/check.ts";
+import { type Concluding, type ConcludingBy, concludingBy, type Fault } from "../checks/check.ts";
 import { capabilityId } from "../model/capability.ts";
 import type { Observation } from "../model/observations.ts";
 import { ref } from "../model/ref.ts";
-import type { Text } from "../text.ts";
 import type { Forecasts } from "../trace/forecast.ts";
 import type { End } from "../trace/trace.ts";
-
-/** What a check says of a blockage, with the name of the check. */
-export type Blocking = { readonly check: string; readonly title: (blockage: Blockage) => Text };
 
 /** Rules that CNI plugins write for policies: a denial by them is meant by somebody. */
 const OF_POLICY = /\b(cali-|KUBE-NWPLCY|KUBE-POD-FW|CILIUM|ANTREA|WEAVE-NPC)/i;
@@ -29,9 +25,10 @@ type Stop = { readonly end: End & Required<Pick<End, "at">>; readonly failures: 
 /** @returns what ends the packets of failures, and the failures of which it cannot be told */
 export function blockedFaults(
   failures: readonly Observation[],
-  blockings: readonly Blocking[],
+  conclusions: readonly Concluding[],
   forecasts: Forecasts,
 ): { readonly faults: readonly Fault[]; readonly left: readonly Observation[] } {
+  const blockings = concludingBy(conclusions, "walk");
   if (blockings.length === 0) return { faults: [], left: failures };
   const left: Observation[] = [];
   const stops = new Map<string, Stop>();
@@ -56,7 +53,7 @@ export function blockedFaults(
   return { faults, left };
 }
 
-function faultOf({ end, failures }: Stop, check: string, title: Blocking["title"]): Fault {
+function faultOf({ end, failures }: Stop, check: string, title: ConcludingBy<"walk">["title"]): Fault {
   const tests = [...failures];
   const { node, pod } = end.at;
   const [first] = tests;

@@ -1,9 +1,9 @@
 /**
  * Elimination: failures that no fault accounts for, where everything that they need was seen to work but for one thing
  * that nothing can observe: the network between the nodes, or the world outside. What may be so concluded, and what it
- * means, is told by the checks that say `infers`.
+ * means, is told by the checks that conclude by elimination.
  */
-import type { Ends, Fault, Inference } from "../checks/check.ts";
+import { type Concluding, type ConcludingBy, concludingBy, type Ends, type Fault } from "../checks/check.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { type Capability, type CapabilityName, capabilityId } from "../model/capability.ts";
 import type { ModelParts } from "../model/model.ts";
@@ -14,8 +14,7 @@ import type { Tunnels } from "../model/tunnels.ts";
 import type { Forecasts } from "../trace/forecast.ts";
 import type { CapabilitySet } from "./effect.ts";
 
-/** What a check concludes, with the name of the check. */
-export type Inferring = Inference & { readonly check: string };
+type Inferring = ConcludingBy<"elimination">;
 
 /** What of a need is not known to work; alternatives that are known to work settle an "any". */
 function doubts(need: Need, working: CapabilitySet): Capability[] {
@@ -140,10 +139,11 @@ type Sights = { readonly tunnels: Tunnels; readonly forecasts: Forecasts };
 export function inferredFaults(
   failures: readonly Observation[],
   working: CapabilitySet,
-  inferences: readonly Inferring[],
+  conclusions: readonly Concluding[],
   { nodes, tunnels }: Pick<ModelParts, "nodes" | "tunnels">,
   forecasts: Forecasts,
 ): readonly Fault[] {
+  const inferences = concludingBy(conclusions, "elimination");
   const names = nodes.all.map(({ name }) => name);
   const sights = { tunnels, forecasts };
   const unobservable = new Set(inferences.map(({ of }) => of));

@@ -4,7 +4,7 @@
  *
  * docs/reasoning.md tells the same in words, with worked examples.
  */
-import type { CannotTell, Fault, Missing, Outcome, Past, Warning } from "../checks/check.ts";
+import type { CannotTell, Concluding, Fault, Missing, Outcome, Past, Warning } from "../checks/check.ts";
 import { type Capability, type CapabilityName, capabilityId } from "../model/capability.ts";
 import type { ModelParts } from "../model/model.ts";
 import type { Observation } from "../model/observations.ts";
@@ -12,12 +12,12 @@ import type { PolicyView } from "../model/policy-views.ts";
 import { timeOf } from "../model/time.ts";
 import type { Text } from "../text.ts";
 import { type Forecast, type Forecasts, NO_FORECASTS, type Sighting } from "../trace/forecast.ts";
-import { type Blocking, blockedFaults } from "./blocked.ts";
+import { blockedFaults } from "./blocked.ts";
 import { type Confidence, confidenceOf } from "./confidence.ts";
 import { type CapabilitySet, capabilitySet, denialOf, namedIn, provenBy, type Reasoner, reasonerOf } from "./effect.ts";
-import { type Inferring, inferredFaults } from "./eliminate.ts";
+import { inferredFaults } from "./eliminate.ts";
+import type { Foretold } from "./foretold.ts";
 import { endsAt, faultsOf, type Owner, ownersAmong } from "./owners.ts";
-import type { Prediction } from "./predict.ts";
 import { type Root, rootsOf, strengthRank } from "./roots.ts";
 
 export type Owned = Omit<Owner, "root"> & { readonly observation: Observation };
@@ -28,7 +28,7 @@ export type ExplainedRoot = Root & {
   readonly refutedBy: readonly Observation[];
   readonly latent: boolean;
   /** What it will lead to, where nothing was seen to fail for it. */
-  readonly foretold: readonly Prediction[];
+  readonly foretold: readonly Foretold[];
   readonly confidence: Confidence;
   readonly because: Text;
   readonly since?: string;
@@ -88,21 +88,19 @@ const ofKind = <O extends Outcome["outcome"]>(outcomes: readonly Outcome[], kind
   outcomes.filter((outcome): outcome is Extract<Outcome, { outcome: O }> => outcome.outcome === kind);
 
 export type Reasoning = {
-  /** What elimination may conclude, by the check that tells of it. */
-  readonly inferences?: readonly Inferring[];
-  /** What tells of whatever ends the packets of tests. */
-  readonly blockings?: readonly Blocking[];
+  /** What may be concluded, by elimination or from the walk, and in the name of which check. */
+  readonly conclusions?: readonly Concluding[];
   readonly forecasts?: Forecasts;
   /** What broken capabilities lead to where nothing has failed yet. */
   readonly foretell?: Foretell;
 };
 
-type Foretell = (broken: readonly Capability[]) => readonly Prediction[];
+type Foretell = (broken: readonly Capability[]) => readonly Foretold[];
 
 export function explain(
   outcomes: readonly Outcome[],
   model: Parts,
-  { inferences = [], blockings = [], forecasts = NO_FORECASTS, foretell = () => [] }: Reasoning = {},
+  { conclusions = [], forecasts = NO_FORECASTS, foretell = () => [] }: Reasoning = {},
 ): Explanation {
   const { needs, observations, nodes } = model;
   const found = ofKind(outcomes, "fault");
@@ -122,8 +120,8 @@ export function explain(
   const first = rootsOf(kept, needs, reasoner, sampled);
   const owners = ownersAmong(first, reasoner, forecasts);
   const leftOver = failures.filter((failure) => denialOf(failure.need) === "none" && owners(failure).length === 0);
-  const { faults: blocked, left } = blockedFaults(leftOver, blockings, forecasts);
-  const inferred = [...blocked, ...inferredFaults(left, working, inferences, model, forecasts)];
+  const { faults: blocked, left } = blockedFaults(leftOver, conclusions, forecasts);
+  const inferred = [...blocked, ...inferredFaults(left, working, conclusions, model, forecasts)];
   const roots = inferred.length === 0 ? first : rootsOf([...kept, ...inferred], needs, reasoner, sampled);
 
   const cannotTell = ofKind(outcomes, "cannot-tell").filter(({ capability }) => !working.holds(capability));

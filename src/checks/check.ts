@@ -149,12 +149,6 @@ export type Manual = {
 /** Between whom packets are lost: two nodes; a node and all others; all of several; or one node and the world. */
 export type Ends = { readonly are: "pair" | "one-to-all" | "all" | "one"; readonly nodes: readonly string[] };
 
-/**
- * A fault that nothing in any node's state shows: it remains if all else that failures need was seen to work
- * (cause/eliminate.ts).
- */
-export type Inference = { readonly of: CapabilityName; readonly title: (ends: Ends) => Text };
-
 /** What ends the packets of failed tests, by their walk: how, where, and the line that decides it. */
 export type Blockage = {
   readonly end: EndName;
@@ -164,17 +158,29 @@ export type Blockage = {
   readonly what: string;
 };
 
-/** Whatever ends the packets of failed tests that no other fault accounts for (cause/blocked.ts). */
-export type Blocks = { readonly title: (blockage: Blockage) => Text };
+/** What the reasoning concludes of failed tests that no fault accounts for, and a check only tells of. */
+export type Conclusion =
+  /** Nothing in any node's state shows it: all else that the failures need was seen to work (cause/eliminate.ts). */
+  | { readonly by: "elimination"; readonly of: CapabilityName; readonly title: (ends: Ends) => Text }
+  /** Whatever ends their packets (cause/blocked.ts). */
+  | { readonly by: "walk"; readonly title: (blockage: Blockage) => Text };
+
+/** With the name of its check. */
+export type Concluding = Conclusion & { readonly check: string };
+
+export type ConcludingBy<B extends Conclusion["by"]> = Extract<Concluding, { readonly by: B }>;
+
+export const concludingBy = <B extends Conclusion["by"]>(
+  conclusions: readonly Concluding[],
+  by: B,
+): readonly ConcludingBy<B>[] => conclusions.filter((one): one is ConcludingBy<B> => one.by === by);
 
 export type Check<R extends ModelPart = ModelPart> = {
   readonly id: string;
   readonly reads: readonly R[];
   readonly manual: Manual;
   /** Instead of `find`. */
-  readonly infers?: Inference;
-  /** Instead of `find`. */
-  readonly blocks?: Blocks;
+  readonly concludes?: Conclusion;
   readonly find: (model: Pick<ClusterModel, R>) => Iterable<Finding>;
   readonly remedies: (fault: Fault, model: Pick<ClusterModel, R>) => readonly Remedy[];
 };
@@ -188,8 +194,7 @@ export function defineCheck<const R extends ModelPart>(definition: {
   readonly id: string;
   readonly reads: readonly R[];
   readonly manual: Manual;
-  readonly infers?: Inference;
-  readonly blocks?: Blocks;
+  readonly concludes?: Conclusion;
   readonly find?: (model: Pick<ClusterModel, R>) => Iterable<Finding>;
   readonly remedies?: (fault: Fault, model: Pick<ClusterModel, R>) => readonly Remedy[];
 }): Check<R> {

@@ -1,7 +1,7 @@
 /** Makes the report of an explanation: plain data, complete, in a fixed order. */
 
 import type { Disagreement, ExplainedRoot, Explanation } from "../cause/explain.ts";
-import { type Prediction, USES } from "../cause/predict.ts";
+import { type Foretold, USES } from "../cause/foretold.ts";
 import { triggersOf } from "../cause/triggers.ts";
 import type { Fault } from "../checks/check.ts";
 import type { Remedy } from "../checks/remedy.ts";
@@ -190,11 +190,11 @@ function treeOf(root: ExplainedRoot, observations: readonly Observation[]): Effe
       ),
     ),
   ];
-  return [...under(""), ...root.foretold.map(predictionOf)];
+  return [...under(""), ...root.foretold.map(foretoldEffect)];
 }
 
 /** What will be lost, where nothing was seen to fail. */
-function predictionOf({ capability, later, leadsTo }: Prediction): Effect {
+function foretoldEffect({ capability, later, leadsTo }: Foretold): Effect {
   const isUse = USES.has(capability.name);
   const what = capability.component === undefined ? nameOf(capability) : ofComponent(capability);
   const sentence = isUse ? (later ? say.willFailLater : say.willFail) : later ? say.lostForNew : say.lost;
@@ -208,7 +208,7 @@ function predictionOf({ capability, later, leadsTo }: Prediction): Effect {
     state: "predicted",
     says: sentence({ what }),
     evidence: [],
-    causes: leadsTo.map(predictionOf),
+    causes: leadsTo.map(foretoldEffect),
   };
 }
 

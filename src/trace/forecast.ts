@@ -12,7 +12,7 @@ import type { Observation } from "../model/observations.ts";
 import { formatIp } from "../net/ip.ts";
 import type { ConntrackEntry } from "../parse/conntrack.ts";
 import { capturedOn } from "./captured.ts";
-import { predict } from "./predict.ts";
+import { predict } from "./probe.ts";
 import type { Way } from "./trace.ts";
 import type { World } from "./walk.ts";
 

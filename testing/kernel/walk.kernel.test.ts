@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ClusterModel, modelOf } from "../../src/model/model.ts";
 import { type Family, formatIp, parseIp } from "../../src/net/ip.ts";
 import { openingPacket } from "../../src/trace/packet.ts";
-import { type Result, seenAs } from "../../src/trace/predict.ts";
+import { type Result, seenAs } from "../../src/trace/probe.ts";
 import type { Namespace, Trace, Way } from "../../src/trace/trace.ts";
 import { walk } from "../../src/trace/walk.ts";
 import { LONG } from "../long.ts";

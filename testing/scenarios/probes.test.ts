@@ -6,7 +6,7 @@
 import { describe, expect, it } from "vitest";
 import { known } from "../../src/evidence/observed.ts";
 import { modelOf } from "../../src/model/model.ts";
-import { isRight, predict, tellingWay } from "../../src/trace/predict.ts";
+import { isRight, predict, tellingWay } from "../../src/trace/probe.ts";
 import { captureOf, RECORDINGS, readRecording } from "../recordings.ts";
 
 /** What no state of any node foretells. */

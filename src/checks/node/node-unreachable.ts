@@ -29,7 +29,7 @@ export const nodeUnreachable = defineCheck({
   id: "node-unreachable",
   reads: ["nodes"],
 
-  infers: { of: "node.reach", title },
+  concludes: { by: "elimination", of: "node.reach", title },
 
   remedies({ nodes: [node = "", lost] }, { nodes }) {
     const peer = lost ?? nodes.all.find(({ name }) => name !== node)?.name ?? "";

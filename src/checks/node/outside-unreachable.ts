@@ -29,7 +29,7 @@ export const outsideUnreachable = defineCheck({
   id: "outside-unreachable",
   reads: [],
 
-  infers: { of: "outside.reach", title: ({ nodes: [node = ""] }) => say.title({ node }) },
+  concludes: { by: "elimination", of: "outside.reach", title: ({ nodes: [node = ""] }) => say.title({ node }) },
 
   remedies({ nodes: [node] }) {
     const verify = { run: TRY_GATEWAY, ...(node !== undefined && { node }) };

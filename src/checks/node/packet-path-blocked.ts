@@ -33,7 +33,7 @@ export const packetPathBlocked = defineCheck({
   id: "packet-path-blocked",
   reads: [],
 
-  blocks: { title },
+  concludes: { by: "walk", title },
 
   remedies({ facts: { from = "", to = "" } }) {
     const verify = { run: sh`netwhy path ${String(from)} ${String(to)} --explain` };

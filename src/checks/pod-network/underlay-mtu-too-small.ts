@@ -42,7 +42,7 @@ export const underlayMtuTooSmall = defineCheck({
   id: "underlay-mtu-too-small",
   reads: ["nodes", "flannel"],
 
-  infers: { of: "underlay.carry-large", title },
+  concludes: { by: "elimination", of: "underlay.carry-large", title },
 
   remedies({ nodes: [node = "", lost] }, { nodes, flannel }) {
     const peer = lost ?? nodes.all.find(({ name }) => name !== node)?.name ?? "";

@@ -46,7 +46,7 @@ export const underlayPacketLoss = defineCheck({
   id: "underlay-packet-loss",
   reads: ["flannel", "nodes"],
 
-  infers: { of: "underlay.carry", title },
+  concludes: { by: "elimination", of: "underlay.carry", title },
 
   remedies({ nodes: [node = "", lost] }, { flannel, nodes }) {
     const peer = lost ?? nodes.all.find(({ name }) => name !== node)?.name ?? "";

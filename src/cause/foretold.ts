@@ -1,7 +1,7 @@
 /**
  * What a broken capability will lead to where nothing has failed yet: the needs of what users do, followed upwards.
  *
- * A prediction tells of kinds of things ("rules for Services", "name resolution"), not of each node and Service: for that
+ * What is foretold are kinds of things ("rules for Services", "name resolution"), not of each node and Service: for that
  * it asks for a few nodes and Services that stand for the others.
  */
 import { type Capability, type CapabilityName, capabilityId, covers } from "../model/capability.ts";
@@ -10,11 +10,11 @@ import type { Client, Need } from "../model/needs.ts";
 import type { ServiceView } from "../model/services/services.ts";
 import { namedIn } from "./effect.ts";
 
-export type Prediction = {
+export type Foretold = {
   readonly capability: Capability;
   /** It is lost when something changes or restarts; else at once. */
   readonly later: boolean;
-  readonly leadsTo: readonly Prediction[];
+  readonly leadsTo: readonly Foretold[];
 };
 
 type Parts = Pick<ModelParts, "needs" | "nodes" | "pods" | "services" | "dns">;
@@ -130,7 +130,7 @@ function isLost(need: Need, lost: (capability: Capability) => boolean): boolean 
 type Reached = { readonly capability: Capability; readonly kind: string; later: boolean; readonly under: string };
 
 /** What will be lost for want of what is broken, each under what it is lost for. */
-export function predictedBy(broken: readonly Capability[], model: Parts): readonly Prediction[] {
+export function foretoldBy(broken: readonly Capability[], model: Parts): readonly Foretold[] {
   const questions = questionsOf(model, broken);
   const dependents = new Dependents(model.needs, questions);
   // of what is broken in part, nobody knows which part will be asked for
@@ -157,7 +157,7 @@ export function predictedBy(broken: readonly Capability[], model: Parts): readon
       else if (!start.has(kind)) reached.set(kind, { ...next, kind, under: kindOf(capability) });
     }
   }
-  const treeOf = (isUnder: (under: string) => boolean): Prediction[] =>
+  const treeOf = (isUnder: (under: string) => boolean): Foretold[] =>
     [...reached.values()].flatMap(({ capability, kind, later, under }) => {
       if (!isUnder(under)) return [];
       const leadsTo = treeOf((one) => one === kind);

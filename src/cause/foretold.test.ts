@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { cluster } from "../../testing/cluster.ts";
 import type { Capability } from "../model/capability.ts";
-import { type Prediction, predictedBy } from "./predict.ts";
+import { type Foretold, foretoldBy } from "./foretold.ts";
 
 const model = cluster().model();
 const KUBE_PROXY = "DaemonSet/kube-system/kube-proxy";
 
-const told = (predictions: readonly Prediction[], depth = 0): string[] =>
+const told = (predictions: readonly Foretold[], depth = 0): string[] =>
   predictions.flatMap(({ capability: { name, zone }, later, leadsTo }) => [
     `${"  ".repeat(depth)}${name}${zone === undefined ? "" : ` ${zone}`}${later ? " later" : ""}`,
     ...told(leadsTo, depth + 1),
   ]);
-const predicted = (...broken: Capability[]) => told(predictedBy(broken, model));
+const predicted = (...broken: Capability[]) => told(foretoldBy(broken, model));
 
 describe("what a broken capability leads to", () => {
   it("is told from what is needed to what users do, each thing once", () => {
