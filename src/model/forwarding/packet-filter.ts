@@ -34,7 +34,8 @@ export interface PacketFilter {
   rulesetsFor(family: Family): readonly Ruleset[];
   /** Whether any rule asks where a translated packet was sent at first. */
   readonly asksOriginal: boolean;
-  at(name: Hook, packet: Packet): readonly Outcome[];
+  /** @param towards of several that chance chooses from only these addresses are followed, if any of them is among them */
+  at(name: Hook, packet: Packet, towards?: ReadonlySet<string>): readonly Outcome[];
   /** Takes a packet through several hooks, each with what the one before made of it; all ends. */
   through(names: readonly Hook[], packet: Packet): readonly Outcome[];
   quote(step: Step): Evidence;
@@ -227,7 +228,7 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
     return sources.length === 0 ? "unknown" : isAll ? "whole" : "partial";
   }
   const states = { 4: stateOf(4), 6: stateOf(6) };
-  const at = remembered((name, packet) => hook(rulesets, name, packet, context));
+  const at = remembered((name, packet, towards) => hook(rulesets, name, packet, context, { towards }));
   const policyOf = ({ ruleset, table, chain }: Step): string =>
     rulesets
       .find(({ name }) => name === ruleset)

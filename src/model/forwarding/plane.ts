@@ -63,12 +63,15 @@ const FILTERS_KEPT = 16;
 export function forwardingOf(capture: Capture): Forwarding {
   const planes = new Map<string, NodePlane>();
   const filters = new Map<NodePlane, PacketFilter>();
+  let last: { readonly plane: NodePlane; readonly filter: PacketFilter } | undefined;
   const filterOf = (plane: NodePlane): PacketFilter => {
+    if (last?.plane === plane) return last.filter;
     const filter = filters.get(plane) ?? packetFilterOf(plane);
     // the last in a map is the one that was put in last
     filters.delete(plane);
     filters.set(plane, filter);
     if (filters.size > FILTERS_KEPT) filters.delete(filters.keys().next().value!);
+    last = { plane, filter };
     return filter;
   };
   return {
@@ -113,8 +116,11 @@ function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) =>
     sockets: capture.get("sockets", { node }),
     localAddresses: localAddresses(links),
     sysctl(key) {
-      const known = told.get(key) ?? parameter(key);
-      told.set(key, known);
+      let known = told.get(key);
+      if (!known) {
+        known = parameter(key);
+        told.set(key, known);
+      }
       return known;
     },
   };

@@ -1,5 +1,5 @@
 /** A node's routes by table and prefix, longest prefix first: each table is read once, however often it is asked. */
-import { type Ip, type Prefix, parsePrefix, prefixOf } from "../../net/ip.ts";
+import { type Family, type Ip, type Prefix, parsePrefix, prefixOf } from "../../net/ip.ts";
 import type { Route } from "../../parse/ip-route.ts";
 
 const prefixes = new WeakMap<Route, Prefix>();
@@ -16,19 +16,22 @@ export function destinationOf(route: Route): Prefix | undefined {
 /** The routes to prefixes of one length, by the prefix. */
 type Level = { readonly length: number; readonly routes: Map<number | bigint, Route[]> };
 
-const tables = new WeakMap<readonly Route[], ReadonlyMap<string, readonly Level[]>>();
+type Tables = ReadonlyMap<string, readonly Level[]>;
 
-function levelsOf(routes: readonly Route[]): ReadonlyMap<string, readonly Level[]> {
+/** By the family of their destinations. */
+const tables = new WeakMap<readonly Route[], { readonly [family in Family]: Tables }>();
+
+function tablesOf(routes: readonly Route[], family: Family): Tables {
   const known = tables.get(routes);
-  if (known) return known;
-  const made = new Map<string, Level[]>();
+  if (known) return known[family];
+  const made = { 4: new Map<string, Level[]>(), 6: new Map<string, Level[]>() };
   for (const route of routes) {
     const prefix = destinationOf(route);
     if (!prefix) continue;
     const { ip, length } = prefix;
-    const key = `${ip.family} ${route.table}`;
-    const levels = made.get(key) ?? [];
-    made.set(key, levels);
+    const ofFamily = made[ip.family];
+    const levels = ofFamily.get(route.table) ?? [];
+    ofFamily.set(route.table, levels);
     let level = levels.find((one) => one.length === length);
     if (!level) {
       level = { length, routes: new Map() };
@@ -38,9 +41,10 @@ function levelsOf(routes: readonly Route[]): ReadonlyMap<string, readonly Level[
     if (same) same.push(route);
     else level.routes.set(ip.value, [route]);
   }
-  for (const levels of made.values()) levels.sort((a, b) => b.length - a.length);
+  for (const ofFamily of [made[4], made[6]])
+    for (const levels of ofFamily.values()) levels.sort((a, b) => b.length - a.length);
   tables.set(routes, made);
-  return made;
+  return made[family];
 }
 
 /** Of the routes of a table to an address that may be used, that with the longest prefix, and of those the smallest metric. */
@@ -50,7 +54,7 @@ export function bestIn(
   destination: Ip,
   isUsable: (route: Route) => boolean,
 ): Route | undefined {
-  for (const level of levelsOf(routes).get(`${destination.family} ${table}`) ?? []) {
+  for (const level of tablesOf(routes, destination.family).get(table) ?? []) {
     let best: Route | undefined;
     for (const route of level.routes.get(prefixOf(destination, level.length).ip.value) ?? [])
       if (isUsable(route) && (!best || (route.metric ?? 0) < (best.metric ?? 0))) best = route;

@@ -10,6 +10,7 @@
  */
 import type { NftVerdict } from "../../parse/nft-json.ts";
 import { ask, type Context, type Doubt } from "./condition.ts";
+import { leadsTo } from "./destinations.ts";
 import { afterUnknown, connmarked, marked, untracked } from "./effect.ts";
 import { isNegated, lookedUp, type Scope } from "./nft-expression.ts";
 import { mangled } from "./nft-mangle.ts";
@@ -43,14 +44,18 @@ export type Run = {
   /** Those that were met first to a destination, which are compared one by one; most evaluations have no more. */
   readonly few: Map<number | bigint | "unknown", Packet[]>;
   readonly packets: Map<string, Packet>;
+  /** Addresses: where chance chooses, ways to others are not followed if there are ways to these. */
+  readonly towards: ReadonlySet<string> | undefined;
+  /** Some ways were not followed. */
+  isNarrowed: boolean;
   forks: number;
   steps: number;
 };
 
 const FEW = 4;
 
-export function startRun(context: Context): Run {
-  return { context, few: new Map(), packets: new Map(), forks: 0, steps: 0 };
+export function startRun(context: Context, towards?: ReadonlySet<string>): Run {
+  return { context, few: new Map(), packets: new Map(), towards, isNarrowed: false, forks: 0, steps: 0 };
 }
 
 export function intern({ few, packets }: Run, packet: Packet): Packet {
@@ -192,7 +197,10 @@ function take(ways: Ways, part: Rule | Part, state: State, answer: "yes" | Fork)
   const step = stepOf(chain, rule);
   if (answer !== "yes") {
     call.run.forks++;
-    next.push({ ...state, when: also(state.when, answer, false) });
+    const course = courseOf(call, chain, part, answer);
+    if (course !== "both") call.run.isNarrowed = true;
+    if (course !== "here") next.push({ ...state, when: also(state.when, answer, false) });
+    if (course === "elsewhere") return;
   }
   const when = answer === "yes" ? state.when : also(state.when, answer, true);
   const met = part === rule ? { last: step, before: state.met } : state.met;
@@ -208,6 +216,19 @@ function take(ways: Ways, part: Rule | Part, state: State, answer: "yes" | Fork)
       else take(ways, then, one, answered);
     }
   }
+}
+
+/** Where chance chooses: whether what is asked for is all where this part leads, all elsewhere in the chain, or in both. */
+function courseOf(
+  { run: { towards }, chains }: Call,
+  chain: RulesetChain,
+  { target }: Rule | Part,
+  { isChoice }: Fork,
+): "here" | "elsewhere" | "both" {
+  if (!towards || !isChoice || !("chain" in target)) return "both";
+  const here = leadsTo(chains.get(target.chain), chains, towards);
+  if (here === "all") return "here";
+  return here === "none" && leadsTo(chain, chains, towards) !== "none" ? "elsewhere" : "both";
 }
 
 /** Positions of the rules that packets of this flow can meet. */
@@ -367,7 +388,11 @@ function act(call: Call, target: Target, state: State, path: Trail<Step>, step: 
       const scope: Scope = { packet: state.packet, sets: target.sets, context: call.run.context };
       const found = lookedUp(target.key, target.data, scope);
       if (!found) return goOn(mayEnd(call, state, "unknown-target", path, step));
-      const options = alike(found.hits.map(({ key, data }) => ({ of: [key], does: verdictOf(data) })));
+      const options = meant(
+        call,
+        found.doubt,
+        alike(found.hits.map(({ key, data }) => ({ of: [key], does: verdictOf(data) }))),
+      );
       const ways = among(call, step, state, options, found.mayMiss || options.length === 0, found.doubt);
       const ends: After[] = ways.hits.map(([one, at]) => act(call, at.does, one, path, step));
       return {
@@ -445,6 +470,19 @@ function verdictOf(data: unknown): Target {
 
 /** What elements of a map give: `of` are their keys. */
 type Chosen = { readonly of: readonly unknown[] };
+
+/** Of what chance chooses from that which leads to what is asked for, if any does. */
+function meant<T extends { readonly does: Target }>({ run, chains }: Call, doubt: Doubt, options: readonly T[]) {
+  const { towards } = run;
+  if (!towards || doubt !== "choice" || options.length < 2) return options;
+  const leading = options.filter(({ does }) => {
+    const there = "chain" in does ? leadsTo(chains.get(does.chain), chains, towards) : undefined;
+    return there === "all" || there === "some";
+  });
+  if (leading.length === 0 || leading.length === options.length) return options;
+  run.isNarrowed = true;
+  return leading;
+}
 
 /** Elements that lead to the same are one. */
 function alike(options: readonly (Chosen & { readonly does: Target })[]) {

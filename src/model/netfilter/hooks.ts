@@ -35,18 +35,23 @@ type Stage = (
  * rejected, given to a local socket (tproxy), or we cannot tell.
  *
  * @param rulesets all of the node: of iptables-nft, iptables-legacy, nftables. Those of the other family are passed over.
- * @param layer bridge: a frame that a bridge passes on. (At ingress and egress all is asked that sees the device.)
+ * @param options `layer` bridge: a frame that a bridge passes on. (At ingress and egress all is asked that sees the device.)
+ * `towards`: addresses; where chance chooses among several to send the packet to, only these are followed, if any of them
+ * is among them
  */
 export function hook(
   rulesets: Ruleset | readonly Ruleset[],
   name: Hook,
   packet: Packet,
   context: Context,
-  layer: "ip" | "bridge" = "ip",
+  {
+    layer = "ip",
+    towards,
+  }: { readonly layer?: "ip" | "bridge"; readonly towards?: ReadonlySet<string> | undefined } = {},
 ): readonly Outcome[] {
   const atDevice = name === "ingress" || name === "egress";
   const all = "name" in rulesets ? [rulesets] : rulesets;
-  const run = startRun(context);
+  const run = startRun(context, towards);
   // Connections are not looked up at devices; at bridges it depends on modules that are not recorded.
   const seen: Packet = atDevice
     ? { ...packet, ctState: "invalid" }
@@ -64,7 +69,7 @@ export function hook(
     states = done.on;
     ends.push(...done.ends);
   }
-  return outcomesOf([...ends, ...states.map(accepted)]);
+  return outcomesOf([...ends, ...states.map(accepted)], run.isNarrowed);
 }
 
 function calledAt(rulesets: readonly Ruleset[], name: Hook, { family }: Packet, layer: "ip" | "bridge"): Called[] {

@@ -92,6 +92,14 @@ function optionsOf(
   return { doubt: found.doubt, options };
 }
 
+/** What a statement translates to, if it is always the same. */
+export function constantAddress({ address, flags }: NftNat): Range<Ip> | undefined {
+  if (address === undefined || flags.includes("netmap") || (typeof address === "object" && address.is === "map"))
+    return undefined;
+  const { address: range } = optionOf(address, false);
+  return range === "unknown" ? undefined : range;
+}
+
 export function translationsOf(
   { does, address, port, flags }: NftNat,
   scope: Scope,

@@ -241,7 +241,7 @@ describe("base chains", () => {
     expect(ends(hook(table(drop, [], "ip6"), "forward", TCP, node()))).toEqual(["accept"]);
     expect(ends(hook(table(drop, [], "inet"), "forward", IPV6, node()))).toEqual(["drop"]);
     expect(ends(hook(table(drop, [], "bridge"), "forward", TCP, node()))).toEqual(["accept"]);
-    expect(ends(hook(table(drop, [], "bridge"), "forward", TCP, node(), "bridge"))).toEqual(["drop"]);
+    expect(ends(hook(table(drop, [], "bridge"), "forward", TCP, node(), { layer: "bridge" }))).toEqual(["drop"]);
     const ingress: Chains = { a: { at: ["ingress"], rules: [[is(DADDR, "10.0.0.2"), DROP]] } };
     expect(ends(hook(table(ingress, [], "netdev"), "ingress", TCP, node()))).toEqual(["drop"]);
     expect(ends(hook(table(ingress, [], "netdev"), "prerouting", TCP, node()))).toEqual(["accept"]);

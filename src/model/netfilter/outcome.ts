@@ -143,14 +143,19 @@ export function distinct(endings: readonly Ending[]): readonly Ending[] {
   return all;
 }
 
-/** All possibilities were followed, so a single effect is certain whatever was assumed on the way. */
-export function outcomesOf(endings: readonly Ending[]): readonly Outcome[] {
+/**
+ * If all possibilities were followed, a single effect is certain whatever was assumed on the way.
+ *
+ * @param isNarrowed some were not
+ */
+export function outcomesOf(endings: readonly Ending[], isNarrowed = false): readonly Outcome[] {
   const different = distinct(endings);
+  const isCertain = different.length === 1 && !isNarrowed;
   return different.map(({ verdict, packet, when, decided, met }) => ({
     verdict,
     packet,
-    certainty: different.length === 1 ? "certain" : "depends",
-    reasons: different.length === 1 ? [] : assumptions(when),
+    certainty: isCertain ? "certain" : "depends",
+    reasons: isCertain ? [] : assumptions(when),
     rules: listed(decided),
     met: listed(met),
   }));

@@ -8,8 +8,14 @@ import type { Outcome } from "./outcome.ts";
 import { isAlike, type Packet } from "./packet.ts";
 import type { Hook } from "./ruleset.ts";
 
-type Evaluate = (name: Hook, packet: Packet) => readonly Outcome[];
-type Kept = { readonly name: Hook; readonly packet: Packet; readonly outcomes: readonly Outcome[] };
+type Towards = ReadonlySet<string> | undefined;
+type Evaluate = (name: Hook, packet: Packet, towards?: Towards) => readonly Outcome[];
+type Kept = {
+  readonly name: Hook;
+  readonly packet: Packet;
+  readonly towards: Towards;
+  readonly outcomes: readonly Outcome[];
+};
 type Key = number | bigint | "unknown";
 
 const OUTCOMES_KEPT = 10_000;
@@ -35,13 +41,13 @@ export function remembered(evaluate: Evaluate): Evaluate {
     }
     return list;
   };
-  return (name, packet) => {
+  return (name, packet, towards) => {
     const { original, translation } = packet;
     // what connection tracking then changes is of each connection
-    if (translation && name !== "forward") return evaluate(name, packet);
+    if (translation && name !== "forward") return evaluate(name, packet, towards);
     const list = listOf(packet);
     for (const one of list)
-      if (one.name === name && isAlike(one.packet, packet))
+      if (one.name === name && one.towards === towards && isAlike(one.packet, packet))
         return one.outcomes.map((outcome) => withHistory(outcome, packet));
     let isAsked = false;
     const watched = original && {
@@ -54,14 +60,14 @@ export function remembered(evaluate: Evaluate): Evaluate {
         return original.destination;
       },
     };
-    const found = evaluate(name, watched ? { ...packet, original: watched } : packet);
+    const found = evaluate(name, watched ? { ...packet, original: watched } : packet, towards);
     const outcomes = watched ? found.map((outcome) => withHistory(outcome, packet)) : found;
     if (isAsked) return outcomes;
     if (count >= OUTCOMES_KEPT || list.length >= MOST_BETWEEN) {
       kept.clear();
       count = 0;
     } else {
-      list.push({ name, packet, outcomes });
+      list.push({ name, packet, towards, outcomes });
       count++;
     }
     return outcomes;

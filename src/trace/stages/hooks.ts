@@ -50,13 +50,17 @@ function throughRules(walk: Walk, moving: Moving, node: string, hook: Hook, on: 
   if ((moving.trail?.length ?? 0) > MOST_STEPS) return end(moving, { is: "loops", at, evidence: [] });
   const backEndOf = ({ packet: { destination } }: Outcome): string | undefined =>
     moving.answer !== undefined || isSameIp(destination, moving.packet.destination) ? undefined : textOf(destination);
-  return followed(walk, filter.at(hook, moving.packet), backEndOf).flatMap((outcome) => {
+  // only a question that no node has sent on yet has back ends to choose from
+  const isOpen = moving.answer === undefined && moving.inner.length === 0 && !moving.packet.natDone?.destination;
+  const towards = isOpen ? walk.sending.towards : undefined;
+  return followed(walk, filter.at(hook, moving.packet, towards), backEndOf).flatMap((outcome) => {
     if (++walk.count > MOST_WAYS) return cannotTell(moving, at, [], "more ways than are followed");
     const { verdict } = outcome;
     const decisive = outcome.rules.toReversed().map((step) => filter.quote(step));
     const certainty = lessSure(moving, outcome);
     const doubts = certainty === "guessed" ? [...moving.doubts, ...doubtsOf(outcome, filter)] : moving.doubts;
-    const sure: Moving = { ...moving, certainty, doubts };
+    const sure: Moving =
+      certainty === moving.certainty && doubts === moving.doubts ? moving : { ...moving, certainty, doubts };
     const met = walk.sending.explain ? { met: outcome.met.map((step) => filter.quote(step)) } : {};
     if (verdict.is === "drop") return end(sure, { is: "dropped", at, hook, evidence: decisive.slice(0, 2), ...met });
     if (verdict.is === "reject") {

@@ -29,8 +29,11 @@ function whole<T extends object>(value: T, keys: readonly (keyof T & string)[]):
 function memoized<K extends object | string, V>(make: (key: K) => V): (key: K) => V {
   const made = new Map<K, V>();
   return (key) => {
-    const found = made.get(key) ?? make(key);
-    made.set(key, found);
+    let found = made.get(key);
+    if (found === undefined) {
+      found = make(key);
+      made.set(key, found);
+    }
     return found;
   };
 }
