@@ -7,6 +7,7 @@
 import type { CannotTell, Concluding, Fault, Missing, Outcome, Past, Warning } from "../checks/check.ts";
 import { type Capability, type CapabilityName, capabilityId } from "../model/capability.ts";
 import type { ModelParts } from "../model/model.ts";
+import type { Nodes } from "../model/nodes.ts";
 import type { Observation } from "../model/observations.ts";
 import type { PolicyView } from "../model/policy-views.ts";
 import { timeOf } from "../model/time.ts";
@@ -153,6 +154,7 @@ export function explain(
     blindSpots: [
       ...blindSpotsOf(cannotTell, explained, broken, exercised, mayExplain),
       ...unmappedSpot(observations.unmapped.length),
+      ...unseenNodesSpot(nodes, exercised),
     ],
     ruledOut,
     disagreements: disagreementsOf(successes, unexplained, forecasts),
@@ -312,6 +314,24 @@ function unmappedSpot(count: number): BlindSpot[] {
   return count === 0 ? [] : [{ missing, capabilities: [], roots: [], matters: true }];
 }
 
+/** So many nodes are named of those that nobody looked into. */
+const MOST_UNSEEN = 10;
+
+/** Nobody looked into any node. (Of many nodes some are looked into, and stand for the others.) */
+function unseenNodesSpot({ all }: Nodes, exercised: CapabilitySet): BlindSpot[] {
+  if (all.some(({ sampled }) => sampled)) return [];
+  const names = ["pod-network.entries", "node.forward", "service.rules"] as const;
+  const capabilities = all
+    .slice(0, MOST_UNSEEN)
+    .flatMap(({ name: node }) => names.map((name): Capability => ({ name, node })))
+    .filter((capability) => !exercised.holds(capability) && !exercised.touches(capability));
+  const nodes = [...new Set(capabilities.map(({ node = "" }) => node))];
+  const missing = nodes.flatMap((node) =>
+    (["routes", "iptables"] as const).map((kind): Missing => ({ kind, place: { node } })),
+  );
+  return missing.length === 0 ? [] : [{ missing, capabilities, roots: [], matters: true }];
+}
+
 /** One blind spot for everything that one kind of evidence would have told. */
 function blindSpotsOf(
   cannotTell: readonly CannotTell[],
@@ -324,10 +344,10 @@ function blindSpotsOf(
     string,
     { missing: Map<string, Missing>; because?: Text; capabilities: Map<string, Capability>; matters: boolean }
   >();
-  for (const { capability, missing, because } of cannotTell) {
+  for (const { capability, missing, because, presumed } of cannotTell) {
     if (broken.holds(capability)) continue;
     const kinds = new Set(missing.map(({ kind }) => kind));
-    const key = `${[...kinds].sort().join(" ")} ${because?.id ?? ""}`;
+    const key = `${[...kinds].sort().join(" ")} ${because?.id ?? ""} ${presumed ?? false}`;
     const group = groups.get(key) ?? {
       missing: new Map(),
       capabilities: new Map(),
@@ -340,7 +360,10 @@ function blindSpotsOf(
     // what tests passed through was seen to work at least for them
     group.matters ||=
       mayExplain(capability) ||
-      (!ONLY_FOLLOWS.has(capability.name) && !exercised.holds(capability) && !exercised.touches(capability));
+      (!presumed &&
+        !ONLY_FOLLOWS.has(capability.name) &&
+        !exercised.holds(capability) &&
+        !exercised.touches(capability));
   }
   return [...groups.values()].map(({ missing, because, capabilities, matters }) => {
     const names = [...capabilities.values()];

@@ -67,6 +67,11 @@ export type CannotTell = {
   readonly missing: readonly Missing[];
   /** What else stands in the way, if it is not missing evidence: a state that was changing. */
   readonly because?: Text;
+  /**
+   * Nothing casts doubt on it, and its owner says so (a declared port, the configuration from which a file was made): it is in
+   * doubt only where it may explain what fails.
+   */
+  readonly presumed?: true;
 };
 
 /** A choice or a hazard that harms nothing that exists. */
@@ -123,6 +128,11 @@ export function works(capability: Capability, evidence: readonly Evidence[], at?
 
 export function cannotTell(capability: Capability, missing: readonly Missing[], because?: Text): Finding {
   return { outcome: "cannot-tell", capability, missing, ...(because && { because }) };
+}
+
+/** Cannot be told, and nothing casts doubt on it (`CannotTell.presumed`). */
+export function presumed(capability: Capability, missing: readonly Missing[], because?: Text): Finding {
+  return { outcome: "cannot-tell", capability, missing, ...(because && { because }), presumed: true };
 }
 
 export function warning(

@@ -5,6 +5,7 @@ import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { canonicalIp, parseIp } from "../net/ip.ts";
 import { type Corefile, type CorefileDirective, parseCorefile } from "../parse/corefile.ts";
 import { DIRECTIVES } from "../parse/corefile-plugins.ts";
+import { parseKubeletConfig } from "../parse/kubelet-config.ts";
 import type { ConfigMap } from "../parse/objects.ts";
 import type { ResolvConf } from "../parse/resolv-conf.ts";
 import type { Component, Components } from "./components/components.ts";
@@ -47,6 +48,8 @@ export interface Dns {
   readonly domain: string;
   /** The DNS addresses that the kubelet of a node gives to its Pods. */
   clusterDnsOf(node: string): { readonly addresses: readonly string[]; readonly evidence: Evidence } | undefined;
+  /** What kubeadm writes into the kubelet's configuration of a node that joins (ConfigMap kubelet-config). */
+  readonly commonClusterDns?: readonly string[];
   /** The resolver configuration that a Pod runs with. */
   resolverOf(pod: PodView): Observed<ResolvConf>;
   /** The name servers of a node, which Pods with dnsPolicy Default use, CoreDNS among them. */
@@ -133,6 +136,10 @@ export function dnsOf(
     const canonical = addresses.map((address) => canonicalIp(address) ?? address);
     return { addresses: canonical, evidence: quoteOf(observed.origin, `clusterDNS: ${addresses.join(", ")}`) };
   };
+  const joining = objects
+    .all("configmaps")
+    .find(({ metadata }) => metadata.name === "kubelet-config" && metadata.namespace === "kube-system")?.data?.kubelet;
+  const commonClusterDns = joining === undefined ? undefined : parseKubeletConfig(joining).value.clusterDNS;
   const isNodeLocal = (address: string) => LINK_LOCAL.test(address) || nodeHasAddress(capture, nodes, pods, address);
   return {
     services: found,
@@ -151,6 +158,7 @@ export function dnsOf(
     forwards: servers.flatMap(forwardsOf),
     domain: domainOf(servers, capture),
     clusterDnsOf,
+    ...(commonClusterDns && { commonClusterDns: commonClusterDns.map((one) => canonicalIp(one) ?? one) }),
     resolverOf: (pod) =>
       capture.get("podResolvConf", { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name }),
     nodeResolver: (node) => capture.get("nodeResolvConf", { node }),

@@ -9,6 +9,7 @@ import { captureWith } from "./changes.ts";
 import { type Cilium, ciliumOf } from "./cilium/cilium.ts";
 import { type Cni, cniOf } from "./cni.ts";
 import { type Components, componentsOf } from "./components/components.ts";
+import { type Connections, connectionsOf } from "./connections.ts";
 import { type Dns, dnsOf } from "./dns.ts";
 import { type Flannel, flannelOf } from "./flannel.ts";
 import { type Forwarding, forwardingOf } from "./forwarding/plane.ts";
@@ -49,6 +50,7 @@ export type ModelParts = {
   readonly cni: Cni;
   readonly cilium: Cilium;
   readonly tunnels: Tunnels;
+  readonly connections: Connections;
   readonly podNamespaces: PodNamespaces;
   readonly sockets: Sockets;
   readonly sandboxes: Sandboxes;
@@ -93,6 +95,7 @@ const MAKERS: Makers = {
   podNamespaces: (_, capture) => podNamespacesOf(capture),
   sockets: (_, capture) => socketsOf(capture),
   tunnels: ({ nodes, forwarding, flannel }) => tunnelsOf(nodes, forwarding, flannel),
+  connections: ({ nodes, forwarding }) => connectionsOf(nodes, forwarding),
   proxy: ({ objects, nodes, services, components, forwarding }) =>
     proxyOf({ objects, nodes, services, components, forwarding }),
   policies: ({ objects, pods, nodes, components, forwarding }) =>

@@ -21,6 +21,7 @@ import type { Sighting } from "../trace/forecast.ts";
 import { ENDS } from "../trace/trace.ts";
 import { blindSpotOf } from "./blind-spots.ts";
 import { captureCommands } from "./capture-commands.ts";
+import { doubtOf } from "./mute.ts";
 import { list, phrase } from "./phrases.ts";
 import type { Cause, Effect, Report } from "./report.ts";
 import { missingRights } from "./rights.ts";
@@ -46,8 +47,12 @@ const say = texts("report", {
     zh: "{count} 项探测失败，已有证据无法解释",
   },
   unclearBlind: {
-    en: "Cannot tell: no root cause found, and {what} could not be seen",
-    zh: "无法判断：未发现根因，但未能观测到{what}",
+    en: "No root cause found in what was seen; not seen: {what}",
+    zh: "已有证据中未发现根因；未能观测到：{what}",
+  },
+  unclearBlindMany: {
+    en: "No root cause found in what was seen; not seen: {what}, and {count} more",
+    zh: "已有证据中未发现根因；未能观测到：{what}，另有 {count} 项",
   },
   fails: { en: "{what} fails: {of}", zh: "{what}失败：{of}" },
   failsSometimes: { en: "{what} fails sometimes: {of}", zh: "{what}时而失败：{of}" },
@@ -371,8 +376,11 @@ function summaryOf(report: Omit<Report, "summary">): Text {
       : say.manyRoots({ count: report.rootCauses.length, title: first.title });
   const failures = report.unexplained.reduce((sum, { of }) => sum + (of?.[0] ?? 0), 0);
   if (failures > 0) return say.unclearFailures({ count: failures });
-  const blind = report.blindSpots.find(({ matters }) => matters.length > 0);
-  if (report.verdict === "unclear" && blind) return say.unclearBlind({ what: blind.what });
+  const [blind, ...others] = report.blindSpots.filter(({ matters }) => matters.length > 0);
+  if (report.verdict === "unclear" && blind)
+    return others.length === 0
+      ? say.unclearBlind({ what: blind.what })
+      : say.unclearBlindMany({ what: blind.what, count: others.length });
   return report.tests.made > 0 ? say.healthyTested({ count: report.tests.made }) : say.healthyUntested();
 }
 
@@ -421,6 +429,7 @@ export function buildReport({ capture, model, checks, results, explanation, vers
       sampledNodes: nodes.all.filter(({ sampled }) => sampled).length,
     },
     verdict,
+    ...(verdict === "unclear" && { doubt: doubtOf(unexplained) }),
     triggers: triggersOf(explanation.roots, model).map(({ roots, evidence, ...rest }) => ({
       ...rest,
       roots: mutable(roots),

@@ -34,5 +34,5 @@ export function withoutChanging(report: Report, ids: readonly string[]): Report 
   const notes: Text[] = [...report.notes, ...taken.map(({ title }) => say.note({ title }))];
   return rootCauses.length > 0
     ? { ...report, rootCauses, notes }
-    : { ...report, rootCauses, notes, verdict: "unclear", summary: say.summary() };
+    : { ...report, rootCauses, notes, verdict: "unclear", doubt: "unseen", summary: say.summary() };
 }

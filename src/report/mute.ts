@@ -19,9 +19,15 @@ export function muted(report: Report, ids: readonly string[]): Report {
   const taken = [...report.rootCauses, ...report.warnings].filter(isMuted);
   if (taken.length === 0) return report;
   const verdict = rootCauses.length > 0 ? "faulty" : verdictWithoutCauses(report);
+  const { doubt: _, ...rest } = report;
+  const doubt = verdict === "unclear" ? { doubt: doubtOf(report.unexplained) } : {};
   const notes = [...report.notes, ...taken.map(({ id }) => say.ignored({ id }))];
-  return { ...report, rootCauses, warnings, verdict, summary: summaryOf(report, rootCauses, verdict), notes };
+  return { ...rest, ...doubt, rootCauses, warnings, verdict, summary: summaryOf(report, rootCauses, verdict), notes };
 }
+
+/** Why a report is unclear. */
+export const doubtOf = (unexplained: Report["unexplained"]): Report["doubt"] =>
+  unexplained.length > 0 ? "failing" : "unseen";
 
 /** What the report would say had there been no root cause: the failures that an ignored one explains stay explained. */
 function verdictWithoutCauses({ unexplained, blindSpots, checks }: Report): Report["verdict"] {

@@ -98,6 +98,12 @@ export const reportSchema = z
       skewMs: z.number().optional(),
     }),
     verdict: z.enum(["faulty", "unclear", "healthy"]),
+    doubt: z
+      .enum(["failing", "unseen"])
+      .optional()
+      .describe(
+        "why the verdict is unclear: something fails and nothing explains it; or nothing does, and not all was seen",
+      ),
     summary: text,
     triggers: z.array(
       z.object({

@@ -3,9 +3,11 @@
  */
 import { describe, expect, it } from "vitest";
 import { diagnose } from "../../src/diagnose.ts";
+import { catalogue, type KindId } from "../../src/evidence/catalogue.ts";
 import { ref } from "../../src/model/ref.ts";
 import { type Cluster, cluster } from "../cluster.ts";
-import { logOf } from "../cluster-nodes.ts";
+import { addObjects, editPods } from "../cluster-edits.ts";
+import { logOf, NOW } from "../cluster-nodes.ts";
 import { service, workload } from "../cluster-objects.ts";
 import { LONG } from "../long.ts";
 
@@ -149,5 +151,41 @@ describe("healthy clusters stay healthy", () => {
         );
       }),
     );
+  });
+});
+
+describe("a healthy cluster of which not all was seen", () => {
+  const kubeletConfig = addObjects("configmaps", {
+    metadata: { name: "kubelet-config", namespace: "kube-system" },
+    data: { kubelet: "kind: KubeletConfiguration\nclusterDNS:\n- 10.96.0.10\n" },
+  });
+  /** What agents on the host network see of their nodes: not their files, nor the insides of other Pods. */
+  const asAgentsSee = (built: Cluster): Cluster =>
+    (
+      ["podSockets", "podLinks", "podRoutes", "podResolvConf", "kubeletConfig", "cniConfig", "processes"] as const
+    ).reduce((seen, kind) => seen.without(kind), built);
+
+  it("is healthy where nothing casts doubt on what agents cannot see", () =>
+    expectHealthy(asAgentsSee(cluster().edit(kubeletConfig))));
+
+  it("is not called so where nobody looked into any node", () => {
+    const ofNodes = (Object.keys(catalogue) as KindId[]).filter((kind) => catalogue[kind].path.startsWith("nodes/"));
+    const report = diagnose(ofNodes.reduce((seen, kind) => seen.without(kind), cluster()).capture);
+    expect(report).toMatchObject({ verdict: "unclear", doubt: "unseen", rootCauses: [] });
+  });
+
+  it("is healthy while a Pod that has just been made is not ready yet", () => {
+    const made = new Date(Date.parse(NOW) - 20_000).toISOString();
+    const starting = editPods("frontend", (pod) => ({
+      ...pod,
+      metadata: { ...pod.metadata, creationTimestamp: made },
+      status: {
+        ...pod.status,
+        conditions: [{ type: "Ready", status: "False", lastTransitionTime: made }],
+      },
+    }));
+    const report = diagnose(cluster().edit(starting).with().capture);
+    expect(report).toMatchObject({ verdict: "healthy", rootCauses: [] });
+    expect(JSON.stringify(report.blindSpots)).toContain("its Pods were coming or going");
   });
 });

@@ -1,12 +1,13 @@
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
+import type { PodView } from "../../model/pods.ts";
 import { ref, refId } from "../../model/ref.ts";
 import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
-import { cannotTell, defineCheck, fault, works } from "../check.ts";
+import { cannotTell, defineCheck, type Finding, fault, presumed, works } from "../check.ts";
 
-type Model = Pick<ClusterModel, "dns" | "nodes" | "services" | "pods" | "objects">;
+type Model = Pick<ClusterModel, "dns" | "nodes" | "services" | "pods" | "objects" | "connections">;
 
 const say = texts("cluster-dns-address-mismatch", {
   nodeWrong: {
@@ -70,12 +71,31 @@ function isDnsAddress(address: string, { dns, services, pods }: Model): boolean 
   return dns.isNodeLocal(address) || pods.byAddress(address) !== undefined;
 }
 
+/** Whether all that a Pod knows of DNS servers is what the kubelet gave it. */
+const isToldByKubelet = ({ object: { spec } }: PodView): boolean =>
+  (spec.dnsPolicy ?? "ClusterFirst") === "ClusterFirst" && (spec.dnsConfig?.nameservers ?? []).length === 0;
+
+/** What a kubelet gives to its Pods, where its configuration was not seen: by what Pods ask, and by what the file is made from. */
+function unseen({ name }: NodeView, model: Model): Finding {
+  const { dns, pods, connections } = model;
+  const capability = { name: "dns.client", node: name } as const;
+  const askers = pods.onNode(name).filter((pod) => !pod.hostNetwork && isToldByKubelet(pod));
+  const sources = new Set(askers.flatMap(({ addresses }) => addresses));
+  const answered = dns.services
+    .flatMap(({ clusterIps }) => clusterIps)
+    .map((address) => connections.answeredTo(name, sources, address, 53))
+    .find((one) => one !== undefined);
+  if (answered) return works(capability, [answered]);
+  const common = dns.commonClusterDns?.some((address) => isDnsAddress(address, model)) ?? false;
+  return (common ? presumed : cannotTell)(capability, [{ kind: "kubeletConfig", place: { node: name } }]);
+}
+
 type Judged = { readonly node: NodeView; readonly wrong: string | undefined; readonly evidence: Evidence };
 
 /** The kubelet gives Pods a DNS server that is none. */
 export const clusterDnsAddressMismatch = defineCheck({
   id: "cluster-dns-address-mismatch",
-  reads: ["dns", "nodes", "services", "pods", "objects"],
+  reads: ["dns", "nodes", "services", "pods", "objects", "connections"],
 
   *find(model) {
     const { dns, nodes, services, pods, objects } = model;
@@ -85,12 +105,12 @@ export const clusterDnsAddressMismatch = defineCheck({
       const given = dns.clusterDnsOf(node.name);
       const capability = { name: "dns.client", node: node.name } as const;
       // what the file does not say may be said by the kubelet's flags
-      const isSilent = !given || given.addresses.length === 0;
-      if (isSilent || !services.whole) {
-        yield cannotTell(
-          capability,
-          isSilent ? [{ kind: "kubeletConfig", place: { node: node.name } }] : [{ kind: "services" }],
-        );
+      if (!services.whole) {
+        yield cannotTell(capability, [{ kind: "services" }]);
+        continue;
+      }
+      if (!given || given.addresses.length === 0) {
+        yield unseen(node, model);
         continue;
       }
       const isRight = given.addresses.some((address) => isDnsAddress(address, model));

@@ -9,7 +9,7 @@ import { distance } from "../../model/spelling.ts";
 import { canonicalIp } from "../../net/ip.ts";
 import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
-import { cannotTell, defineCheck, type Finding, fault, warning } from "../check.ts";
+import { cannotTell, defineCheck, type Finding, fault, presumed, warning } from "../check.ts";
 
 type Model = Pick<
   ClusterModel,
@@ -229,7 +229,7 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
         evidence: [quote, starved.evidence, ...wanted],
         facts: { case: "no-pods" },
       });
-    } else if (starved) yield cannotTell(capability, [], say.changing());
+    } else if (starved) yield presumed(capability, [], say.changing());
     // with no replicas it is off, on purpose unless somebody calls it in vain
     const off = selected.find(({ replicas }) => replicas === 0);
     if (!starved && off && wanted.length > 0) {
@@ -295,7 +295,7 @@ function* judgeUnready(service: ServiceView, pods: readonly PodView[], model: Mo
   // on a node that is gone, Pods are being deleted for ever
   const isGoing = pods.every(({ terminating, object }) => terminating && isRecent(object.metadata.deletionTimestamp));
   if (isComing || isGoing) {
-    yield cannotTell(capability, [], say.changing());
+    yield presumed(capability, [], say.changing());
     return;
   }
   const closed = pods.map(model.sockets.closedProbe).find((probe) => probe !== undefined);

@@ -8,9 +8,12 @@ import type { ServicePort } from "../../model/services/services.ts";
 import type { ListeningSocket } from "../../parse/ss.ts";
 import { sh, shellWord } from "../../shell.ts";
 import { texts } from "../../text.ts";
-import { cannotTell, defineCheck, type Facts, type Finding, fault, warning, works } from "../check.ts";
+import { cannotTell, defineCheck, type Facts, type Finding, fault, presumed, warning, works } from "../check.ts";
 
-type Model = Pick<ClusterModel, "services" | "objects" | "observations" | "sockets" | "time" | "sandboxes" | "pods">;
+type Model = Pick<
+  ClusterModel,
+  "services" | "objects" | "observations" | "sockets" | "time" | "sandboxes" | "pods" | "connections"
+>;
 
 const say = texts("target-port-mismatch", {
   wrongNumber: {
@@ -173,6 +176,13 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
       ]);
       return;
     }
+    const answered = pod.addresses
+      .map((address) => model.connections.answeredFrom(port.protocol.toLowerCase(), address, numberIn(pod) ?? 0))
+      .find((one) => one !== undefined);
+    if (answered && !pod.hostNetwork) {
+      yield works(capability, [answered]);
+      return;
+    }
     // what is listed in part proves no absence
     if (sockets.state !== "present" || sockets.gaps.length > 0) unseen.push(pod);
     else seen.push({ pod, sockets: open });
@@ -189,10 +199,12 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
       return;
     }
     if (heirs.length > 0) {
-      yield cannotTell(capability, [], say.changing());
+      yield presumed(capability, [], say.changing());
       return;
     }
-    yield cannotTell(capability, unseen.map(socketsIn));
+    // a port is declared by who knows the program, and can be wrong all the same
+    const isDeclared = unseen.every((pod) => declares(pod, numberIn(pod) ?? 0, port.protocol));
+    yield (isDeclared ? presumed : cannotTell)(capability, unseen.map(socketsIn));
     return;
   }
   if (pods.some((pod) => known(model.sockets.of(pod))?.length === 0)) {
@@ -200,7 +212,7 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
     return;
   }
   if (pods.some((pod) => hasJustStarted(pod, model))) {
-    yield cannotTell(capability, [], say.changing());
+    yield presumed(capability, [], say.changing());
     return;
   }
   const { pod, sockets } = first;
@@ -263,7 +275,7 @@ function quoteSocket(pod: PodView, socket: ListeningSocket, { sockets }: Model) 
 /** A Service sends to a port on which nothing listens in its Pods, by number or by name. */
 export const targetPortMismatch = defineCheck({
   id: "target-port-mismatch",
-  reads: ["services", "objects", "observations", "sockets", "time", "sandboxes", "pods"],
+  reads: ["services", "objects", "observations", "sockets", "time", "sandboxes", "pods", "connections"],
 
   *find(model) {
     for (const service of model.services.all) {

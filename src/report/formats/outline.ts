@@ -53,11 +53,14 @@ export function outlineOf(report: Report, { lang, wide }: OutlineOptions): Block
 
 /** The answer, on the first line. One cause is its own headline. */
 function verdictOf(report: Report, speaker: Speaker): Block[] {
-  const { verdict, rootCauses, summary, triggers } = report;
+  const { verdict, doubt, rootCauses, summary, triggers } = report;
   const { say } = speaker;
   if (verdict === "healthy")
     return [headline("good", "✓", say(words.healthy()), say(summary)), ...basis(report, speaker)];
-  if (verdict === "unclear") return [headline("doubt", "?", say(words.unclear()), say(summary))];
+  if (verdict === "unclear") {
+    const label = doubt === "unseen" ? words.nothingFound() : words.unclear();
+    return [headline("doubt", "?", say(label), say(summary))];
+  }
   if (rootCauses.length < 2) return [];
   const common = triggers.filter(({ roots }) => roots.length > 1);
   return [

@@ -8,6 +8,7 @@ export const words = texts("format", {
   latentCauseOf: { en: "LATENT CAUSE {index} OF {count}", zh: "潜在根因 {index}/{count}" },
   rootCauses: { en: "{count} ROOT CAUSES", zh: "{count} 个根因" },
   unclear: { en: "UNCLEAR", zh: "无法判断" },
+  nothingFound: { en: "NO FAULT SEEN", zh: "未见故障" },
   healthy: { en: "HEALTHY", zh: "健康" },
 
   object: { en: "Repair", zh: "修复对象" },
