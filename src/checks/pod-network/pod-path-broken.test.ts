@@ -2,6 +2,7 @@ import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
 import { dropRules, type Edit } from "../../../testing/cluster-edits.ts";
 import type { BridgePort } from "../../parse/bridge-link.ts";
+import type { Route } from "../../parse/ip-route.ts";
 import { podPathBroken } from "./pod-path-broken.ts";
 
 const down =
@@ -18,6 +19,13 @@ const ports =
     editNode(draft, "bridgePorts", node, (all) =>
       all.map((port, index) => (index >= from ? { ...port, ...change } : port)),
     );
+const podRoutes =
+  (name: string, change: (routes: readonly Route[]) => readonly Route[]): Edit =>
+  (draft) => {
+    const { metadata, spec } = draft.list("pods").find((pod) => pod.metadata.name === name)!;
+    const place = { node: spec.nodeName!, namespace: metadata.namespace!, pod: name };
+    draft.set("podRoutes", place, change(draft.get("podRoutes", place) ?? []));
+  };
 const sysctl = (key: string, value: string) => ({ do: "sysctl", node: "w1", key, value }) as const;
 const healedBy = () => cluster();
 const dual = cluster({ families: "dual-stack" });
@@ -77,6 +85,50 @@ testCheck(podPathBroken, {
       given: cluster().edit(ports("w1", { isolated: true })),
       repair: "Node/w1",
       says: ["The bridge of node w1 does not pass packets between its Pods", "are isolated"],
+      breaks: ["pod.attach"],
+      healedBy,
+    },
+    "the bridge of w1 has the address of the range that the node had before it joined again": {
+      given: cluster().edit((draft) => {
+        editNode(draft, "links", "w1", (links) =>
+          links.map((link) =>
+            link.name === "cni0"
+              ? { ...link, addresses: link.addresses.map((one) => ({ ...one, local: "10.128.9.1" })) }
+              : link,
+          ),
+        );
+        editNode(draft, "routes", "w1", (routes) =>
+          routes.filter(({ nextHops }) => nextHops.every(({ device }) => device !== "cni0")),
+        );
+      }),
+      repair: "Node/w1",
+      says: ["Pods of node w1 do not get out of it: nobody on cni0 has 10.128.1.1"],
+      breaks: ["pod.attach"],
+      strength: "direct",
+      healedBy,
+    },
+    "a Pod of w1 has lost its default route": {
+      given: cluster().edit(
+        podRoutes("client-w1", (routes) => routes.filter(({ destination }) => destination !== "0.0.0.0/0")),
+      ),
+      repair: "Node/w1",
+      says: ["do not get out of it: no route to"],
+      breaks: ["pod.attach"],
+      healedBy,
+    },
+    "a Pod of w1, not its first, has a gateway that nobody has": {
+      given: cluster().edit(
+        podRoutes("db-0", (routes) =>
+          routes.map((route) => ({
+            ...route,
+            nextHops: route.nextHops.map((hop) =>
+              hop.gateway === undefined ? hop : { ...hop, gateway: "10.128.1.99" },
+            ),
+          })),
+        ),
+      ),
+      repair: "Node/w1",
+      says: ["nobody on cni0 has 10.128.1.99"],
       breaks: ["pod.attach"],
       healedBy,
     },

@@ -1,4 +1,4 @@
-import { known } from "../../evidence/observed.ts";
+import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Capability, CapabilityName } from "../../model/capability.ts";
 import type { NodePlane } from "../../model/forwarding/plane.ts";
@@ -6,12 +6,13 @@ import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { ipOf, type PodView } from "../../model/pods.ts";
 import { clusterIpOf, type ServicePort } from "../../model/services/services.ts";
-import { type Family, formatIp, type Ip, parseIp } from "../../net/ip.ts";
+import { contains, type Family, formatIp, type Ip, parseIp } from "../../net/ip.ts";
+import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { EndName, Way } from "../../trace/trace.ts";
 import { WORLD, walk } from "../../trace/walk.ts";
-import { defineCheck, type Finding, fault, inFamily, works } from "../check.ts";
+import { defineCheck, type Facts, type Finding, fault, inFamily, works } from "../check.ts";
 
 const PARTS = [...WORLD, "time", "components"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
@@ -33,6 +34,10 @@ const say = texts("pod-path-broken", {
     en: "Node {node} throws away packets of Pods because of where they come in: {what}",
     zh: "节点 {node} 因报文入口不符而丢弃 Pod 报文：{what}",
   },
+  gateway: {
+    en: "Pods of node {node} do not get out of it: {what}",
+    zh: "节点 {node} 上的 Pod 无法发出报文：{what}",
+  },
   answer: {
     en: "On node {node}, answers of Pods to Pods of the same node bypass the Service rules: {key} is 0",
     zh: "节点 {node} 上同节点 Pod 之间的应答绕过了 Service 规则：{key} 为 0",
@@ -50,6 +55,14 @@ const say = texts("pod-path-broken", {
   allowHairpin: {
     en: "Allow hairpin on the bridge's ports, and hairpinMode in the CNI configuration for Pods to come",
     zh: "在网桥端口上开启 hairpin，并在 CNI 配置中设置 hairpinMode 以覆盖后续 Pod",
+  },
+  address: {
+    en: "Give the bridge the address that the node's Pods have for a gateway",
+    zh: "为网桥配置本节点 Pod 所用的网关地址",
+  },
+  renew: {
+    en: "Delete the Pod, so that the CNI makes it anew with the routes of the others",
+    zh: "删除该 Pod，由 CNI 重建并配置与其他 Pod 相同的路由",
   },
   separate: { en: "Take the isolation off the bridge's ports", zh: "取消网桥端口的隔离" },
   loosen: {
@@ -142,8 +155,25 @@ function hasHairpin(pod: PodView, node: string, { forwarding, podNamespaces }: M
   return known(plane.bridgePorts)?.find(({ name }) => name === device?.name)?.hairpin;
 }
 
-/** Whether a device of its own, or the other end of it, is not up: no other Pod's packets show that. */
-function looksCut(pod: PodView, node: string, { forwarding, podNamespaces }: Model): boolean {
+/** By such a gateway the node itself answers (Calico). */
+const LINK_LOCAL = /^(169\.254\.|fe80:)/;
+
+/** Whether a Pod's default route is missing, or leads to an address that its node does not have. */
+function lacksGateway(pod: PodView, node: string, family: Family, { forwarding, podNamespaces }: Model): boolean {
+  const { routes, routes6 } = podNamespaces.of(pod);
+  const table = family === 4 ? routes : routes6;
+  const local = known(forwarding.of(node).localAddresses);
+  if (!isWhole(table) || !local) return false;
+  const way = table.value.find(({ destination }) => destination.endsWith("/0"));
+  return (
+    !way || way.nextHops.some(({ gateway = "" }) => gateway !== "" && !LINK_LOCAL.test(gateway) && !local.has(gateway))
+  );
+}
+
+/** Whether a device of its own, or the other end of it, is not up, or it has no way out: no other Pod's packets show that. */
+function looksCut(pod: PodView, node: string, family: Family, model: Model): boolean {
+  const { forwarding, podNamespaces } = model;
+  if (lacksGateway(pod, node, family, model)) return true;
   const own = (known(podNamespaces.of(pod).links) ?? []).filter(({ name }) => name !== "lo");
   const ends = own.flatMap(
     ({ peerIndex }) => known(forwarding.of(node).links)?.filter(({ index }) => index === peerIndex) ?? [],
@@ -179,8 +209,11 @@ function* waysOf({ node, family }: Where, served: readonly Served[], model: Mode
     const peers = [beside, ...others.map(({ name }) => steadyPods(name, family, model)[0])].filter(
       (pod) => pod !== undefined,
     );
-    const cut = mine.filter((pod) => pod !== from && looksCut(pod, node.name, model)).slice(0, MOST_CALLERS);
-    const pairs = [...peers.map((peer) => [from, peer] as const), ...cut.map((pod) => [pod, from] as const)];
+    const cut = mine.filter((pod) => pod !== from && looksCut(pod, node.name, family, model)).slice(0, MOST_CALLERS);
+    const pairs = [
+      ...peers.map((peer) => [from, peer] as const),
+      ...cut.map((pod) => [pod, peers.at(-1) ?? from] as const),
+    ];
     for (const [caller, peer] of pairs) {
       const packet = openingPacket("icmp", ipOf(caller, family), ipOf(peer, family)!);
       for (const way of walk({ from: { node: node.name, pod: caller }, packet }, model).ways)
@@ -251,6 +284,8 @@ function breaksOf(
         { name: "pod.hairpin", node, ...ofFamily },
       ];
     default:
+      if (way.end.is === "no-route")
+        return [{ name: "pod.attach", node, ...(way.end.at?.pod && { pod: way.end.at.pod.key }) }];
       return [{ name: "pod.attach", node, ...(isOfOne(way, node, model) && own) }];
   }
 }
@@ -260,6 +295,14 @@ function isOfOne({ end }: Way, node: string, { forwarding }: Model): boolean {
   const device = end.evidence[0]?.quote.split(/[\s:]/)[0];
   const link = known(forwarding.of(node).links)?.find(({ name }) => name === device);
   return end.is === "device-down" && link?.kind === "veth";
+}
+
+/** Whether it ended between the Pod that sent it and its node: its own routes, or the gateway that they name. */
+function isStuck({ steps, answer, end }: Way): boolean {
+  const leg = steps.slice(answer ?? 0);
+  return (
+    (end.is === "no-route" || end.is === "unreachable") && leg.every(({ did }) => did === "send" || did === "cross")
+  );
 }
 
 /** The bit by which kube-proxy marks what is to leave with the node's address (iptablesMasqueradeBit). */
@@ -294,6 +337,9 @@ function titleOf({ way, kind }: Broken, node: string, what: string, isMasquerade
       return say.source({ node, what });
     case "wrong-answer":
       return say.answer({ node, key: BRIDGE_CALLS[family] });
+    case "no-route":
+    case "unreachable":
+      return say.gateway({ node, what });
     default:
       return say.device({ node, what });
   }
@@ -320,11 +366,14 @@ function* judgeNode(
       for (const name of names) yield works({ name, node: node.name, ...ofFamily }, []);
   }
   for (const broken of ways) {
+    const { from } = broken;
     const { end, certainty } = broken.way;
     // it may be answered nevertheless, as from back ends on the node; or be taken for a forged one
     const marking = UNMASKED.has(end.is) ? unmasqueraded(broken.way) : undefined;
     // tunnels are told of with their entries
-    if ((!OURS.has(end.is) && marking === undefined) || end.tunnel || certainty === "guessed") continue;
+    const isStuckInPod = from !== undefined && isStuck(broken.way);
+    if ((!OURS.has(end.is) && marking === undefined && !isStuckInPod) || end.tunnel || certainty === "guessed")
+      continue;
     const isMasquerade = marking !== undefined;
     const isBypass = end.is === "wrong-answer" && !isMasquerade;
     const place = marking ?? (isBypass ? node.name : (end.at?.node ?? node.name));
@@ -359,9 +408,21 @@ function* judgeNode(
         kind: broken.kind,
         device: what.split(/[\s:]/)[0] ?? "",
         family,
+        ...missingGateway(end, place, family, model),
       },
     });
   }
+}
+
+/** Of a gateway that nobody has: the address to be given to the node's bridge, unless that has one of the Pods' network. */
+function missingGateway({ evidence }: Way["end"], place: string, family: Family, { nodes, forwarding }: Model): Facts {
+  const [, device, gateway = ""] = /^nobody on (\S+) has (\S+)$/.exec(evidence[0]?.quote ?? "") ?? [];
+  const range = nodes.get(place)?.podRanges.find(({ ip }) => ip.family === family);
+  const link = known(forwarding.of(place).links)?.find(({ name }) => name === device);
+  const wanted = parseIp(gateway);
+  if (!range || !link || !wanted || !contains(range, wanted)) return {};
+  const held = link.addresses.flatMap(({ local }) => parseIp(local) ?? []);
+  return held.some((ip) => contains(range, ip)) ? {} : { device: link.name, address: `${gateway}/${range.length}` };
 }
 
 /** A Pod's packets end on a node for want of a device or a bridge that passes them on. */
@@ -405,6 +466,32 @@ export const podPathBroken = defineCheck({
                 verify: shown,
               }
             : { why: say.rewrite({ node }), verify: shown };
+        case "no-route":
+        case "unreachable": {
+          const { address } = facts;
+          if (typeof address === "string")
+            return {
+              why: say.address(),
+              ...run(
+                `ip address add ${address} dev ${device}`,
+                `ip address del ${address} dev ${device}`,
+                `ip address show dev ${device}`,
+              ),
+            };
+          const [pod] = related.filter(({ kind }) => kind === "Pod");
+          const verify = {
+            run: pod
+              ? sh`kubectl get pod -n ${pod.namespace ?? ""} -o wide`
+              : `kubectl get pods -A -o wide --field-selector spec.nodeName=${node}`,
+          };
+          return pod
+            ? {
+                why: say.renew(),
+                change: { run: sh`kubectl delete pod -n ${pod.namespace ?? ""} ${pod.name}` },
+                verify,
+              }
+            : { why: say.renew(), verify };
+        }
         case "not-accepted":
           return { why: say.loosen(), ...sysctl("net.ipv4.conf.all.rp_filter", "2", "1") };
         case "wrong-answer":

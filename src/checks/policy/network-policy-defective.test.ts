@@ -92,6 +92,45 @@ testCheck(networkPolicyDefective, {
       breaks: ["policy.allow"],
       strength: "direct",
     },
+    "DNS is allowed by TCP alone": {
+      given: enforced().with(
+        networkPolicy("egress", {
+          podSelector: {},
+          policyTypes: ["Egress"],
+          egress: [{ to: [{ podSelector: {} }] }, { ports: [{ port: 53, protocol: "TCP" }] }],
+        }),
+      ),
+      repair: "NetworkPolicy/shop/egress",
+      says: ["may not ask cluster DNS: NetworkPolicy shop/egress lets it send only elsewhere"],
+    },
+    "kube-system was isolated, and CoreDNS is in it": {
+      given: enforced().with({
+        do: "apply",
+        object: {
+          apiVersion: "networking.k8s.io/v1",
+          kind: "NetworkPolicy",
+          metadata: { name: "only-system", namespace: "kube-system" },
+          spec: { podSelector: {}, ingress: [{ from: [{ podSelector: {} }] }] },
+        },
+      }),
+      repair: "NetworkPolicy/kube-system/only-system",
+      says: ["kube-system/only-system keeps", "from asking cluster DNS"],
+      breaks: ["policy.allow"],
+      strength: "direct",
+      healedBy: enforced,
+    },
+    "somebody allows the range of the Services": {
+      given: enforced().with(
+        networkPolicy("egress", {
+          podSelector: { matchLabels: { app: "frontend" } },
+          policyTypes: ["Egress"],
+          egress: [{ ports: [{ port: 53, protocol: "UDP" }] }, { to: [{ ipBlock: { cidr: "10.96.0.0/16" } }] }],
+        }),
+      ),
+      repair: "NetworkPolicy/shop/egress",
+      says: ["lets Deployment/shop/frontend send to addresses of Services (10.96.0.0/16)"],
+      healedBy: enforced,
+    },
     "a whole namespace may talk within itself only": {
       given: enforced().with(
         networkPolicy("within", { podSelector: {}, policyTypes: ["Egress"], egress: [{ to: [{ podSelector: {} }] }] }),
@@ -186,6 +225,16 @@ testCheck(networkPolicyDefective, {
     },
   },
   clears: {
+    "the Services' range beside the Pods themselves": enforced().with(
+      networkPolicy("egress", {
+        podSelector: { matchLabels: { app: "frontend" } },
+        policyTypes: ["Egress"],
+        egress: [
+          { ports: [{ port: 53, protocol: "UDP" }] },
+          { to: [{ ipBlock: { cidr: "10.96.0.0/16" } }, { podSelector: {} }] },
+        ],
+      }),
+    ),
     "a healthy cluster that enforces policies": enforced(),
     "policies as they should be": enforced().with(
       noIngress,

@@ -11,6 +11,7 @@ import {
 } from "../../model/policy-views.ts";
 import { kubectlName, refId, sameRef } from "../../model/ref.ts";
 import type { ServiceView } from "../../model/services/services.ts";
+import { covers, parsePrefix } from "../../net/ip.ts";
 import type { CiliumPolicySpec, NetworkPolicy, PolicyPort } from "../../parse/objects.ts";
 import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
@@ -18,7 +19,7 @@ import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
 
 type Model = Pick<
   ClusterModel,
-  "policies" | "pods" | "services" | "dns" | "sockets" | "observations" | "components" | "objects"
+  "policies" | "pods" | "services" | "dns" | "sockets" | "observations" | "components" | "objects" | "ranges"
 >;
 
 const say = texts("network-policy-defective", {
@@ -29,6 +30,10 @@ const say = texts("network-policy-defective", {
   closedDns: {
     en: "{policies} {count:keeps|keep} {clients} {clients:Pod|Pods} from asking cluster DNS, such as {first}",
     zh: "{policies} 使 {clients} 个 Pod 无法访问集群 DNS，例如 {first}",
+  },
+  noServices: {
+    en: "{policy} lets {pods} send to addresses of Services ({blocks}), which their packets no longer bear when policies are applied",
+    zh: "{policy} 放行 {pods} 访问 Service 地址（{blocks}），但策略生效时报文的目的地址已被换成 Pod 地址",
   },
   noSuchPort: {
     en: "{policy} lets {allowed} in to {pods}, which listen on {listening}",
@@ -46,6 +51,10 @@ const say = texts("network-policy-defective", {
   allowDns: {
     en: "Allow the Pods to send to cluster DNS, port 53 by UDP and TCP",
     zh: "放行这些 Pod 访问集群 DNS 的 53 端口（UDP 和 TCP）",
+  },
+  allowPods: {
+    en: "Allow the Pods behind the Services, by their labels, instead of the Services' addresses",
+    zh: "改为按标签放行 Service 背后的 Pod，而不是 Service 的地址",
   },
   correctPort: { en: "Allow the port on which the Pods listen", zh: "放行 Pod 实际监听的端口" },
   choosePort: {
@@ -149,10 +158,8 @@ function* judgeDns(model: Model): Iterable<Finding> {
     const reaches = servers.some(
       (server) =>
         server.pod.key === pod.key ||
-        ["UDP", "TCP"].some(
-          (protocol) =>
-            policies.verdict({ pod }, { pod: server.pod }, { protocol, port: server.port }).state !== "denied",
-        ),
+        // resolvers ask by UDP, and by TCP only when they are told to
+        policies.verdict({ pod }, { pod: server.pod }, { protocol: "UDP", port: server.port }).state !== "denied",
     );
     if (reaches) continue;
     // who may send nothing at all is locked in on purpose; who may send to Pods by label looks for them by name
@@ -222,6 +229,37 @@ function* judgeDnsServers(model: Model): Iterable<Finding> {
     ],
     strength: "direct",
     facts: { case: "servers" },
+  });
+}
+
+/** The blocks of a rule whose peers are addresses of Services and nothing else. */
+function blocksOfServices({ peers }: PolicyRuleView, { ranges }: Model): readonly string[] {
+  const blocks = peers.map(({ block }) => block?.cidr ?? "");
+  const isOfServices = (cidr: string) => {
+    const block = parsePrefix(cidr);
+    return block !== undefined && ranges.services.some(({ prefix }) => covers(prefix, block));
+  };
+  return blocks.length > 0 && blocks.every(isOfServices) ? blocks : [];
+}
+
+/** Addresses of Services are those of Pods by the time that a packet meets the policies. */
+function* judgeServiceBlocks(policy: PolicyView, pods: readonly PodView[], model: Model): Iterable<Finding> {
+  const rules = policy.rules.filter(({ direction, action }) => direction === "egress" && action === "allow");
+  const isForDns = ({ peers, ports }: PolicyRuleView) =>
+    peers.length === 0 && ports.length > 0 && ports.every(({ port }) => port === 53);
+  const meant = rules.filter((rule) => !isForDns(rule));
+  const blocks = meant.map((rule) => blocksOfServices(rule, model));
+  if (meant.length === 0 || blocks.some((of) => of.length === 0)) return;
+  const others = model.policies.isolating(pods[0]!, "egress").filter((other) => other !== policy);
+  if (others.some((other) => other.rules.some((rule) => rule.direction === "egress" && !isForDns(rule)))) return;
+  yield fault({
+    repair: policy.ref,
+    related: pods[0]!.owner ? [pods[0]!.owner] : [],
+    breaks: breaksOf([policy]),
+    title: say.noServices({ policy: nameOf(policy), pods: names(pods), blocks: blocks.flat().join(", ") }),
+    evidence: [quoteSpec(policy, model)],
+    strength: "direct",
+    facts: { case: "blocks" },
   });
 }
 
@@ -401,7 +439,7 @@ function withPort(ingress: Ingress, listening: readonly string[]): Ingress {
 /** A NetworkPolicy denies what it can only have meant to allow. */
 export const networkPolicyDefective = defineCheck({
   id: "network-policy-defective",
-  reads: ["policies", "pods", "services", "dns", "sockets", "observations", "components", "objects"],
+  reads: ["policies", "pods", "services", "dns", "sockets", "observations", "components", "objects", "ranges"],
 
   *find(model) {
     const { policies, pods, services } = model;
@@ -428,6 +466,7 @@ export const networkPolicyDefective = defineCheck({
       if (selected.length === 0) continue;
       yield* judgePorts(policy, selected, model);
       yield* judgePeers(policy, selected, model);
+      yield* judgeServiceBlocks(policy, selected, model);
     }
     for (const service of services.all) if (service.selector) yield* judgeCallers(service, model);
   },
@@ -446,11 +485,13 @@ export const networkPolicyDefective = defineCheck({
         ? { why: say.correctPort(), change: patched(corrected), undo: patched(spec?.ingress) }
         : facts.case === "ports"
           ? { why: say.choosePort(), change: edit, undo: edit }
-          : facts.case === "peers"
-            ? { why: say.correctPeer(), change: { run: `${labels}; ${edit.run}` }, undo: edit }
-            : facts.case === "servers"
-              ? { why: say.allowClients(), change: edit, undo: edit }
-              : { why: say.allowCallers({ service: String(facts.service) }), change: edit, undo: edit };
+          : facts.case === "blocks"
+            ? { why: say.allowPods(), change: edit, undo: edit }
+            : facts.case === "peers"
+              ? { why: say.correctPeer(), change: { run: `${labels}; ${edit.run}` }, undo: edit }
+              : facts.case === "servers"
+                ? { why: say.allowClients(), change: edit, undo: edit }
+                : { why: say.allowCallers({ service: String(facts.service) }), change: edit, undo: edit };
       const steps = [{ ...step, verify: { run: describe } }];
       return [{ id: "correct-policy", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
     }
