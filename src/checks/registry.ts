@@ -8,6 +8,7 @@ import { controllerLeaseExpired } from "./control-plane/controller-lease-expired
 import { etcdRolledBack } from "./control-plane/etcd-rolled-back.ts";
 import { clusterDnsAddressMismatch } from "./dns/cluster-dns-address-mismatch.ts";
 import { clusterDnsDown } from "./dns/cluster-dns-down.ts";
+import { clusterDomainMismatch } from "./dns/cluster-domain-mismatch.ts";
 import { corefileInvalid } from "./dns/corefile-invalid.ts";
 import { dnsForwardLoop } from "./dns/dns-forward-loop.ts";
 import { dnsUpstreamDead } from "./dns/dns-upstream-dead.ts";
@@ -74,6 +75,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "service", check: targetPortMismatch },
   { layer: "dns", check: clusterDnsAddressMismatch },
   { layer: "dns", check: clusterDnsDown },
+  { layer: "dns", check: clusterDomainMismatch },
   { layer: "dns", check: corefileInvalid },
   { layer: "dns", check: dnsForwardLoop },
   { layer: "dns", check: dnsUpstreamDead },

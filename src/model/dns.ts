@@ -5,7 +5,7 @@ import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { canonicalIp, parseIp } from "../net/ip.ts";
 import { type Corefile, type CorefileDirective, parseCorefile } from "../parse/corefile.ts";
 import { DIRECTIVES } from "../parse/corefile-plugins.ts";
-import { parseKubeletConfig } from "../parse/kubelet-config.ts";
+import { type KubeletConfig, parseKubeletConfig } from "../parse/kubelet-config.ts";
 import type { ConfigMap } from "../parse/objects.ts";
 import type { ResolvConf } from "../parse/resolv-conf.ts";
 import type { Component, Components } from "./components/components.ts";
@@ -48,6 +48,8 @@ export interface Dns {
   readonly domain: string;
   /** The DNS addresses that the kubelet of a node gives to its Pods. */
   clusterDnsOf(node: string): { readonly addresses: readonly string[]; readonly evidence: Evidence } | undefined;
+  /** The configuration of a node's kubelet. */
+  kubeletConfigOf(node: string): Observed<KubeletConfig>;
   /** What kubeadm writes into the kubelet's configuration of a node that joins (ConfigMap kubelet-config). */
   readonly commonClusterDns?: readonly string[];
   /** The resolver configuration that a Pod runs with. */
@@ -158,6 +160,7 @@ export function dnsOf(
     forwards: servers.flatMap(forwardsOf),
     domain: domainOf(servers, capture),
     clusterDnsOf,
+    kubeletConfigOf: (node) => capture.get("kubeletConfig", { node }),
     ...(commonClusterDns && { commonClusterDns: commonClusterDns.map((one) => canonicalIp(one) ?? one) }),
     resolverOf: (pod) =>
       capture.get("podResolvConf", { node: pod.node ?? "", namespace: pod.namespace, pod: pod.name }),

@@ -479,6 +479,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           );
         case "dns.upstream":
           return perhaps(all(...dns.servers.flatMap((server) => server.component.pods).map(leavingOf)));
+        case "dns.client":
+          // a cache on the node has an address of its own there while it runs
+          return components.withDuty("node-dns").length === 0 ? undefined : learns("node-dns", node, "start");
         case "dns.serve":
           return dnsServe(capability.zone);
         case "component.learn":

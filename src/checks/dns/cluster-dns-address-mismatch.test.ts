@@ -12,6 +12,8 @@ const kubelet =
 const everywhere = (address: string): Edit => edits(...["cp1", "w1", "w2"].map((node) => kubelet(node, address)));
 const kubeDnsAt = (clusterIP: string): Edit =>
   editObjects("services", "kube-dns", (one) => ({ ...one, spec: { ...one.spec, clusterIP } }));
+const cachesOn = (...nodes: readonly string[]): Edit =>
+  edits(everywhere("169.254.20.10"), ...nodes.map((node) => addDevice(node, "nodelocaldns", "169.254.20.10")));
 const noKubeDns = { do: "delete", target: ref("Service", "kube-dns", "kube-system") } as const;
 testCheck(clusterDnsAddressMismatch, {
   finds: {
@@ -55,11 +57,24 @@ testCheck(clusterDnsAddressMismatch, {
       says: ["The kubelet of cp1"],
       healedBy: () => cluster({ nodes: 1 }),
     },
+    "the cache of w1 has ended, and took its device with it": {
+      given: cluster().edit(cachesOn("cp1", "w2")),
+      repair: "Node/w1",
+      says: ["The kubelet of w1 gives its Pods 169.254.20.10 as DNS server, an address for a cache on the node"],
+      breaks: ["dns.client"],
+      healedBy: () => cluster().edit(cachesOn("cp1", "w1", "w2")),
+    },
+    "caches were removed, and kubelets were not told": {
+      given: cluster().edit(cachesOn()),
+      repair: "Node/w1",
+      says: ["The kubelet of w1 gives its Pods 169.254.20.10"],
+      healedBy: healthy,
+    },
   },
   clears: {
     "a healthy cluster": cluster(),
     k3s: cluster({ flavour: "k3s" }),
-    "NodeLocal DNSCache at its link-local address": cluster().edit(everywhere("169.254.20.10")),
+    "NodeLocal DNSCache at its link-local address": cluster().edit(cachesOn("cp1", "w1", "w2")),
     "a cache on a device of the node": cluster().edit(
       addDevice("w1", "nodelocaldns", "10.99.0.10"),
       kubelet("w1", "10.99.0.10"),

@@ -1,3 +1,4 @@
+import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
@@ -7,12 +8,21 @@ import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, presumed, works } from "../check.ts";
 
-type Model = Pick<ClusterModel, "dns" | "nodes" | "services" | "pods" | "objects" | "connections">;
+type Model = Pick<
+  ClusterModel,
+  "dns" | "nodes" | "services" | "pods" | "objects" | "connections" | "forwarding" | "components"
+>;
+
+const LINK_LOCAL = /^(169\.254\.|fe80:)/;
 
 const say = texts("cluster-dns-address-mismatch", {
   nodeWrong: {
     en: "The kubelet of {node} gives Pods {address} as DNS server, which is none; cluster DNS is at {right}",
     zh: "节点 {node} 的 kubelet 让 Pod 使用 {address} 作为 DNS，而该地址不是 DNS Service；集群 DNS 的地址是 {right}",
+  },
+  cacheMissing: {
+    en: "The kubelet of {node} gives its Pods {address} as DNS server, an address for a cache on the node, which has none",
+    zh: "节点 {node} 的 kubelet 将 {address} 作为 DNS 服务器下发给 Pod，该地址属于节点本地缓存，而节点上并没有",
   },
   nodeLost: {
     en: "The kubelet of {node} gives Pods {address} as DNS server; the cluster has no DNS Service",
@@ -64,6 +74,12 @@ const DNS_PORTS = [
   { name: "dns-tcp", port: 53, protocol: "TCP", targetPort: 53 },
 ];
 
+/** An address that a node must have itself, unless Cilium leads what is sent there to a Pod (LocalRedirectPolicy). */
+const isMissingOn = (node: string, address: string, { forwarding, components }: Model): boolean =>
+  LINK_LOCAL.test(address) &&
+  components.byId("cilium").length === 0 &&
+  known(forwarding.of(node).localAddresses)?.has(address) === false;
+
 /** Whether something that answers DNS may be at this address. */
 function isDnsAddress(address: string, { dns, services, pods }: Model): boolean {
   const service = services.byClusterIp(address);
@@ -95,7 +111,7 @@ type Judged = { readonly node: NodeView; readonly wrong: string | undefined; rea
 /** The kubelet gives Pods a DNS server that is none. */
 export const clusterDnsAddressMismatch = defineCheck({
   id: "cluster-dns-address-mismatch",
-  reads: ["dns", "nodes", "services", "pods", "objects", "connections"],
+  reads: ["dns", "nodes", "services", "pods", "objects", "connections", "forwarding", "components"],
 
   *find(model) {
     const { dns, nodes, services, pods, objects } = model;
@@ -113,7 +129,9 @@ export const clusterDnsAddressMismatch = defineCheck({
         yield unseen(node, model);
         continue;
       }
-      const isRight = given.addresses.some((address) => isDnsAddress(address, model));
+      const isRight = given.addresses.some(
+        (address) => isDnsAddress(address, model) && !isMissingOn(node.name, address, model),
+      );
       const wrong = isRight ? undefined : given.addresses[0];
       judged.push({ node, wrong, evidence: given.evidence });
       if (isRight) yield works(capability, [given.evidence]);
@@ -126,6 +144,7 @@ export const clusterDnsAddressMismatch = defineCheck({
     // if all nodes agree on one address, it is the Service that moved or went away
     const isService =
       wrong.length === judged.length &&
+      !LINK_LOCAL.test(first.wrong ?? "") &&
       (service === undefined || judged.length > 1) &&
       wrong.every((one) => one.wrong === first.wrong);
     if (isService) {
@@ -160,9 +179,11 @@ export const clusterDnsAddressMismatch = defineCheck({
         related: [ref("ConfigMap", "kubelet-config", "kube-system")],
         nodes: [node.name],
         breaks: [{ name: "dns.client", node: node.name }],
-        title: right
-          ? say.nodeWrong({ node: node.name, address: address!, right })
-          : say.nodeLost({ node: node.name, address: address! }),
+        title: LINK_LOCAL.test(address!)
+          ? say.cacheMissing({ node: node.name, address: address! })
+          : right
+            ? say.nodeWrong({ node: node.name, address: address!, right })
+            : say.nodeLost({ node: node.name, address: address! }),
         evidence: [evidence, ...affected.slice(0, 3)],
         strength: "direct",
         facts: { case: "node", address: address!, ...(right && { right }) },
@@ -238,12 +259,12 @@ export const clusterDnsAddressMismatch = defineCheck({
 
 **How it looks.** Pods of the node resolve nothing ("no servers could be reached"), while asking the real address works (\`nslookup name 10.96.0.10\`). A Pod keeps the resolv.conf with which it was made: older ones may work while new ones fail, or the other way round after a correction.
 
-**When this is not the cause.** Link-local addresses such as 169.254.20.10 are NodeLocal DNSCache and belong to no Service.`,
+**When this is not the cause.** Link-local addresses such as 169.254.20.10 are NodeLocal DNSCache and belong to no Service: the cache gives them to a device of its node (\`nodelocaldns\`) while it runs. Only where that is missing nobody answers.`,
       zh: `kubelet 把 \`clusterDNS\` 中的地址写入它创建的每个 Pod 的 resolv.conf。在某个节点（或所有节点）上，这个地址不属于任何 DNS Service。
 
 **现象。** 该节点的 Pod 什么都解析不了（“no servers could be reached”），而直接向真正的地址查询则成功（\`nslookup name 10.96.0.10\`）。Pod 会一直使用创建时的 resolv.conf：因此旧 Pod 可能正常而新 Pod 失败，修正之后则相反。
 
-**何时不是它。** 169.254.20.10 之类的链路本地地址属于 NodeLocal DNSCache，本来就不对应任何 Service。`,
+**何时不是它。** 169.254.20.10 之类的链路本地地址属于 NodeLocal DNSCache，本来就不对应任何 Service：缓存运行时会把它配在节点的 \`nodelocaldns\` 网卡上。只有该网卡缺失时才无人应答。`,
     },
   },
 });

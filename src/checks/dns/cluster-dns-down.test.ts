@@ -28,6 +28,8 @@ const migrated = (built: Cluster): Cluster =>
       draft.set("kubeletConfig", { node: metadata.name }, { clusterDNS: ["10.96.0.53"] });
   });
 
+const TCP_ONLY = [{ name: "dns-tcp", port: 53, protocol: "TCP", targetPort: 53 }];
+
 testCheck(clusterDnsDown, {
   finds: {
     "both replicas of CoreDNS crash-loop": {
@@ -59,6 +61,17 @@ testCheck(clusterDnsDown, {
       given: cluster().edit(editPods("coredns", deleted(ago(900)))),
       repair: "Deployment/kube-system/coredns",
       healedBy: healthy,
+    },
+    "whoever wrote the Service anew forgot UDP": {
+      given: cluster().with({
+        do: "patch",
+        target: ref("Service", "kube-dns", "kube-system"),
+        patch: { spec: { ports: TCP_ONLY } },
+      }),
+      repair: "Service/kube-system/kube-dns",
+      says: ["Service kube-system/kube-dns has no UDP port 53"],
+      breaks: ["dns.serve"],
+      strength: "direct",
     },
   },
   clears: {

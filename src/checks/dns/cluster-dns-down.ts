@@ -16,6 +16,11 @@ const say = texts("cluster-dns-down", {
     en: "Cluster DNS does not answer: Service {service} selects no Pod",
     zh: "集群 DNS 不可用：Service {service} 没有选中任何 Pod",
   },
+  noUdp: {
+    en: "Service {service} has no UDP port 53, on which Pods ask for names",
+    zh: "Service {service} 没有 UDP 53 端口，而 Pod 正是通过它查询域名",
+  },
+  addUdp: { en: "Give the Service its UDP port 53 again", zh: "为该 Service 恢复 UDP 53 端口" },
   changing: { en: "its Pods were coming up", zh: "其 Pod 正在启动或更替" },
   look: {
     en: "See why its Pods are not ready: what they say, and what their readiness probe is answered",
@@ -54,6 +59,19 @@ export const clusterDnsDown = defineCheck({
     for (const service of dns.services) {
       // without selector it leads to servers that are no Pods of the cluster
       if (!service.selector || !dns.isAsked(service)) continue;
+      if (!service.ports.some(({ port, protocol }) => port === 53 && protocol === "UDP")) {
+        const key = `${service.namespace}/${service.name}`;
+        const ports = service.ports.map(({ port, protocol }) => `${port}/${protocol}`).join(", ");
+        yield fault({
+          repair: service.ref,
+          breaks: [capability],
+          title: say.noUdp({ service: key }),
+          evidence: [services.quote(service, `Service ${key}: ports ${ports}`)],
+          strength: "direct",
+          facts: { case: "no-udp" },
+        });
+        continue;
+      }
       const selected = services.selected(service).filter(({ finished }) => !finished);
       const ready = selected.filter((pod) => pod.ready);
       const server =
@@ -111,9 +129,22 @@ export const clusterDnsDown = defineCheck({
     }
   },
 
-  remedies({ related, facts }, { services }) {
-    const { namespace = "kube-system", name } = related[0]!;
+  remedies({ repair, related, facts }, { services }) {
+    const { namespace = "kube-system", name } = facts.case === "no-udp" ? repair : related[0]!;
     const service = services.get(namespace, name);
+    if (facts.case === "no-udp") {
+      const before = service?.object.spec.ports ?? [];
+      const targetPort = before.find(({ port }) => port === 53)?.targetPort ?? 53;
+      const holding = (ports: readonly object[]) =>
+        ({ do: "patch", target: repair, patch: { spec: { ports } } }) as const;
+      const step = {
+        why: say.addUdp(),
+        change: holding([{ name: "dns", port: 53, protocol: "UDP", targetPort }, ...before]),
+        undo: holding(before),
+        verify: { run: sh`kubectl get service -n ${namespace} ${name}` },
+      };
+      return [{ id: "add-udp", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [] }];
+    }
     const labels = Object.entries(service?.selector ?? {})
       .map(([key, value]) => `${key}=${value}`)
       .join(",");
