@@ -1,0 +1,200 @@
+import { isWhole, known } from "../../evidence/observed.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import type { Capability } from "../../model/capability.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import type { NodeView } from "../../model/nodes.ts";
+import { kubectlName, type Ref } from "../../model/ref.ts";
+import type { Family } from "../../net/ip.ts";
+import { sh } from "../../shell.ts";
+import { type Text, texts } from "../../text.ts";
+import { defineCheck, type Finding, fault } from "../check.ts";
+
+type Model = Pick<ClusterModel, "nodes" | "forwarding" | "flannel" | "objects" | "components">;
+
+const say = texts("node-address-wrong", {
+  absent: {
+    en: "Node {node} counts as {address}, and none of its devices has that address",
+    zh: "节点 {node} 登记的地址是 {address}，但其任何网卡上都没有该地址",
+  },
+  absentTold: {
+    en: "flannel of {node} tells the other nodes that it is reached at {address}, and none of its devices has that address",
+    zh: "{node} 的 flannel 向其他节点公布的地址是 {address}，但该节点的任何网卡上都没有该地址",
+  },
+  shared: {
+    en: "Nodes {nodes} count as one address: {address}",
+    zh: "节点 {nodes} 登记了同一个地址：{address}",
+  },
+  sharedTold: {
+    en: "flannel of {nodes} tells one and the same address: {address}",
+    zh: "{nodes} 的 flannel 公布了同一个地址：{address}",
+  },
+  tellAnew: {
+    en: "Give the node its address again; or, if the new one is right, restart the kubelet, which tells it, and then the CNI's agent",
+    zh: "恢复该节点原有的地址；若新地址才是对的，则重启 kubelet 重新上报，再重启 CNI 代理",
+  },
+  tellFlannel: {
+    en: "Restart flannel on {node}: it tells the address anew",
+    zh: "重启 {node} 上的 flannel：它会重新公布地址",
+  },
+  chooseDevice: {
+    en: "Tell flannel which device leads to the other nodes (`--iface` or `--iface-can-reach`): it takes that of the default route",
+    zh: "为 flannel 指定通往其他节点的网卡（`--iface` 或 `--iface-can-reach`）：默认取默认路由所在的网卡",
+  },
+  makeUnique: {
+    en: "Give each node an address of its own, and let its kubelet tell it (`--node-ip`)",
+    zh: "让每个节点使用各自的地址，并由其 kubelet 上报（`--node-ip`）",
+  },
+  interrupts: { en: "Nothing: what runs stays", zh: "无：已运行的不受影响" },
+  prevent: {
+    en: "Give nodes fixed addresses (static, or DHCP reservations), and name the device in the CNI's configuration where nodes have several",
+    zh: "为节点使用固定地址（静态或 DHCP 保留）；节点有多块网卡时在 CNI 配置中指明所用网卡",
+  },
+});
+
+type Known = {
+  readonly node: NodeView;
+  readonly family: Family;
+  readonly address: string;
+  /** Whether it is what flannel tells, and not what the kubelet does. */
+  readonly isTold: boolean;
+  readonly evidence: Evidence;
+};
+
+/** Behind a translation of addresses a node has not the address at which others reach it: then somebody said so. */
+const OVERWRITTEN = /^flannel\.alpha\.coreos\.com\/public-ip(v6)?-overwrite$/;
+
+function addressesOf(node: NodeView, { flannel, objects }: Model): Known[] {
+  const { object } = node;
+  if (!object) return [];
+  const internal = (object.status?.addresses ?? []).filter(({ type }) => type === "InternalIP");
+  const counted = internal.map(({ address }): Known => {
+    const evidence = objects.quote("nodes", object, `Node ${node.name}: InternalIP ${address}`);
+    return { node, family: address.includes(":") ? 6 : 4, address, isTold: false, evidence };
+  });
+  const isOverwritten = Object.keys(object.metadata.annotations ?? {}).some((key) => OVERWRITTEN.test(key));
+  const told = ([4, 6] as const).flatMap((family): Known[] => {
+    const peer = flannel.peer(node.name, family);
+    if (!peer || isOverwritten || internal.some(({ address }) => address === peer.publicIp)) return [];
+    return [{ node, family, address: peer.publicIp, isTold: true, evidence: peer.evidence }];
+  });
+  return [...counted, ...told];
+}
+
+/** By which others get to a node, and it to them. */
+const breaksOf = (nodes: readonly string[], isTold: boolean): Capability[] =>
+  nodes.flatMap((name): Capability[] => [
+    { name: "node.tunnel", node: name },
+    { name: "node.tunnel", peer: name },
+    ...(isTold
+      ? []
+      : ([
+          { name: "node.reach", node: name },
+          { name: "node.reach", peer: name },
+        ] as const)),
+  ]);
+
+function* judgeAbsent(node: NodeView, model: Model): Iterable<Finding> {
+  const { links, localAddresses } = model.forwarding.of(node.name);
+  const local = known(localAddresses);
+  if (!isWhole(links) || !local || local.size === 0) return;
+  const [first, ...others] = addressesOf(node, model).filter(({ address }) => !local.has(address));
+  if (!first) return;
+  const args = { node: node.name, address: first.address };
+  const held = links.value.flatMap(({ name, addresses }) => addresses.map((one) => `${one.local} (${name})`));
+  yield fault({
+    repair: node.ref,
+    related: agentsOf(model),
+    nodes: [node.name],
+    breaks: breaksOf([node.name], first.isTold),
+    title: first.isTold ? say.absentTold(args) : say.absent(args),
+    evidence: [
+      first.evidence,
+      quoteOf(links.origin, `addresses: ${held.join(", ")}`),
+      ...others.map(({ evidence }) => evidence),
+    ],
+    strength: "direct",
+    facts: { case: first.isTold ? "told" : "absent" },
+  });
+}
+
+const agentsOf = ({ components }: Model): Ref[] => components.byId("flannel").map(({ ref }) => ref);
+
+function* judgeShared(model: Model): Iterable<Finding> {
+  const all = model.nodes.all.flatMap((node) => addressesOf(node, model));
+  for (const same of Map.groupBy(all, ({ address }) => address).values()) {
+    const [first] = same as [Known, ...Known[]];
+    const names = [...new Set(same.map(({ node }) => node.name))];
+    const hasIt = (name: string) => known(model.forwarding.of(name).localAddresses)?.has(first.address);
+    // one that counts as an address which it has not is told of as that
+    if (names.length < 2 || names.some((name) => hasIt(name) === false)) continue;
+    const isTold = same.every((one) => one.isTold);
+    const [agent] = agentsOf(model);
+    const args = { nodes: names.join(", "), address: first.address };
+    const title: Text = isTold ? say.sharedTold(args) : say.shared(args);
+    yield fault({
+      repair: isTold && agent ? agent : first.node.ref,
+      related: same.map(({ node }) => node.ref),
+      nodes: names,
+      breaks: breaksOf(names, isTold),
+      title,
+      evidence: same.slice(0, 4).map(({ evidence }) => evidence),
+      strength: "direct",
+      facts: { case: isTold ? "shared-told" : "shared" },
+    });
+  }
+}
+
+/** A node is known by an address that it does not have, or that another has as well. */
+export const nodeAddressWrong = defineCheck({
+  id: "node-address-wrong",
+  reads: ["nodes", "forwarding", "flannel", "objects", "components"],
+
+  *find(model) {
+    for (const node of model.nodes.all) if (node.sampled) yield* judgeAbsent(node, model);
+    yield* judgeShared(model);
+  },
+
+  remedies({ repair, related, nodes, facts }) {
+    const shown = { run: "kubectl get nodes -o wide" };
+    const agent = [repair, ...related].find(({ kind }) => kind === "DaemonSet");
+    const [node = ""] = nodes;
+    const edit = agent && { run: `kubectl edit ${kubectlName(agent)}` };
+    const renew = agent && {
+      why: say.tellFlannel({ node }),
+      change: { do: "restart", component: agent, node } as const,
+      verify: { run: sh`kubectl get node ${node} -o yaml` },
+    };
+    const steps = {
+      absent: [
+        { why: say.tellAnew(), change: { run: "systemctl restart kubelet", node }, verify: shown },
+        ...(renew ? [renew] : []),
+      ],
+      told: renew ? [renew] : [{ why: say.tellFlannel({ node }), verify: shown }],
+      shared: [{ why: say.makeUnique(), verify: shown }],
+      "shared-told": [{ why: say.chooseDevice(), ...(edit && { change: edit, undo: edit }), verify: shown }],
+    }[String(facts.case)];
+    return [
+      { id: "tell-address", risk: "low", interrupts: say.interrupts(), steps: steps ?? [], prevent: [say.prevent()] },
+    ];
+  },
+
+  manual: {
+    title: { en: "A node is known by a wrong address", zh: "节点登记的地址有误" },
+    page: {
+      en: `Other nodes, the API server and the CNI get to a node by the address that its kubelet tells (InternalIP), and flannel by the one in its annotation \`public-ip\`. None of the node's devices has it, or two nodes are known by the same.
+
+**How it looks.** Pods of the node do not reach those of others, nor the other way; \`kubectl logs\` and \`exec\` time out for its Pods; or everything that is meant for one node arrives at another. The node itself may be Ready: it reports by itself, from whatever address it has.
+
+**How it comes about.** The node got another address by DHCP or was cloned; a virtual machine's first device is behind a translation of addresses and is the same on all (Vagrant's 10.0.2.15), and flannel takes the device of the default route; an annotation was left from an older device.
+
+**When this is not the cause.** Behind a translation of addresses that is meant (annotation \`public-ip-overwrite\`) the address is not the node's own, and that is right.`,
+      zh: `其他节点、API Server 和 CNI 通过 kubelet 上报的地址（InternalIP）访问节点，flannel 则使用注解 \`public-ip\` 中的地址。该节点的任何网卡上都没有这个地址，或两个节点登记了同一个地址。
+
+**现象。** 该节点的 Pod 与其他节点的 Pod 互不可达；对其 Pod 执行 \`kubectl logs\` 和 \`exec\` 超时；或发往某节点的流量全部到了另一个节点。节点本身可能是 Ready：它主动上报，用什么地址都行。
+
+**成因。** 节点经 DHCP 换了地址，或由克隆而来；虚拟机的第一块网卡位于地址转换之后且各机相同（Vagrant 的 10.0.2.15），而 flannel 取默认路由所在的网卡；注解是旧网卡遗留的。
+
+**何时不是它。** 若有意处于地址转换之后（注解 \`public-ip-overwrite\`），该地址本来就不在节点上。`,
+    },
+  },
+});
