@@ -3,6 +3,7 @@ import { apiServerAddressWrong } from "./control-plane/api-server-address-wrong.
 import { componentAccessDenied } from "./control-plane/component-access-denied.ts";
 import { componentConfigMissing } from "./control-plane/component-config-missing.ts";
 import { componentCrashLoop } from "./control-plane/component-crash-loop.ts";
+import { componentLoginRefused } from "./control-plane/component-login-refused.ts";
 import { componentMissing } from "./control-plane/component-missing.ts";
 import { controllerLeaseExpired } from "./control-plane/controller-lease-expired.ts";
 import { etcdRolledBack } from "./control-plane/etcd-rolled-back.ts";
@@ -47,6 +48,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: componentAccessDenied },
   { layer: "control-plane", check: componentConfigMissing },
   { layer: "control-plane", check: componentCrashLoop },
+  { layer: "control-plane", check: componentLoginRefused },
   { layer: "control-plane", check: componentMissing },
   { layer: "control-plane", check: controllerLeaseExpired },
   { layer: "control-plane", check: etcdRolledBack },

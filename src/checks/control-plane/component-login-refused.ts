@@ -1,0 +1,217 @@
+import type { Capability } from "../../model/capability.ts";
+import type { Component } from "../../model/components/components.ts";
+import type { Saying } from "../../model/logs.ts";
+import type { ClusterModel } from "../../model/model.ts";
+import { type Ref, ref, refId } from "../../model/ref.ts";
+import { texts } from "../../text.ts";
+import { defineCheck, type Finding, fault } from "../check.ts";
+import { rolledOut } from "../remedy.ts";
+
+type Model = Pick<ClusterModel, "components" | "nodes" | "logs">;
+
+const say = texts("component-login-refused", {
+  token: {
+    en: "The API server does not accept the credentials of {who}: Unauthorized (401)",
+    zh: "API Server 拒绝 {who} 的凭据：Unauthorized（401）",
+  },
+  tokens: {
+    en: "The API server accepts the credentials of nobody who tells of it ({who}): Unauthorized (401)",
+    zh: "API Server 拒绝多个组件（{who}）的凭据：Unauthorized（401）",
+  },
+  expired: {
+    en: "The API server's certificate is not accepted by {who}: it has expired, or is not valid yet",
+    zh: "{who} 不接受 API Server 的证书：证书已过期或尚未生效",
+  },
+  clock: {
+    en: "On node {node} alone the API server's certificate counts as expired or not valid yet ({who}): its clock is wrong",
+    zh: "仅在节点 {node} 上，API Server 的证书被视为已过期或尚未生效（{who}）：该节点时钟有误",
+  },
+  authority: {
+    en: "The API server's certificate is not accepted by {who}: it is signed by an unknown authority",
+    zh: "{who} 不接受 API Server 的证书：签发者不在其信任的 CA 之中",
+  },
+  name: {
+    en: "The API server's certificate is not accepted by {who}: it is not for the address that is asked",
+    zh: "{who} 不接受 API Server 的证书：证书不包含所访问的地址",
+  },
+  renewToken: {
+    en: "Restart {who}: its Pods get tokens anew",
+    zh: "重启 {who}：其 Pod 会获得新令牌",
+  },
+  sameKey: {
+    en: "See that all API servers verify tokens with the key that signs them (--service-account-key-file, --service-account-signing-key-file), then restart all Pods that use tokens",
+    zh: "确认所有 API Server 用来校验令牌的密钥与签发密钥一致（--service-account-key-file、--service-account-signing-key-file），然后重启所有使用令牌的 Pod",
+  },
+  renewCertificate: {
+    en: "Renew the certificates on each control-plane node, then restart its static Pods",
+    zh: "在每个控制面节点上续签证书，然后重启其静态 Pod",
+  },
+  setClock: { en: "Set the node's clock, and let it be kept", zh: "校准该节点的时钟，并保持同步" },
+  sameAuthority: {
+    en: "Give them the authority that signs the API server's certificate: ConfigMap kube-root-ca.crt for Pods, kubeconfig for others; Pods read it anew when they restart",
+    zh: "让它们使用签发 API Server 证书的 CA：Pod 使用 ConfigMap kube-root-ca.crt，其他程序使用 kubeconfig；Pod 重启后会重新读取",
+  },
+  addName: {
+    en: "Make the API server's certificate anew with all addresses at which it is asked (kubeadm: apiServer.certSANs)",
+    zh: "重新签发 API Server 证书，包含所有访问地址（kubeadm：apiServer.certSANs）",
+  },
+  interrupts: { en: "Nothing that is programmed", zh: "已下发的规则不受影响" },
+  prevent: {
+    en: "Alert on apiserver_client_certificate_expiration_seconds and on the age of certificates, keep clocks by NTP, and never replace sa.key or the CA without a transition",
+    zh: "对证书剩余有效期告警，用 NTP 保持时钟同步；更换 sa.key 或 CA 时须有过渡期",
+  },
+});
+
+type Kind = "token" | "expired" | "authority" | "name";
+
+/** What client-go says of a request that was not let in, or of a server that it does not trust. */
+const REFUSALS: Readonly<Record<Kind, RegExp>> = {
+  token:
+    /(?:failed to (?:list|watch|get)|unable to (?:list|get)|error (?:retrieving|getting|listing)|connection is unauthorized).*(?:\bUnauthorized\b|\bunauthorized\b|provide credentials)/i,
+  expired: /x509: certificate has expired or is not yet valid/,
+  authority: /x509: certificate signed by unknown authority/,
+  name: /x509: certificate is valid for .+, not /,
+};
+
+/** These hear of other people's credentials. */
+const SERVERS = new Set(["kube-apiserver", "etcd"]);
+
+type Heard = { readonly who: string; readonly component?: Component; readonly node?: string; readonly saying: Saying };
+
+function heardOf(pattern: RegExp, { components, nodes, logs }: Model): Heard[] {
+  const ofPods = components.all
+    .filter(({ definition }) => !SERVERS.has(definition.id))
+    .flatMap((component) =>
+      component.pods.flatMap((pod) =>
+        logs
+          .said(pod, pattern)
+          .filter(({ current }) => current)
+          .slice(-1)
+          .map((saying): Heard => {
+            const at = pod.node === undefined ? {} : { node: pod.node };
+            return { who: component.definition.name, component, ...at, saying };
+          }),
+      ),
+    );
+  const ofKubelets = nodes.all.flatMap(({ name: node }) =>
+    logs
+      .kubeletSaid(node, pattern)
+      .filter(({ current }) => current)
+      .slice(-1)
+      .map((saying): Heard => ({ who: "kubelet", node, saying })),
+  );
+  return [...ofPods, ...ofKubelets];
+}
+
+const breaksOf = (heard: readonly Heard[]): Capability[] =>
+  heard.flatMap(({ component, node }): Capability[] => {
+    if (component) return [{ name: "component.learn", component: refId(component.ref), ...(node && { node }) }];
+    return node === undefined ? [] : [{ name: "api.reach", node }];
+  });
+
+/** The one node on which it is said, of several on which it could be. */
+function onlyNode(heard: readonly Heard[], { nodes }: Model): string | undefined {
+  const where = [...new Set(heard.map(({ node }) => node))];
+  return where.length === 1 && nodes.all.length > 1 ? where[0] : undefined;
+}
+
+function* judge(kind: Kind, model: Model): Iterable<Finding> {
+  const heard = heardOf(REFUSALS[kind], model);
+  const [first] = heard;
+  if (!first) return;
+  const names = [...new Set(heard.map(({ who }) => who))].sort();
+  const node = kind === "expired" ? onlyNode(heard, model) : undefined;
+  const isOne = names.length === 1 && first.component !== undefined;
+  const [server] = model.components.byId("kube-apiserver");
+  const servers = server?.ref ?? ref("Pod", "kube-apiserver", "kube-system");
+  const repair: Ref =
+    node !== undefined
+      ? ref("Node", node)
+      : (kind === "token" || kind === "authority") && isOne && first.component
+        ? first.component.ref
+        : servers;
+  const who = names.join(", ");
+  const title =
+    node !== undefined
+      ? say.clock({ node, who })
+      : kind === "token" && !isOne
+        ? say.tokens({ who })
+        : say[kind]({ who });
+  yield fault({
+    repair,
+    related: [
+      ...new Map(heard.flatMap(({ component }) => component ?? []).map((one) => [refId(one.ref), one.ref])).values(),
+    ],
+    nodes: node === undefined ? [] : [node],
+    breaks: breaksOf(heard),
+    title,
+    evidence: heard.slice(0, 4).map(({ saying }) => saying.evidence),
+    strength: "heard",
+    facts: { kind: node === undefined ? kind : "clock", who },
+  });
+}
+
+/** The API server and those who talk to it do not accept each other's credentials. */
+export const componentLoginRefused = defineCheck({
+  id: "component-login-refused",
+  reads: ["components", "nodes", "logs"],
+
+  *find(model) {
+    for (const kind of Object.keys(REFUSALS) as Kind[]) yield* judge(kind, model);
+  },
+
+  remedies({ repair, facts }) {
+    const verify = { run: "kubectl get --raw /readyz; kubectl get nodes" };
+    const restarts = repair.kind === "DaemonSet" || repair.kind === "Deployment";
+    const stepOf = () => {
+      switch (facts.kind) {
+        case "token":
+          return restarts
+            ? {
+                why: say.renewToken({ who: String(facts.who) }),
+                change: { do: "restart", component: repair } as const,
+                verify: rolledOut(repair),
+              }
+            : { why: say.sameKey(), verify };
+        case "expired":
+          return {
+            why: say.renewCertificate(),
+            change: { run: "kubeadm certs check-expiration; kubeadm certs renew all" },
+            verify: { run: "kubeadm certs check-expiration" },
+          };
+        case "clock":
+          return {
+            why: say.setClock(),
+            change: { run: "chronyc makestep || systemctl restart systemd-timesyncd", node: repair.name },
+            verify: { run: "timedatectl", node: repair.name },
+          };
+        case "authority":
+          return { why: say.sameAuthority(), verify };
+        default:
+          return { why: say.addName(), verify };
+      }
+    };
+    const steps = [stepOf()];
+    return [{ id: "let-in", risk: "medium", interrupts: say.interrupts(), steps, prevent: [say.prevent()] }];
+  },
+
+  manual: {
+    title: { en: "The API server and a component do not accept each other", zh: "API Server 与组件互不信任" },
+    page: {
+      en: `Whoever talks to the API server shows a token or a certificate, and checks the server's own certificate. One of the two is refused, so that the component learns nothing more.
+
+**How it looks.** Programs stay Running on what they have learnt; their logs repeat \`Unauthorized\` or \`x509: …\`. What is newer is missing: rules for new Services, routes to new nodes. A kubelet that is not let in makes its node NotReady.
+
+**How it comes about.** Certificates of kubeadm end after a year; \`sa.key\` differs between API servers or was replaced; etcd was restored into another cluster; a clock is wrong (then only on one node); the CA was made anew; the API server is asked at an address that is not in its certificate.
+
+**When this is not the cause.** \`forbidden\` (403) is about permissions: \`component-access-denied\`. A refusal that is over (its last line is old) is not told.`,
+      zh: `访问 API Server 的程序要出示令牌或证书，并校验服务端证书。其中之一被拒绝，组件就再也得不到更新。
+
+**现象。** 程序仍以已有的信息运行（Running），日志里不断重复 \`Unauthorized\` 或 \`x509: …\`。较新的内容缺失：新 Service 的规则、通往新节点的路由。kubelet 被拒绝则其节点变为 NotReady。
+
+**成因。** kubeadm 证书一年到期；各 API Server 的 \`sa.key\` 不一致或被替换；etcd 被恢复到另一个集群；时钟有误（此时只有一个节点受影响）；CA 被重新生成；访问地址不在服务端证书之中。
+
+**何时不是它。** \`forbidden\`（403）是权限问题，见 \`component-access-denied\`。已经过去的拒绝（最后一行日志较旧）不报告。`,
+    },
+  },
+});
