@@ -8,3 +8,14 @@ export function random(seed: number): () => number {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 }
+
+/** Choices that look random and are the same in every run: a failure can be repeated by its seed. */
+export function seededRandom(seed: number): {
+  below(n: number): number;
+  pick<T>(from: readonly T[]): T;
+  chance(p: number): boolean;
+} {
+  const next = random(Math.imul(seed, 2654435761));
+  const below = (n: number): number => Math.floor(next() * n);
+  return { below, pick: (from) => from[below(from.length)]!, chance: (p) => next() < p };
+}

@@ -1,5 +1,5 @@
 /** What can go wrong on the nodes and in the Pods of small-cluster.ts: meaningful damage, drawn at random. */
-import type { seededRandom } from "./namespaces.ts";
+import type { seededRandom } from "../random.ts";
 import {
   addressOf,
   type Damage,

@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { printIptablesSave } from "../../src/parse/iptables-print.ts";
 import { parseIptablesSave } from "../../src/parse/iptables-save.ts";
-import { addNamespace, canAsk, deleteNamespace, inNamespace, seededRandom } from "./namespaces.ts";
+import { seededRandom } from "../random.ts";
+import { addNamespace, canAsk, deleteNamespace, inNamespace } from "./namespaces.ts";
 
 const CASES = process.env.NETWHY_LONG ? 2000 : 12;
 const RULES_PER_CHAIN = 8;

@@ -43,21 +43,3 @@ export function inNamespace(name: string, command: readonly string[], input = ""
   if (result.status !== 0) throw new Error(`${command.join(" ")}: ${result.stderr}\n${input}`);
   return result.stdout;
 }
-
-/** Numbers that look random and are the same in every run: a failure can be repeated by its seed. */
-export function seededRandom(seed: number): {
-  below(n: number): number;
-  pick<T>(from: readonly T[]): T;
-  chance(p: number): boolean;
-} {
-  let state = Math.imul(seed, 2654435761) >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const below = (n: number): number => Math.floor(next() * n);
-  return { below, pick: (from) => from[below(from.length)]!, chance: (p) => next() < p };
-}

@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type NftRuleset, parseNft } from "../../src/parse/nft-json.ts";
 import { printNftRuleset } from "../../src/parse/nft-print.ts";
-import { addNamespace, canAsk, deleteNamespace, inNamespace, seededRandom } from "./namespaces.ts";
+import { seededRandom } from "../random.ts";
+import { addNamespace, canAsk, deleteNamespace, inNamespace } from "./namespaces.ts";
 import { nftTables } from "./random-nft.ts";
 
 const CASES = process.env.NETWHY_LONG ? 500 : 12;

@@ -1,6 +1,6 @@
 /** Random rule sets for the router of three-hosts.ts: small, and about the addresses and ports that are really used. */
 import type { Ipset } from "../../src/parse/ipset.ts";
-import type { seededRandom } from "./namespaces.ts";
+import type { seededRandom } from "../random.ts";
 import { ADDRESSES, type Family } from "./three-hosts.ts";
 
 export type Random = ReturnType<typeof seededRandom>;

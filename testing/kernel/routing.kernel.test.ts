@@ -10,8 +10,9 @@ import { forwardingOf } from "../../src/model/forwarding/plane.ts";
 import { lookupRoute } from "../../src/model/forwarding/routing.ts";
 import { parseIp } from "../../src/net/ip.ts";
 import { LONG } from "../long.ts";
+import { seededRandom } from "../random.ts";
 import { captureOf } from "../recordings.ts";
-import { addNamespace, canAsk, deleteNamespace, inNamespace, seededRandom } from "./namespaces.ts";
+import { addNamespace, canAsk, deleteNamespace, inNamespace } from "./namespaces.ts";
 
 const ONLY = process.env.NETWHY_SEED;
 const CASES = LONG ? 3000 : 60;

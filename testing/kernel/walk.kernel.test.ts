@@ -12,10 +12,11 @@ import { type Result, seenAs } from "../../src/trace/probe.ts";
 import type { Namespace, Trace, Way } from "../../src/trace/trace.ts";
 import { walk } from "../../src/trace/walk.ts";
 import { LONG } from "../long.ts";
+import { seededRandom } from "../random.ts";
 import { captureOf } from "../recordings.ts";
 import { KINDS, randomDamage } from "./cluster-damage.ts";
 import { ipv6Twin } from "./ipv6-twin.ts";
-import { canAsk, seededRandom } from "./namespaces.ts";
+import { canAsk } from "./namespaces.ts";
 import {
   type Answer,
   addressOf,

@@ -12,8 +12,8 @@ import { type ClusterModel, modelOf } from "../../src/model/model.ts";
 import { answerOf, type Result } from "../../src/trace/answer.ts";
 import { endsOf, type Typed } from "../../src/trace/ends/ends.ts";
 import { isProblem } from "../../src/trace/ends/goal.ts";
-import { seededRandom } from "../kernel/namespaces.ts";
 import { LONG } from "../long.ts";
+import { seededRandom } from "../random.ts";
 import { captureOf, RECORDINGS, type Recording, readRecording } from "../recordings.ts";
 
 const USED = LONG ? RECORDINGS : ["forward-drop", "healthy-nftables", "flannel-role-deleted", "two-faults"];
