@@ -3,6 +3,7 @@
 import type { Disagreement, ExplainedRoot, Explanation } from "../cause/explain.ts";
 import { type Foretold, USES } from "../cause/foretold.ts";
 import { triggersOf } from "../cause/triggers.ts";
+import { captureCommands } from "../checks/capture-commands.ts";
 import type { Fault } from "../checks/check.ts";
 import type { Remedy } from "../checks/remedy.ts";
 import type { RegisteredCheck } from "../checks/run.ts";
@@ -20,7 +21,6 @@ import { type Text, texts, verbatim } from "../text.ts";
 import type { Sighting } from "../trace/forecast.ts";
 import { ENDS } from "../trace/trace.ts";
 import { blindSpotOf } from "./blind-spots.ts";
-import { captureCommands } from "./capture-commands.ts";
 import { doubtOf } from "./mute.ts";
 import { list, phrase } from "./phrases.ts";
 import type { Cause, Effect, Report } from "./report.ts";

@@ -1,6 +1,8 @@
+import { expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
 import { type Passage, probedPairs } from "../../../testing/cluster-edits.ts";
+import { diagnose } from "../../diagnose.ts";
 import { underlayPacketLoss } from "./underlay-packet-loss.ts";
 
 const tested = (passes: Passage) => cluster().edit(probedPairs(passes));
@@ -40,4 +42,14 @@ testCheck(underlayPacketLoss, {
     "the nodes do not reach each other either": tested(() => false),
     "only large packets are lost": tested((_from, _to, _kind, size) => size < 1300),
   },
+});
+
+it("tells how the packets of a pair are captured at both ends, so that what is captured can be read back", () => {
+  const [root] = diagnose(tested(between("w1", "w2")).capture).rootCauses;
+  const [sent, arrived] = root!.remedies[0]!.steps;
+  expect([sent?.change, arrived?.change]).toMatchObject([
+    { node: "w1", run: expect.stringContaining("tcpdump -nn -tt -q -c 1000 -i flannel.1") },
+    { node: "w2", run: expect.stringContaining("tcpdump -nn -tt -q -c 1000 -i flannel.1") },
+  ]);
+  expect(sent?.why.en).toContain("run this there and the next on w2, at once, and ping 10.128.2.");
 });

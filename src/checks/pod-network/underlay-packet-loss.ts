@@ -1,5 +1,11 @@
+import type { ClusterModel } from "../../model/model.ts";
+import type { PodView } from "../../model/pods.ts";
+import { formatIp, parseIp } from "../../net/ip.ts";
 import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
+import { openingPacket } from "../../trace/packet.ts";
+import { WORLD, walk } from "../../trace/walk.ts";
+import { captureCommands } from "../capture-commands.ts";
 import { defineCheck, type Ends } from "../check.ts";
 
 const say = texts("underlay-packet-loss", {
@@ -16,10 +22,13 @@ const say = texts("underlay-packet-loss", {
     zh: "所有节点（{nodes}）之间的 Pod 报文均丢失，而各端配置均正确",
   },
   sent: {
-    en: "See whether the packets leave {node}: run this, and ping a Pod of {peer} from a Pod of {node} meanwhile",
-    zh: "确认报文是否离开 {node}：执行此命令，同时从 {node} 的 Pod ping {peer} 的 Pod",
+    en: "See whether the packets leave {node}: run this there and the next on {peer}, at once, and ping {target} from {from} meanwhile",
+    zh: "确认报文是否离开 {node}：在其上执行此命令，同时在 {peer} 上执行下一条，并从 {from} ping {target}",
   },
-  arrived: { en: "See whether they arrive at {peer}", zh: "确认报文是否到达 {peer}" },
+  arrived: {
+    en: "See whether they arrive at {peer}; `netwhy diagnose` reads both files back (--capture)",
+    zh: "确认报文是否到达 {peer}；两个文件都可以交给 `netwhy diagnose` 判读（--capture）",
+  },
   allow: {
     en: "Let the tunnel's packets (UDP port {port}) pass in both directions between the nodes: security groups, firewalls of hypervisor and switch, network ACLs",
     zh: "在节点之间双向放行隧道报文（UDP 端口 {port}）：安全组、虚拟化平台与交换机的防火墙、网络 ACL",
@@ -35,6 +44,22 @@ const say = texts("underlay-packet-loss", {
   },
 });
 
+const PARTS = [...WORLD, "flannel"] as const;
+type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
+
+/** Who pings whom, and what captures the packets at both ends of their way. */
+function captured(node: string, peer: string, model: Model) {
+  const podOf = (name: string): PodView | undefined =>
+    model.pods.onNode(name).find((pod) => !pod.hostNetwork && pod.ready && pod.addresses.length > 0);
+  const [sender, target] = [podOf(node), podOf(peer)];
+  const [source, destination] = [sender, target].map((pod) => parseIp(pod?.addresses[0] ?? ""));
+  const said = { from: sender?.key ?? node, to: destination ? formatIp(destination) : peer };
+  if (!sender || !source || !destination) return { ...said, commands: [] };
+  const packet = openingPacket("icmp", source, destination);
+  const { ways } = walk({ from: { node, pod: sender }, packet }, model);
+  return { ...said, commands: captureCommands(ways) };
+}
+
 const title = ({ are, nodes }: Ends) => {
   const [a = "", b = ""] = nodes;
   if (are === "all") return say.all({ nodes: nodes.join(", ") });
@@ -44,23 +69,26 @@ const title = ({ are, nodes }: Ends) => {
 /** What is between the nodes drops the Pod network's packets. */
 export const underlayPacketLoss = defineCheck({
   id: "underlay-packet-loss",
-  reads: ["flannel", "nodes"],
+  reads: PARTS,
 
   concludes: { by: "elimination", of: "underlay.carry", title },
 
-  remedies({ nodes: [node = "", lost] }, { flannel, nodes }) {
+  remedies({ nodes: [node = "", lost] }, model) {
+    const { flannel, nodes } = model;
     const peer = lost ?? nodes.all.find(({ name }) => name !== node)?.name ?? "";
     const isTunnel = !flannel.used || flannel.peer(node)?.backend === "vxlan";
     const port = flannel.config?.port ?? 8472;
+    const { from, to, commands } = captured(node, peer, model);
     const watch = (name: string) => {
       const host = `host ${nodes.get(name)?.addresses[0] ?? name}`;
       return sh`timeout 60 tcpdump -ni any -c 10 ${isTunnel ? `udp port ${port} and ${host}` : host}`;
     };
-    const verify = { run: watch(node), node: peer };
+    const onNode = commands.find((command) => command.node === node) ?? { run: watch(peer), node };
+    const onPeer = commands.find((command) => command.node === peer) ?? { run: watch(node), node: peer };
     const steps = [
-      { why: say.sent({ node, peer }), change: { run: watch(peer), node }, verify },
-      { why: say.arrived({ peer }), change: verify, verify },
-      { why: isTunnel ? say.allow({ port }) : say.allowRoutes(), verify },
+      { why: say.sent({ node, peer, from, target: to }), change: onNode, verify: onPeer },
+      { why: say.arrived({ peer }), change: onPeer, verify: onPeer },
+      { why: isTunnel ? say.allow({ port }) : say.allowRoutes(), verify: onPeer },
     ];
     return [{ id: "allow-tunnel", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
   },
