@@ -23,6 +23,7 @@ import { outsideUnreachable } from "./node/outside-unreachable.ts";
 import { packetFilterDrop } from "./node/packet-filter-drop.ts";
 import { packetPathBlocked } from "./node/packet-path-blocked.ts";
 import { routingRuleWrong } from "./node/routing-rule-wrong.ts";
+import { ciliumNodeMismatch } from "./pod-network/cilium-node-mismatch.ts";
 import { ciliumTableMismatch } from "./pod-network/cilium-table-mismatch.ts";
 import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
 import { podMasqueradeMismatch } from "./pod-network/pod-masquerade-mismatch.ts";
@@ -62,6 +63,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "node", check: packetFilterDrop },
   { layer: "node", check: packetPathBlocked },
   { layer: "node", check: routingRuleWrong },
+  { layer: "pod-network", check: ciliumNodeMismatch },
   { layer: "pod-network", check: ciliumTableMismatch },
   { layer: "pod-network", check: cniConfigMissing },
   { layer: "pod-network", check: podMasqueradeMismatch },

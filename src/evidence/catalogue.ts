@@ -230,6 +230,10 @@ export const catalogue = {
     en: "which traffic cluster-wide policies of Cilium's own kind allow",
     zh: "Cilium 自有类型的全局策略放行哪些流量",
   }),
+  ciliumnodes: list("apis/cilium.io/*/ciliumnodes", objects.ciliumNode, {
+    en: "which Pod ranges and addresses Cilium's agents on other nodes know of a node",
+    zh: "其他节点上的 Cilium 代理所知的某节点的 Pod 网段和地址",
+  }),
   caliconetworkpolicies: list("apis/crd.projectcalico.org/*/networkpolicies", objects.named, {
     en: "whether there are policies of Calico's own kind",
     zh: "是否存在 Calico 自有类型的策略",

@@ -459,6 +459,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
         case "cni.config":
         case "node.masquerade":
           return learns("cni", node, "start");
+        case "pod-network.config":
+          return learns("pod-ranges", undefined, "nodes");
         case "node.up":
           return perhaps(now({ ...capability, name: "node.report" }));
         case "underlay.carry":

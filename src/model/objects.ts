@@ -51,6 +51,7 @@ export const KIND_NAMES = {
   customresourcedefinitions: "CustomResourceDefinition",
   ciliumnetworkpolicies: "CiliumNetworkPolicy",
   ciliumclusterwidenetworkpolicies: "CiliumClusterwideNetworkPolicy",
+  ciliumnodes: "CiliumNode",
   // as Calico's own API calls it; in the cluster's it is a NetworkPolicy of another group
   caliconetworkpolicies: "CalicoNetworkPolicy",
   globalnetworkpolicies: "GlobalNetworkPolicy",

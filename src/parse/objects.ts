@@ -403,6 +403,20 @@ export const ciliumPolicy = z.object({
   specs: maybe(z.array(ciliumPolicySpec)),
 });
 
+/** cilium.io/v2 CiliumNode: what an agent says of its node, and the operator's answer */
+export const ciliumNode = z.object({
+  metadata,
+  spec: maybe(
+    z.object({
+      addresses: maybe(z.array(z.object({ type: maybe(text), ip: maybe(text) }))),
+      ipam: maybe(z.object({ podCIDRs: maybe(z.array(text)) })),
+    }),
+  ),
+  status: maybe(
+    z.object({ ipam: maybe(z.object({ "operator-status": maybe(z.object({ error: maybe(text) })) })) }),
+  ),
+});
+
 /** coordination.k8s.io/v1 */
 export const lease = z.object({
   metadata,
@@ -431,6 +445,7 @@ export type NetworkPolicy = z.infer<typeof networkPolicy>;
 export type PolicyPeer = z.infer<typeof policyPeer>;
 export type PolicyPort = z.infer<typeof policyPort>;
 export type CiliumPolicy = z.infer<typeof ciliumPolicy>;
+export type CiliumNodeObject = z.infer<typeof ciliumNode>;
 export type CiliumPolicySpec = z.infer<typeof ciliumPolicySpec>;
 export type CiliumPolicyRule = z.infer<typeof ciliumRule>;
 export type Role = z.infer<typeof role>;

@@ -17,9 +17,21 @@ const ciliumConfig = {
   metadata: { name: "cilium-config", namespace: "kube-system" },
   data: { "kube-proxy-replacement": "true" },
 };
+const operator = {
+  hostNetwork: true,
+  containers: [{ name: "cilium-operator", image: "quay.io/cilium/operator-generic:v1.17.0" }],
+};
 const withCilium = cluster()
   .edit(addObjects("configmaps", ciliumConfig))
-  .with(installed("DaemonSet", agent("cilium", "quay.io/cilium/cilium:v1.17.0")));
+  .with(
+    installed("DaemonSet", agent("cilium", "quay.io/cilium/cilium:v1.17.0")),
+    installed("Deployment", workload("cilium-operator", "kube-system", { name: "cilium-operator" }, operator, 2)),
+  );
+const CILIUM_OPERATOR = ref("Deployment", "cilium-operator", "kube-system");
+/** As in a cloud that keeps the operator to itself. */
+const ofCloud = cluster()
+  .edit(addObjects("configmaps", ciliumConfig))
+  .with(installed("DaemonSet", agent("anetd", "gke.gcr.io/cilium/cilium:v1.17.0")));
 /** Somebody looks into a node from a Pod that is made of what the node has. */
 const lookingAround = addObjects("pods", {
   metadata: { name: "look", namespace: "kube-system" },
@@ -44,6 +56,18 @@ testCheck(componentMissing, {
       breaks: ["component.run"],
       strength: "direct",
       healedBy: healthy,
+    },
+    "cilium-operator is scaled to zero: the next node gets no Pod range": {
+      given: withCilium.with({ do: "scale", target: CILIUM_OPERATOR, replicas: 0 }),
+      repair: "Deployment/kube-system/cilium-operator",
+      says: ["cilium-operator is scaled to zero"],
+      breaks: ["component.run"],
+    },
+    "somebody deleted cilium-operator beside its agents": {
+      given: withCilium.with({ do: "delete", target: CILIUM_OPERATOR }),
+      repair: "Deployment/kube-system/cilium-operator",
+      says: ["cilium-operator is gone"],
+      healedBy: () => withCilium,
     },
     "no controller makes flannel's Pod on w2 again": {
       given: cluster().edit(editPods("kube-flannel-ds", gone, "w2")),
@@ -88,6 +112,7 @@ testCheck(componentMissing, {
     },
   },
   clears: {
+    "a cloud runs Cilium's operator out of sight": ofCloud,
     "a healthy cluster": cluster(),
     "k3s, where one process is everything": cluster({ flavour: "k3s" }),
     "a managed cluster, where the cloud is": cluster({ flavour: "managed" }),

@@ -263,8 +263,12 @@ function* judgeDeployment(component: Component, model: Model): Iterable<Finding>
       evidence,
       strength: "direct",
     });
-  // an operator may be switched off on purpose; cluster DNS that Pods are told to ask may not, unless another serves
-  else if (definition.duties.includes("cluster-dns") && isDnsUnserved(model)) {
+  // an operator may be switched off on purpose, but not one that nodes have their Pod ranges from; nor may cluster DNS that
+  // Pods are told to ask, unless another serves
+  else if (
+    definition.duties.includes("pod-ranges") ||
+    (definition.duties.includes("cluster-dns") && isDnsUnserved(model))
+  ) {
     yield fault({
       repair: component.ref,
       breaks,
@@ -310,7 +314,8 @@ export const componentMissing = defineCheck({
     switch (facts.case) {
       case "scaled": {
         const scale = (replicas: number) => ({ do: "scale", target: repair, replicas }) as const;
-        return remedy([{ why: say.scaleUp(), change: scale(2), undo: scale(0), verify }], say.preventScale());
+        const advice = component?.duties.includes("cluster-dns") ? say.preventScale() : prevent;
+        return remedy([{ why: say.scaleUp(), change: scale(2), undo: scale(0), verify }], advice);
       }
       case "gone": {
         const { name: node } = all.all.find(({ labels }) => CONTROL_PLANE in labels) ??
@@ -357,12 +362,12 @@ export const componentMissing = defineCheck({
   manual: {
     title: { en: "A network component is absent where it belongs", zh: "应运行的网络组件缺失" },
     page: {
-      en: `A component that the cluster's network needs does not run where something says that it belongs: its DaemonSet has no Pod on a node that it selects, no longer selects a node on which it has left its rules, is gone while its ConfigMap is still there, or cluster DNS is scaled to zero.
+      en: `A component that the cluster's network needs does not run where something says that it belongs: its DaemonSet has no Pod on a node that it selects, no longer selects a node on which it has left its rules, is gone while its ConfigMap is still there, or it is scaled to zero: cluster DNS, or the operator from which nodes have their Pod ranges.
 
 **How it looks.** Nothing crashes and nothing complains. Rules and routes stay as the component left them and go stale with every change; a node that restarts comes back without them.
 
 **When this is not the cause.** k3s, RKE2 and managed clusters do the same work in other ways (inside one process, in the cloud's control plane): netwhy stays silent where nothing says that the component belongs. A cluster in which Cilium replaces kube-proxy needs no kube-proxy.`,
-      zh: `集群网络所需的组件没有运行在应当运行的地方：DaemonSet 选中了节点却没有 Pod、不再选中留有其规则的节点、本身已被删除而 ConfigMap 仍在，或集群 DNS 被缩容为 0。
+      zh: `集群网络所需的组件没有运行在应当运行的地方：DaemonSet 选中了节点却没有 Pod、不再选中留有其规则的节点、本身已被删除而 ConfigMap 仍在，或者被缩容为 0：集群 DNS，或为节点分配 Pod 网段的 operator。
 
 **现象。** 没有崩溃，也没有报错。规则和路由停留在组件离开时的状态，随每次变更逐渐陈旧；节点重启后则全部消失。
 

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
+import { ciliumCluster } from "../../../testing/cilium-cluster.ts";
 import { cluster } from "../../../testing/cluster.ts";
 import {
   agent,
-  type Edit,
   editObjects,
   editPods,
   edits,
@@ -52,16 +52,7 @@ const called = probed("client", "tcp", "10.96.10.1:8080", "timeout");
 const complaint = said("frontend", ["curl: (6) Could not resolve host: backend"]);
 const asleep = { do: "scale", target: ref("Deployment", "frontend", "shop"), replicas: 0 } as const;
 
-const cilium = () =>
-  cluster()
-    .with(installed("DaemonSet", agent("cilium", "quay.io/cilium/cilium:v1.15.19")))
-    .edit(
-      ...(["ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies"] as const).map(
-        (list): Edit =>
-          (draft) =>
-            draft.setList(list, []),
-      ),
-    );
+const cilium = ciliumCluster;
 const ciliumPolicy = (kind: string, name: string, spec: object): Change => ({
   do: "apply",
   object: {

@@ -192,7 +192,12 @@ function vanishedOf(capture: Capture, objects: Objects, nodes: Nodes, found: rea
     const runs = nodes.all.some(({ name }) => processesOf(capture, definition, name)?.length);
     const isReplaced = found.some(({ duties }) => definition.duties.every((duty) => duties.includes(duty)));
     if (!map || runs || isReplaced) return [];
-    const self = ref(marker.workload.kind, marker.workload.name, map.metadata.namespace);
+    const { namespace } = map.metadata;
+    const { beside } = marker;
+    const isAlone =
+      beside !== undefined && !found.some(({ ref: one }) => sameRef(one, ref("DaemonSet", beside, namespace)));
+    if (isAlone) return [];
+    const self = ref(marker.workload.kind, marker.workload.name, namespace);
     const leftBehind = objects.quote("configmaps", map, `ConfigMap ${map.metadata.namespace}/${map.metadata.name}`);
     return {
       definition,

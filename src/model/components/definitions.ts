@@ -18,6 +18,8 @@ export type Duty =
   /** writes EndpointSlices */
   | "endpoints"
   | "operator"
+  /** gives nodes the ranges of their Pods */
+  | "pod-ranges"
   | "control-plane";
 
 /** Matches names: a regular expression of ours, or what a description says. */
@@ -39,6 +41,8 @@ export type ComponentDefinition = {
     readonly configMap: string;
     readonly namespaces: readonly string[];
     readonly workload: { readonly kind: "DaemonSet" | "Deployment"; readonly name: string };
+    /** A DaemonSet without which it does not belong there: some clouds have their own. */
+    readonly beside?: string;
   };
   /** A controller inside kube-controller-manager: it has an account and no Pods of its own. */
   readonly account?: { readonly namespace: string; readonly name: string };
@@ -116,9 +120,15 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
   {
     id: "cilium-operator",
     name: "cilium-operator",
-    duties: ["operator"],
+    duties: ["operator", "pod-ranges"],
     image: /(^|\/)(mirrored-)?(cilium-)?operator(-(generic|aws|azure|alibabacloud))?$/,
     process: /(^|\/)cilium-operator(-\w+)?(\s|$)/,
+    marker: {
+      configMap: "cilium-config",
+      namespaces: ["kube-system", "cilium"],
+      workload: { kind: "Deployment", name: "cilium-operator" },
+      beside: "cilium",
+    },
   },
   {
     id: "kube-router",

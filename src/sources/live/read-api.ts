@@ -77,6 +77,7 @@ const CLUSTER_WIDE: ReadonlySet<KindId> = new Set([
   "clusterrolebindings",
   "customresourcedefinitions",
   "ciliumclusterwidenetworkpolicies",
+  "ciliumnodes",
   "globalnetworkpolicies",
 ]);
 
