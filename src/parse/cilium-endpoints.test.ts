@@ -270,9 +270,28 @@ describe("cilium-dbg endpoint list -o json", () => {
     const { rules, unreadable } = read[0]!.policy!.ingress;
     expect(rules.map(({ peers }) => peers[0]?.action)).toEqual(["allow", "deny", "other"]);
     expect(unreadable).toBe(true);
-    expect(left).toEqual([
-      { pointer: "/0/status/policy/realized/l4/ingress/3", what: "is no rule of a policy that can be read" },
+    // the list is whole all the same: of whom else it tells is known
+    expect(left).toEqual([]);
+  });
+
+  it("takes a port's name for the endpoint's own number where others send to it", () => {
+    const rule = { rule: JSON.stringify({ port: 0, "port-name": "http", protocol: "TCP", "l7-rules": [] }) };
+    const list = JSON.stringify([
+      {
+        id: 1,
+        status: {
+          state: "ready",
+          "named-ports": [
+            { name: "http", port: 8080, protocol: "TCP" },
+            { name: "http", port: 8090, protocol: "UDP" },
+          ],
+          policy: { realized: { l4: { ingress: [rule], egress: [rule] } } },
+        },
+      },
     ]);
+    const { ingress, egress } = parseCiliumEndpoints(list).value[0]!.policy!;
+    expect(ingress.rules.map(({ port }) => port)).toEqual([8080]);
+    expect(egress).toMatchObject({ rules: [], unreadable: true });
   });
 
   it("never throws", () => neverThrows(parseCiliumEndpoints, JSON.stringify(JSON.parse(ENDPOINTS).slice(1))));

@@ -36,7 +36,7 @@ export type CiliumDirection = {
   readonly allowed: readonly number[];
   readonly denied: readonly number[];
   readonly rules: readonly CiliumRule[];
-  /** A rule is there that cannot be read. */
+  /** A rule is there that cannot be read, or names a port that is a number of each other end's own. */
   readonly unreadable?: true;
 };
 
@@ -56,8 +56,6 @@ export type CiliumEndpoint = {
   /** Where it stands in the list. */
   readonly index: number;
 };
-
-type Note = (gap: Gap) => void;
 
 const numbersOf = (value: unknown): readonly number[] =>
   Array.isArray(value) ? value.filter((one) => Number.isSafeInteger(one)) : [];
@@ -86,38 +84,45 @@ function namesOf(value: unknown): readonly string[] {
   });
 }
 
-function toRule(item: Fields): CiliumRule | undefined {
+/** The numbers of an endpoint's ports, by name and protocol. */
+type PortNames = ReadonlyMap<string, number>;
+
+const nameKey = (name: unknown, protocol: unknown) => `${String(name)} ${String(protocol)}`;
+
+const toPortNames = (ports: readonly Fields[]): PortNames =>
+  new Map(
+    ports.flatMap(({ name, port, protocol }) =>
+      typeof port === "number" ? [[nameKey(name, protocol), port] as const] : [],
+    ),
+  );
+
+/** @param names of the endpoint that is asked for; of egress, that is another one for each packet */
+function toRule(item: Fields, names: PortNames): CiliumRule | undefined {
   const json = typeof item.rule === "string" ? parseJson(item.rule) : undefined;
   if (!json?.ok || !isObject(json.value)) return undefined;
   const fields = fitted(json.value, { port: "integer", protocol: "string", endPort: "integer?" });
-  // a named port is a number of each Pod's own
-  if (typeof fields === "string" || json.value["port-name"]) return undefined;
+  if (typeof fields === "string") return undefined;
   const peers = toPeers(json.value["l7-rules"]);
-  const { port, endPort, protocol } = fields;
+  const { endPort, protocol } = fields;
+  const name = json.value["port-name"];
+  const port = name ? names.get(nameKey(name, protocol)) : fields.port;
+  if (port === undefined) return undefined;
   return compact({ port, endPort: endPort || undefined, protocol, peers, from: namesOf(item["derived-from-rules"]) });
 }
 
-function toDirection(realized: Fields, name: "ingress" | "egress", note: Note, pointer: string): CiliumDirection {
+function toDirection(realized: Fields, name: "ingress" | "egress", names: PortNames): CiliumDirection {
   const l4 = isObject(realized.l4) ? realized.l4[name] : undefined;
-  const rules: CiliumRule[] = [];
-  let unreadable = false;
-  (Array.isArray(l4) ? l4 : []).forEach((item, index) => {
-    const rule = isObject(item) ? toRule(item) : undefined;
-    if (rule) rules.push(rule);
-    else {
-      unreadable = true;
-      note({ pointer: `${pointer}/l4/${name}/${index}`, what: "is no rule of a policy that can be read" });
-    }
-  });
+  const all = (Array.isArray(l4) ? l4 : []).map((item) => (isObject(item) ? toRule(item, names) : undefined));
+  const rules = all.filter((rule) => rule !== undefined);
   return {
     allowed: numbersOf(realized[`allowed-${name}-identities`]),
     denied: numbersOf(realized[`denied-${name}-identities`]),
     rules,
-    ...(unreadable ? { unreadable: true as const } : {}),
+    ...(rules.length < all.length ? { unreadable: true as const } : {}),
   };
 }
 
-function toEndpoint(item: Fields, note: Note, index: number): CiliumEndpoint | string {
+function toEndpoint(item: Fields, _note: (gap: Gap) => void, index: number): CiliumEndpoint | string {
   const fields = fitted(item, { id: "integer", status: "object" });
   if (typeof fields === "string") return fields;
   const { id } = fields;
@@ -126,6 +131,7 @@ function toEndpoint(item: Fields, note: Note, index: number): CiliumEndpoint | s
     identity: "object?",
     networking: "object?",
     "external-identifiers": "object?",
+    "named-ports": "objects?",
     policy: "object?",
     realized: "object?",
   });
@@ -139,7 +145,7 @@ function toEndpoint(item: Fields, note: Note, index: number): CiliumEndpoint | s
   const texts = (networking.addressing ?? []).flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
   const pod = names["pod-name"];
   const realized = status.policy?.realized;
-  const at = "/status/policy/realized";
+  const own = toPortNames(status["named-ports"] ?? []);
   const options = isObject(status.realized?.options) ? status.realized.options : {};
   return compact({
     id,
@@ -151,7 +157,7 @@ function toEndpoint(item: Fields, note: Note, index: number): CiliumEndpoint | s
     device: networking["interface-name"] || undefined,
     pod: pod === undefined || pod.length < 3 ? undefined : pod,
     policy: isObject(realized)
-      ? { ingress: toDirection(realized, "ingress", note, at), egress: toDirection(realized, "egress", note, at) }
+      ? { ingress: toDirection(realized, "ingress", own), egress: toDirection(realized, "egress", new Map()) }
       : undefined,
     audits: options.PolicyAuditMode === "Enabled",
   });
