@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { editPods, said } from "../../../testing/cluster-edits.ts";
+import { editConfig, editPods, said } from "../../../testing/cluster-edits.ts";
 import { ago, crashing, deleted, initialising, ready, unready, waiting } from "../../../testing/object-states.ts";
 import { componentCrashLoop } from "./component-crash-loop.ts";
 
@@ -35,6 +35,35 @@ testCheck(componentCrashLoop, {
       ),
       repair: "DaemonSet/kube-system/kube-proxy",
       says: ["kube-proxy crash-loops on w1", "failed to load config: unknown field"],
+      healedBy: healthy,
+    },
+    "kube-proxy names the value that it cannot use, and one line of its configuration has it": {
+      given: cluster().edit(
+        editConfig("kube-proxy", "config.conf", (text) => `${text}\nconntrack:\n  tcpCloseWaitTimeout: 1hour\n`),
+        editPods("kube-proxy", crashing(), "w1"),
+        said(
+          "kube-proxy",
+          ['E1 "command failed" err="unknown unit \\"hour\\" in duration \\"1hour\\""'],
+          ago(60),
+          "w1",
+        ),
+      ),
+      repair: "ConfigMap/kube-system/kube-proxy",
+      says: ["kube-proxy crash-loops on w1"],
+      breaks: ["component.run"],
+      healedBy: healthy,
+    },
+    "it names one that its configuration has not": {
+      given: cluster().edit(
+        editPods("kube-proxy", crashing(), "w1"),
+        said(
+          "kube-proxy",
+          ['E1 "command failed" err="unknown unit \\"hour\\" in duration \\"1hour\\""'],
+          ago(60),
+          "w1",
+        ),
+      ),
+      repair: "DaemonSet/kube-system/kube-proxy",
       healedBy: healthy,
     },
     "the registry has no such image of CoreDNS": {

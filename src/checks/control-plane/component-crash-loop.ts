@@ -1,6 +1,6 @@
-import { quoteOf } from "../../evidence/origin.ts";
+import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Component } from "../../model/components/components.ts";
-import { wantedConfigMaps } from "../../model/components/config-maps.ts";
+import { type Setting, settingNamed, wantedConfigMaps } from "../../model/components/config-maps.ts";
 import type { Logs } from "../../model/logs.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { containerStatuses, type PodView } from "../../model/pods.ts";
@@ -163,6 +163,17 @@ function briefly(line: string): string {
   return words.length > MOST_OF_A_LINE ? `${words.slice(0, MOST_OF_A_LINE).replace(/\s+\S*$/, "")} …` : words;
 }
 
+function quoteSetting(
+  { map, key, line }: Setting,
+  namespace: string | undefined,
+  objects: ClusterModel["objects"],
+): Evidence[] {
+  const found = objects.find("configmaps", map, namespace);
+  return found.state === "present"
+    ? [objects.quote("configmaps", found.value, `ConfigMap ${map}, ${key}: ${line}`)]
+    : [];
+}
+
 function* judgePod(
   component: Component,
   pod: PodView,
@@ -191,17 +202,33 @@ function* judgePod(
     const state = waiting?.reason ?? terminated?.reason ?? "running, not ready";
     const more =
       kind === "crashes" ? `, ${status.restartCount} restarts` : waiting?.message ? `: ${waiting.message}` : "";
+    const configs = configMapsOf(component);
+    const names = configs.map((one) => one.name);
+    const setting = why && settingNamed(why.quote, names, component.ref.namespace ?? "", objects);
+    const faulty = setting && configs.find((one) => one.name === setting.map);
     const seen = `${pod.key}: container ${container}: ${state}${more}`;
     yield fault({
-      repair: component.ref,
-      related: [pod.ref, ...configMapsOf(component)],
+      repair: faulty ?? component.ref,
+      related: [pod.ref, ...(faulty ? [component.ref] : []), ...configs.filter((one) => one !== faulty)],
       nodes: [node],
       breaks: [capability],
       title,
-      evidence: [...(why ? [why] : []), objects.quote("pods", pod.object, seen), ...(probed ? [probed.evidence] : [])],
+      evidence: [
+        ...(why ? [why] : []),
+        ...(setting ? quoteSetting(setting, faulty?.namespace, objects) : []),
+        objects.quote("pods", pod.object, seen),
+        ...(probed ? [probed.evidence] : []),
+      ],
       strength: "direct",
       since,
-      facts: { pod: pod.key, container, kind, node, ...(probed && { port: probed.port }) },
+      facts: {
+        component: refId(component.ref),
+        pod: pod.key,
+        container,
+        kind,
+        node,
+        ...(probed && { port: probed.port }),
+      },
     });
   }
   if (healthy && containerStatuses(pod).some(({ status }) => mayCrashAgain(status, time)))
@@ -224,9 +251,10 @@ export const componentCrashLoop = defineCheck({
     }
   },
 
-  remedies({ repair, related, facts }) {
+  remedies({ repair: named, related, facts }, { components }) {
     const [namespace = "", pod = ""] = String(facts.pod).split("/");
-    const { container, kind, node } = facts as Record<string, string>;
+    const { container, kind, node, component } = facts as Record<string, string>;
+    const repair = components.all.find((one) => refId(one.ref) === component)?.ref ?? named;
     const verify = rolledOut(repair);
     const describe = { run: sh`kubectl describe -n ${namespace} pod/${pod}` };
     const log = (words: string) => ({ run: `${sh`kubectl logs -n ${namespace} ${pod} -c ${container!}`}${words}` });
@@ -256,7 +284,7 @@ export const componentCrashLoop = defineCheck({
       const edit = { why: say.correctManifest(), change: { run: sh`vi ${manifest}`, node: node! }, verify };
       return [{ ...base, steps: [look, edit], prevent }];
     }
-    const config = related.find(({ kind: of }) => of === "ConfigMap");
+    const config = [named, ...related].find(({ kind: of }) => of === "ConfigMap");
     // a program that runs and listens complains of something else than its configuration
     if (kind === "notReady" && facts.port === undefined) {
       return [{ ...base, steps: [look, { why: say.correctAnswer(), verify }], prevent }];

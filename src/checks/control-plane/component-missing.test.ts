@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import { addObjects, agent, editObjects, editPods, installed } from "../../../testing/cluster-edits.ts";
+import { addDevice, addObjects, agent, editObjects, editPods, installed } from "../../../testing/cluster-edits.ts";
 import { workload } from "../../../testing/cluster-objects.ts";
 import { ago, crashing, created, gone, waiting } from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
@@ -27,6 +27,13 @@ const withCilium = cluster()
     installed("DaemonSet", agent("cilium", "quay.io/cilium/cilium:v1.17.0")),
     installed("Deployment", workload("cilium-operator", "kube-system", { name: "cilium-operator" }, operator, 2)),
   );
+const CILIUM = ref("DaemonSet", "cilium", "kube-system");
+const onlyCilium = withCilium
+  .with(
+    { do: "delete", target: FLANNEL },
+    { do: "delete", target: ref("ConfigMap", "kube-flannel-cfg", "kube-flannel") },
+  )
+  .edit(addDevice("w1", "cilium_host", "10.0.1.7"));
 const CILIUM_OPERATOR = ref("Deployment", "cilium-operator", "kube-system");
 /** As in a cloud that keeps the operator to itself. */
 const ofCloud = cluster()
@@ -56,6 +63,12 @@ testCheck(componentMissing, {
       breaks: ["component.run"],
       strength: "direct",
       healedBy: healthy,
+    },
+    "Cilium's agent was told to select no node, and its devices are still there": {
+      given: selecting(onlyCilium, CILIUM, "network", "cilium"),
+      repair: "DaemonSet/kube-system/cilium",
+      says: ["Cilium runs on w1 no more", "network=cilium"],
+      healedBy: () => onlyCilium,
     },
     "cilium-operator is scaled to zero: the next node gets no Pod range": {
       given: withCilium.with({ do: "scale", target: CILIUM_OPERATOR, replicas: 0 }),

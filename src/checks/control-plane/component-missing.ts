@@ -109,18 +109,25 @@ function traceOf(component: Component, node: NodeView, { forwarding, flannel, pr
       chain && quoteOf({ ...plane.iptables.origin, line: chain.line }, `nat KUBE-SERVICES: ${chain.rules.length} rules`)
     );
   }
+  if (definition.id === "cilium") {
+    const device = known(plane.links)?.find(({ name }) => name === "cilium_host");
+    return (
+      device && quoteOf(plane.links.origin, `cilium_host: ${device.addresses.map(({ local }) => local).join(", ")}`)
+    );
+  }
   return definition.id === "flannel" ? flannel.peer(node.name)?.evidence : undefined;
 }
 
-/** Whether another workload does the same work on a node, or a process that is no Pod (k3s). */
+/** Whether other workloads do all of its work on a node, or a process that is no Pod (k3s). */
 function isServedOtherwise(component: Component, node: NodeView, { components }: Model): boolean {
-  const { definition } = component;
-  const others = components.all.filter(
-    (other) => other !== component && other.duties.some((duty) => component.duties.includes(duty)),
+  const { definition, duties } = component;
+  const serving = components.all.filter(
+    (other) =>
+      other !== component &&
+      (other.belongsOn(node.name) === true || other.pods.some((pod) => pod.node === node.name && !pod.terminating)),
   );
-  const runs = (other: Component) => other.pods.some((pod) => pod.node === node.name && !pod.terminating);
   return (
-    others.some((other) => other.belongsOn(node.name) === true || runs(other)) ||
+    (duties.length > 0 && duties.every((duty) => serving.some((other) => other.duties.includes(duty)))) ||
     (components.processes(definition, node.name)?.length ?? 0) > 0
   );
 }

@@ -1,5 +1,6 @@
 /** The ConfigMaps that a component is configured by. */
 import type { PodSpec } from "../../parse/objects.ts";
+import type { Objects } from "../objects.ts";
 
 export type WantedConfigMap = {
   readonly name: string;
@@ -30,4 +31,47 @@ export function wantedConfigMaps({ volumes, containers, initContainers }: PodSpe
     name && !optional ? [{ name, ...rest }] : [],
   );
   return [...new Map(wanted.toReversed().map((one) => [one.name, one])).values()];
+}
+
+/** A line of a ConfigMap's data. */
+export type Setting = { readonly map: string; readonly key: string; readonly line: string };
+
+/** What programs say of values that they cannot do with. */
+const REJECTS =
+  /\b(invalid|illegal|unknown|unsupported|unrecognized|malformed|not (a )?valid|must be|pars(e|ing)|unmarshal)/i;
+/** Quotes within quotes are escaped by some logs: what stands between any two may be a value. */
+const betweenQuotes = (words: string): readonly string[] =>
+  words
+    .split(/\\*"/)
+    .slice(1, -1)
+    .map((part) => part.trim())
+    .filter(({ length }) => length > 2);
+
+const isWordOf = (line: string, value: string): boolean => {
+  const at = line.indexOf(value);
+  const isBound = (char: string | undefined) => char === undefined || !/[\w./-]/.test(char);
+  return at >= 0 && isBound(line[at - 1]) && isBound(line[at + value.length]);
+};
+
+/**
+ * The one setting of which a program complains: its words quote a value that stands in one line of its ConfigMaps, and in no
+ * other.
+ */
+export function settingNamed(
+  words: string,
+  maps: readonly string[],
+  namespace: string,
+  objects: Objects,
+): Setting | undefined {
+  if (!REJECTS.test(words)) return undefined;
+  const settings = maps.flatMap((map) => {
+    const found = objects.find("configmaps", map, namespace);
+    const data = found.state === "present" ? Object.entries(found.value.data ?? {}) : [];
+    return data.flatMap(([key, text]) => text.split("\n").map((line): Setting => ({ map, key, line: line.trim() })));
+  });
+  for (const value of betweenQuotes(words)) {
+    const [first, ...others] = settings.filter(({ line }) => isWordOf(line, value));
+    if (first && others.length === 0) return first;
+  }
+  return undefined;
 }
