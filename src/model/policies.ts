@@ -10,7 +10,7 @@
 import type { ListId } from "../evidence/catalogue.ts";
 import { known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
-import { ciliumPolicyViews } from "./cilium/network-policies.ts";
+import { alwaysEnforced, ciliumPolicyViews } from "./cilium/network-policies.ts";
 import type { Components } from "./components/components.ts";
 import { imageRepository } from "./components/definitions.ts";
 import type { Forwarding } from "./forwarding/plane.ts";
@@ -76,12 +76,13 @@ export function policiesOf(
   forwarding: Forwarding,
 ): Policies {
   const isCilium = components.byId("cilium").length > 0;
-  const setting = (key: string) =>
-    objects.all("configmaps").find(({ metadata }) => metadata.name === "cilium-config")?.data?.[key];
+  const config = objects.all("configmaps").find(({ metadata }) => metadata.name === "cilium-config");
+  const setting = (key: string) => config?.data?.[key];
   const cluster = setting("cluster-name") ?? "default";
   const all = [
     ...objects.all("networkpolicies").map(networkPolicyView),
     ...CILIUM_LISTS.flatMap((list) => objects.all(list).flatMap((one) => ciliumPolicyViews(one, list, cluster))),
+    ...(isCilium && config && setting("enable-policy") === "always" ? [alwaysEnforced(config)] : []),
   ];
   const namespaceLabels = new Map(
     objects.all("namespaces").map(({ metadata }) => [

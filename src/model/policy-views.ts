@@ -2,9 +2,9 @@
  * Policies of every kind in one vocabulary: whom one selects, in which directions it isolates them, and the rules by which
  * it allows or denies. Kubernetes' own are read here, those of enforcers beside their enforcer (cilium/policies.ts).
  */
-import type { ListId, ObjectOf } from "../evidence/catalogue.ts";
+import type { ListId } from "../evidence/catalogue.ts";
 import { contains, type Family, isOfFamily, parseIp, parsePrefix } from "../net/ip.ts";
-import type { NetworkPolicy, PolicyPeer, PolicyPort } from "../parse/objects.ts";
+import type { Metadata, NetworkPolicy, PolicyPeer, PolicyPort } from "../parse/objects.ts";
 import { type Labels, selects } from "./labels.ts";
 import type { PodView } from "./pods.ts";
 import { type Ref, ref } from "./ref.ts";
@@ -63,7 +63,7 @@ export type PolicyView = {
   readonly namespace: string;
   readonly ref: Ref;
   readonly list: ListId;
-  readonly object: ObjectOf<"networkpolicies"> | ObjectOf<"ciliumnetworkpolicies">;
+  readonly object: { readonly metadata: Metadata };
   /** What it says, as it is written. */
   readonly spec: object;
   /** In which it denies what nothing allows. */

@@ -4,6 +4,7 @@ import { ciliumCluster } from "../../../testing/cilium-cluster.ts";
 import { cluster } from "../../../testing/cluster.ts";
 import {
   agent,
+  editConfig,
   editObjects,
   editPods,
   edits,
@@ -200,6 +201,15 @@ testCheck(networkPolicyDefective, {
       ),
       repair: "CiliumNetworkPolicy/shop/backend-ingress",
       says: ["lets 80/TCP in to Deployment/shop/backend, which listen on 8080/TCP"],
+      healedBy: cilium,
+    },
+    "Cilium is told to deny what no policy allows, and there is none": {
+      given: cilium()
+        .edit(editConfig("cilium-config", "enable-policy", () => "always"))
+        .edit(complaint),
+      repair: "ConfigMap/kube-system/cilium-config",
+      says: ["may not ask cluster DNS: ConfigMap kube-system/cilium-config lets it send only elsewhere"],
+      breaks: ["policy.allow"],
       healedBy: cilium,
     },
     "nobody may ask CoreDNS": {

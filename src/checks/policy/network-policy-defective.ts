@@ -9,13 +9,14 @@ import {
   type PolicyRuleView,
   type PolicyView,
 } from "../../model/policy-views.ts";
-import { kubectlName, refId, sameRef } from "../../model/ref.ts";
+import { kubectlName, type Ref, refId, sameRef } from "../../model/ref.ts";
 import type { ServiceView } from "../../model/services/services.ts";
 import { covers, parsePrefix } from "../../net/ip.ts";
 import type { CiliumPolicySpec, NetworkPolicy, PolicyPort } from "../../parse/objects.ts";
 import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault } from "../check.ts";
+import { type Remedy, rolledOut } from "../remedy.ts";
 
 type Model = Pick<
   ClusterModel,
@@ -65,6 +66,11 @@ const say = texts("network-policy-defective", {
     en: "Decide who is meant: see which labels Pods and namespaces carry, then correct the selectors",
     zh: "确定应放行谁：查看 Pod 和命名空间的标签，然后修正选择器",
   },
+  enforceByDefault: {
+    en: "Set enable-policy to default in {config} (or write the policies that all Pods need, DNS first)",
+    zh: "将 {config} 中的 enable-policy 改回 default（或为所有 Pod 补上所需的策略，首先是 DNS）",
+  },
+  restartAgents: { en: "Let Cilium's agents read it", zh: "让 Cilium 代理读取该配置" },
   allowClients: {
     en: "Let all Pods ask cluster DNS, port 53 by UDP and TCP",
     zh: "允许所有 Pod 访问集群 DNS 的 53 端口（UDP 和 TCP）",
@@ -436,6 +442,26 @@ function withPort(ingress: Ingress, listening: readonly string[]): Ingress {
   return ingress!.map((rule) => (rule.ports?.length ? { ...rule, ports: [{ protocol, port: Number(port) }] } : rule));
 }
 
+/** Pods that no policy selects are let alone again. */
+function leftToPolicies(config: Ref, { components }: Model): Remedy[] {
+  const [agent] = components.byId("cilium");
+  const edit = { run: `kubectl edit ${kubectlName(config)}` };
+  const verify = { run: sh`kubectl get configmap -n ${config.namespace ?? ""} ${config.name} -o yaml` };
+  const steps = [
+    { why: say.enforceByDefault({ config: refId(config) }), change: edit, undo: edit, verify },
+    ...(agent
+      ? [
+          {
+            why: say.restartAgents(),
+            change: { do: "restart", component: agent.ref } as const,
+            verify: rolledOut(agent.ref),
+          },
+        ]
+      : []),
+  ];
+  return [{ id: "enforce-by-default", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
+}
+
 /** A NetworkPolicy denies what it can only have meant to allow. */
 export const networkPolicyDefective = defineCheck({
   id: "network-policy-defective",
@@ -472,6 +498,7 @@ export const networkPolicyDefective = defineCheck({
   },
 
   remedies({ repair, facts }, model) {
+    if (repair.kind === "ConfigMap") return leftToPolicies(repair, model);
     const edit = { run: `kubectl edit ${kubectlName(repair)}` };
     const describe = `kubectl describe ${kubectlName(repair)}`;
     const policy = model.policies.all.find((one) => sameRef(one.ref, repair));

@@ -224,3 +224,20 @@ export function ciliumPolicyViews(
     viewOf(object, spec, list, cluster),
   );
 }
+
+/** `enable-policy: always` isolates all Pods both ways, as a policy would that allows nothing (pkg/option/config.go). */
+export function alwaysEnforced(config: ObjectOf<"configmaps">): PolicyView {
+  const { name, namespace } = config.metadata;
+  return {
+    name,
+    namespace: "",
+    ref: ref("ConfigMap", name, namespace),
+    list: "configmaps",
+    object: config,
+    spec: { "enable-policy": config.data?.["enable-policy"] },
+    directions: ["ingress", "egress"],
+    rules: [],
+    selects: () => true,
+    asksNamespaces: false,
+  };
+}
