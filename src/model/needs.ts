@@ -460,7 +460,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
         case "node.masquerade":
           return learns("cni", node, "start");
         case "pod-network.config":
-          return learns("pod-ranges", undefined, "nodes");
+          return component === undefined ? learns("pod-ranges", undefined, "nodes") : undefined;
         case "node.up":
           return perhaps(now({ ...capability, name: "node.report" }));
         case "underlay.carry":
