@@ -412,9 +412,7 @@ export const ciliumNode = z.object({
       ipam: maybe(z.object({ podCIDRs: maybe(z.array(text)) })),
     }),
   ),
-  status: maybe(
-    z.object({ ipam: maybe(z.object({ "operator-status": maybe(z.object({ error: maybe(text) })) })) }),
-  ),
+  status: maybe(z.object({ ipam: maybe(z.object({ "operator-status": maybe(z.object({ error: maybe(text) })) })) })),
 });
 
 /** coordination.k8s.io/v1 */
