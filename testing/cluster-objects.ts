@@ -489,6 +489,7 @@ export function clusterObjects(
     customresourcedefinitions: [],
     ciliumnetworkpolicies: [],
     ciliumclusterwidenetworkpolicies: [],
+    ciliumnodes: [],
     caliconetworkpolicies: [],
     globalnetworkpolicies: [],
   };
