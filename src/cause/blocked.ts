@@ -11,7 +11,7 @@ import type { Forecasts } from "../trace/forecast.ts";
 import type { End } from "../trace/trace.ts";
 
 /** Rules that CNI plugins write for policies: a denial by them is meant by somebody. */
-const OF_POLICY = /\b(cali-|KUBE-NWPLCY|KUBE-POD-FW|CILIUM|ANTREA|WEAVE-NPC)/i;
+const OF_POLICY = /\b(cali-|KUBE-NWPLCY|KUBE-POD-FW|CILIUM_|ANTREA|WEAVE-NPC)/;
 
 const isPlace = (end: End): end is End & Required<Pick<End, "at">> =>
   end.at !== undefined &&

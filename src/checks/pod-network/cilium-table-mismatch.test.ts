@@ -1,8 +1,9 @@
 import { testCheck } from "../../../testing/check-stories.ts";
-import { cluster as built, clusterOf } from "../../../testing/cluster.ts";
+import { cluster as built, clusterOf, editNode } from "../../../testing/cluster.ts";
 import { type Edit, editObjects } from "../../../testing/cluster-edits.ts";
 import { captureOf, readRecording } from "../../../testing/recordings.ts";
 import type { KindId, ValueOf } from "../../evidence/catalogue.ts";
+import type { Link } from "../../parse/ip-addr.ts";
 import { ciliumTableMismatch } from "./cilium-table-mismatch.ts";
 
 /** What the check looks at: the rest takes long to read. */
@@ -40,6 +41,13 @@ const backends = (change: (addresses: readonly string[]) => readonly string[]): 
         : frontend,
     ),
   );
+
+const withLink =
+  (name: string, change: (link: Link) => Link | undefined): Edit =>
+  (draft) =>
+    editNode(draft, "links", "cp1", (links) =>
+      links.flatMap((link) => (link.name === name ? (change(link) ?? []) : link)),
+    );
 
 testCheck(ciliumTableMismatch, {
   finds: {
@@ -82,6 +90,25 @@ testCheck(ciliumTableMismatch, {
       repair: "Node/cp1",
       says: ["has no tunnel to the Pods of node w2"],
       breaks: ["pod-network.entries"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
+    "a network manager has set the tunnel's device down": {
+      given: healthy.edit(withLink("cilium_vxlan", (link) => ({ ...link, flags: ["BROADCAST", "MULTICAST"] }))),
+      repair: "Node/cp1",
+      says: ["Cilium's device cilium_vxlan on node cp1 is down"],
+      breaks: ["node.tunnel"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
+    "somebody deleted the pair of devices by which the node reaches Pods": {
+      given: healthy.edit(
+        withLink("cilium_host", () => undefined),
+        withLink("cilium_net", () => undefined),
+      ),
+      repair: "Node/cp1",
+      says: ["Cilium's device cilium_host on node cp1 is missing"],
+      breaks: ["pod.attach"],
       strength: "differing",
       healedBy: () => healthy,
     },

@@ -42,6 +42,15 @@ const say = texts("cilium-table-mismatch", {
     en: "Cilium on node {node} sends packets for Pods of node {peer} to {to}, which is not that node",
     zh: "节点 {node} 上的 Cilium 把发往节点 {peer} 上 Pod 的报文送到 {to}，而那不是该节点",
   },
+  deviceDown: {
+    en: "Cilium's device {device} on node {node} is down",
+    zh: "节点 {node} 上 Cilium 的网卡 {device} 未启用",
+  },
+  deviceGone: {
+    en: "Cilium's device {device} on node {node} is missing",
+    zh: "节点 {node} 上缺少 Cilium 的网卡 {device}",
+  },
+  setUp: { en: "Bring the device up", zh: "启用该网卡" },
   restart: {
     en: "Restart Cilium on {node}: it reads Pods, nodes and Services anew and writes its tables",
     zh: "重启 {node} 上的 Cilium：它会重新读取 Pod、节点和 Service 并写入各表",
@@ -73,7 +82,9 @@ const isSteady = ({ hostNetwork, finished, terminating, object }: PodView, { tim
   (time.age(object.metadata.creationTimestamp) ?? 0) >= SETTLING;
 
 type Difference = {
-  readonly what: "unconnected" | "service" | "way";
+  readonly what: "unconnected" | "service" | "way" | "device";
+  /** That is to be brought up. */
+  readonly device?: string;
   readonly title: Text;
   readonly breaks: readonly Capability[];
   readonly evidence: readonly Evidence[];
@@ -142,6 +153,38 @@ function differenceOf(
   return lacking.length > 0 ? { title: say.lacking({ ...named, ends: lacking.join(", ") }), evidence } : undefined;
 }
 
+/**
+ * The devices that the agent makes: the tunnel, and the pair by which the node itself reaches Pods. Nobody else sets them down,
+ * and the agent does so only at its start.
+ */
+function* devices(node: CiliumNode, { forwarding, cilium }: Model): Iterable<Difference> {
+  const plane = forwarding.of(node.node);
+  const links = known(plane.links);
+  // where it has made none, it works in another way (in clouds, chained to another CNI)
+  if (!links?.some(({ name }) => name.startsWith("cilium_")) || !isWhole(plane.links)) return;
+  const isTunnelled =
+    (cilium.setting("routing-mode") ?? "tunnel") === "tunnel" && cilium.setting("tunnel") !== "disabled";
+  const tunnel = `cilium_${cilium.setting("tunnel-protocol") ?? "vxlan"}`;
+  const host: Capability = { name: "pod.attach", node: node.node };
+  const carries: Capability = { name: "node.tunnel", node: node.node };
+  for (const [device, breaks] of [
+    ["cilium_host", host],
+    ["cilium_net", host],
+    ...(isTunnelled ? [[tunnel, carries] as const] : []),
+  ] as const) {
+    const link = links.find(({ name }) => name === device);
+    if (link?.flags.includes("UP")) continue;
+    const words = { device, node: node.node };
+    yield {
+      what: "device",
+      title: link ? say.deviceDown(words) : say.deviceGone(words),
+      breaks: [breaks],
+      evidence: [quoteOf(plane.links.origin, link ? `${device}: <${link.flags.join(",")}>` : `no device ${device}`)],
+      ...(link && { device }),
+    };
+  }
+}
+
 /** Whether a tunnel leads to a node's Pods, by all of them of which it can be told. */
 function wayTo(node: CiliumNode, peer: NodeView, model: Model): Difference | "right" | "unknown" {
   const links = known(model.forwarding.of(node.node).links);
@@ -181,13 +224,18 @@ export const ciliumTableMismatch = defineCheck({
     const agents = components.byId("cilium").map(({ ref }) => ref);
     for (const { name, ref } of nodes.all) {
       const node = cilium.of(name);
-      const differences = [...unconnected(node, model), ...services(node, model)];
+      const isAgent = components.byId("cilium").some(({ pods: agents }) => agents.some((pod) => pod.node === name));
+      const differences = [
+        ...(isAgent ? devices(node, model) : []),
+        ...unconnected(node, model),
+        ...services(node, model),
+      ];
       for (const peer of nodes.all) {
         const way = peer.name === name ? "unknown" : wayTo(node, peer, model);
         if (typeof way === "object") differences.push(way);
         else if (way === "right") yield works({ name: "pod-network.entries", node: name, peer: peer.name }, []);
       }
-      for (const { what, title, breaks, evidence, pods: lost = [] } of differences)
+      for (const { what, title, breaks, evidence, device, pods: lost = [] } of differences)
         yield fault({
           repair: ref,
           related: [...agents, ...lost.map((pod) => pod.ref)],
@@ -196,7 +244,7 @@ export const ciliumTableMismatch = defineCheck({
           title,
           evidence,
           strength: "differing",
-          facts: { what },
+          facts: { what, ...(device !== undefined && { device }) },
         });
     }
   },
@@ -219,6 +267,16 @@ export const ciliumTableMismatch = defineCheck({
           prevent: [say.prevent()],
         },
       ];
+    const up =
+      facts.device === undefined
+        ? []
+        : [
+            {
+              why: say.setUp(),
+              change: { run: sh`ip link set ${String(facts.device)} up`, node },
+              verify: { run: sh`ip link show ${String(facts.device)}`, node },
+            },
+          ];
     const change = agent && ({ do: "restart", component: agent, node } as const);
     const verify = sh`kubectl exec -n ${agent?.namespace ?? ""} ds/cilium -c cilium-agent -- cilium-dbg status`;
     return [
@@ -226,7 +284,7 @@ export const ciliumTableMismatch = defineCheck({
         id: "rewrite-tables",
         risk: "low",
         interrupts: say.interrupts(),
-        steps: [{ why: say.restart({ node }), ...(change && { change }), verify: { run: verify } }],
+        steps: [...up, { why: say.restart({ node }), ...(change && { change }), verify: { run: verify } }],
         prevent: [say.prevent()],
       },
     ];

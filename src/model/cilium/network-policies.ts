@@ -5,6 +5,7 @@
  * allows is allowed; what a rule denies is denied, whatever allows it. Ranges of addresses mean what is outside the cluster,
  * never Pods or nodes.
  */
+import type { ObjectOf } from "../../evidence/catalogue.ts";
 import type {
   CiliumPolicy,
   CiliumPolicyRule,
