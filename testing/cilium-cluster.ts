@@ -7,23 +7,6 @@ import { addObjects, type Edit } from "./cluster-edits.ts";
 const NAMESPACE = "kube-system";
 const VERSION = "v1.15";
 
-/** As the agent of a node and the operator write it. */
-const written: Edit = (draft) =>
-  draft.setList(
-    "ciliumnodes",
-    draft.list("nodes").map(
-      ({ metadata: { name }, status }, index): CiliumNodeObject => ({
-        metadata: { name },
-        spec: {
-          addresses: (status?.addresses ?? []).flatMap(({ type, address }) =>
-            type === "InternalIP" ? [{ type, ip: address }] : [],
-          ),
-          ipam: { podCIDRs: [`10.0.${index}.0/24`] },
-        },
-      }),
-    ),
-  );
-
 export const ciliumCluster = (): Cluster =>
   withReleases(
     cluster().edit(
@@ -33,7 +16,6 @@ export const ciliumCluster = (): Cluster =>
       }),
       (draft) => draft.setList("ciliumnetworkpolicies", []),
       (draft) => draft.setList("ciliumclusterwidenetworkpolicies", []),
-      written,
     ),
     [
       ["cilium-agent", VERSION],

@@ -222,6 +222,24 @@ const started = (runs: readonly Runs[], version: string): Change[] =>
     object: { apiVersion: "apps/v1", kind: one.kind, ...runningOf(one, version) } as unknown as ManifestObject,
   }));
 
+/** What Cilium's agent of each node and its operator write. */
+const ciliumNodes: Edit = (draft) =>
+  draft.setList(
+    "ciliumnodes",
+    draft.list("nodes").map(({ metadata: { name }, status }, index) => ({
+      metadata: { name },
+      spec: {
+        addresses: (status?.addresses ?? []).flatMap(({ type, address }) =>
+          type === "InternalIP" ? [{ type, ip: address }] : [],
+        ),
+        ipam: { podCIDRs: [`10.0.${index}.0/24`] },
+      },
+    })),
+  );
+
+const objectsOf = ({ component }: ReleasedVariant): readonly Edit[] =>
+  component === "cilium-agent" ? [ciliumNodes] : [];
+
 const accountsOf = ({ serviceAccounts }: ReleasedVariant): Edit =>
   put(
     "serviceaccounts",
@@ -235,7 +253,7 @@ export function withReleases(
 ): Cluster {
   const all = wanted.map(([component, variant]) => release(component, variant));
   return healthy
-    .edit(...all.flatMap((one) => [rbacOf(one), accountsOf(one)]))
+    .edit(...all.flatMap((one) => [rbacOf(one), accountsOf(one), ...objectsOf(one)]))
     .with(...all.flatMap((one) => started(RUNS[one.component] ?? [], releaseOf(one))));
 }
 
@@ -252,6 +270,7 @@ export function clusterWith(released: ReleasedVariant): Cluster {
     ...(isKubernetes ? [rbacOf(release("bootstrap-all", variant)), withRelease("kube-proxy", tag)] : []),
     rbacOf(released),
     accountsOf(released),
+    ...objectsOf(released),
     withRelease(component, tag),
     installerOf(released),
   );
