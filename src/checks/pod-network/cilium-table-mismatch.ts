@@ -210,7 +210,17 @@ function wayTo(node: CiliumNode, peer: NodeView, model: Model): Difference | "ri
       evidence: [...told.evidence, ...(byRange === "none" ? [] : [byRange.evidence])],
     };
   }
-  return isRight ? "right" : "unknown";
+  return isRight && knowsNode(node, peer, model) ? "right" : "unknown";
+}
+
+/** Whether what a node itself sends to Pods is answered: it has an address of the Pod network for that. */
+function knowsNode(node: CiliumNode, peer: NodeView, { forwarding }: Model): boolean {
+  const host = known(forwarding.of(peer.name).links)?.find(({ name }) => name === "cilium_host");
+  const own = host?.addresses.map(({ local }) => parseIp(local)).find((ip) => ip?.family === 4);
+  const told = own && whereabouts(node, own);
+  return (
+    !told || told === "unknown" || told.tunnelEndpoint === undefined || peer.addresses.includes(told.tunnelEndpoint)
+  );
 }
 
 /** The tables of Cilium's agent on a node differ from what the API demands. */
