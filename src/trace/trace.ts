@@ -115,6 +115,8 @@ export type End = {
   readonly because?: string;
 };
 
+export type Certainty = "certain" | "chosen" | "guessed";
+
 /**
  * One way that a packet can take, there and, if it is taken, back.
  *
@@ -126,7 +128,7 @@ export type Way = {
   /** From here on the steps are those of the answer. */
   readonly answer?: number;
   readonly end: End;
-  readonly certainty: "certain" | "chosen" | "guessed";
+  readonly certainty: Certainty;
   /** Of `guessed`: the rules of which it is not known whether the packet meets them. */
   readonly doubts?: readonly Evidence[];
 };

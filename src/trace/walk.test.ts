@@ -23,6 +23,7 @@ type Sent = {
   readonly how?: Protocol;
   readonly size?: number;
   readonly towards?: readonly string[];
+  readonly explain?: boolean;
 };
 
 type Story = Sent & {
@@ -42,7 +43,10 @@ const FAR = "10.128.2.4";
 const SERVICE = "10.96.10.1";
 const NODE_PORT = 30080;
 
-function ways(given: Cluster, { from = CLIENT, to, port = 8080, how = "tcp", size, towards }: Sent): readonly Way[] {
+function ways(
+  given: Cluster,
+  { from = CLIENT, to, port = 8080, how = "tcp", size, towards, explain = false }: Sent,
+): readonly Way[] {
   const model = given.model();
   const [namespace = "", name = ""] = from.split("/");
   const pod = model.pods.get(namespace, name);
@@ -53,7 +57,7 @@ function ways(given: Cluster, { from = CLIENT, to, port = 8080, how = "tcp", siz
       : "outside";
   const source = pod ? pod.addresses[0] : place === "outside" ? from : undefined;
   const packet = openingPacket(how, source === undefined ? undefined : parseIp(source), parseIp(to)!, port);
-  const more = { ...(size !== undefined && { size }), ...(towards && { towards: new Set(towards) }) };
+  const more = { ...(size !== undefined && { size }), ...(towards && { towards: new Set(towards) }), explain };
   return walk({ from: place, packet, ...more }, model).ways;
 }
 
@@ -691,7 +695,31 @@ describe("the way", () => {
   });
 });
 
-/** With less known, an end is the same, or `insufficient`, or said to be a guess. */
+describe("walked again", () => {
+  const stories = Object.values(STORIES).flatMap((byName) => Object.entries(byName));
+  // what was found for the first time is told of the others
+  it.each(stories.filter(([, { size }]) => size === undefined))("%s: it ends the same", (_, story) => {
+    const first = ways(story.given, story);
+    expect(ways(story.given, story)).toEqual(first);
+    expect(ways(story.given, { ...story, explain: true }).map(({ end: { met, ...end } }) => end)).toEqual(
+      first.map(({ end }) => end),
+    );
+  });
+
+  it("by way of a Service and to the Pod itself: through the tunnel it goes alike", () => {
+    const inTunnel = ({ steps }: Way) => {
+      const from = steps.findIndex(({ did }) => did === "encapsulate");
+      return steps.slice(from, steps.findIndex(({ did }) => did === "decapsulate") + 1);
+    };
+    const [toPod] = ways(healthy, { to: FAR });
+    const [byService] = ways(healthy, { to: SERVICE, towards: [FAR] });
+    expect(inTunnel(byService!)).toEqual(inTunnel(toPod!));
+    expect([toPod!.certainty, byService!.certainty]).toEqual(["certain", "chosen"]);
+    const back = byService!.steps[byService!.answer!];
+    expect(back?.did).toBe("send");
+  });
+});
+
 describe("towards some back ends", () => {
   const taken = (one: Cluster, ...towards: string[]) =>
     ways(one, { to: SERVICE, ...(towards.length > 0 && { towards }) }).flatMap(({ steps }) => {
@@ -724,6 +752,7 @@ describe("towards some back ends", () => {
   });
 });
 
+/** With less known, an end is the same, or `insufficient`, or said to be a guess. */
 describe("knowing less", () => {
   const KINDS: readonly (readonly [KindId, object])[] = (Object.keys(catalogue) as KindId[]).flatMap((kind) =>
     healthy.capture

@@ -14,6 +14,7 @@ import { inFull } from "../model/netfilter/packet.ts";
 import { loopBack, receiveOnNode } from "./stages/arrive.ts";
 import { byRoutes } from "./stages/leave.ts";
 import { after, type Moving, type Next, type Sending, type Walk, type World } from "./stages/moving.ts";
+import { throughTunnel } from "./stages/passage.ts";
 import { send } from "./stages/send.ts";
 import { arriveFromOutside } from "./stages/underlay.ts";
 import { asSeen } from "./stages/whole.ts";
@@ -38,26 +39,29 @@ export function walk(sending: Sending, world: World): Trace {
     unseen: undefined,
   };
   const { from } = sending;
-  if (from === "outside") return { ways: follow(walking, arriveFromOutside(walking, start)) };
-  return { ways: follow(walking, send(walking, after(start, { did: "send", at: from, packet: start.packet }), from)) };
+  const first =
+    from === "outside"
+      ? arriveFromOutside(walking, start)
+      : send(walking, after(start, { did: "send", at: from, packet: start.packet }), from);
+  return { ways: follow(walking, first).filter((next) => "end" in next) };
 }
 
-/** Each way to its end, in the order in which they part. */
-function follow(walk: Walk, from: readonly Next[]): Way[] {
-  const ways: Way[] = [];
+/** Each way to its end, or to where it is in fewer tunnels than `depth`, in the order in which they part. */
+function follow(walk: Walk, from: readonly Next[], depth = 0): Next[] {
+  const far: Next[] = [];
   const ahead = from.toReversed();
   for (let next = ahead.pop(); next; next = ahead.pop()) {
-    if ("end" in next) ways.push(next);
-    else ahead.push(...goOn(walk, next).reverse());
+    if ("end" in next || next.moving.inner.length < depth) far.push(next);
+    else ahead.push(...goOn(walk, next).toReversed());
   }
-  return ways;
+  return far;
 }
 
-function goOn(walk: Walk, onward: Exclude<Next, Way>): Next[] {
+function goOn(walk: Walk, onward: Exclude<Next, Way>): readonly Next[] {
   const { moving } = onward;
   switch (onward.go) {
     case "send":
-      return send(walk, moving, onward.at);
+      return throughTunnel(walk, moving, onward.at, follow);
     case "arrive":
       return receiveOnNode(walk, moving, onward.node, onward.device, undefined, onward.mark);
     case "route":

@@ -99,12 +99,17 @@ export const after = (moving: Moving, step: Step, change: Partial<Moving> = {}):
   trail: { step, before: moving.trail, length: (moving.trail?.length ?? 0) + 1 },
 });
 
-export function end(moving: Moving, how: End): Way[] {
+/** From the first step to the last. */
+export function stepsOf(trail: Trail | undefined): Step[] {
   const steps: Step[] = [];
-  for (let trail = moving.trail; trail; trail = trail.before) steps.push(trail.step);
+  for (let at = trail; at; at = at.before) steps.push(at.step);
+  return steps.reverse();
+}
+
+export function end(moving: Moving, how: End): Way[] {
   return [
     {
-      steps: steps.reverse(),
+      steps: stepsOf(moving.trail),
       ...(moving.answer !== undefined && { answer: moving.answer }),
       end: how,
       certainty: moving.certainty,
