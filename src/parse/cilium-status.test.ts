@@ -36,7 +36,7 @@ describe("cilium-dbg status", () => {
         socketLb: "Disabled",
         socketLbCoverage: "Full",
         encryption: "Disabled",
-        podRanges: ["10.244.2.0/24"],
+        podRanges: [{ range: "10.244.2.0/24", given: 9, total: 254 }],
       },
       gaps: [],
     });

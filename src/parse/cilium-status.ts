@@ -27,11 +27,13 @@ export type CiliumStatus = {
   readonly socketLb?: string;
   readonly socketLbCoverage?: string;
   readonly encryption?: string;
-  /** The ranges of which the node's Pods get addresses. */
-  readonly podRanges: readonly string[];
+  /** The ranges of which the node's Pods get addresses: how many there are, and how many of them are given away. */
+  readonly podRanges: readonly PodRange[];
 };
 
-type Draft = { -readonly [K in keyof CiliumStatus]: CiliumStatus[K] } & { podRanges: string[] };
+export type PodRange = { readonly range: string; readonly given: number; readonly total: number };
+
+type Draft = { -readonly [K in keyof CiliumStatus]: CiliumStatus[K] } & { podRanges: PodRange[] };
 
 const FIELDS: ReadonlyMap<string, Exclude<keyof CiliumStatus, "podRanges">> = new Map([
   ["KubeProxyReplacement", "kubeProxyReplacement"],
@@ -54,8 +56,8 @@ function set(draft: Draft, name: string, value: string): void {
     const host = /Host:\s+(\w+)/.exec(value)?.[1];
     if (host !== undefined) draft.hostRouting ??= host;
   } else if (name === "IPAM") {
-    for (const [, range = ""] of value.matchAll(/allocated from ([0-9a-f.:]+\/\d+)/g))
-      if (parsePrefix(range)) draft.podRanges.push(range);
+    for (const [, given, total, range = ""] of value.matchAll(/(\d+)\/(\d+) allocated from ([0-9a-f.:]+\/\d+)/g))
+      if (parsePrefix(range)) draft.podRanges.push({ range, given: Number(given), total: Number(total) });
   }
 }
 

@@ -112,6 +112,37 @@ testCheck(ciliumTableMismatch, {
       strength: "differing",
       healedBy: () => healthy,
     },
+    "answers to what another node sends itself go astray": {
+      given: healthy.edit(
+        onCp1("ciliumIpcache", (all) =>
+          all.map((entry) =>
+            entry.identity === 6 && entry.tunnelEndpoint === "192.168.50.12"
+              ? { ...entry, tunnelEndpoint: "192.168.50.77" }
+              : entry,
+          ),
+        ),
+      ),
+      repair: "Node/cp1",
+      says: ["sends packets for Pods of node w2 to 192.168.50.77"],
+      breaks: ["pod-network.entries"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
+    "addresses leaked, and the next Pod gets none": {
+      given: healthy.edit(
+        onCp1("ciliumStatus", (status) => ({
+          ...status,
+          podRanges: status.podRanges.map((one) => ({ ...one, given: one.total })),
+        })),
+      ),
+      repair: "Node/cp1",
+      says: [
+        "Cilium on node cp1 has no Pod address left: all 254 of 10.244.0.0/24 are given away, while 1 Pod has one",
+      ],
+      breaks: ["pod-network.config"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
     "a node has got the address of another": {
       given: healthy.edit(
         onCp1("ciliumIpcache", (all) =>

@@ -9,7 +9,7 @@ import type { NodeView } from "../../model/nodes.ts";
 import type { PodView } from "../../model/pods.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import { isSettled } from "../../model/services/settled.ts";
-import { type Ip, parseIp } from "../../net/ip.ts";
+import { contains, type Ip, parseIp, parsePrefix } from "../../net/ip.ts";
 import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
 import { defineCheck, type Finding, fault, works } from "../check.ts";
@@ -50,6 +50,10 @@ const say = texts("cilium-table-mismatch", {
     en: "Cilium's device {device} on node {node} is missing",
     zh: "节点 {node} 上缺少 Cilium 的网卡 {device}",
   },
+  usedUp: {
+    en: "Cilium on node {node} has no Pod address left: all {total} of {range} are given away, while {pods} {pods:Pod has|Pods have} one",
+    zh: "节点 {node} 上的 Cilium 已无可用 Pod 地址：{range} 的 {total} 个地址全部分配，而占用地址的 Pod 只有 {pods} 个",
+  },
   setUp: { en: "Bring the device up", zh: "启用该网卡" },
   restart: {
     en: "Restart Cilium on {node}: it reads Pods, nodes and Services anew and writes its tables",
@@ -82,7 +86,7 @@ const isSteady = ({ hostNetwork, finished, terminating, object }: PodView, { tim
   (time.age(object.metadata.creationTimestamp) ?? 0) >= SETTLING;
 
 type Difference = {
-  readonly what: "unconnected" | "service" | "way" | "device";
+  readonly what: "unconnected" | "service" | "way" | "device" | "addresses";
   /** That is to be brought up. */
   readonly device?: string;
   readonly title: Text;
@@ -185,6 +189,26 @@ function* devices(node: CiliumNode, { forwarding, cilium }: Model): Iterable<Dif
   }
 }
 
+/** Ranges of which the next Pod gets no address. */
+function* usedUp({ node, status }: CiliumNode, { pods }: Model): Iterable<Difference> {
+  for (const { range, given, total } of known(status)?.podRanges ?? []) {
+    const prefix = parsePrefix(range);
+    if (!prefix || total === 0 || given < total) continue;
+    const holding = pods
+      .onNode(node)
+      .filter(
+        ({ hostNetwork, addresses }) =>
+          !hostNetwork && addresses.map(parseIp).some((ip) => ip !== undefined && contains(prefix, ip)),
+      );
+    yield {
+      what: "addresses",
+      title: say.usedUp({ node, range, total, pods: holding.length }),
+      breaks: [{ name: "pod-network.config", node }],
+      evidence: [quoteOf(status.origin, `IPAM: ${given}/${total} allocated from ${range}`)],
+    };
+  }
+}
+
 /** Whether a tunnel leads to a node's Pods, by all of them of which it can be told. */
 function wayTo(node: CiliumNode, peer: NodeView, model: Model): Difference | "right" | "unknown" {
   const links = known(model.forwarding.of(node.node).links);
@@ -210,17 +234,28 @@ function wayTo(node: CiliumNode, peer: NodeView, model: Model): Difference | "ri
       evidence: [...told.evidence, ...(byRange === "none" ? [] : [byRange.evidence])],
     };
   }
-  return isRight && knowsNode(node, peer, model) ? "right" : "unknown";
+  const strange = isRight ? strangeNode(node, peer, model) : undefined;
+  if (!strange) return isRight ? "right" : "unknown";
+  return {
+    what: "way",
+    title: say.wrongWay({ node: node.node, peer: peer.name, to: strange.to }),
+    breaks: [{ name: "pod-network.entries", node: node.node, peer: peer.name }],
+    evidence: strange.evidence,
+  };
 }
 
-/** Whether what a node itself sends to Pods is answered: it has an address of the Pod network for that. */
-function knowsNode(node: CiliumNode, peer: NodeView, { forwarding }: Model): boolean {
+/** Where answers go to what a node itself sends to Pods, from its address in the Pod network, if that is not the node. */
+function strangeNode(
+  node: CiliumNode,
+  peer: NodeView,
+  { forwarding }: Model,
+): { readonly to: string; readonly evidence: readonly Evidence[] } | undefined {
   const host = known(forwarding.of(peer.name).links)?.find(({ name }) => name === "cilium_host");
   const own = host?.addresses.map(({ local }) => parseIp(local)).find((ip) => ip?.family === 4);
   const told = own && whereabouts(node, own);
-  return (
-    !told || told === "unknown" || told.tunnelEndpoint === undefined || peer.addresses.includes(told.tunnelEndpoint)
-  );
+  if (!told || told === "unknown" || told.tunnelEndpoint === undefined) return undefined;
+  const { tunnelEndpoint: to, evidence } = told;
+  return peer.addresses.includes(to) ? undefined : { to, evidence };
 }
 
 /** The tables of Cilium's agent on a node differ from what the API demands. */
@@ -237,6 +272,7 @@ export const ciliumTableMismatch = defineCheck({
       const isAgent = components.byId("cilium").some(({ pods: agents }) => agents.some((pod) => pod.node === name));
       const differences = [
         ...(isAgent ? devices(node, model) : []),
+        ...usedUp(node, model),
         ...unconnected(node, model),
         ...services(node, model),
       ];
@@ -303,16 +339,16 @@ export const ciliumTableMismatch = defineCheck({
   manual: {
     title: { en: "Cilium's tables differ from what the API demands", zh: "Cilium 的表与 API 不一致" },
     page: {
-      en: `netwhy compares what Cilium's agent on each node prints of its tables with the objects: an endpoint for every Pod that runs there, the back ends of every Service, a tunnel to every node with Pods.
+      en: `netwhy compares what Cilium's agent on each node prints of its tables with the objects: an endpoint for every Pod that runs there, the back ends of every Service, a tunnel to every node with Pods, and the devices that the agent makes.
 
-**How it looks.** *No endpoint*: the Pod reaches nothing. *Back ends*: a Service times out, or is answered by a Pod that is another's by now, from Pods of one node; the node itself may fare well, because kube-proxy serves it. *No tunnel*: Pods of two nodes do not reach each other.
+**How it looks.** *No endpoint*: the Pod reaches nothing. *Back ends*: a Service times out, or is answered by a Pod that is another's by now, from Pods of one node; the node itself may fare well, because kube-proxy serves it. *No tunnel*, or its device down: Pods of two nodes do not reach each other. *No address left*: what runs goes on, and the next Pod of the node gets no network ("range is full").
 
 **How it comes about.** The agent does not follow the API: it lost its permissions, does not reach the API server, hangs. Pods are older than Cilium. A CiliumNode has the address of another node.
 
 **When this is not the cause.** Tables of a node whose agent could not be asked are not known. Packets that a policy denies have a page of their own (\`policy-rules-mismatch\`).`,
-      zh: `netwhy 把每个节点上 Cilium 代理输出的表与对象对比：该节点上每个运行中的 Pod 是否有端点，每个 Service 的后端是否一致，通往每个有 Pod 的节点是否有隧道。
+      zh: `netwhy 把每个节点上 Cilium 代理输出的表与对象对比：该节点上每个运行中的 Pod 是否有端点，每个 Service 的后端是否一致，通往每个有 Pod 的节点是否有隧道，代理创建的网卡是否都在。
 
-**现象。** *没有端点*：该 Pod 什么都访问不到。*后端*：从某个节点的 Pod 访问 Service 超时，或由已属于他人的 Pod 应答；节点自身可能正常，因为由 kube-proxy 负责。*没有隧道*：两个节点的 Pod 互不可达。
+**现象。** *没有端点*：该 Pod 什么都访问不到。*后端*：从某个节点的 Pod 访问 Service 超时，或由已属于他人的 Pod 应答；节点自身可能正常，因为由 kube-proxy 负责。*没有隧道*或隧道网卡未启用：两个节点的 Pod 互不可达。*地址用尽*：已运行的不受影响，该节点的下一个 Pod 无法接入网络（“range is full”）。
 
 **成因。** 代理没有跟上 API：失去权限、访问不到 API Server、卡住。Pod 早于 Cilium 启动。CiliumNode 中的地址是另一个节点的。
 

@@ -45,7 +45,7 @@ export function tunnelTo(
   const list = known(tunnels);
   // since 1.18 there is no such map
   if (!list) return tunnels.state === "unknown" && /failed|forbidden/.test(tunnels.why.reason) ? "unknown" : "none";
-  const lengths = (known(status)?.podRanges ?? []).flatMap((range) => {
+  const lengths = (known(status)?.podRanges ?? []).flatMap(({ range }) => {
     const [ip = "", length = ""] = range.split("/");
     return parseIp(ip)?.family === address.family ? [Number(length)] : [];
   });
