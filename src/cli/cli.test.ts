@@ -195,7 +195,7 @@ describe("outputs", () => {
   });
 
   it("give Markdown", async () => {
-    expect((await netwhy(["diagnose", folder, "-o", "markdown", "--lang", "zh"])).out).toMatch(/^## \? 无法判断/);
+    expect((await netwhy(["diagnose", folder, "-o", "markdown", "--lang", "zh"])).out).toMatch(/^## \? 未见故障/);
   });
 
   it("have colours only if asked where there is no terminal", async () => {
