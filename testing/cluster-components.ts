@@ -246,6 +246,12 @@ const accountsOf = ({ serviceAccounts }: ReleasedVariant): Edit =>
     serviceAccounts.map((metadata) => ({ metadata })),
   );
 
+/** A cluster in which what runs has the permissions that these releases come with, each by its component and variant. */
+export const withPermissions = (
+  healthy: Cluster,
+  wanted: readonly (readonly [component: string, variant: string])[],
+): Cluster => healthy.edit(...wanted.map(([component, variant]) => rbacOf(release(component, variant))));
+
 /** A cluster that these releases are installed in as well, each by its component and variant. */
 export function withReleases(
   healthy: Cluster,

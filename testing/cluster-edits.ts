@@ -129,6 +129,20 @@ export function said(owner: string, messages: readonly string[], at = NOW, node?
   };
 }
 
+/** Events about an object, one for each message. */
+export function addEvents(
+  involvedObject: { readonly kind: string; readonly namespace?: string; readonly name: string },
+  reason: string,
+  messages: readonly string[],
+  at = NOW,
+): Edit {
+  const events = messages.map((message, index) => ({
+    metadata: { name: `${involvedObject.name}.${index}`, namespace: involvedObject.namespace ?? "default" },
+    ...{ involvedObject, reason, message, lastTimestamp: at },
+  }));
+  return addObjects("events", ...events);
+}
+
 /** What a workload's Pods expose as metrics, a sample a line. */
 export function exposing(owner: string, kind: "dnsMetrics", samples: readonly string[]): Edit {
   return (draft) => {

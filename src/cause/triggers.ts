@@ -23,8 +23,8 @@ const say = texts("trigger", {
     zh: "用 `-l {selector}` 一次删除了 {count} 个对象：{objects}",
   },
   vanished: {
-    en: "a delete by label, it seems: no {kinds} carries {label} any more, while {count} {count:workload does|workloads do}",
-    zh: "疑为按标签删除：已没有任何 {kinds} 带有标签 {label}，而仍有 {count} 个工作负载带有该标签",
+    en: "a delete by label, it seems: no {kinds} carries {label} any more, while {count} {count:workload does|workloads do}; missing: {objects}",
+    zh: "疑为按标签删除：已没有任何 {kinds} 带有标签 {label}，而仍有 {count} 个工作负载带有该标签；缺失：{objects}",
   },
 });
 
@@ -35,18 +35,25 @@ export type Trigger = {
   readonly selector?: string;
   /** Ids of the roots that it brought about. */
   readonly roots: readonly string[];
+  /** All that it took and that is missing still, also what is only warned of. */
+  readonly took: readonly Ref[];
   readonly evidence: readonly Evidence[];
 };
 
 type Parts = Pick<ModelParts, "writes" | "components" | "objects">;
 
-export function triggersOf(roots: readonly Root[], model: Parts): readonly Trigger[] {
+/** What a warning tells of: losses that the network can do without. */
+type Loss = { readonly repair: Ref; readonly related: readonly Ref[] };
+
+/** @param warned losses that are no roots, but may have come with them */
+export function triggersOf(roots: readonly Root[], warned: readonly Loss[], model: Parts): readonly Trigger[] {
   const told = deletionsOf(roots, model);
   const known = new Set(told.flatMap((trigger) => trigger.roots));
   return [
     ...told,
     ...vanishedLabels(
       roots.filter(({ id }) => !known.has(id)),
+      warned,
       model,
     ),
   ];
@@ -89,7 +96,7 @@ function deletionsOf(roots: readonly Root[], model: Parts): Trigger[] {
     const [first] = writes;
     if (ids.size === 0 || !first) return [];
     const names = [...new Set(writes.map(nameOf))];
-    const objects = names.slice(0, MOST_NAMED).join(", ") + (names.length > MOST_NAMED ? " …" : "");
+    const objects = named(names);
     const { labelSelector: selector, user, by } = first;
     const args = { count: names.length, objects };
     return [
@@ -99,11 +106,17 @@ function deletionsOf(roots: readonly Root[], model: Parts): Trigger[] {
         by: by ?? user,
         ...(selector !== undefined && { selector }),
         roots: roots.map(({ id }) => id).filter((id) => ids.has(id)),
+        took: distinct(writes.flatMap(({ target }) => target ?? [])).filter((one) => isAbsent(one, model)),
         evidence: writes.slice(0, 3).map(({ evidence }) => evidence),
       },
     ];
   });
 }
+
+const named = (names: readonly string[]): string =>
+  names.slice(0, MOST_NAMED).join(", ") + (names.length > MOST_NAMED ? " …" : "");
+
+const distinct = (objects: readonly Ref[]): Ref[] => [...new Map(objects.map((one) => [refId(one), one])).values()];
 
 const nameOf = ({ target, resource, namespace }: Write): string =>
   target ? refId(target) : [resource, namespace].filter(Boolean).join("/");
@@ -122,18 +135,22 @@ const COMMON_LABELS = [
 const WORKLOADS = ["daemonsets", "deployments", "statefulsets"] as const;
 const RBAC = ["clusterroles", "clusterrolebindings", "roles", "rolebindings"] as const;
 
-function vanishedLabels(roots: readonly Root[], model: Parts): Trigger[] {
+function vanishedLabels(roots: readonly Root[], warned: readonly Loss[], model: Parts): Trigger[] {
   const { objects, components } = model;
-  const groups = new Map<string, { readonly root: Root; readonly missing: readonly Ref[] }[]>();
-  for (const root of roots) {
-    const workload = objectsOf(root).flatMap((one) => components.byRef(one)?.workload ?? [])[0];
-    const missing = objectsOf(root).filter((one) => isRbac(one) && isAbsent(one, model));
+  const groups = new Map<string, { readonly root?: Root; readonly missing: readonly Ref[] }[]>();
+  const losses = [
+    ...roots.map((root) => ({ root, concerned: objectsOf(root) })),
+    ...warned.map(({ repair, related }) => ({ concerned: [repair, ...related] })),
+  ];
+  for (const { concerned, ...root } of losses) {
+    const workload = concerned.flatMap((one) => components.byRef(one)?.workload ?? [])[0];
+    const missing = concerned.filter((one) => isRbac(one) && isAbsent(one, model));
     if (!workload || missing.length === 0) continue;
     for (const key of COMMON_LABELS) {
       const value = workload.metadata.labels?.[key];
       if (value === undefined) continue;
       const label = `${key}=${value}`;
-      groups.set(label, [...(groups.get(label) ?? []), { root, missing }]);
+      groups.set(label, [...(groups.get(label) ?? []), { ...root, missing }]);
     }
   }
   const carries = (label: string) => {
@@ -151,10 +168,10 @@ function vanishedLabels(roots: readonly Root[], model: Parts): Trigger[] {
       const kinds = [...new Set(members.flatMap(({ missing }) => missing.map(({ kind }) => kind)))];
       const lists = RBAC.filter((list) => kinds.includes(KIND_NAMES[list]));
       const isGone = lists.every((list) => objects.isWhole(list) && !objects.all(list).some(carries(label)));
-      const ids = members.map(({ root }) => root.id).filter((id) => !told.has(id));
+      const ids = members.flatMap(({ root }) => root?.id ?? []).filter((id) => !told.has(id));
+      const took = distinct(members.flatMap(({ missing }) => missing));
       // one object that is missing may be missing for any reason
-      const count = members.reduce((sum, { missing }) => sum + missing.length, 0);
-      if (!isGone || ids.length === 0 || count < 2) return [];
+      if (!isGone || ids.length === 0 || took.length < 2) return [];
       for (const id of ids) told.add(id);
       const carriers = WORKLOADS.flatMap((list) => objects.all(list).filter(carries(label)));
       const evidence = lists.map((list) => objects.quoteAbsence(list, `no ${KIND_NAMES[list]} with label ${label}`));
@@ -164,9 +181,11 @@ function vanishedLabels(roots: readonly Root[], model: Parts): Trigger[] {
             kinds: joinTexts(kinds.map(verbatim), { en: " or ", zh: "、" }),
             label,
             count: carriers.length,
+            objects: named(took.map(refId)),
           }),
           selector: label,
           roots: ids,
+          took,
           evidence,
         },
       ];

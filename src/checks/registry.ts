@@ -26,6 +26,8 @@ import { routingRuleWrong } from "./node/routing-rule-wrong.ts";
 import { ciliumNodeMismatch } from "./pod-network/cilium-node-mismatch.ts";
 import { ciliumTableMismatch } from "./pod-network/cilium-table-mismatch.ts";
 import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
+import { podIdentityMissing } from "./pod-network/pod-identity-missing.ts";
+import { podLabelsUnread } from "./pod-network/pod-labels-unread.ts";
 import { podMasqueradeMismatch } from "./pod-network/pod-masquerade-mismatch.ts";
 import { podMasqueradeOff } from "./pod-network/pod-masquerade-off.ts";
 import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
@@ -66,6 +68,8 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: ciliumNodeMismatch },
   { layer: "pod-network", check: ciliumTableMismatch },
   { layer: "pod-network", check: cniConfigMissing },
+  { layer: "pod-network", check: podIdentityMissing },
+  { layer: "pod-network", check: podLabelsUnread },
   { layer: "pod-network", check: podMasqueradeMismatch },
   { layer: "pod-network", check: podMasqueradeOff },
   { layer: "pod-network", check: podNetworkEntryMismatch },

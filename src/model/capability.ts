@@ -32,6 +32,8 @@ export const CAPABILITIES = {
   "pod.create": { en: "the control plane makes Pods that are missing", zh: "控制面会创建缺少的 Pod" },
   "pod.listen": { en: "the Pods listen on the target port", zh: "Pod 监听目标端口" },
   "pod.attach": { en: "Pods are connected to the network", zh: "Pod 已接入网络" },
+  "pod.labels": { en: "the CNI agent knows the labels of the Pods", zh: "CNI 代理获知了 Pod 的标签" },
+  "pod.identity": { en: "the CNI agent has given the Pods their identities", zh: "CNI 代理已为 Pod 分配身份" },
   "pod.hairpin": { en: "Pods reach themselves through their own Service", zh: "Pod 能经由自己的 Service 访问自身" },
   "pod.reach": { en: "reaching Pods", zh: "访问 Pod" },
   "policy.allow": { en: "NetworkPolicies allow the traffic", zh: "NetworkPolicy 放行该流量" },

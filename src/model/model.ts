@@ -26,6 +26,7 @@ import { type Policies, policiesOf } from "./policies.ts";
 import { proxyOf, type ServiceProxy } from "./proxy.ts";
 import { type Ranges, rangesOf } from "./ranges.ts";
 import { type Rbac, rbacOf } from "./rbac.ts";
+import { type Releases, releasesOf } from "./releases.ts";
 import { type Sandboxes, sandboxesOf } from "./sandboxes.ts";
 import { type Services, servicesOf } from "./services/services.ts";
 import { type Sockets, socketsOf } from "./sockets.ts";
@@ -42,6 +43,7 @@ export type ModelParts = {
   readonly rbac: Rbac;
   readonly components: Components;
   readonly permissions: Permissions;
+  readonly releases: Releases;
   readonly logs: Logs;
   readonly writes: Writes;
   readonly packetCaptures: PacketCaptures;
@@ -83,8 +85,9 @@ const MAKERS: Makers = {
   components: ({ objects, pods, nodes }, capture, before) =>
     componentsOf(capture, objects, pods, nodes, before?.components),
   permissions: ({ objects, rbac, components }, capture) => permissionsOf(capture, { objects, rbac, components }),
+  releases: (_, capture) => releasesOf(capture),
   logs: ({ time }, capture) => logsOf(capture, time),
-  writes: (_, capture) => writesOf(capture),
+  writes: ({ objects }, capture) => writesOf(capture, objects),
   packetCaptures: ({ nodes }, capture) => packetCapturesOf(capture, nodes),
   forwarding: (_, capture) => forwardingOf(capture),
   flannel: ({ objects, nodes, components, forwarding }, capture) =>

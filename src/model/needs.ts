@@ -116,6 +116,10 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   const balancedByCni = ({ node, from }: Capability): Need | undefined =>
     from === "host" || components.byId("cilium").length === 0 ? undefined : learns("cni", node, "services");
 
+  /** Cilium drops what Pods send and receive that it has no identity for (`reserved:init`). */
+  const identified = (capability: Capability): Need | undefined =>
+    components.byId("cilium").length === 0 ? undefined : now({ ...capability, name: "pod.identity" });
+
   /** Rules that enforce policies can refuse what no policy denies. */
   const policyRules = (client: Client, node: string, pod: string): Need | undefined =>
     policies.enforcement === "enforced"
@@ -188,7 +192,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       now({ name: "node.up", node: client.node }),
       now({ name: "node.track", node: client.node }),
       ...(client.node === node ? [] : [now({ name: "node.up", node }), now({ name: "node.track", node })]),
-      client.network === "pod" && client.podKey !== undefined ? attachedTo(client.node, client.podKey) : undefined,
+      ...(client.network === "pod" && client.podKey !== undefined
+        ? [attachedTo(client.node, client.podKey), policyRules(client, client.node, client.podKey)]
+        : []),
     );
 
   function reachPodRange(client: Client, node: string): Need {
@@ -210,9 +216,6 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       port &&
         policyNeed(endOf(client), { pod, ...(client.family && { family: client.family }) }, port.protocol, port.number),
       policyRules(client, node, pod.key),
-      client.network === "pod" && client.podKey !== undefined
-        ? policyRules(client, client.node, client.podKey)
-        : undefined,
       port && now({ name: "pod.listen", pod: pod.key }),
     );
   }
@@ -452,10 +455,15 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           return all(
             learns("cni", node, "pods"),
             toFollow(on(node, { name: "cni.config" })),
+            identified(capability),
             node === undefined ? undefined : perhaps(now({ name: "node.report", node })),
           );
+        case "pod.identity":
+          return now({ ...capability, name: "pod.labels" });
+        case "pod.labels":
+          return learns("cni", node, "pods");
         case "policy.rules":
-          return learns("policy", node, "policies");
+          return all(learns("policy", node, "policies"), identified(capability));
         case "cni.config":
         case "node.masquerade":
           return learns("cni", node, "start");

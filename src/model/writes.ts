@@ -1,13 +1,15 @@
 /**
- * Who wrote what, as the audit log of the API server tells: a person with kubectl, a pipeline, a controller. A log tells of
+ * Who wrote what, as the audit log of the API server tells: a person with kubectl, a pipeline, a controller; and what was
+ * deleted, as Events of those that deploy from Git tell. A log tells of
  * a time, and of that only what its policy lets through: what it does not tell may have happened all the same.
  */
 import type { Capture } from "../evidence/capture.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import type { AuditWrite } from "../parse/audit-log.ts";
-import { KIND_NAMES } from "./objects.ts";
+import { KIND_NAMES, type Objects } from "./objects.ts";
 import type { Ref } from "./ref.ts";
 import { timeOf } from "./time.ts";
+import { deletesInEvents } from "./told-deletes.ts";
 
 export type Write = AuditWrite & {
   /** What was written; undefined for a collection, or a kind that netwhy does not know. */
@@ -32,10 +34,11 @@ function kindOf({ apiGroup, resource }: AuditWrite): string | undefined {
   return Object.hasOwn(KIND_NAMES, list) ? KIND_NAMES[list as keyof typeof KIND_NAMES] : undefined;
 }
 
-export function writesOf(capture: Capture): Writes {
+export function writesOf(capture: Capture, objects: Objects): Writes {
   const logs = capture.all("auditLog").flatMap(({ observed }) => (observed.state === "present" ? [observed] : []));
   const all = logs
     .flatMap(({ value, origin }) => value.writes.map((write) => toWrite(write, origin)))
+    .concat(deletesInEvents(objects))
     .sort((a, b) => (timeOf(b.at) ?? 0) - (timeOf(a.at) ?? 0));
   const times = logs.flatMap(({ value: { firstAt, lastAt } }) =>
     firstAt !== undefined && lastAt !== undefined ? [firstAt, lastAt] : [],

@@ -3,7 +3,8 @@
  *
  * Format (Cilium 1.15 to 1.17, api/v1/models/endpoint*.go): a JSON array of endpoints. Read here, below `status`:
  * `state`, `identity.id`, `networking` (addressing, interface-name, interface-index), `external-identifiers` (pod-name,
- * as `namespace/name`), and `policy.realized`: what is in the policy map (`allowed-ingress-identities`: those that may
+ * as `namespace/name`), `controllers` (`resolve-labels-NAMESPACE/NAME` asks for the Pod's labels until it has them; with
+ * `status.consecutive-failure-count` and `last-failure-msg`), and `policy.realized`: what is in the policy map (`allowed-ingress-identities`: those that may
  * do all, 0 for anybody) and the rules by port (`l4`), each with a `rule` that is JSON in a string:
  *   {"port":8080,"protocol":"TCP","l7-rules":[{"&LabelSelector{…}":null}]}
  */
@@ -53,6 +54,8 @@ export type CiliumEndpoint = {
   readonly policy?: { readonly ingress: CiliumDirection; readonly egress: CiliumDirection };
   /** What policies deny is only logged. */
   readonly audits: boolean;
+  /** The agent does not get the Pod's labels: how often it has tried in vain since it last did, and what it was told. */
+  readonly withoutLabels?: { readonly tries: number; readonly because: string };
   /** Where it stands in the list. */
   readonly index: number;
 };
@@ -122,6 +125,16 @@ function toDirection(realized: Fields, name: "ingress" | "egress", names: PortNa
   };
 }
 
+function failedLabels(controllers: readonly Fields[]): CiliumEndpoint["withoutLabels"] {
+  const { status } =
+    controllers.find(({ name }) => typeof name === "string" && name.startsWith("resolve-labels-")) ?? {};
+  if (!isObject(status)) return undefined;
+  const { "consecutive-failure-count": tries, "last-failure-msg": because } = status;
+  return typeof tries === "number" && tries > 0
+    ? { tries, because: typeof because === "string" ? because : "" }
+    : undefined;
+}
+
 function toEndpoint(item: Fields, _note: (gap: Gap) => void, index: number): CiliumEndpoint | string {
   const fields = fitted(item, { id: "integer", status: "object" });
   if (typeof fields === "string") return fields;
@@ -134,6 +147,7 @@ function toEndpoint(item: Fields, _note: (gap: Gap) => void, index: number): Cil
     "named-ports": "objects?",
     policy: "object?",
     realized: "object?",
+    controllers: "objects?",
   });
   if (typeof status === "string") return `status.${status}`;
   const identity = fitted(status.identity ?? {}, { id: "integer?", labels: "strings?" });
@@ -160,6 +174,7 @@ function toEndpoint(item: Fields, _note: (gap: Gap) => void, index: number): Cil
       ? { ingress: toDirection(realized, "ingress", own), egress: toDirection(realized, "egress", new Map()) }
       : undefined,
     audits: options.PolicyAuditMode === "Enabled",
+    withoutLabels: failedLabels(status.controllers ?? []),
   });
 }
 

@@ -430,9 +430,10 @@ export function buildReport({ capture, model, checks, results, explanation, vers
     },
     verdict,
     ...(verdict === "unclear" && { doubt: doubtOf(unexplained) }),
-    triggers: triggersOf(explanation.roots, model).map(({ roots, evidence, ...rest }) => ({
+    triggers: triggersOf(explanation.roots, explanation.warnings, model).map(({ roots, took, evidence, ...rest }) => ({
       ...rest,
       roots: mutable(roots),
+      took: mutable(took),
       evidence: distinct(evidence),
     })),
     rootCauses,

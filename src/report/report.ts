@@ -112,6 +112,10 @@ export const reportSchema = z
         by: z.string().optional(),
         selector: z.string().optional(),
         roots: z.array(z.string()),
+        took: z
+          .array(reference)
+          .optional()
+          .describe("all that it took and that is missing still, also what is only warned of"),
         evidence: z.array(evidence),
       }),
     ),

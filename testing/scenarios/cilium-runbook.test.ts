@@ -1,153 +1,150 @@
 /**
- * The incident of a runbook, told anew: Kubernetes 1.32, Cilium 1.17, kube-proxy in IPVS mode, NodeLocal DNSCache; a clean-up
- * deletes ClusterRoles and ClusterRoleBindings by the label that Helm puts on everything it installs.
+ * The incident of the first runbook, told anew: a clean-up deletes ClusterRoles and ClusterRoleBindings by the label that Helm
+ * puts on everything it installs; an operator that is installed then panics, and CoreDNS resolves nothing.
  */
 import { describe, expect, it } from "vitest";
 import { recoveryOf } from "../../src/backup/recovery.ts";
 import { diagnose } from "../../src/diagnose.ts";
 import { guardOf } from "../../src/guard/guard.ts";
-import type { Change } from "../../src/model/change.ts";
 import { ref, refId } from "../../src/model/ref.ts";
-import type { Metadata } from "../../src/parse/objects.ts";
+import { renderRunbook } from "../../src/report/formats/runbook.ts";
+import { renderTerminal } from "../../src/report/formats/terminal.ts";
+import type { Effect } from "../../src/report/report.ts";
 import { intentOf, isMisunderstood, whatIf } from "../../src/what-if.ts";
-import { type Cluster, cluster } from "../cluster.ts";
-import { withReleases } from "../cluster-components.ts";
-import { addDevice, type Edit, edits, ipvsMode, probed, said } from "../cluster-edits.ts";
+import { addEvents } from "../cluster-edits.ts";
+import { afterCleanUp, CHARTS, HELM, QUOTED, runbookCluster } from "../runbook-cluster.ts";
 
-const HELM = "app.kubernetes.io/managed-by";
+type Says = Effect["says"];
+type Link = { readonly says: Says; readonly quote: string };
 
-/** Helm's label on what its charts install: of the network, and of others. */
-const CHARTS =
-  /^(cilium|cilium-operator|ingress-nginx|ingress-nginx-(admission|controller)|(system:)?metrics-server|metrics-server:.*)$/;
-
-const labelled: Edit = (draft) => {
-  for (const list of ["clusterroles", "clusterrolebindings", "daemonsets", "deployments"] as const)
-    draft.setList(
-      list,
-      (draft.list(list) as readonly { readonly metadata: Metadata }[]).map((object) => {
-        const { metadata } = object;
-        const labels = CHARTS.test(metadata.name) ? { ...metadata.labels, [HELM]: "Helm" } : metadata.labels;
-        return { ...object, metadata: { ...metadata, labels } };
-      }) as never,
-    );
-};
-
-/** flannel is not what connects the Pods here. */
-const withoutFlannel: Edit = (draft) => {
-  for (const list of ["daemonsets", "pods", "configmaps", "serviceaccounts"] as const)
-    draft.setList(list, draft.list(list).filter(({ metadata }) => metadata.namespace !== "kube-flannel") as never);
-};
-
-/** Helm's records of the charts: the roles and bindings as they were installed. */
-const recorded: Edit = (draft) => {
-  const objects = (["clusterroles", "clusterrolebindings"] as const).flatMap((list) =>
-    draft
-      .list(list)
-      .filter(({ metadata }) => metadata.labels?.[HELM] === "Helm")
-      .map((object) => ({
-        apiVersion: "rbac.authorization.k8s.io/v1",
-        kind: list === "clusterroles" ? "ClusterRole" : "ClusterRoleBinding",
-        ...object,
-      })),
-  );
-  const of = (name: string, namespace: string, chart: string, pattern: RegExp) => ({
-    name,
-    namespace,
-    revision: 1,
-    status: "deployed",
-    chart,
-    objects: objects.filter(({ metadata }) => pattern.test(metadata.name)),
+/** Every way from the root to an end of its tree, a link a step, each with its first evidence. */
+function chainsOf(effects: readonly Effect[], above: readonly Link[] = []): Link[][] {
+  return effects.flatMap(({ says, evidence, causes }) => {
+    const way = [...above, { says, quote: evidence[0]?.quote ?? "" }];
+    return causes.length === 0 ? [way] : chainsOf(causes, way);
   });
-  draft.set("helmReleases", {}, [
-    of("cilium", "kube-system", "cilium-1.17.0", /^cilium/),
-    of("ingress-nginx", "ingress-nginx", "ingress-nginx-4.12.0", /^ingress/),
-    of("metrics-server", "kube-system", "metrics-server-3.12.2", /metrics-server/),
-  ] as never);
-};
-
-function runbookCluster(): Cluster {
-  const base = cluster({ nodes: 3 });
-  return withReleases(
-    base.edit(
-      withoutFlannel,
-      (draft) => draft.set("version", {}, { gitVersion: "v1.32.5" }),
-      ...["cp1", "w1", "w2"].map((node) => edits(ipvsMode(node), addDevice(node, "nodelocaldns", "169.254.25.10"))),
-    ),
-    [
-      ["cilium-agent", "v1.17"],
-      ["cilium-operator", "v1.17"],
-      ["ingress-nginx", "any"],
-      ["metrics-server", "any"],
-      ["nodelocaldns", "upstream"],
-    ],
-  ).edit(labelled, recorded);
 }
 
-/** `kubectl delete clusterrole,clusterrolebinding -l app.kubernetes.io/managed-by=Helm` */
-function deletedByLabel(healthy: Cluster): Change[] {
-  const { objects } = healthy.model();
-  return (["clusterroles", "clusterrolebindings"] as const).flatMap((list) =>
-    objects
-      .all(list)
-      .filter(({ metadata }) => metadata.labels?.[HELM] === "Helm")
-      .map(({ metadata }): Change => {
-        const kind = list === "clusterroles" ? "ClusterRole" : "ClusterRoleBinding";
-        return { do: "delete", target: ref(kind, metadata.name) };
-      }),
-  );
-}
+/** The runbook's own links below the root, in its order: words in either language, and what shows it. */
+const LINKS: readonly (readonly [en: string, zh: string, shownBy: RegExp])[] = [
+  ["The API server refuses Cilium on", "API Server 拒绝了", /^services is forbidden: User .*:cilium" cannot list/],
+  ["does not get the labels of 3 Pods", "取不到此后新建的 3 个 Pod 的标签", /resolve-labels has failed 22 times/],
+  ["identity 5 (reserved:init)", "身份 5（reserved:init）", /: identity 5 reserved:init, ready$/],
+  ["drops everything that", "发送的一切报文", /egress: allowed-egress-identities \[\]/],
+];
+const API_FAILS = [
+  "reaching Service default/kubernetes",
+  "访问 Service default/kubernetes",
+  /10\.254\.0\.1:443.*timeout/,
+] as const;
+const DNS_FAILS = [
+  "resolving names of the cluster fails",
+  "解析集群内域名失败",
+  /dns kubernetes\.default.*: timeout/,
+] as const;
 
-const PANIC = 'panic: Get "https://10.254.0.1:443/api?timeout=32s": dial tcp 10.254.0.1:443: i/o timeout';
-const REFUSED =
-  'services is forbidden: User "system:serviceaccount:kube-system:cilium" cannot list resource "services" in API group "" at the cluster scope';
-
-describe("a clean-up by Helm's label", () => {
-  const healthy = runbookCluster();
-  const broken = healthy
-    .with(...deletedByLabel(healthy))
-    .edit(
-      said("cilium", [REFUSED]),
-      said("backend", [PANIC]),
-      said("coredns", ["E1210 08:00:00.000000 1 reflector.go:158] Failed to watch *v1.Namespace: Unauthorized"]),
-      probed("client", "dns", "kubernetes.default.svc.cluster.local", "timeout"),
-    );
-
-  it("was well before", () => {
-    expect(diagnose(healthy.capture).rootCauses.map(({ id }) => id)).toEqual([]);
-  });
-
+describe("a clean-up by Helm's label", async () => {
+  const healthy = await runbookCluster();
+  const broken = afterCleanUp(healthy);
   const report = diagnose(broken.capture);
+  const [first] = report.rootCauses as [(typeof report.rootCauses)[0], ...typeof report.rootCauses];
 
-  it("names Cilium's role first, and says what follows for Pods", () => {
-    const [first] = report.rootCauses;
-    expect(refId(ref(first!.object.kind, first!.object.name))).toBe("ClusterRole/cilium");
-    expect(first!.related.map(({ kind, name }) => `${kind}/${name}`)).toContain("ClusterRoleBinding/cilium");
-    expect(first!.title.en).toContain("reserved:init");
-    expect(first!.title.zh).toContain("reserved:init");
+  it("was well before, by all its 96 tests", () => {
+    const before = diagnose(healthy.capture);
+    expect([before.verdict, before.warnings, before.tests]).toEqual(["healthy", [], { made: 96, failed: 0 }]);
+  });
+
+  it("names Cilium's role first, and its binding", () => {
+    expect([first.id, first.confidence]).toEqual(["component-access-denied/ClusterRole/cilium", "certain"]);
+    expect(first.related.map(({ kind, name }) => `${kind}/${name}`)).toContain("ClusterRoleBinding/cilium");
+    expect(first.evidence.map(({ quote }) => quote)).toContain("no ClusterRole cilium");
+  });
+
+  it.each([
+    ["the API server is out of reach", API_FAILS, 6],
+    ["names are not resolved", DNS_FAILS, 8],
+  ])("leads there link by link, each with its evidence: %s", (_, end, links) => {
+    const chain = chainsOf(first.explains).find((way) => way.at(-1)?.says.en.startsWith(end[0]))!;
+    // with the root, which is the first
+    expect(chain.length + 1).toBe(links);
+    for (const [index, [en, zh, shownBy]] of [...LINKS, end].entries()) {
+      const { says, quote } = index < LINKS.length ? chain[index]! : chain.at(-1)!;
+      expect([says.en, says.zh]).toEqual([expect.stringContaining(en), expect.stringContaining(zh)]);
+      expect(quote).toMatch(shownBy);
+    }
+  });
+
+  it("has CoreDNS between the dropped packets and the names", () => {
+    const chain = chainsOf(first.explains).find((way) => way.at(-1)?.says.en.startsWith(DNS_FAILS[0]))!;
+    expect(chain.slice(LINKS.length, -1).map(({ says }) => says.en)).toEqual([
+      expect.stringContaining("CoreDNS runs on w1 and does not become ready"),
+      expect.stringContaining("Cluster DNS does not answer"),
+    ]);
+  });
+
+  it("accounts for everything that fails, and for the operator's panic", () => {
+    expect(report.unexplained).toEqual([]);
+    const quotes = chainsOf(first.explains).length > 0 ? JSON.stringify(first.explains) : "";
+    expect(quotes).toContain(JSON.stringify(QUOTED.panic).slice(1, -1));
   });
 
   it("names what else the same label took, and nothing that it left", () => {
     const named = report.rootCauses.map(({ object: { kind, name } }) => `${kind}/${name}`);
-    expect(named).toEqual(
-      expect.arrayContaining(["ClusterRole/cilium", "ClusterRole/cilium-operator", "ClusterRole/ingress-nginx"]),
-    );
-    expect(named.filter((name) => !CHARTS.test(name.split("/")[1]!))).toEqual([]);
-    const warned = report.warnings.map(({ object: { name } }) => name);
-    expect(warned).toContain("system:metrics-server");
-  });
-
-  it("is one trigger of all of them: the label has vanished", () => {
+    expect(named).toEqual(["ClusterRole/cilium", "ClusterRole/cilium-operator", "ClusterRole/ingress-nginx"]);
     const [trigger, ...more] = report.triggers;
     expect(more).toEqual([]);
     expect([trigger?.selector, trigger?.roots]).toEqual([`${HELM}=Helm`, report.rootCauses.map(({ id }) => id)]);
+    // the losses that are only warned of as well
+    const took = (trigger?.took ?? []).map(({ name }) => name);
+    expect(took).toEqual(expect.arrayContaining(["cilium", "system:metrics-server", "ingress-nginx-admission"]));
+    expect(took.filter((name) => !CHARTS.test(name))).toEqual([]);
+  });
+
+  it("says who it was, where a tool that deploys from Git told of it", () => {
+    const told = broken.edit(
+      addEvents({ kind: "Kustomization", namespace: "flux-system", name: "charts" }, "ReconciliationSucceeded", [
+        "ClusterRole/cilium deleted\nClusterRoleBinding/cilium deleted\nClusterRole/cilium-operator deleted",
+      ]),
+    );
+    const [trigger] = diagnose(told.capture).triggers;
+    expect([trigger?.by, trigger?.roots]).toEqual([
+      "Kustomization/flux-system/charts",
+      ["component-access-denied/ClusterRole/cilium", "component-access-denied/ClusterRole/cilium-operator"],
+    ]);
+  });
+
+  it("tells a token that is not accepted (401) apart from a lost permission", () => {
+    expect(report.rootCauses.some(({ title }) => title.en.includes("CoreDNS has lost"))).toBe(false);
+    const warned = report.warnings.find(({ object: { name } }) => name === "coredns");
+    expect(warned?.title.en).toContain("does not accept the token of CoreDNS (401)");
+    expect(warned?.title.zh).toContain("这与权限无关");
+  });
+
+  it("hands over the role and the binding as Helm recorded them", () => {
+    const [remedy] = first.remedies;
+    const applied = remedy!.steps.flatMap(({ change }) => (change && "object" in change ? [change.object] : []));
+    expect([remedy!.source, applied.map(({ kind }) => kind)]).toEqual(["helm", ["ClusterRole", "ClusterRoleBinding"]]);
+    for (const text of [
+      renderTerminal(report, { lang: "en", width: 100, color: false, wide: false }),
+      renderRunbook(report, "zh"),
+    ])
+      expect(text).toContain('app.kubernetes.io/managed-by: "Helm"');
+  });
+
+  it("is well again once all that it names is done", () => {
+    const changes = report.rootCauses.flatMap(({ remedies }) =>
+      remedies.flatMap(({ steps }) => steps.flatMap(({ change }) => (change && "do" in change ? [change] : []))),
+    );
+    const restored = broken.with(...(changes as Parameters<typeof broken.with>));
+    const after = diagnose(restored.capture).rootCauses.filter(({ check }) => check === "component-access-denied");
+    expect(after).toEqual([]);
   });
 
   it("was foretold, with Cilium first and the losses of the other charts", () => {
     const intent = intentOf({ delete: ["clusterrole,clusterrolebinding"], selector: `${HELM}=Helm` });
     if (isMisunderstood(intent)) throw new Error(intent.problem.en);
     const answer = whatIf(healthy.capture, intent);
-    expect(answer.verdict).toBe("breaks");
-    expect(answer.breaks[0]?.id).toBe("component-access-denied/ClusterRole/cilium");
+    expect([answer.verdict, answer.breaks[0]?.id]).toEqual(["breaks", "component-access-denied/ClusterRole/cilium"]);
     const losing = answer.taken.flatMap(({ loses }) => loses.map(({ subject }) => subject.name));
     expect(losing).toEqual(expect.arrayContaining(["cilium", "cilium-operator", "metrics-server"]));
   });
@@ -161,18 +158,11 @@ describe("a clean-up by Helm's label", () => {
   it("would have been refused by the guard", () => {
     const { objects } = guardOf(healthy.model(), { image: "netwhy", action: "deny" });
     const guarded = objects.map(({ object }) => refId(object));
-    const [first] = report.rootCauses;
-    const lost = [first!.object, ...first!.related].filter(({ kind }) => kind.startsWith("ClusterRole"));
-    expect(lost.length).toBeGreaterThan(1);
+    const lost = [first.object, ...first.related].filter(({ kind }) => kind.startsWith("ClusterRole"));
+    expect(lost.map(({ kind, name }) => refId(ref(kind, name)))).toEqual([
+      "ClusterRole/cilium",
+      "ClusterRoleBinding/cilium",
+    ]);
     expect(guarded).toEqual(expect.arrayContaining(lost.map(({ kind, name }) => `${kind}/${name}`)));
-  });
-
-  it("a token that is not accepted (401) is not told as a lost permission", () => {
-    expect(report.rootCauses.some(({ title }) => title.en.includes("CoreDNS has lost"))).toBe(false);
-  });
-
-  it("is well again with the roles and bindings back", () => {
-    const restored = healthy.edit(said("cilium", ["level=info msg=ready"]));
-    expect(diagnose(restored.capture).rootCauses).toEqual([]);
   });
 });

@@ -7,11 +7,11 @@ import type { Want } from "../../model/rbac.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
 import { joinTexts, type Text } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, past, warning, works } from "../check.ts";
-import { refusalsOf, roleNotFound } from "./component-access-denied/refusals.ts";
+import { refusalsOf, refusedOf, roleNotFound, unauthorizedOf } from "./component-access-denied/refusals.ts";
 import { accountStep, heardSteps, nameOf, restartSteps, restored } from "./component-access-denied/remedies.ts";
 import { say } from "./component-access-denied/words.ts";
 
-type Model = Pick<ClusterModel, "components" | "permissions" | "rbac" | "objects" | "logs">;
+type Model = Pick<ClusterModel, "components" | "permissions" | "rbac" | "releases" | "objects" | "logs">;
 
 const shortList = (names: readonly string[]) => {
   const distinct = [...new Set(names)];
@@ -146,6 +146,12 @@ function* judge(permissions: ComponentPermissions, model: Model): Iterable<Findi
     });
   }
   if (!component?.account) return;
+  if (flaws.some(isFault)) yield* refused(component, told);
+  const unauthorized = unauthorizedOf(component, model);
+  if (unauthorized) {
+    const says = say.unauthorized({ component: component.definition.name });
+    yield warning(component.ref, says, [unauthorized.evidence], [accountRef(component.account)]);
+  }
   const capability = { name: "component.permit", component: refId(component.ref) } as const;
   const account = model.objects.find("serviceaccounts", component.account.name, component.account.namespace);
   const unseen = [...missing, ...(account.state === "unknown" ? (["serviceaccounts"] as const) : [])];
@@ -163,8 +169,29 @@ function* judge(permissions: ComponentPermissions, model: Model): Iterable<Findi
   yield* heardOnly(component, permissions, told);
 }
 
+const accountRef = ({ name, namespace }: NonNullable<Component["account"]>): Ref =>
+  ref("ServiceAccount", name, namespace);
+
 const subjectRef = ({ subject }: Flaw): Ref | undefined =>
   subject?.kind === "ServiceAccount" ? ref("ServiceAccount", subject.name, subject.namespace) : undefined;
+
+/** The loss as the component meets it: from here on it does not follow. */
+function* refused(component: Component, told: ReturnType<typeof refusalsOf>): Iterable<Finding> {
+  const { nodes, wants } = refusedOf(component, told);
+  if (nodes.length === 0) return;
+  const verbs = [...new Set(wants.map(({ verb }) => verb))].sort().join("/");
+  const resources = shortList(wants.map(({ resource }) => resource));
+  yield fault({
+    repair: component.ref,
+    nodes,
+    breaks: nodes.map((node) => ({ name: "component.learn", component: refId(component.ref), node })),
+    title: say.refused({ component: component.definition.name, nodes: nodes.join(", "), verbs, resources }),
+    evidence: wants.slice(0, 3).map(({ evidence }) => evidence),
+    strength: "heard",
+    since: told.current[0]?.entry.first.at,
+    facts: { component: refId(component.ref), reason: "refused" },
+  });
+}
 
 /** What cannot be seen and was refused: a component that runs on would be refused again and again. */
 function* heardOnly(
@@ -189,6 +216,7 @@ function* heardOnly(
     since: current[0]?.entry.first.at,
     facts: { baseline: comparison.baseline.id, component: refId(component.ref), reason: "heard" },
   });
+  yield* refused(component, { all: [], current, heard });
 }
 
 /** Its Pods hold tokens of an account that does not exist: they are refused as nobody (401). */
@@ -219,7 +247,7 @@ const lacksAccount = ({ account, pods }: Component, { objects }: Model): boolean
  */
 export const componentAccessDenied = defineCheck({
   id: "component-access-denied",
-  reads: ["components", "permissions", "rbac", "objects", "logs"],
+  reads: ["components", "permissions", "rbac", "releases", "objects", "logs"],
 
   *find(model) {
     for (const permissions of model.permissions.all) {

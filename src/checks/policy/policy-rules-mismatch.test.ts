@@ -93,7 +93,7 @@ testCheck(policyRulesMismatch, {
         })),
       ),
       repair: "Node/cp1",
-      says: ["Node cp1 refuses"],
+      says: ["Node cp1 drops everything that tools/client-wnls8 sends"],
       breaks: ["policy.rules"],
       strength: "differing",
       healedBy: () => cilium,

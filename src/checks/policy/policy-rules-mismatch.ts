@@ -19,6 +19,10 @@ const say = texts("policy-rules-mismatch", {
     en: "Node {node} refuses {count} {count:connection|connections} that no NetworkPolicy denies, such as {from} to {to}:{port}",
     zh: "节点 {node} 拒绝了 {count} 种没有任何 NetworkPolicy 禁止的访问，例如 {from} 到 {to}:{port}",
   },
+  cutsOff: {
+    en: "Node {node} drops everything that {pods} {count:sends|send}, although no NetworkPolicy denies it",
+    zh: "节点 {node} 丢弃 {pods} 发送的一切报文，而没有任何 NetworkPolicy 禁止",
+  },
   lets: {
     en: "Node {node} lets {count} {count:connection|connections} pass that NetworkPolicies deny, such as {from} to {to}:{port}",
     zh: "节点 {node} 放行了 {count} 种被 NetworkPolicy 禁止的访问，例如 {from} 到 {to}:{port}",
@@ -45,6 +49,7 @@ const MOST_TRIED = 1500;
 const MOST_PORTS = 4;
 const MOST_KINDS = 12;
 const FAMILIES: readonly Family[] = [4, 6];
+const MOST_NAMED = 3;
 /** Nothing listens there, so no policy has a reason to name it. */
 const CLOSED = 9;
 
@@ -152,7 +157,13 @@ function outcomeOf(ways: readonly Way[], to: PodView): "allowed" | "denied" | "u
 }
 
 /** What one node does otherwise than the policies say. */
-type Differing = { readonly tried: Tried; readonly evidence: readonly Evidence[]; readonly of: PodView };
+type Differing = {
+  /** It was refused on its way out of `of`. */
+  readonly isSent: boolean;
+  readonly tried: Tried;
+  readonly evidence: readonly Evidence[];
+  readonly of: PodView;
+};
 
 type Compared = {
   /** By node. */
@@ -160,6 +171,8 @@ type Compared = {
   readonly passed: ReadonlyMap<string, readonly Differing[]>;
   /** Pods of which everything that was tried ends as the policies say. */
   readonly agreeing: readonly PodView[];
+  /** Pods of which something that they sent got as far as the policies say. */
+  readonly sending: ReadonlySet<PodView>;
 };
 
 function compared(family: Family, model: Model): Compared {
@@ -167,6 +180,7 @@ function compared(family: Family, model: Model): Compared {
   const refused = new Map<string, Differing[]>();
   const passed = new Map<string, Differing[]>();
   const agrees = new Map<PodView, boolean>();
+  const sending = new Set<PodView>();
   const put = (map: Map<string, Differing[]>, node: string, one: Differing) => {
     map.set(node, [...(map.get(node) ?? []), one]);
     agrees.set(one.of, false);
@@ -175,27 +189,38 @@ function compared(family: Family, model: Model): Compared {
     const { from, to, traffic, ways } = one;
     const verdict = policies.verdict({ pod: from, family }, { pod: to, family }, traffic);
     const outcome = outcomeOf(ways, to);
+    if (outcome === "allowed") sending.add(from);
     if (outcome === "unknown" || verdict.state === "unknown") {
       for (const pod of [from, to]) agrees.set(pod, false);
     } else if (outcome === verdict.state) {
       for (const pod of [from, to]) agrees.set(pod, agrees.get(pod) ?? true);
     } else if (verdict.state === "allowed") {
       const { end } = ways[0]!;
-      const of = end.evidence.some(({ quote }) => OF_SENDER.test(quote)) ? from : to;
-      put(refused, end.at?.node ?? to.node!, { tried: one, evidence: end.evidence, of });
+      const isSent = end.evidence.some(({ quote }) => OF_SENDER.test(quote));
+      put(refused, end.at?.node ?? to.node!, { tried: one, evidence: end.evidence, of: isSent ? from : to, isSent });
     } else {
       const of = verdict.direction === "egress" ? from : to;
       const words = `denies ${from.key} ${to.key}:${traffic.port}`;
       const evidence = verdict.by.map((policy) => policies.quote(policy, `${refId(policy.ref)} ${words}`));
-      put(passed, of.node!, { tried: one, evidence, of });
+      put(passed, of.node!, { tried: one, evidence, of, isSent: of === from });
     }
   }
-  return { refused, passed, agreeing: [...agrees].flatMap(([pod, isRight]) => (isRight ? pod : [])) };
+  return { refused, passed, agreeing: [...agrees].flatMap(([pod, isRight]) => (isRight ? pod : [])), sending };
+}
+
+/** Where nothing that some Pods send gets anywhere, that is what there is to say. */
+function cutOff(node: string, differing: readonly Differing[], sending: Compared["sending"]) {
+  const concerned = [
+    ...new Set(differing.filter(({ isSent, of }) => isSent && !sending.has(of)).map(({ of }) => of.key)),
+  ];
+  if (concerned.length === 0) return undefined;
+  const names = concerned.slice(0, MOST_NAMED).join(", ");
+  return say.cutsOff({ node, count: concerned.length, pods: concerned.length > MOST_NAMED ? `${names} …` : names });
 }
 
 function* judge(family: Family, model: Model): Iterable<Finding> {
   const { nodes, components, services } = model;
-  const { refused, passed, agreeing } = compared(family, model);
+  const { refused, passed, agreeing, sending } = compared(family, model);
   const ofFamily = services.ofFamily(family);
   for (const { node, key } of agreeing) yield works({ name: "policy.rules", node: node!, pod: key, ...ofFamily }, []);
   const agents = components.withDuty("policy").map(({ ref }) => ref);
@@ -213,7 +238,7 @@ function* judge(family: Family, model: Model): Iterable<Finding> {
       related: [...agents, ...concerned.slice(0, 5).map(({ ref }) => ref)],
       nodes: [node],
       breaks: concerned.map(({ key }): Capability => ({ name: "policy.rules", node, pod: key, ...ofFamily })),
-      title: inFamily(say.refuses(told(node, differing)), ofFamily),
+      title: inFamily(cutOff(node, differing, sending) ?? say.refuses(told(node, differing)), ofFamily),
       evidence: shown(differing).slice(0, 4),
       strength: "differing",
     });

@@ -40,6 +40,44 @@ export function refusalsOf({ account, pods }: Component, model: Model) {
   return { all, current, heard };
 }
 
+/** What the API server answers to a token that it does not accept (apimachinery, pkg/api/errors: NewUnauthorized). */
+const UNAUTHORIZED = /\bUnauthorized\b|the server has asked for the client to provide credentials/;
+
+/** The newest of a component's complaints that its token is not accepted (401), if it still is not. */
+export const unauthorizedOf = ({ pods }: Component, { logs }: Model) =>
+  pods.flatMap((pod) => logs.said(pod, UNAUTHORIZED)).findLast(({ current }) => current);
+
+const WANTED = /cannot (\w+) resource \\*"([^"\\]+)\\*"/;
+
+/** What the API server said, without what the component says around it. */
+const tellingPart = (line: string): string =>
+  /[\w.-]+(?: \\*"[^"\\]+\\*")? is forbidden: .*?(?:at the cluster scope|in the namespace \\*"[^"\\]+\\*")(?:: RBAC: .*)?/
+    .exec(line)?.[0]
+    .replaceAll('\\"', '"') ?? line;
+
+/** Without these it learns of nothing: they are told first. */
+const FIRST = ["pods", "services", "endpointslices", "nodes", "namespaces", "networkpolicies"];
+const rankOf = ({ resource }: { readonly resource: string }) =>
+  FIRST.includes(resource) ? FIRST.indexOf(resource) : FIRST.length;
+
+/** Of those that run on all the same: where they are refused, and what; what their work needs before what it only tells. */
+export function refusedOf({ pods }: Component, { current }: ReturnType<typeof refusalsOf>) {
+  const wants = current.flatMap(({ entry, place, evidence }) => {
+    const [, verb, resource] = WANTED.exec(entry.last.message) ?? [];
+    const pod = pods.find(({ namespace, name }) => place.namespace === namespace && place.pod === name);
+    if (verb === undefined || resource === undefined || pod?.node === undefined || !pod.ready) return [];
+    return [{ verb, resource, node: pod.node, evidence: { ...evidence, quote: tellingPart(evidence.quote) } }];
+  });
+  const vital = wants.filter(({ resource }) => resource !== "events");
+  const telling = vital.length > 0 ? vital : wants;
+  return {
+    nodes: [...new Set(telling.map(({ node }) => node))].sort(),
+    wants: [...Map.groupBy(telling, ({ resource }) => resource).values()]
+      .map(([first]) => first!)
+      .sort((a, b) => rankOf(a) - rankOf(b)),
+  };
+}
+
 /** The role that a refusal says is missing, if it names one. */
 export function roleNotFound(message: string): Ref | undefined {
   const lost = ROLE_NOT_FOUND.exec(message);

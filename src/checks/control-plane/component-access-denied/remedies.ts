@@ -12,7 +12,7 @@ import type { Text } from "../../../text.ts";
 import { rolledOut, type Step } from "../../remedy.ts";
 import { say } from "./words.ts";
 
-type Model = Pick<ClusterModel, "objects" | "rbac">;
+type Model = Pick<ClusterModel, "objects" | "rbac" | "releases">;
 type Source = "helm" | "bootstrap" | "baseline";
 
 const RBAC_V1 = "rbac.authorization.k8s.io/v1";
@@ -77,6 +77,25 @@ function fromInstaller(component: Component, targets: readonly [Ref, ...Ref[]], 
     undo,
     verify,
   };
+}
+
+/** The objects themselves, where Helm's records of them were read. */
+function fromRecords(targets: readonly Ref[], verify: Command, { releases }: Model): Step[] | undefined {
+  const steps = targets.flatMap((target): Step[] => {
+    const installed = releases.installed(target);
+    if (!installed) return [];
+    const { object, release } = installed;
+    const { chart = release.name, namespace, name, revision } = release;
+    return [
+      {
+        why: say.fromRecord({ object: refId(target), chart, release: `${namespace}/${name}`, revision }),
+        change: { do: "apply", object },
+        undo: { do: "delete", target },
+        verify,
+      },
+    ];
+  });
+  return steps.length === targets.length ? steps : undefined;
 }
 
 function liveRules(role: Ref, { objects }: Model): readonly PolicyRule[] {
@@ -147,13 +166,18 @@ export function restored({ flaw, permissions, model }: Case, name: string): { st
     };
     return { steps: [remove, bindStep(object)], source: flaw.isRestored ? "bootstrap" : "baseline" };
   }
+  const gone =
+    reason === "binding-missing" && binding
+      ? [binding]
+      : [object, ...(reason === "both-missing" && binding ? [binding] : [])];
+  const recorded = fromRecords(gone, verify, model);
+  if (recorded) return { steps: recorded, source: "helm" };
   if (reason === "binding-missing" && binding)
     return { steps: [bindStep(binding)], source: flaw.isRestored ? "bootstrap" : "baseline" };
   // the role itself is gone
   const isKnown = comparison.fit === "exact" || comparison.fit === "described" || flaw.isRestored;
   if (component && !flaw.isRestored && (releaseOf(component) || !isKnown || !grant)) {
-    const targets = [object, ...(reason === "both-missing" && binding ? [binding] : [])] as const;
-    const steps = [fromInstaller(component, targets, verify)];
+    const steps = [fromInstaller(component, gone as [Ref, ...Ref[]], verify)];
     return releaseOf(component) ? { steps, source: "helm" } : { steps };
   }
   const restoreRole: Step = {

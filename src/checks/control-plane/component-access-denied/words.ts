@@ -50,6 +50,14 @@ export const say = texts("component-access-denied", {
     en: "{component} is refused by the API server for want of permission ({object})",
     zh: "{component} 因缺少权限被 API Server 拒绝（{object}）",
   },
+  refused: {
+    en: "The API server refuses {component} on {nodes} (403): it may not {verbs} {resources}",
+    zh: "API Server 拒绝了 {nodes} 上 {component} 的请求（403）：无权对 {resources} 执行 {verbs}",
+  },
+  unauthorized: {
+    en: "The API server does not accept the token of {component} (401): that is no matter of permissions but of the token, which has expired or belongs to an account that was made anew; a restart of its Pods brings another",
+    zh: "API Server 不接受 {component} 的令牌（401）：这与权限无关，而是令牌已过期，或属于已被重建的账号；重启其 Pod 即可换用新令牌",
+  },
   wasDenied: {
     en: "{component} had been refused by the API server; it has its permissions again",
     zh: "{component} 曾被 API Server 拒绝，现已恢复权限",
@@ -78,6 +86,10 @@ export const say = texts("component-access-denied", {
   fromHelm: {
     en: "Restore it from Helm's own record of release {release}, which is still in the cluster; nothing else of it is touched",
     zh: "从集群中仍保存的 Helm Release {release} 记录恢复该对象，其他对象不受影响",
+  },
+  fromRecord: {
+    en: "Restore {object} as Helm's record of {chart} has it (release {release}, revision {revision}), marks of the release included: what was changed by hand since is not in it",
+    zh: "按 Helm 记录（{chart}，Release {release}，版本 {revision}）恢复 {object}，含 Release 归属标记；不含此后的手工修改",
   },
   fromManifest: {
     en: "Restore the RBAC objects of {component} {version} from its manifest; everything else in it is left alone",
