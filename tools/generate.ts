@@ -184,12 +184,16 @@ async function schemas(files: Files): Promise<void> {
   const { pathSchema: path } = await import("../src/report/path.ts");
   const { diffSchema: diff } = await import("../src/report/diff.ts");
   const { rbacCheckSchema } = await import("../src/report/rbac-check.ts");
+  const { rbacDiffSchema } = await import("../src/report/rbac-diff.ts");
+  const { rbacRecoverySchema } = await import("../src/report/rbac-recovery.ts");
   const { whatIfSchema } = await import("../src/report/what-if.ts");
   for (const [name, schema] of Object.entries({
     report,
     path,
     diff,
     "rbac-check": rbacCheckSchema,
+    "rbac-diff": rbacDiffSchema,
+    "rbac-recovery": rbacRecoverySchema,
     "what-if": whatIfSchema,
   })) {
     const text = JSON.stringify(z.toJSONSchema(schema, { io: "input" }), undefined, 2);

@@ -1,6 +1,6 @@
 /** Which objects of a cluster belong into a backup: all of RBAC, and what the network is made of. */
 import type { ManifestObject } from "../model/change.ts";
-import { COMPONENTS, imageRepository } from "../model/components/definitions.ts";
+import { COMPONENTS, imageRepository, type Matcher } from "../model/components/definitions.ts";
 import { refId } from "../model/ref.ts";
 import { subjectsOf } from "./grants.ts";
 import { kindOf, refOf } from "./kinds.ts";
@@ -20,10 +20,10 @@ const listAt = (value: unknown, ...path: readonly string[]): readonly unknown[] 
 const podSpecOf = (workload: ManifestObject): unknown => at(workload, "spec", "template", "spec");
 
 /** One of the programs that the network is made of, by its images. */
-function isOfNetwork(workload: ManifestObject): boolean {
+function isOfNetwork(workload: ManifestObject, programs: readonly Matcher[]): boolean {
   return listAt(podSpecOf(workload), "containers").some((container) => {
     const image = at(container, "image");
-    return typeof image === "string" && COMPONENTS.some((each) => each.image.test(imageRepository(image)));
+    return typeof image === "string" && programs.some((each) => each.test(imageRepository(image)));
   });
 }
 
@@ -42,11 +42,20 @@ function configMapsOf(spec: unknown): string[] {
   return names.filter((name) => typeof name === "string");
 }
 
-/** @param objects all of the cluster, of the kinds that a backup holds */
-export function selectedForBackup(objects: readonly ManifestObject[]): ManifestObject[] {
+/**
+ * @param objects all of the cluster, of the kinds that a backup holds
+ * @param described images of components that netwhy does not know and was told of
+ */
+export function selectedForBackup(
+  objects: readonly ManifestObject[],
+  described: readonly Matcher[] = [],
+): ManifestObject[] {
+  const programs = [...COMPONENTS.map(({ image }) => image), ...described];
   const isRbac = (object: ManifestObject) => kindOf(object)?.group.startsWith("rbac.") === true;
   const network = new Set(
-    objects.filter((object) => (object.kind === "DaemonSet" || object.kind === "Deployment") && isOfNetwork(object)),
+    objects.filter(
+      (object) => (object.kind === "DaemonSet" || object.kind === "Deployment") && isOfNetwork(object, programs),
+    ),
   );
   const wanted = new Set(
     [...network].flatMap((workload) => {

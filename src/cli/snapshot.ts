@@ -4,6 +4,9 @@ import { apiVersionOf, KINDS, type Kind, listPathOf, refOf } from "../backup/kin
 import { isRedacted, restorable } from "../backup/restorable.ts";
 import { selectedForBackup } from "../backup/selection.ts";
 import { DiagnosisError } from "../errors.ts";
+import { createIntake } from "../evidence/capture.ts";
+import type { Matcher } from "../model/components/definitions.ts";
+import { describedIn } from "../model/components/described.ts";
 import { readStore } from "../replay/replay.ts";
 import { objectOf, type Store } from "../replay/store.ts";
 import { type Api, apiOf } from "../sources/live/api.ts";
@@ -11,6 +14,7 @@ import { type Connection, connect } from "../sources/live/connection.ts";
 import { readObjects } from "../sources/live/read-objects.ts";
 import { texts } from "../text.ts";
 import type { Given } from "./commands/command.ts";
+import { describer } from "./described.ts";
 import { interruptible, millisecondsOf, noAnswer } from "./live.ts";
 import { progressLine } from "./progress-line.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -28,9 +32,11 @@ const say = texts("snapshot", {
 /** The objects of one kind, as they came, or why they did not. */
 type Listed = { readonly kind: Kind; readonly objects: readonly unknown[]; readonly why?: string };
 
-function snapshotOf(listed: readonly Listed[], head: Pick<ArchiveHead, "cluster" | "takenAt">): Snapshot {
+type Head = Pick<ArchiveHead, "cluster" | "takenAt">;
+
+function snapshotOf(listed: readonly Listed[], head: Head, described: readonly Matcher[]): Snapshot {
   const objects = listed.flatMap(({ kind, objects: raw }) => raw.flatMap((object) => restorable(object, kind) ?? []));
-  const chosen = selectedForBackup(objects);
+  const chosen = selectedForBackup(objects, described);
   const isChosen = new Set(chosen);
   const redacted = chosen.filter(isRedacted);
   const without: Without[] = [
@@ -68,12 +74,12 @@ function listedIn(store: Store, kind: Kind): Listed {
 }
 
 /** @throws DiagnosisError if there is no bundle, or no RBAC object in it */
-async function snapshotInBundle(path: string): Promise<Snapshot> {
+async function snapshotInBundle(path: string, described: readonly Matcher[]): Promise<Snapshot> {
   const { store } = await readStore(path);
   const listed = KINDS.map((kind) => listedIn(store, kind));
   const takenAt = new Date(store.now()).toISOString();
   const name = clusterNameIn(store.files.get("cluster.json")) ?? path;
-  return required(snapshotOf(listed, { cluster: name, takenAt }), listed);
+  return required(snapshotOf(listed, { cluster: name, takenAt }, described), listed);
 }
 
 function clusterNameIn(file: Uint8Array | undefined): string | undefined {
@@ -90,6 +96,7 @@ export async function snapshotNow(
   api: Api,
   connection: Connection,
   show: (what: string) => void = () => {},
+  described: readonly Matcher[] = [],
 ): Promise<Snapshot> {
   const listed: Listed[] = [];
   for (const kind of KINDS) {
@@ -100,7 +107,7 @@ export async function snapshotNow(
     listed.push({ kind, objects, ...(failure && { why: failure.message }) });
   }
   const head = { cluster: connection.cluster, takenAt: new Date().toISOString() };
-  return required(snapshotOf(listed, head), listed);
+  return required(snapshotOf(listed, head, described), listed);
 }
 
 const BUDGET_MS = 180_000;
@@ -125,8 +132,9 @@ export async function withApi<T>(
 
 /** Of the bundle that the command line names, else of the cluster as it is now. */
 export async function snapshotFor(given: Given, surroundings: Surroundings): Promise<Snapshot> {
-  if (given.bundle !== undefined) return snapshotInBundle(given.bundle as string);
-  return withApi(given, surroundings, snapshotNow);
+  const described = describedIn((await describer(given))(createIntake().capture())).map(({ image }) => image);
+  if (given.bundle !== undefined) return snapshotInBundle(given.bundle as string, described);
+  return withApi(given, surroundings, (api, connection, show) => snapshotNow(api, connection, show, described));
 }
 
 export const isWhole = ({ head }: Snapshot): boolean => head.without.length === 0;

@@ -17,7 +17,10 @@ export const AUDIT_RULES = {
       verbs: ["update", "patch", "delete", "deletecollection"],
       resources: [
         { group: "", resources: ["configmaps", "serviceaccounts", "namespaces"] },
-        { group: "apps", resources: ["daemonsets", "deployments", "deployments/scale"] },
+        {
+          group: "apps",
+          resources: ["daemonsets", "deployments", "deployments/scale", "statefulsets", "statefulsets/scale"],
+        },
         { group: "networking.k8s.io", resources: ["networkpolicies"] },
       ],
       namespaces: ["kube-system", "kube-flannel", "calico-system", "tigera-operator", "cilium", "cilium-secrets"],

@@ -45,6 +45,7 @@ const RESOURCES: Readonly<Record<string, readonly [group: string, plural: string
   Namespace: ["", "namespaces"],
   DaemonSet: ["apps", "daemonsets"],
   Deployment: ["apps", "deployments"],
+  StatefulSet: ["apps", "statefulsets"],
 };
 
 /** A literal of CEL: texts, lists and maps as JSON has them, which CEL reads the same. */
@@ -236,7 +237,7 @@ export function guardPolicies(objects: readonly ProtectedObject[], options: Guar
     {
       name: "replicas",
       operation: "UPDATE",
-      objects: of("Deployment"),
+      objects: of("Deployment", "StatefulSet"),
       // one that has none already may be changed otherwise
       expression: "!has(object.spec.replicas) || object.spec.replicas > 0 || oldObject.spec.replicas == 0",
       message: `keeps at least one replica. ${UPDATE_HINT}`,
@@ -244,7 +245,7 @@ export function guardPolicies(objects: readonly ProtectedObject[], options: Guar
     {
       name: "scale",
       operation: "UPDATE",
-      objects: of("Deployment"),
+      objects: of("Deployment", "StatefulSet"),
       subresource: "scale",
       expression: "has(object.spec.replicas) && object.spec.replicas > 0",
       message: `keeps at least one replica. To do it all the same, act as the group ${EXEMPT_GROUP}.`,

@@ -40,7 +40,7 @@ export function protectedObjects(model: ClusterModel): ProtectedObject[] {
 
 type Keep = (object: Ref, name: string) => Mutable;
 
-const GUARDED_WORKLOADS = ["DaemonSet", "Deployment"];
+const GUARDED_WORKLOADS = ["DaemonSet", "Deployment", "StatefulSet"];
 
 function keepComponent(component: Component, { rbac }: ClusterModel, keep: Keep): void {
   const { definition, ref: self, account, spec } = component;

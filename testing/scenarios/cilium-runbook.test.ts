@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { recoveryOf } from "../../src/backup/recovery.ts";
 import { diagnose } from "../../src/diagnose.ts";
 import { guardOf } from "../../src/guard/guard.ts";
+import type { Change } from "../../src/model/change.ts";
 import { ref, refId } from "../../src/model/ref.ts";
 import { renderRunbook } from "../../src/report/formats/runbook.ts";
 import { renderTerminal } from "../../src/report/formats/terminal.ts";
@@ -132,10 +133,9 @@ describe("a clean-up by Helm's label", async () => {
   });
 
   it("is well again once all that it names is done", () => {
-    const changes = report.rootCauses.flatMap(({ remedies }) =>
-      remedies.flatMap(({ steps }) => steps.flatMap(({ change }) => (change && "do" in change ? [change] : []))),
-    );
-    const restored = broken.with(...(changes as Parameters<typeof broken.with>));
+    const steps = report.rootCauses.flatMap(({ remedies }) => remedies.flatMap((remedy) => remedy.steps));
+    const changes = steps.flatMap(({ change }) => (change && !("run" in change) ? [change as unknown as Change] : []));
+    const restored = broken.with(...changes);
     const after = diagnose(restored.capture).rootCauses.filter(({ check }) => check === "component-access-denied");
     expect(after).toEqual([]);
   });

@@ -2,6 +2,7 @@ import type { Evidence } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
 import type { Component } from "../../model/components/components.ts";
 import type { ClusterModel } from "../../model/model.ts";
+import { consequenceOf } from "../../model/permissions/comparison.ts";
 import { type ComponentPermissions, type Flaw, isFault, isGrave } from "../../model/permissions/permissions.ts";
 import type { Want } from "../../model/rbac.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
@@ -235,6 +236,39 @@ function* judgeAccount(component: Component, model: Model): Iterable<Finding> {
   });
 }
 
+/** Accounts beside its own that a binding gives what the component works by (`calico-cni-plugin`), and that are not there. */
+function* judgeOtherAccounts(permissions: ComponentPermissions, model: Model): Iterable<Finding> {
+  const { component, account: own, grants, comparison } = permissions;
+  if (!component || !own) return;
+  for (const { role, bindings } of grants)
+    for (const { subjects } of bindings)
+      for (const { kind, name, namespace = "" } of subjects) {
+        if (kind !== "ServiceAccount" || (name === own.name && namespace === own.namespace)) continue;
+        const isBound = model.rbac.bindingsOf({ namespace, name }).some((grant) => refId(grant.role) === refId(role));
+        const consequence = consequenceOf(comparison.baseline, role.name, undefined);
+        if (!isBound || !isGrave(consequence)) continue;
+        if (model.objects.find("serviceaccounts", name, namespace).state !== "absent") continue;
+        const account = ref("ServiceAccount", name, namespace);
+        const stops = (consequence.stops ?? []).map((one): Capability => ({ name: one }));
+        const permits = consequence.breaks.map(
+          (work): Capability => ({ name: "component.permit", component: refId(component.ref), work }),
+        );
+        yield fault({
+          repair: account,
+          related: [role, component.ref],
+          breaks: [...permits, ...stops],
+          title: say.otherAccountMissing({
+            component: component.definition.name,
+            account: `${namespace}/${name}`,
+            consequence: consequence.says,
+          }),
+          evidence: [model.objects.quoteAbsence("serviceaccounts", `no ServiceAccount ${namespace}/${name}`)],
+          strength: "direct",
+          facts: { component: refId(component.ref), reason: "account-missing" },
+        });
+      }
+}
+
 const lacksAccount = ({ account, pods }: Component, { objects }: Model): boolean =>
   account !== undefined &&
   pods.length > 0 &&
@@ -254,7 +288,12 @@ export const componentAccessDenied = defineCheck({
       const { component } = permissions;
       if (component && lacksAccount(component, model)) yield* judgeAccount(component, model);
       else yield* judge(permissions, model);
+      yield* judgeOtherAccounts(permissions, model);
     }
+    for (const { file } of model.components.unreadable)
+      yield cannotTell({ name: "component.permit", component: `Component/${file}` }, [
+        { kind: "components", place: { file } },
+      ]);
   },
 
   remedies(found, model) {

@@ -1,6 +1,6 @@
 import { texts } from "../../text.ts";
 import type { CommandSpec } from "./command.ts";
-import { ACTION, API_SERVER, DRY_RUN, YES } from "./options.ts";
+import { ACTION, API_SERVER, COMPONENT, DRY_RUN, YES } from "./options.ts";
 
 const say = texts("guard-install-help", {
   install: { en: "applies the admission policies of the guard", zh: "应用防护准入策略" },
@@ -17,7 +17,7 @@ export const GUARD_INSTALL: CommandSpec = {
   arguments: [],
   summary: say.install(),
   description: say.installLong(),
-  options: [ACTION, DRY_RUN, YES, ...API_SERVER],
+  options: [ACTION, DRY_RUN, YES, COMPONENT, ...API_SERVER],
   examples: [
     { run: "guard install --dry-run", does: say.lookFirst() },
     { run: "guard install --action warn", does: say.watchFirst() },

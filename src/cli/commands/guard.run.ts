@@ -11,6 +11,7 @@ import { readBundle } from "../../sources/bundle.ts";
 import type { Api, Failure } from "../../sources/live/api.ts";
 import { texts, verbatim } from "../../text.ts";
 import { writeWhole } from "../archive-file.ts";
+import { describer } from "../described.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { withApi } from "../snapshot.ts";
 import type { Surroundings } from "../surroundings.ts";
@@ -34,6 +35,10 @@ const say = texts("guard-command", {
     en: "next: read {path}, then `{program} guard install`",
     zh: "接下来：阅读 {path}，然后执行 `{program} guard install`",
   },
+  noImage: {
+    en: "backup-cronjob.yaml names the image {image}, which no registry has: build it from manifests/Dockerfile and name yours with --image",
+    zh: "backup-cronjob.yaml 中的镜像 {image} 不在任何公共仓库：请用 manifests/Dockerfile 构建，并以 --image 指定",
+  },
   refused: { en: "the API server would refuse {name}: {why}", zh: "API Server 会拒绝 {name}：{why}" },
   wouldWork: { en: "dry run: the API server would take all of it", zh: "试运行：API Server 全部接受" },
   ask: { en: "Apply {count} policies and bindings? [y/N] ", zh: "应用这 {count} 个策略和绑定？[y/N] " },
@@ -48,8 +53,9 @@ const IMAGE = "netwhy:0.1.0";
 async function guardFrom(given: Given, surroundings: Surroundings): Promise<Guard> {
   const { readLive } = await import("../live.ts");
   const { bundle, image = IMAGE, action } = given as Readonly<Record<string, string | undefined>>;
+  const described = await describer(given);
   const capture = bundle === undefined ? await readLive(given, surroundings) : await readBundle(bundle);
-  const guard = guardOf(modelOf(capture), { image, action: action === "warn" ? "warn" : "deny" });
+  const guard = guardOf(modelOf(described(capture)), { image, action: action === "warn" ? "warn" : "deny" });
   if (guard.objects.length === 0)
     throw new DiagnosisError("no-evidence", say.nothing(), say.sees({ program: surroundings.program }));
   return guard;
@@ -75,6 +81,7 @@ export async function guardRenderCommand(given: Given, surroundings: Surrounding
     writeWhole(path, text);
     out(`${say.written({ path })[lang]}\n`);
   }
+  if (given.image === undefined) err(`${say.noImage({ image: IMAGE })[lang]}\n`);
   err(`${say.next({ path: directory, program })[lang]}\n`);
   return EXIT.healthy;
 }

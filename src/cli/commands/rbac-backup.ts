@@ -1,6 +1,6 @@
 import { texts } from "../../text.ts";
 import type { CommandSpec } from "./command.ts";
-import { API_SERVER, BUNDLE } from "./options.ts";
+import { API_SERVER, BUNDLE, COMPONENT } from "./options.ts";
 
 const say = texts("rbac-backup-help", {
   backup: { en: "keeps permissions and network objects in a file", zh: "备份权限与网络对象" },
@@ -27,6 +27,7 @@ export const RBAC_BACKUP: CommandSpec = {
     { flags: "-o, --output <file>", describes: say.backupFile() },
     { flags: "--keep <number>", describes: say.keep() },
     { flags: "--sign <key>", describes: say.sign() },
+    COMPONENT,
     BUNDLE,
     ...API_SERVER,
   ],

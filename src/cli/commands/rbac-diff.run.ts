@@ -4,6 +4,7 @@ import type { ArchiveHead, Snapshot } from "../../backup/archive.ts";
 import { differencesBetween } from "../../backup/differences.ts";
 import { gainsBetween } from "../../backup/grants.ts";
 import { DiagnosisError } from "../../errors.ts";
+import { RBAC_DIFF } from "../../report/rbac-diff.ts";
 import { texts } from "../../text.ts";
 import { readArchive } from "../archive-file.ts";
 import { differenceLines, gainLines } from "../difference-lines.ts";
@@ -53,7 +54,7 @@ export async function rbacDiffCommand(
   const [gains, losses] = [gainsBetween(old.objects, now.objects), gainsBetween(now.objects, old.objects)];
   if (given.output === "json") {
     const diff = {
-      schema: "netwhy.rbac-diff/v1",
+      schema: RBAC_DIFF,
       tool: { version: VERSION },
       old: old.head,
       new: now.head,

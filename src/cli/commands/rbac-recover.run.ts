@@ -1,16 +1,19 @@
 /** `netwhy rbac recover`: manifests of permissions that are gone, without a backup, for `kubectl apply -f -`. */
 import { canonicalYaml } from "../../backup/canonical-yaml.ts";
 import { kindNamed, refOf } from "../../backup/kinds.ts";
-import { type Recovered, recoveryOf } from "../../backup/recovery.ts";
+import { type Recovered, type Recovery, recoveryOf } from "../../backup/recovery.ts";
 import { DiagnosisError } from "../../errors.ts";
 import type { Capture } from "../../evidence/capture.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
 import { printable } from "../../report/formats/document.ts";
+import { RBAC_RECOVERY, type RbacRecovery } from "../../report/rbac-recovery.ts";
 import { readBundle } from "../../sources/bundle.ts";
 import { texts, verbatim } from "../../text.ts";
+import { describer } from "../described.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { readLive } from "../live.ts";
 import type { Surroundings } from "../surroundings.ts";
+import { VERSION } from "../version.ts";
 import type { Given } from "./command.ts";
 
 const say = texts("rbac-recover", {
@@ -56,6 +59,15 @@ function whyUnseen(capture: Capture): string {
 const documentOf = ({ object, from }: Recovered, lang: "en" | "zh"): string =>
   `---\n# ${printable(from[lang])}\n${canonicalYaml(object)}`;
 
+const reportOf = ({ recovered, lost, isHelmUnseen }: Recovery) =>
+  ({
+    schema: RBAC_RECOVERY,
+    tool: { version: VERSION },
+    recovered: recovered.map(({ object, source, from }) => ({ object, source, from })),
+    lost: [...lost],
+    isHelmUnseen,
+  }) satisfies RbacRecovery;
+
 /** Manifests on stdout, the rest on stderr. 0 if all was recovered, 1 if something is lost, 2 if nothing is missing but not all was seen. */
 export async function rbacRecoverCommand(
   names: readonly string[],
@@ -64,12 +76,15 @@ export async function rbacRecoverCommand(
 ): Promise<ExitCode> {
   const { lang, out, err, program } = surroundings;
   const wanted = names.map(refNamed);
-  const capture =
+  const described = await describer(given);
+  const read =
     given.bundle === undefined
       ? await readLive({ ...given, helm: true, nodes: "none" }, surroundings)
       : await readBundle(given.bundle as string);
+  const capture = described(read);
   const { recovered, lost, isHelmUnseen } = recoveryOf(capture, wanted);
-  out(recovered.map((each) => documentOf(each, lang)).join(""));
+  if (given.output === "json") out(`${JSON.stringify(reportOf({ recovered, lost, isHelmUnseen }), undefined, 2)}\n`);
+  else out(recovered.map((each) => documentOf(each, lang)).join(""));
   const lines = [
     ...recovered.map(({ object, from }) => say.found({ object: refId(refOf(object)), from })),
     ...lost.map((object) => say.lost({ object: refId(object) })),

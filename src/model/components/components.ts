@@ -14,7 +14,7 @@ import type { Pods, PodView } from "../pods.ts";
 import type { Account } from "../rbac.ts";
 import { type Ref, ref, refId, sameRef } from "../ref.ts";
 import { COMPONENTS, type ComponentDefinition, type Duty, imageRepository, imageTag } from "./definitions.ts";
-import { describedIn, withDescription } from "./described.ts";
+import { describedIn, unreadableIn, withDescription } from "./described.ts";
 
 export type Component = {
   readonly definition: ComponentDefinition;
@@ -40,6 +40,8 @@ export interface Components {
   byRef(ref: Ref): Component | undefined;
   /** Processes of a component on a node, wherever they come from; undefined if the node's processes were not seen. */
   processes(definition: ComponentDefinition, node: string): readonly Evidence[] | undefined;
+  /** Descriptions of components that cannot be read, or not wholly. */
+  readonly unreadable: readonly { readonly file: string }[];
   /** Whether every workload of the cluster is known, so that one that is not found does not exist. */
   readonly whole: boolean;
 }
@@ -257,6 +259,7 @@ export function componentsOf(
   const byRef = new Map(all.map((component) => [refId(component.ref), component]));
   return {
     all,
+    unreadable: unreadableIn(capture),
     withDuty: (duty) => all.filter(({ duties }) => duties.includes(duty)),
     byId: (id) => all.filter(({ definition }) => definition.id === id),
     byRef: (wanted) => byRef.get(refId(wanted)),

@@ -1,6 +1,6 @@
 /** Components that netwhy does not know, as those who run them describe them. */
 import type { Capture } from "../../evidence/capture.ts";
-import { known } from "../../evidence/observed.ts";
+import { isWhole, known } from "../../evidence/observed.ts";
 import { type ComponentDefinition, imageRepository, type Matcher } from "./definitions.ts";
 
 /**
@@ -59,6 +59,13 @@ export function describedIn(capture: Capture): readonly ComponentDefinition[] {
       ),
     );
 }
+
+/** Files of descriptions that make no sense, or not in every part. */
+export const unreadableIn = (capture: Capture): readonly { readonly file: string }[] =>
+  capture
+    .all("components")
+    .filter(({ observed }) => !isWhole(observed))
+    .map(({ place: { file = "" } }) => ({ file }));
 
 /** A component whose ways we know, of which a description says what it needs here. */
 export const withDescription = (ours: ComponentDefinition, theirs: ComponentDefinition): ComponentDefinition => ({

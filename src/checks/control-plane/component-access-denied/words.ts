@@ -30,6 +30,10 @@ export const say = texts("component-access-denied", {
     en: "{component} has no identity: its ServiceAccount {account} does not exist",
     zh: "{component} 没有身份：其 ServiceAccount {account} 不存在",
   },
+  otherAccountMissing: {
+    en: "{component} works by ServiceAccount {account} as well, which does not exist: {consequence}",
+    zh: "{component} 还依赖 ServiceAccount {account}，而它不存在：{consequence}",
+  },
   objectMissing: {
     en: "{object} does not exist, which {maker} makes: {consequence}",
     zh: "由 {maker} 创建的 {object} 不存在：{consequence}",
