@@ -137,10 +137,16 @@ function effectsOf(owned: readonly Observation[], all: readonly Observation[]): 
       state: isAll ? "broken" : "impaired",
       ...(failed > 0 && { of: [failed, made.length] as [number, number] }),
       says: isAll ? say.fails({ what, of }) : say.failsSometimes({ what, of }),
-      evidence: distinct(group.map(({ evidence }) => evidence)).slice(0, 3),
+      evidence: distinct(eachKindFirst(group).map(({ evidence }) => evidence)).slice(0, 3),
       causes: [],
     };
   });
+}
+
+/** A test, then what a program says: its words are what somebody came with. */
+function eachKindFirst(group: readonly Observation[]): readonly Observation[] {
+  const firsts = (["measured", "heard"] as const).flatMap((how) => group.find((one) => one.how === how) ?? []);
+  return [...firsts, ...group.filter((one) => !firsts.includes(one))];
 }
 
 const names = texts("capability", {

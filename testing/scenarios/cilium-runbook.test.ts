@@ -50,9 +50,9 @@ describe("a clean-up by Helm's label", async () => {
   const report = diagnose(broken.capture);
   const [first] = report.rootCauses as [(typeof report.rootCauses)[0], ...typeof report.rootCauses];
 
-  it("was well before, by all its 96 tests", () => {
-    const before = diagnose(healthy.capture);
-    expect([before.verdict, before.warnings, before.tests]).toEqual(["healthy", [], { made: 96, failed: 0 }]);
+  it("was well before, by all its tests", () => {
+    const { verdict, warnings, unexplained, tests } = diagnose(healthy.capture);
+    expect([verdict, warnings, unexplained, tests.made]).toEqual(["healthy", [], [], 96]);
   });
 
   it("names Cilium's role first, and its binding", () => {

@@ -40,13 +40,17 @@ const CURRENT = 120_000;
 /** What host-local says when its range is used up (containernetworking plugins, ipam/host-local/backend/allocator). */
 const NO_ADDRESS = /no IP addresses available in range set: ([^\s"]+)/;
 
+const MOST_SAID = 160;
+
 const lastOf = ({ series, lastTimestamp, eventTime, firstTimestamp }: Event): string | undefined =>
   series?.lastObservedTime ?? lastTimestamp ?? eventTime ?? firstTimestamp ?? undefined;
 
 /** What the CNI plugin said, without what is different each time. */
 function complaintOf(message: string): string {
   const said = /failed to setup network for sandbox "?[0-9a-f]+"?: (.*)$/s.exec(message)?.[1] ?? message;
-  return said.replace(/\s+/g, " ").slice(0, 160);
+  const words = said.replace(/\s+/g, " ");
+  // the first clauses say what failed, and the last name sockets and URLs
+  return words.length <= MOST_SAID ? words : `${words.slice(0, words.lastIndexOf(" ", MOST_SAID))} …`;
 }
 
 /** Pods that have waited for their network for a while. */

@@ -51,7 +51,8 @@ export function factsOf(cause: Cause, report: Report, speaker: Speaker) {
   const because = cause.because;
   add(words.confidence(), say(say(because) === "" ? confidence : words.because({ confidence, because })));
   if (cause.since !== undefined) add(words.since(), say(sinceOf(cause.since, report.cluster.capturedAt)));
-  const triggers = report.triggers.filter(({ roots }) => roots.includes(cause.id));
+  // what several came with is told with the first of them
+  const triggers = report.triggers.filter(({ roots }) => roots[0] === cause.id);
   facts.push(...triggers.map((trigger) => triggerFact(trigger, speaker)));
   const others = cause.alternatives.flatMap((id) => report.rootCauses.find((other) => other.id === id)?.title ?? []);
   for (const other of others) add(words.alternatives(), say(other));

@@ -20,6 +20,7 @@ import {
   type Speaker,
   section,
   speakerFor,
+  tellingOf,
   timeOf,
 } from "./speaker.ts";
 import { words as common } from "./words.ts";
@@ -93,9 +94,9 @@ function symptomsOf({ rootCauses, unexplained }: Report): Effect[] {
 
 function symptomSection(report: Report, speaker: Speaker): Block[] {
   const { say, most } = speaker;
-  const items = symptomsOf(report).map(({ says, evidence }) => ({
-    line: prose(say(says)),
-    quotes: quotesOf(evidence, 1, most.linkQuoteColumns, speaker),
+  const items = symptomsOf(report).map((symptom) => ({
+    line: prose(say(symptom.says)),
+    quotes: quotesOf(tellingOf(symptom), 2, most.linkQuoteColumns, speaker),
   }));
   const isSilent = items.length === 0 && report.rootCauses.length > 0;
   return section(

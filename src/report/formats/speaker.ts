@@ -91,6 +91,12 @@ export function quotesOf(
   return fresh.map(([quote, where]) => ({ words: clipped(quote, columns), where: where.slice(0, 3) }));
 }
 
+/** Of a symptom a test, and the words of a program that met it: those are what somebody came with. */
+export function tellingOf({ is, evidence }: Pick<Effect, "is" | "evidence">): Effect["evidence"] {
+  if (is !== "symptom") return evidence;
+  return [...Map.groupBy(evidence, ({ origin }) => origin.kind).values()].map(([first]) => first!);
+}
+
 /** Where it happens: the node that its evidence is from, else what it is said of. */
 function placeOf({ evidence, subject }: Effect): string {
   return evidence.find(({ origin }) => origin.node !== undefined)?.origin.node ?? subject.name;
@@ -104,9 +110,11 @@ function branchOf({ effect, peers, links, rest }: Link, speaker: Speaker): Branc
   const predicted = effect.state === "predicted" ? ` ${say(words.predicted())}` : "";
   // a sentence that already holds the quote needs it not a second time
   const unsaid = effect.evidence.filter(({ quote }) => !say(effect.says).includes(quote));
+  const telling = wide ? unsaid : tellingOf({ is: effect.is, evidence: unsaid });
+  const quotes = effect.is === "symptom" ? 2 : 1;
   return {
     line: prose(says + predicted),
-    quotes: quotesOf(unsaid, wide ? 99 : 1, most.linkQuoteColumns, speaker),
+    quotes: quotesOf(telling, wide ? 99 : quotes, most.linkQuoteColumns, speaker),
     branches: branchesOf({ links, rest }, speaker),
   };
 }

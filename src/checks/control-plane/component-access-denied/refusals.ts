@@ -1,4 +1,5 @@
 /** What components were told by the API server: refused for want of permission (403). */
+import { quoteOf } from "../../../evidence/origin.ts";
 import type { Component } from "../../../model/components/components.ts";
 import type { ClusterModel } from "../../../model/model.ts";
 import { type Ref, ref } from "../../../model/ref.ts";
@@ -66,7 +67,9 @@ export function refusedOf({ pods }: Component, { current }: ReturnType<typeof re
     const [, verb, resource] = WANTED.exec(entry.last.message) ?? [];
     const pod = pods.find(({ namespace, name }) => place.namespace === namespace && place.pod === name);
     if (verb === undefined || resource === undefined || pod?.node === undefined || !pod.ready) return [];
-    return [{ verb, resource, node: pod.node, evidence: { ...evidence, quote: tellingPart(evidence.quote) } }];
+    const { message, line, at } = entry.first;
+    const first = quoteOf({ ...evidence.origin, line }, tellingPart(message), at);
+    return [{ verb, resource, node: pod.node, evidence: first }];
   });
   const vital = wants.filter(({ resource }) => resource !== "events");
   const telling = vital.length > 0 ? vital : wants;
