@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { apiServer } from "../../testing/api-server/api-server.ts";
 import { recordingPath } from "../../testing/recordings.ts";
 import { DiagnosisError } from "../errors.ts";
+import { rbacRecoverySchema } from "../report/rbac-recovery.ts";
 import { parseCommandLine } from "./command-line.ts";
 import { COMMANDS } from "./commands/registry.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -89,6 +90,19 @@ describe("a component that a file describes", () => {
     // nothing that is known of flannel is lost by it
     const described = await netwhy("diagnose", BUNDLE, "--component", GRANTED);
     expect(described).toEqual({ ...without, out: expect.stringContaining(without.out.split("\n")[0]!) });
+  });
+
+  it("is recovered and guarded as well", async () => {
+    const recover = ["rbac", "recover", "clusterrole/extra", "--bundle", BUNDLE];
+    expect(await netwhy(...recover)).toMatchObject({ code: 1, out: "" });
+    const { out: json } = await netwhy(...recover, "--component", LACKING, "-o", "json");
+    const { recovered, lost } = rbacRecoverySchema.parse(JSON.parse(json));
+    expect([recovered.map(({ source }) => source), lost]).toEqual([["baseline"], []]);
+    expect(recovered[0]?.from.en).toContain("acme.yaml describes it");
+    const guard = join(folder, "guard");
+    const { code, out } = await netwhy("guard", "render", "--bundle", BUNDLE, "--component", GRANTED, "-o", guard);
+    expect(code).toBe(0);
+    expect(out).toContain("acme-agent");
   });
 
   it("is missed by what-if as well", async () => {

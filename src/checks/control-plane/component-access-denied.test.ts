@@ -1,8 +1,10 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
+import { clusterWith } from "../../../testing/cluster-components.ts";
 import { addObjects, editPods, edits, installed, said } from "../../../testing/cluster-edits.ts";
 import { workload } from "../../../testing/cluster-objects.ts";
 import { ago, ready } from "../../../testing/object-states.ts";
+import { releasedVariants } from "../../../testing/rbac-baselines.ts";
 import type { Draft } from "../../model/changes.ts";
 import { ref } from "../../model/ref.ts";
 import type { ComponentDescription } from "../../parse/component-file.ts";
@@ -13,6 +15,10 @@ const binding = (name: string) => ({ do: "delete", target: ref("ClusterRoleBindi
 const REFUSED =
   'E failed to list: nodes is forbidden: User "system:serviceaccount:kube-flannel:flannel" cannot list resource "nodes" in API group ""';
 const flannel = ref("DaemonSet", "kube-flannel-ds", "kube-flannel");
+
+const calico = clusterWith(
+  releasedVariants().find(({ component, variant }) => component === "calico-manifest" && variant === "v3.28")!,
+);
 
 /** A network agent that netwhy does not know, and what those who run it say of it. */
 const ACME: ComponentDescription = {
@@ -153,6 +159,13 @@ testCheck(componentAccessDenied, {
       repair: "ClusterRole/flannel",
       strength: "heard",
       healedBy: () => cluster(),
+    },
+    "the account whose token Calico's CNI plugin uses is gone": {
+      given: calico.with({ do: "delete", target: ref("ServiceAccount", "calico-cni-plugin", "kube-system") }),
+      repair: "ServiceAccount/kube-system/calico-cni-plugin",
+      says: ["calico-node works by ServiceAccount kube-system/calico-cni-plugin as well, which does not exist"],
+      breaks: ["component.permit"],
+      strength: "direct",
     },
   },
   warns: {
