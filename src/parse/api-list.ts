@@ -8,6 +8,7 @@ import type { z } from "zod";
 import { itemSplitter } from "./json-items.ts";
 import { lineSplitter } from "./line-splitter.ts";
 import { CUT_OFF, type Gap, parseJson, type Reader } from "./parsed.ts";
+import { sharing } from "./sharing.ts";
 
 export type ApiList<T> = {
   readonly items: readonly T[];
@@ -30,10 +31,11 @@ function collector<T>(schema: ItemSchema<T>) {
   const items: T[] = [];
   const indices: number[] = [];
   const gaps: Gap[] = [];
+  const share = sharing();
   const add = (item: unknown, index: number, gap: Omit<Gap, "what">) => {
     const fit = schema.safeParse(item);
     if (fit.success) {
-      items.push(fit.data);
+      items.push(share(fit.data));
       indices.push(index);
     } else gaps.push({ ...gap, what: misfit(fit.error) });
   };

@@ -25,6 +25,9 @@ export type WatchOptions = {
 export const WATCH_OPTIONS: WatchOptions = { bookmarkEvery: 60_000, hasInitialEvents: true };
 
 const encoder = new TextEncoder();
+const START_OF_LINE: Readonly<Record<string, Uint8Array>> = Object.fromEntries(
+  ["ADDED", "MODIFIED", "DELETED", "BOOKMARK"].map((type) => [type, encoder.encode(`{"type":"${type}","object":`)]),
+);
 const END_OF_LINE = encoder.encode("}\n");
 
 export function watchAnswer(
@@ -43,15 +46,15 @@ export function watchAnswer(
   const sendsInitial = asked === null ? from === 0 : isTrue(asked);
   const start = sendsInitial || from === 0 ? collection.resourceVersion : from;
   const present = presenter.streamed();
-  const event = (kind: string, object: StoredObject): Uint8Array =>
-    Buffer.concat([encoder.encode(`{"type":"${kind}","object":`), present(object), END_OF_LINE]);
+  const pieces = (kind: string, object: StoredObject) => [START_OF_LINE[kind]!, present(object), END_OF_LINE];
+  const event = (kind: string, object: StoredObject): Uint8Array => Buffer.concat(pieces(kind, object));
   const bookmark = (resourceVersion: number, annotations?: object) =>
     event("BOOKMARK", bookmarkObject(type, resourceVersion, annotations));
 
   // the state that is sent is that of now, whenever it is sent
   const { items } = collection;
   function* initialEvents(): Generator<Uint8Array> {
-    for (const item of items) if (selection.includes(item)) yield event("ADDED", item);
+    for (const item of items) if (selection.includes(item)) yield* pieces("ADDED", item);
     if (asked !== null && wantsBookmarks) yield bookmark(start, { "k8s.io/initial-events-end": "true" });
   }
 

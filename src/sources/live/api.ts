@@ -5,11 +5,10 @@
  * again with growing pauses and jitter, or after as long as `Retry-After` says; what will not (401, 403, 404, 410) is
  * not. Every request ends: after silence, at its own limit, at the deadline of the whole run, or when it is aborted.
  */
-import { request as httpRequest, type IncomingMessage } from "node:http";
-import { request as httpsRequest } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createGunzip } from "node:zlib";
 import type { Connection } from "./connection.ts";
+import { type Course, httpExchange, isSuccess, type Response, seconds, TooSlow } from "./exchange.ts";
+import { longExchange } from "./long-exchange.ts";
 
 export type FailureKind =
   /** No connection: refused, no route, no such name, a certificate that is not trusted. */
@@ -41,7 +40,7 @@ export type Answer =
 export type GetOptions = {
   /** Is given the body, piece by piece, once its status says that it is what was asked for. */
   readonly onText?: (piece: string) => void;
-  /** The same, before it is text. The bytes are not changed afterwards. */
+  /** The same, before it is text. The bytes are not changed afterwards, unless the answer is long. */
   readonly onBytes?: (piece: Uint8Array) => void;
   /** Is told before a try that is not the first: what came until then does not count. */
   readonly onRetry?: () => void;
@@ -54,6 +53,8 @@ export type GetOptions = {
   readonly idleMs?: number;
   /** The API server asks somebody else, whose silence is not its own. */
   readonly isRelayed?: boolean;
+  /** So much will come that it is worth a connection of its own; each piece is overwritten by the next one. */
+  readonly isLong?: boolean;
   /** Aborts this request alone. */
   readonly signal?: AbortSignal;
 };
@@ -93,18 +94,16 @@ const TRIES = 4;
 const LONGEST_PAUSE = 15_000;
 /** So many requests in a row that nobody answered: nobody will answer the next one either. */
 const MOST_SILENCE = 3;
-const LARGEST_REFUSAL = 64 * 1024;
 const LARGEST_TEXT = 16 * 1024 * 1024;
 
 const MAY_PASS: ReadonlySet<FailureKind> = new Set(["throttled", "server-error", "cut-off", "timeout", "unreachable"]);
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"]);
 
-class TooSlow extends Error {}
 /** A credential plugin failed, a certificate or token file is gone. */
 class NoCredentials extends Error {}
 
 /** A refusal in the API's own words: the message of its Status, or the first line of what came instead. */
-function wordsOf(body: string, { statusCode, statusMessage }: IncomingMessage): string {
+function wordsOf({ body, status, reason }: Response): string {
   try {
     const { message } = JSON.parse(body) as { message?: unknown };
     if (typeof message === "string" && message !== "") return message.slice(0, 500);
@@ -112,7 +111,7 @@ function wordsOf(body: string, { statusCode, statusMessage }: IncomingMessage): 
     // no Status: a proxy on the way, or a server that is not Kubernetes
   }
   const line = body.trim().split("\n")[0]!.slice(0, 200);
-  return `HTTP ${statusCode} ${statusMessage ?? ""}${line === "" ? "" : `: ${line}`}`.trim();
+  return `HTTP ${status} ${reason}${line === "" ? "" : `: ${line}`}`.trim();
 }
 
 function kindOf(status: number): FailureKind {
@@ -124,11 +123,8 @@ function kindOf(status: number): FailureKind {
   return status >= 500 ? "server-error" : "refused";
 }
 
-const seconds = (ms: number) => `${Math.round(ms / 100) / 10} s`;
-
 export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500, idleMs = 15_000 }: ApiOptions): Api {
   const { server } = connection;
-  const send = server.protocol === "https:" ? httpsRequest : httpRequest;
   const basePath = server.pathname.replace(/\/+$/, "");
   // what is near is sent faster than it is compressed
   const isNear = ["localhost", "127.0.0.1", "[::1]"].includes(server.hostname);
@@ -151,68 +147,51 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
     for (const each of signals) each.addEventListener("abort", stop, { once: true });
     const timer = setTimeout(() => ends.abort(new TooSlow(`not answered within ${seconds(limit)}`)), limit);
     let bytes = 0;
-    let isAnswered = false;
-    let isReused = false;
+    const course: Course = { isAnswered: false, isReused: false };
     requests++;
     const sentBody = content && JSON.stringify(content);
     try {
       const options = await connection.requestOptions().catch((error: Error) => {
         throw new NoCredentials(error.message.trim().split("\n")[0] || String(error));
       });
-      const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        const sent = send(
-          {
-            ...options,
-            hostname: server.hostname.replace(/^\[|\]$/g, ""),
-            port: server.port || (server.protocol === "https:" ? 443 : 80),
-            path: basePath + path,
-            method: method ?? "GET",
-            headers: {
-              accept: given.accept ?? "application/json, */*",
-              "user-agent": "netwhy",
-              ...(!isNear && { "accept-encoding": "gzip" }),
-              // Node sends the body of a DELETE without its length, and the server takes it for the next request
-              ...(sentBody && { "content-type": bodyType, "content-length": Buffer.byteLength(sentBody) }),
-              ...given.headers,
-              ...options.headers,
-            },
-            signal: ends.signal,
-          },
-          resolve,
-        );
-        sent.setTimeout(idle, () => sent.destroy(new TooSlow(`silent for ${seconds(idle)}`)));
-        sent.on("error", (error) => {
-          isReused = sent.reusedSocket;
-          reject(error);
-        });
-        sent.end(sentBody);
-      });
-      isAnswered = true;
-      const status = response.statusCode ?? 0;
-      const unpacked = response.headers["content-encoding"] === "gzip" ? response.pipe(createGunzip()) : response;
-      // an error of the response does not go through the pipe
-      if (unpacked !== response) response.on("error", (error) => unpacked.destroy(error));
+      const exchange = given.isLong && !connection.isProxied ? longExchange : httpExchange;
       const decoder = new TextDecoder();
-      if (status >= 200 && status < 300) {
-        for await (const chunk of unpacked as AsyncIterable<Uint8Array>) {
-          bytes += chunk.length;
-          onBytes?.(chunk);
-          onText?.(decoder.decode(chunk, { stream: true }));
-        }
+      const request = {
+        server,
+        path: basePath + path,
+        method: method ?? "GET",
+        headers: {
+          accept: given.accept ?? "application/json, */*",
+          "user-agent": "netwhy",
+          ...(!isNear && !given.isLong && { "accept-encoding": "gzip" }),
+          // Node sends the body of a DELETE without its length, and the server takes it for the next request
+          ...(sentBody && { "content-type": bodyType, "content-length": Buffer.byteLength(sentBody) }),
+          ...given.headers,
+          ...(options.headers as Record<string, string>),
+        },
+        body: sentBody,
+        options,
+        signal: ends.signal,
+        idleMs: idle,
+      };
+      const take = (piece: Uint8Array) => {
+        bytes += piece.length;
+        onBytes?.(piece);
+        onText?.(decoder.decode(piece, { stream: true }));
+      };
+      const response = await exchange(request, take, course);
+      const { status, headers, body } = response;
+      if (isSuccess(status)) {
         onText?.(decoder.decode());
-        const date = new Date(response.headers.date ?? "");
+        const date = new Date(headers.date ?? "");
         return { ok: true, bytes, ...(!Number.isNaN(date.getTime()) && { date: date.toISOString() }) };
       }
-      let body = "";
-      for await (const chunk of unpacked as AsyncIterable<Uint8Array>) {
-        body += decoder.decode(chunk, { stream: true });
-        if (body.length > LARGEST_REFUSAL) break;
-      }
-      const failure = { kind: kindOf(status), status, message: wordsOf(body, response) };
-      const wait = Number(response.headers["retry-after"]);
+      const failure = { kind: kindOf(status), status, message: wordsOf(response) };
+      const wait = Number(headers["retry-after"]);
       return { ok: false, failure, bytes: 0, body, ...(wait >= 0 && { retryAfterMs: wait * 1000 }) };
     } catch (error) {
       signal.throwIfAborted();
+      const { isAnswered, isReused } = course;
       return { ok: false, failure: failureOf(error, isAnswered, ends.signal), bytes, isStale: isReused && !isAnswered };
     } finally {
       clearTimeout(timer);

@@ -53,6 +53,8 @@ export interface Connection {
   readonly server: URL;
   /** That of the context. */
   readonly namespace: string | undefined;
+  /** Whether a proxy is on the way, which the agent of `requestOptions` knows. */
+  readonly isProxied: boolean;
   /** For exec, which goes its own way. */
   readonly config: KubeConfig;
   /** What every request needs: agent, certificates, headers. Runs the credential plugin if there is one. */
@@ -226,6 +228,7 @@ export async function connect(options: ConnectionOptions = {}): Promise<Connecti
     cluster: cluster.name,
     server,
     namespace: context.namespace,
+    isProxied: proxyUrl !== undefined,
     get config() {
       return config;
     },

@@ -32,12 +32,14 @@ export type ListOptions = {
 };
 
 const NEWLINE = 10;
-const decoder = new TextDecoder();
-const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
+/** Several times as fast as a TextDecoder, for the short texts that objects are. */
+const decode = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString();
 const PAGE_SIZE = 500;
 const WATCH_LIST_FROM = 5000;
 /** Of a whole list, milliseconds. */
 const LIMIT_MS = 90_000;
+const OUT_OF_TIME: Failure = { kind: "timeout", message: "the time for reading had run out" };
 
 /**
  * Reads all objects at `path`, e.g. `/api/v1/pods`.
@@ -95,6 +97,7 @@ export async function readList(
       });
     };
     for (let tried = 1; ; tried++) {
+      if (Date.now() >= until) return { failure: OUT_OF_TIME };
       const answer = await api.get(`${path}?${new URLSearchParams({ ...selectors, ...parameters })}`, {
         onBytes: (piece) => page.write(piece),
         onRetry: again,
@@ -185,6 +188,7 @@ async function readWatchList(
   };
   const answer: Answer = await api.get(`${path}?${parameters}`, {
     tries: 1,
+    isLong: true,
     signal: done.signal,
     limitMs: Math.max(1, until - Date.now()),
     onBytes(piece) {
@@ -195,7 +199,7 @@ async function readWatchList(
         begun = [];
         start = end + 1;
       }
-      if (start < piece.length) begun.push(piece.subarray(start));
+      if (start < piece.length) begun.push(Buffer.from(piece.subarray(start)));
     },
   });
   return isWhole && (answer.ok || done.signal.aborted);
