@@ -492,5 +492,11 @@ export function clusterObjects(
     ciliumnodes: [],
     caliconetworkpolicies: [],
     globalnetworkpolicies: [],
+    caliconetworksets: [],
+    globalnetworksets: [],
+    hostendpoints: [],
+    ippools: [],
+    ipamblocks: [],
+    felixconfigurations: [],
   };
 }

@@ -6,19 +6,17 @@
 import { type Concluding, type ConcludingBy, concludingBy, type Fault } from "../checks/check.ts";
 import { capabilityId } from "../model/capability.ts";
 import type { Observation } from "../model/observations.ts";
+import { areOfPolicy } from "../model/policy-rules.ts";
 import { ref } from "../model/ref.ts";
 import type { Forecasts } from "../trace/forecast.ts";
 import type { End } from "../trace/trace.ts";
-
-/** Rules that CNI plugins write for policies: a denial by them is meant by somebody. */
-const OF_POLICY = /\b(cali-|KUBE-NWPLCY|KUBE-POD-FW|CILIUM_|ANTREA|WEAVE-NPC)/;
 
 const isPlace = (end: End): end is End & Required<Pick<End, "at">> =>
   end.at !== undefined &&
   end.evidence.length > 0 &&
   end.is !== "left-cluster" &&
   end.is !== "denied" &&
-  !end.evidence.some(({ quote }) => OF_POLICY.test(quote));
+  !areOfPolicy(end.evidence);
 
 type Stop = { readonly end: End & Required<Pick<End, "at">>; readonly failures: Set<Observation> };
 

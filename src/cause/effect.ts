@@ -3,6 +3,7 @@
  */
 import { type Capability, capabilityId, covers, PARTIAL } from "../model/capability.ts";
 import type { Need, Needs } from "../model/needs.ts";
+import { refId } from "../model/ref.ts";
 
 export type Effect = "none" | "may" | "must";
 
@@ -88,10 +89,7 @@ const best = (effects: readonly Effect[]): Effect =>
 
 /** Under which name a policy's denial is broken: the denial is what should not be. */
 const denials = (need: Extract<Need, { is: "denied" }>): Capability[] =>
-  need.by.map(({ ref: { namespace, name } }) => ({
-    name: "policy.allow",
-    policy: `NetworkPolicy/${namespace}/${name}`,
-  }));
+  need.by.map(({ ref }) => ({ name: "policy.allow", policy: refId(ref) }));
 
 /**
  * @param working what was seen to work: it does not fail for want of anything below it

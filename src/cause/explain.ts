@@ -9,7 +9,8 @@ import { type Capability, type CapabilityName, capabilityId } from "../model/cap
 import type { ModelParts } from "../model/model.ts";
 import type { Nodes } from "../model/nodes.ts";
 import type { Observation } from "../model/observations.ts";
-import type { PolicyView } from "../model/policy-views.ts";
+import type { Denying } from "../model/policy-views.ts";
+import { refId } from "../model/ref.ts";
 import { timeOf } from "../model/time.ts";
 import type { Text } from "../text.ts";
 import { type Forecast, type Forecasts, NO_FORECASTS, type Sighting } from "../trace/forecast.ts";
@@ -35,7 +36,7 @@ export type ExplainedRoot = Root & {
   readonly since?: string;
 };
 
-export type MeantDenial = { readonly policies: readonly PolicyView[]; readonly observations: readonly Observation[] };
+export type MeantDenial = { readonly policies: readonly Denying[]; readonly observations: readonly Observation[] };
 
 export type BlindSpot = {
   readonly missing: readonly Missing[];
@@ -283,11 +284,11 @@ function byRank(a: ExplainedRoot, b: ExplainedRoot): number {
 }
 
 function meantDenials(failures: readonly Observation[]): MeantDenial[] {
-  const groups = new Map<string, { policies: readonly PolicyView[]; observations: Observation[] }>();
+  const groups = new Map<string, { policies: readonly Denying[]; observations: Observation[] }>();
   for (const failure of failures) {
     const policies = denyingPolicies(failure);
     const key = policies
-      .map(({ namespace, name }) => `${namespace}/${name}`)
+      .map(({ ref }) => refId(ref))
       .sort()
       .join(" ");
     const group = groups.get(key);
@@ -297,8 +298,8 @@ function meantDenials(failures: readonly Observation[]): MeantDenial[] {
   return [...groups.values()];
 }
 
-function denyingPolicies({ need }: Observation): readonly PolicyView[] {
-  const found = new Set<PolicyView>();
+function denyingPolicies({ need }: Observation): readonly Denying[] {
+  const found = new Set<Denying>();
   const visit = (part: Observation["need"]): void => {
     if (part.is === "denied") for (const policy of part.by) found.add(policy);
     else if (part.is === "all" || part.is === "any") part.of.forEach(visit);

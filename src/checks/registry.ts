@@ -23,9 +23,13 @@ import { outsideUnreachable } from "./node/outside-unreachable.ts";
 import { packetFilterDrop } from "./node/packet-filter-drop.ts";
 import { packetPathBlocked } from "./node/packet-path-blocked.ts";
 import { routingRuleWrong } from "./node/routing-rule-wrong.ts";
+import { calicoNodeAddressWrong } from "./pod-network/calico-node-address-wrong.ts";
+import { calicoOverlayOff } from "./pod-network/calico-overlay-off.ts";
 import { ciliumNodeMismatch } from "./pod-network/cilium-node-mismatch.ts";
 import { ciliumTableMismatch } from "./pod-network/cilium-table-mismatch.ts";
 import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
+import { ipPoolMasqueradeOff } from "./pod-network/ip-pool-masquerade-off.ts";
+import { ipPoolMissing } from "./pod-network/ip-pool-missing.ts";
 import { podIdentityMissing } from "./pod-network/pod-identity-missing.ts";
 import { podLabelsUnread } from "./pod-network/pod-labels-unread.ts";
 import { podMasqueradeMismatch } from "./pod-network/pod-masquerade-mismatch.ts";
@@ -36,6 +40,8 @@ import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
 import { podSandboxFailing } from "./pod-network/pod-sandbox-failing.ts";
 import { underlayMtuTooSmall } from "./pod-network/underlay-mtu-too-small.ts";
 import { underlayPacketLoss } from "./pod-network/underlay-packet-loss.ts";
+import { calicoPolicyDefective } from "./policy/calico-policy-defective.ts";
+import { hostEndpointIsolated } from "./policy/host-endpoint-isolated.ts";
 import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
 import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
 import { policyRulesMismatch } from "./policy/policy-rules-mismatch.ts";
@@ -65,9 +71,13 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "node", check: packetFilterDrop },
   { layer: "node", check: packetPathBlocked },
   { layer: "node", check: routingRuleWrong },
+  { layer: "pod-network", check: calicoNodeAddressWrong },
+  { layer: "pod-network", check: calicoOverlayOff },
   { layer: "pod-network", check: ciliumNodeMismatch },
   { layer: "pod-network", check: ciliumTableMismatch },
   { layer: "pod-network", check: cniConfigMissing },
+  { layer: "pod-network", check: ipPoolMasqueradeOff },
+  { layer: "pod-network", check: ipPoolMissing },
   { layer: "pod-network", check: podIdentityMissing },
   { layer: "pod-network", check: podLabelsUnread },
   { layer: "pod-network", check: podMasqueradeMismatch },
@@ -89,6 +99,8 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "dns", check: corefileInvalid },
   { layer: "dns", check: dnsForwardLoop },
   { layer: "dns", check: dnsUpstreamDead },
+  { layer: "policy", check: calicoPolicyDefective },
+  { layer: "policy", check: hostEndpointIsolated },
   { layer: "policy", check: networkPolicyDefective },
   { layer: "policy", check: networkPolicyUnenforced },
   { layer: "policy", check: policyRulesMismatch },

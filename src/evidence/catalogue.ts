@@ -234,13 +234,37 @@ export const catalogue = {
     en: "which Pod ranges and addresses Cilium's agents on other nodes know of a node",
     zh: "其他节点上的 Cilium 代理所知的某节点的 Pod 网段和地址",
   }),
-  caliconetworkpolicies: list("apis/crd.projectcalico.org/*/networkpolicies", objects.named, {
-    en: "whether there are policies of Calico's own kind",
-    zh: "是否存在 Calico 自有类型的策略",
+  caliconetworkpolicies: list("apis/crd.projectcalico.org/*/networkpolicies", objects.calicoPolicy, {
+    en: "which traffic policies of Calico's own kind allow and deny",
+    zh: "Calico 自有类型的策略放行和禁止哪些流量",
   }),
-  globalnetworkpolicies: list("apis/crd.projectcalico.org/*/globalnetworkpolicies", objects.named, {
-    en: "whether there are cluster-wide policies of Calico's own kind",
-    zh: "是否存在 Calico 自有类型的全局策略",
+  globalnetworkpolicies: list("apis/crd.projectcalico.org/*/globalnetworkpolicies", objects.calicoPolicy, {
+    en: "which traffic cluster-wide policies of Calico's own kind allow and deny",
+    zh: "Calico 自有类型的全局策略放行和禁止哪些流量",
+  }),
+  caliconetworksets: list("apis/crd.projectcalico.org/*/networksets", objects.calicoNetworkSet, {
+    en: "which addresses Calico's policies of a namespace mean by their labels",
+    zh: "Calico 命名空间策略的标签所指的地址",
+  }),
+  globalnetworksets: list("apis/crd.projectcalico.org/*/globalnetworksets", objects.calicoNetworkSet, {
+    en: "which addresses Calico's policies mean by their labels",
+    zh: "Calico 策略的标签所指的地址",
+  }),
+  hostendpoints: list("apis/crd.projectcalico.org/*/hostendpoints", objects.hostEndpoint, {
+    en: "which interfaces of nodes Calico's policies apply to",
+    zh: "Calico 策略作用于节点的哪些网卡",
+  }),
+  ippools: list("apis/crd.projectcalico.org/*/ippools", objects.ipPool, {
+    en: "from which ranges Calico gives Pods addresses, and how it carries and masquerades their packets",
+    zh: "Calico 从哪些网段为 Pod 分配地址，以及如何封装和转换其报文",
+  }),
+  ipamblocks: list("apis/crd.projectcalico.org/*/ipamblocks", objects.ipamBlock, {
+    en: "which blocks of addresses each node has with Calico",
+    zh: "Calico 中每个节点拥有哪些地址块",
+  }),
+  felixconfigurations: list("apis/crd.projectcalico.org/*/felixconfigurations", objects.felixConfiguration, {
+    en: "how Calico's agent on the nodes is set up",
+    zh: "节点上 Calico 代理的配置",
   }),
   clusterroles: list("apis/rbac.authorization.k8s.io/*/clusterroles", objects.role, {
     en: "what ClusterRoles grant",

@@ -68,6 +68,10 @@ export const CAPABILITIES = {
     en: "the node's policy routing leaves the Pods' packets to its routes",
     zh: "节点的策略路由不会误导 Pod 报文",
   },
+  "node.admit": {
+    en: "policies for the node itself let its connections pass",
+    zh: "作用于节点自身的策略放行其连接",
+  },
   "node.send-large": { en: "large packets of its Pods leave the node whole", zh: "本节点 Pod 的大报文能完整发出" },
   "node.take-large": { en: "large packets get to the node's Pods whole", zh: "大报文能完整到达本节点的 Pod" },
   "node.tell-size": {
@@ -109,6 +113,7 @@ export const PARTIAL: ReadonlySet<string> = new Set<keyof typeof CAPABILITIES>([
   "pod.ready",
   "node.track",
   "policy.rules",
+  "node.admit",
 ]);
 
 export type CapabilityName = keyof typeof CAPABILITIES;

@@ -7,20 +7,9 @@
  */
 import type { Capture } from "../evidence/capture.ts";
 import { isWhole, known, type Observed } from "../evidence/observed.ts";
-import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import {
-  canonicalIp,
-  type Family,
-  formatIp,
-  formatPrefix,
-  type Ip,
-  type Prefix,
-  parseIp,
-  parsePrefix,
-  prefixOf,
-} from "../net/ip.ts";
+import type { Evidence } from "../evidence/origin.ts";
+import { canonicalIp, type Family, formatIp, formatPrefix, type Prefix, parsePrefix, prefixOf } from "../net/ip.ts";
 import type { FdbEntry } from "../parse/bridge-fdb.ts";
-import type { Link } from "../parse/ip-addr.ts";
 import type { Neighbour } from "../parse/ip-neigh.ts";
 import type { Route } from "../parse/ip-route.ts";
 import { parseJson } from "../parse/parsed.ts";
@@ -28,9 +17,19 @@ import type { SubnetEnv } from "../parse/subnet-env.ts";
 import type { Components } from "./components/components.ts";
 import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
 import { destinationOf } from "./forwarding/route-table.ts";
-import { lookupRoute, quoteRoute } from "./forwarding/routing.ts";
+import { quoteRoute } from "./forwarding/routing.ts";
 import type { Nodes, NodeView } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
+import {
+  directPath,
+  type Entries,
+  entriesOf,
+  judged,
+  type OverlayPath,
+  type OverlayPeer,
+  onSameSegment,
+  tunnelPath,
+} from "./overlay.ts";
 import type { Ref } from "./ref.ts";
 
 export type FlannelConfig = {
@@ -47,57 +46,17 @@ export type FlannelConfig = {
   readonly evidence: Evidence;
 };
 
-/** How a node tells the others that it is reached. */
-export type FlannelPeer = {
-  readonly node: NodeView;
-  readonly family: Family;
-  /** Its Pods' addresses of the family. */
-  readonly range: Prefix;
-  readonly backend: string;
-  readonly publicIp: string;
-  /** Of its VXLAN device; missing for other backends. */
-  readonly mac?: string;
-  readonly evidence: Evidence;
-};
-
-export type FlannelDeviation = {
-  readonly what:
-    | "device-missing"
-    | "device-down"
-    | "route-missing"
-    | "route-wrong"
-    | "neighbour-missing"
-    | "neighbour-wrong"
-    | "fdb-missing"
-    | "fdb-wrong";
-  /** What should be there, as `ip` and `bridge` would print it. */
-  readonly expected: string;
-  /** What is there instead. */
-  readonly found: readonly Evidence[];
-};
-
-export type FlannelPath = {
-  readonly peer: FlannelPeer;
-  /** unknown: something of what would tell was not seen. */
-  readonly state: "right" | "deviating" | "unknown";
-  readonly deviations: readonly FlannelDeviation[];
-  /** What demands it, and what proves it right. */
-  evidence(): readonly Evidence[];
-  /** Evidence that was missing. */
-  readonly missing: readonly ("links" | "routes" | "neighbours" | "fdb")[];
-};
-
 export interface Flannel {
   /** Whether any node is in a flannel network. */
   readonly used: boolean;
   readonly config: FlannelConfig | undefined;
   readonly configMap: Ref | undefined;
   /** How a node is reached, without a family in the first that it has; undefined if it does not tell, or is in no flannel network. */
-  peer(node: string, family?: Family): FlannelPeer | undefined;
+  peer(node: string, family?: Family): OverlayPeer | undefined;
   /** What flannel of a node tells its CNI plugin: its networks, and whether it masquerades what leaves them (--ip-masq). */
   subnetEnv(node: string): Observed<SubnetEnv>;
   /** From a node to every other one that tells how it is reached, in one family or in each in which both do. */
-  paths(node: string, family?: Family): readonly FlannelPath[];
+  paths(node: string, family?: Family): readonly OverlayPath[];
   /**
    * What demands and proves a node's first entry, if a quick look shows that all of a family are right; `paths` tells what is
    * wrong, and takes far longer: there are as many entries as pairs of nodes.
@@ -156,7 +115,7 @@ const ANNOTATIONS = {
 export const tunnelDevice = (vni: number, family: Family): string =>
   family === 4 ? `flannel.${vni}` : `flannel-v6.${vni}`;
 
-function peerOf(node: NodeView, family: Family, objects: Objects): FlannelPeer | undefined {
+function peerOf(node: NodeView, family: Family, objects: Objects): OverlayPeer | undefined {
   const { object } = node;
   const annotations = object?.metadata.annotations ?? {};
   const names = ANNOTATIONS[family];
@@ -176,49 +135,13 @@ function peerOf(node: NodeView, family: Family, objects: Objects): FlannelPeer |
     range,
     backend,
     publicIp,
+    gateway: formatIp(range.ip),
     ...(typeof mac === "string" && { mac: mac.toLowerCase() }),
     evidence: objects.quote(
       "nodes",
       object,
       `Node ${node.name}: podCIDR ${formatPrefix(range)}, ${names.publicIp} ${publicIp}, ${names.data} ${annotations[names.data]}`,
     ),
-  };
-}
-
-/** A node's entries, filed so that each is found by what it leads to: there are as many as nodes, on every node. */
-type Entries = {
-  readonly plane: NodePlane;
-  /** By the Pod range in which they lie. */
-  readonly routes: ReadonlyMap<string, readonly Route[]>;
-  readonly neighbours: ReadonlyMap<string, readonly Neighbour[]>;
-  readonly fdb: ReadonlyMap<string, readonly FdbEntry[]>;
-  readonly tunnel: Link | undefined;
-};
-
-function entriesOf(plane: NodePlane, device: string, rangeLengths: ReadonlySet<number>, family: Family): Entries {
-  const routes = new Map<string, Route[]>();
-  for (const route of known(plane.routes) ?? []) {
-    const prefix = destinationOf(route);
-    if (prefix?.ip.family !== family || route.type === "broadcast" || route.type === "multicast") continue;
-    for (const length of rangeLengths) {
-      if (prefix.length < length) continue;
-      const key = formatPrefix(prefixOf(prefix.ip, length));
-      const list = routes.get(key);
-      if (list) list.push(route);
-      else routes.set(key, [route]);
-    }
-  }
-  const onDevice = <T extends { readonly device: string }>(entries: readonly T[] | undefined) =>
-    (entries ?? []).filter((entry) => entry.device === device);
-  return {
-    plane,
-    routes,
-    neighbours: Map.groupBy(onDevice(known(plane.neighbours)), ({ address }) => address),
-    fdb: Map.groupBy(
-      onDevice(known(plane.fdb)).filter(({ destination }) => destination !== undefined),
-      ({ mac }) => mac,
-    ),
-    tunnel: known(plane.links)?.find(({ name }) => name === device),
   };
 }
 
@@ -280,8 +203,8 @@ export function flannelOf({ capture, objects, nodes, components, forwarding }: P
 
 /** What leads to each peer of a VXLAN, by the peer's place in the list. */
 type Whereabouts = {
-  readonly peers: readonly FlannelPeer[];
-  readonly places: ReadonlyMap<FlannelPeer, number>;
+  readonly peers: readonly OverlayPeer[];
+  readonly places: ReadonlyMap<OverlayPeer, number>;
   readonly routes: Leads<Route>;
   readonly neighbours: Leads<Neighbour>;
   readonly fdb: Leads<FdbEntry>;
@@ -298,7 +221,7 @@ type Leads<T> = {
 };
 
 /** @returns undefined if not all of them are in one VXLAN, each with a range and a MAC of its own */
-function whereaboutsOf(peers: readonly FlannelPeer[], device: string): Whereabouts | undefined {
+function whereaboutsOf(peers: readonly OverlayPeer[], device: string): Whereabouts | undefined {
   if (!peers.every(({ backend, mac }) => backend === "vxlan" && mac !== undefined)) return undefined;
   const indexed = (keys: readonly string[]) => new Map(keys.map((key, index) => [key, index]));
   const gateways = peers.map(({ range }) => formatIp(range.ip));
@@ -345,7 +268,7 @@ function whereaboutsOf(peers: readonly FlannelPeer[], device: string): Whereabou
 }
 
 /** Whether a node has exactly the entries that lead to all others: each kind of them is gone through once. */
-function hasAll(plane: NodePlane, device: string, whereabouts: Whereabouts, self: FlannelPeer): boolean {
+function hasAll(plane: NodePlane, device: string, whereabouts: Whereabouts, self: OverlayPeer): boolean {
   const { links, routes, neighbours, fdb } = plane;
   if (!isWhole(links) || !isWhole(routes) || !isWhole(neighbours) || !isWhole(fdb)) return false;
   if (!links.value.find(({ name }) => name === device)?.flags.includes("UP")) return false;
@@ -400,109 +323,10 @@ function placeWithin(
     .find((index) => index !== undefined && index !== own);
 }
 
-type Missing = FlannelPath["missing"][number];
-
-function pathTo(peer: FlannelPeer, entries: Entries, device: string, config: FlannelConfig | undefined): FlannelPath {
+function pathTo(peer: OverlayPeer, entries: Entries, device: string, config: FlannelConfig | undefined): OverlayPath {
   if (peer.backend === "host-gw") return directPath(peer, entries);
   if (peer.backend !== "vxlan") return judged(peer, [], [], [], true);
   // with DirectRouting, peers on the same segment are routed to without the tunnel
   if (config?.directRouting && onSameSegment(peer, entries.plane)) return directPath(peer, entries);
   return tunnelPath(peer, entries, device);
-}
-
-function judged(
-  peer: FlannelPeer,
-  deviations: readonly FlannelDeviation[],
-  missing: readonly Missing[],
-  proofs: readonly (() => Evidence)[],
-  isUnknown = missing.length > 0,
-): FlannelPath {
-  const state = deviations.length > 0 ? "deviating" : isUnknown ? "unknown" : "right";
-  return { peer, state, deviations, missing, evidence: () => [peer.evidence, ...proofs.map((quote) => quote())] };
-}
-
-function onSameSegment(peer: FlannelPeer, plane: NodePlane): boolean {
-  const ip = parseIp(peer.publicIp);
-  const lookup = ip && lookupRoute(plane, { destination: ip });
-  return lookup?.end === "via" && lookup.hops.every(({ gateway }) => gateway === undefined);
-}
-
-/** Judges what leads to a peer's range: the route to it, and any more specific route that takes a part of it away. */
-function judgeRoute(
-  peer: FlannelPeer,
-  { plane, routes }: Entries,
-  expected: string,
-  isRight: (gateway: string | undefined, device: string | undefined) => boolean,
-): { deviation?: FlannelDeviation; proof?: () => Evidence } {
-  const inRange = routes.get(formatPrefix(peer.range)) ?? [];
-  const right = inRange.find(
-    (route) =>
-      destinationOf(route)!.length === peer.range.length &&
-      route.nextHops.some(({ gateway, device }) => isRight(gateway, device)),
-  );
-  const wrong = inRange.filter((route) => route !== right);
-  if (wrong.length > 0) {
-    return { deviation: { what: "route-wrong", expected, found: wrong.map((route) => quoteRoute(plane, route)) } };
-  }
-  if (right) return { proof: () => quoteRoute(plane, right) };
-  if (!isWhole(plane.routes)) return {};
-  const lookup = lookupRoute(plane, { destination: peer.range.ip as Ip });
-  const instead = lookup.end === "via" || lookup.end === "refused" ? [lookup.evidence] : [];
-  return { deviation: { what: "route-missing", expected, found: instead } };
-}
-
-function directPath(peer: FlannelPeer, entries: Entries): FlannelPath {
-  const expected = `${formatPrefix(peer.range)} via ${peer.publicIp}`;
-  const { deviation, proof } = judgeRoute(peer, entries, expected, (gateway) => gateway === peer.publicIp);
-  return judged(peer, deviation ? [deviation] : [], deviation || proof ? [] : ["routes"], proof ? [proof] : []);
-}
-
-function tunnelPath(peer: FlannelPeer, entries: Entries, device: string): FlannelPath {
-  const { plane, tunnel } = entries;
-  const gateway = formatIp(peer.range.ip);
-  const missing: Missing[] = [];
-  const proofs: (() => Evidence)[] = [];
-  const deviations: FlannelDeviation[] = [];
-
-  if (!tunnel && isWhole(plane.links)) {
-    deviations.push({ what: "device-missing", expected: `${device}: VXLAN device`, found: [] });
-  } else if (!tunnel) missing.push("links");
-  // the kernel takes away what leads over a device that goes down
-  else if (!tunnel.flags.includes("UP")) {
-    const found = [quoteOf(plane.links.origin, `${device}: <${tunnel.flags.join(",")}>`)];
-    deviations.push({ what: "device-down", expected: `${device}: UP`, found });
-  }
-
-  const expectedRoute = `${formatPrefix(peer.range)} via ${gateway} dev ${device} onlink`;
-  const route = judgeRoute(peer, entries, expectedRoute, (via, dev) => via === gateway && dev === device);
-  if (route.deviation) deviations.push(route.deviation);
-  else if (route.proof) proofs.push(route.proof);
-  else missing.push("routes");
-
-  // without the MAC of the peer's device, only the route can be judged
-  if (peer.mac === undefined) return judged(peer, deviations, missing, proofs, true);
-
-  const neighbour = entries.neighbours.get(gateway)?.[0];
-  const neighbourText = `${gateway} dev ${device} lladdr ${peer.mac} PERMANENT`;
-  const quoteNeighbour = () => {
-    const mac = neighbour?.mac ? `lladdr ${neighbour.mac} ` : "";
-    return quoteOf(plane.neighbours.origin, `${gateway} dev ${device} ${mac}${neighbour?.states.join(" ") ?? ""}`);
-  };
-  if (neighbour && neighbour.mac === peer.mac) proofs.push(quoteNeighbour);
-  else if (neighbour) deviations.push({ what: "neighbour-wrong", expected: neighbourText, found: [quoteNeighbour()] });
-  else if (isWhole(plane.neighbours))
-    deviations.push({ what: "neighbour-missing", expected: neighbourText, found: [] });
-  else missing.push("neighbours");
-
-  const known = entries.fdb.get(peer.mac) ?? [];
-  const fdbText = `${peer.mac} dev ${device} dst ${peer.publicIp} self permanent`;
-  const quoteFdb = ({ mac, destination, flags, state }: FdbEntry) =>
-    quoteOf(plane.fdb.origin, `${mac} dev ${device} dst ${destination} ${flags.join(" ")} ${state}`);
-  const right = known.find(({ destination }) => destination === peer.publicIp);
-  if (right) proofs.push(() => quoteFdb(right));
-  else if (known.length > 0) deviations.push({ what: "fdb-wrong", expected: fdbText, found: known.map(quoteFdb) });
-  else if (isWhole(plane.fdb)) deviations.push({ what: "fdb-missing", expected: fdbText, found: [] });
-  else missing.push("fdb");
-
-  return judged(peer, deviations, missing, proofs);
 }

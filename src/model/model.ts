@@ -4,6 +4,7 @@
  * Parts are made when they are first asked for, and only once.
  */
 import type { Capture } from "../evidence/capture.ts";
+import { type Calico, calicoOf } from "./calico/calico.ts";
 import type { Change } from "./change.ts";
 import { captureWith } from "./changes.ts";
 import { type Cilium, ciliumOf } from "./cilium/cilium.ts";
@@ -49,6 +50,7 @@ export type ModelParts = {
   readonly packetCaptures: PacketCaptures;
   readonly forwarding: Forwarding;
   readonly flannel: Flannel;
+  readonly calico: Calico;
   readonly cni: Cni;
   readonly cilium: Cilium;
   readonly tunnels: Tunnels;
@@ -92,12 +94,13 @@ const MAKERS: Makers = {
   forwarding: (_, capture) => forwardingOf(capture),
   flannel: ({ objects, nodes, components, forwarding }, capture) =>
     flannelOf({ capture, objects, nodes, components, forwarding }),
+  calico: ({ objects, nodes, components, forwarding }) => calicoOf({ objects, nodes, components, forwarding }),
   cni: (_, capture) => cniOf(capture),
   cilium: ({ objects, components, pods }, capture) => ciliumOf(capture, objects, components, pods),
   sandboxes: (_, capture) => sandboxesOf(capture),
   podNamespaces: (_, capture) => podNamespacesOf(capture),
   sockets: (_, capture) => socketsOf(capture),
-  tunnels: ({ nodes, forwarding, flannel }) => tunnelsOf(nodes, forwarding, flannel),
+  tunnels: ({ nodes, forwarding, flannel, calico }) => tunnelsOf(nodes, forwarding, flannel, calico),
   connections: ({ nodes, forwarding }) => connectionsOf(nodes, forwarding),
   proxy: ({ objects, nodes, services, components, forwarding }) =>
     proxyOf({ objects, nodes, services, components, forwarding }),

@@ -12,7 +12,7 @@ import type { Dns } from "./dns.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Pods, PodView } from "./pods.ts";
 import type { Policies } from "./policies.ts";
-import type { PolicyEnd, PolicyView } from "./policy-views.ts";
+import type { Denying, PolicyEnd } from "./policy-views.ts";
 import { ref, refId } from "./ref.ts";
 import type { ServiceEndpoint, ServicePort, Services } from "./services/services.ts";
 
@@ -25,7 +25,7 @@ export type Need =
   /** It may depend on it: whether it does is not known. */
   | { readonly is: "perhaps"; readonly of: Need }
   /** A policy that is meant so denies it. */
-  | { readonly is: "denied"; readonly by: readonly PolicyView[]; readonly direction: "ingress" | "egress" };
+  | { readonly is: "denied"; readonly by: readonly Denying[]; readonly direction: "ingress" | "egress" };
 
 /** Where a connection begins. */
 export type Client = {
@@ -213,8 +213,13 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       reachPodRange(client, node),
       fits(client, node, pod.key),
       attached && isOwnNode ? perhaps(attached) : attached,
-      port &&
-        policyNeed(endOf(client), { pod, ...(client.family && { family: client.family }) }, port.protocol, port.number),
+      // a ping has no port, and only rules without any let it pass
+      policyNeed(
+        endOf(client),
+        { pod, ...(client.family && { family: client.family }) },
+        port?.protocol ?? "ICMP",
+        port?.number ?? 0,
+      ),
       policyRules(client, node, pod.key),
       port && now({ name: "pod.listen", pod: pod.key }),
     );
@@ -241,8 +246,13 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       ? undefined
       : all(leaving({ node }), now({ name: "node.lead-to-upstream", node }));
 
+  /** Policies for a node's own interfaces apply to what it sends and takes itself, and spare some ports. */
+  const admits = (node: string): Need | undefined =>
+    policies.calico.hosts.some((host) => host.node === node) ? perhaps(now({ name: "node.admit", node })) : undefined;
+
   function reachNode(client: Client, node: string): Need {
     return all(
+      ...(client.node === node ? [] : [client.network === "host" ? admits(client.node) : undefined, admits(node)]),
       ends(client, node),
       client.network === "pod" && client.node !== node ? leaving(client, between(client, node)) : undefined,
       client.node === node ? undefined : now({ name: "node.reach", ...pair(client.node, node) }),
@@ -276,7 +286,10 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       return isBeside ? all(direct, now({ name: "node.bridge", node: client.node, ...ofFamily(client) })) : direct;
     }
     const node = nodes.byAddress(endpoint.address);
-    if (node) return reachNode(client, node.name);
+    if (node) {
+      const to = { address: endpoint.address, node: node.name };
+      return all(reachNode(client, node.name), policyNeed(endOf(client), to, port.protocol, endpoint.port));
+    }
     return endpoint.node === undefined ? reachOutside(client) : reachPodRange(client, endpoint.node);
   }
 
@@ -456,6 +469,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             learns("cni", node, "pods"),
             toFollow(on(node, { name: "cni.config" })),
             identified(capability),
+            toFollow(on(node, { name: "pod-network.config" })),
             node === undefined ? undefined : perhaps(now({ name: "node.report", node })),
           );
         case "pod.identity":
@@ -464,8 +478,9 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           return learns("cni", node, "pods");
         case "policy.rules":
           return all(learns("policy", node, "policies"), identified(capability));
-        case "cni.config":
         case "node.masquerade":
+          return all(learns("cni", node, "start"), toFollow(on(node, { name: "pod-network.config" })));
+        case "cni.config":
           return learns("cni", node, "start");
         case "pod-network.config":
           return component === undefined ? learns("pod-ranges", undefined, "nodes") : undefined;

@@ -55,6 +55,12 @@ export const KIND_NAMES = {
   // as Calico's own API calls it; in the cluster's it is a NetworkPolicy of another group
   caliconetworkpolicies: "CalicoNetworkPolicy",
   globalnetworkpolicies: "GlobalNetworkPolicy",
+  caliconetworksets: "NetworkSet",
+  globalnetworksets: "GlobalNetworkSet",
+  hostendpoints: "HostEndpoint",
+  ippools: "IPPool",
+  ipamblocks: "IPAMBlock",
+  felixconfigurations: "FelixConfiguration",
 } as const satisfies Record<ListId, string>;
 
 const LIST_OF_KIND = new Map<string, ListId>(Object.entries(KIND_NAMES).map(([list, kind]) => [kind, list as ListId]));

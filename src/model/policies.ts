@@ -3,13 +3,14 @@
  *
  * Source: the API reference of networking.k8s.io/v1 NetworkPolicy. A Pod that some policy selects for a direction is isolated
  * in it, and what no rule of those policies allows is denied. Traffic between a Pod and its own node is always allowed
- * (kubelet's probes), Pods on the host network count as their node. Policies of Cilium's kinds are among them; those of
- * other enforcers are not read.
+ * (kubelet's probes), Pods on the host network count as their node. Policies of Cilium's kinds are among them, those
+ * of Calico's kinds beside them: they are asked in an order. Those of other enforcers are not read.
  */
 
 import type { ListId } from "../evidence/catalogue.ts";
 import { known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
+import { type CalicoPolicies, calicoPoliciesOf } from "./calico/policies.ts";
 import { alwaysEnforced, ciliumPolicyViews } from "./cilium/network-policies.ts";
 import type { Components } from "./components/components.ts";
 import { imageRepository } from "./components/definitions.ts";
@@ -20,6 +21,7 @@ import type { Pods, PodView } from "./pods.ts";
 import {
   type Answer,
   addressesOf,
+  type Denying,
   type Direction,
   inBlock,
   networkPolicyView,
@@ -34,7 +36,7 @@ import {
 
 export type PolicyVerdict =
   | { readonly state: "allowed" }
-  | { readonly state: "denied"; readonly direction: Direction; readonly by: readonly PolicyView[] }
+  | { readonly state: "denied"; readonly direction: Direction; readonly by: readonly Denying[] }
   | { readonly state: "unknown" };
 
 export interface Policies {
@@ -44,6 +46,10 @@ export interface Policies {
   selected(policy: PolicyView): readonly PodView[];
   /** The policies that isolate a Pod in a direction. */
   isolating(pod: PodView, direction: Direction): readonly PolicyView[];
+  /** Whether a policy of any kind selects a Pod for a direction, or may do so. */
+  isolates(pod: PodView, direction: Direction): boolean;
+  /** Those of Calico's own kinds; none where Calico does not enforce. */
+  readonly calico: CalicoPolicies;
   /** What the policies say of a connection, enforced or not. */
   verdict(from: PolicyEnd, to: PolicyEnd, traffic: PolicyTraffic): PolicyVerdict;
   /** The Pods that a peer of a policy means; undefined of one that means others than Pods by their labels. */
@@ -54,7 +60,7 @@ export interface Policies {
   readonly others: "none" | "some" | "unknown";
   /** What enforces policies here: "nothing" only if all that could was looked at. */
   readonly enforcement: "enforced" | "nothing" | "unknown";
-  quote(policy: PolicyView, words: string): Evidence;
+  quote(policy: Denying, words: string): Evidence;
 }
 
 /** Enforcers that are not among the components that we know closer. */
@@ -84,6 +90,7 @@ export function policiesOf(
     ...CILIUM_LISTS.flatMap((list) => objects.all(list).flatMap((one) => ciliumPolicyViews(one, list, cluster))),
     ...(isCilium && config && setting("enable-policy") === "always" ? [alwaysEnforced(config)] : []),
   ];
+  const calico = calicoPoliciesOf(components.byId("calico-node").length > 0 ? objects : undefined);
   const namespaceLabels = new Map(
     objects.all("namespaces").map(({ metadata }) => [
       metadata.name,
@@ -140,14 +147,13 @@ export function policiesOf(
   /** Whether a policy looks at labels of namespaces that were not seen. */
   const isGuess = ({ asksNamespaces }: PolicyView) => asksNamespaces && !objects.isWhole("namespaces");
 
-  function denies(
-    self: PolicyEnd,
+  /** Who denies one end a connection, but for Calico's own policies. */
+  function commonlyDenied(
+    pod: PodView,
     other: PolicyEnd,
     direction: Direction,
     traffic: PolicyTraffic,
   ): readonly PolicyView[] | "unknown" {
-    if (!("pod" in self) || self.pod.hostNetwork) return [];
-    const { pod } = self;
     const policies = selecting(pod);
     const answersOf = ({ rules }: PolicyView, action: PolicyRuleView["action"]) =>
       rules
@@ -164,6 +170,22 @@ export function policiesOf(
     return allowing.includes("unknown") || isolated.some(isGuess) ? "unknown" : isolated;
   }
 
+  function denies(
+    self: PolicyEnd,
+    other: PolicyEnd,
+    direction: Direction,
+    traffic: PolicyTraffic,
+  ): readonly Denying[] | "unknown" {
+    if (!("pod" in self) || self.pod.hostNetwork) return [];
+    const common = commonlyDenied(self.pod, other, direction, traffic);
+    if (common === "unknown" || calico.all.length === 0) return common;
+    const isSelected = isolating(self.pod, direction).length > 0;
+    const says = common.length > 0 ? "isolates" : isSelected ? "allows" : "does-not-select";
+    const verdict = calico.verdict(self.pod, other, direction, traffic, says);
+    if (verdict.state === "unknown") return "unknown";
+    return verdict.state === "denied" ? [...verdict.by, ...(verdict.isolatedByKubernetes ? common : [])] : [];
+  }
+
   const isOwnNode = (end: PolicyEnd, other: PolicyEnd) =>
     !("pod" in end) && end.node !== undefined && "pod" in other && other.pod.node === end.node;
   const listsWhole =
@@ -177,13 +199,18 @@ export function policiesOf(
         selectsPod(policy, pod),
       ),
     isolating,
+    isolates: (pod, direction) =>
+      isolating(pod, direction).length > 0 || calico.selecting(pod, direction)?.length !== 0,
+    calico,
     selectable,
     peerPods: (peer) =>
       peer.by === "label"
         ? pods.all.filter((pod) => !pod.hostNetwork && peer.means(selectableOf(pod)) === true)
         : undefined,
     verdict(from, to, traffic) {
-      if (isOwnNode(from, to) || isOwnNode(to, from)) return { state: "allowed" };
+      // Felix holds what Pods send to their own node to their policies as well (cali-wl-to-host)
+      const isFree = isOwnNode(from, to) || (isOwnNode(to, from) && calico.all.length === 0);
+      if (isFree) return { state: "allowed" };
       for (const direction of ["egress", "ingress"] as const) {
         const by = direction === "egress" ? denies(from, to, direction, traffic) : denies(to, from, direction, traffic);
         if (by === "unknown") return { state: "unknown" };
@@ -203,19 +230,20 @@ export function policiesOf(
 /** A kind that the API server does not serve is absent. */
 const isRead = (list: ListId, objects: Objects) => objects.isWhole(list) || objects.observed(list).state === "absent";
 
-/** Kinds of policies that enforcers bring along, and that are not read; kube-router has none. */
+/** Kinds of policies that enforcers bring along beside those read for all; kube-router has none. */
 const OTHER_KINDS: Readonly<Record<string, readonly ListId[]>> = {
   cilium: [],
   "calico-node": ["caliconetworkpolicies", "globalnetworkpolicies"],
   "kube-router": [],
 };
+const READ: ReadonlySet<ListId> = new Set(["caliconetworkpolicies", "globalnetworkpolicies"]);
 const OF_ADMINISTRATORS = /^(baseline)?adminnetworkpolicies\./;
 
 function othersOf(objects: Objects, components: Components): Policies["others"] {
   const enforcers = components.withDuty("policy");
   const lists = enforcers.map(({ definition }) => OTHER_KINDS[definition.id]);
   const known = lists.flatMap((list) => list ?? []);
-  if (known.some((list) => objects.all(list).length > 0)) return "some";
+  if (known.some((list) => !READ.has(list) && objects.all(list).length > 0)) return "some";
   if (objects.all("customresourcedefinitions").some(({ metadata }) => OF_ADMINISTRATORS.test(metadata.name)))
     return "unknown";
   return lists.length > 0 && lists.every((list) => list?.every((one) => isRead(one, objects))) ? "none" : "unknown";

@@ -57,6 +57,15 @@ export type PolicyRuleView = {
   readonly more?: "unknown";
 };
 
+/** A policy of any kind that denies something. */
+export type Denying = {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly ref: Ref;
+  readonly list: ListId;
+  readonly object: { readonly metadata: Metadata };
+};
+
 export type PolicyView = {
   readonly name: string;
   /** Empty for policies of the whole cluster. */

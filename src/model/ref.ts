@@ -13,6 +13,11 @@ export function ref(kind: string, name: string, namespace?: string | null): Ref 
   return namespace === undefined || namespace === null ? { kind, name } : { kind, namespace, name };
 }
 
+/** An object of Calico's; the group, because others have kinds of the same names. */
+export function calicoRef(kind: string, name: string, namespace?: string | null): Ref {
+  return { ...ref(kind, name, namespace), apiGroup: "crd.projectcalico.org" };
+}
+
 /** `Kind/name` or `Kind/namespace/name`: equal for equal objects. */
 export function refId({ kind, namespace, name }: Ref): string {
   return namespace === undefined ? `${kind}/${name}` : `${kind}/${namespace}/${name}`;
@@ -40,6 +45,8 @@ const BUILT_IN_KINDS = new Set([
  */
 export function kubectlName({ kind, namespace, name, apiGroup }: Named): string {
   const group = apiGroup && !BUILT_IN_KINDS.has(kind) ? `.${apiGroup}` : "";
-  const words = shellWord(`${kind.toLowerCase()}${group}/${name}`);
+  // netwhy's own name for a kind that has the name of Kubernetes'
+  const type = kind === "CalicoNetworkPolicy" ? "networkpolicy" : kind.toLowerCase();
+  const words = shellWord(`${type}${group}/${name}`);
   return namespace === undefined ? words : `-n ${shellWord(namespace)} ${words}`;
 }

@@ -7,6 +7,7 @@
 import { isWhole, known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import type { ConntrackEntry } from "../parse/conntrack.ts";
+import type { Calico } from "./calico/calico.ts";
 import type { Flannel } from "./flannel.ts";
 import type { Forwarding } from "./forwarding/plane.ts";
 import type { Nodes } from "./nodes.ts";
@@ -18,6 +19,8 @@ export type TunnelFlows =
   | { readonly state: "unknown" };
 
 export interface Tunnels {
+  /** To which UDP port nodes send them. */
+  readonly port: number;
   /** What became of encapsulated packets from one node to another. */
   flows(from: string, to: string): TunnelFlows;
 }
@@ -25,14 +28,15 @@ export interface Tunnels {
 /** A flow must have been sent this often to tell anything: entries can expire between the two captures. */
 const ENOUGH = 2;
 
-export function tunnelsOf(nodes: Nodes, forwarding: Forwarding, flannel: Flannel): Tunnels {
-  const port = flannel.config?.port ?? 8472;
+export function tunnelsOf(nodes: Nodes, forwarding: Forwarding, flannel: Flannel, calico: Calico): Tunnels {
+  const port = calico.used ? calico.tunnelPort("") : (flannel.config?.port ?? 8472);
   const isFlow = (entry: ConntrackEntry, source: readonly string[], destination: readonly string[]) =>
     entry.protocol === "udp" &&
     entry.original.destinationPort === port &&
     source.includes(entry.original.source) &&
     destination.includes(entry.original.destination);
   return {
+    port,
     flows(from, to) {
       const source = nodes.get(from)?.addresses ?? [];
       const destination = nodes.get(to)?.addresses ?? [];

@@ -34,7 +34,10 @@ export type VitalFlow = {
   readonly flow: Flow;
 };
 
-type Parts = Pick<ClusterModel, "nodes" | "pods" | "forwarding" | "flannel" | "policies" | "services" | "dns">;
+type Parts = Pick<
+  ClusterModel,
+  "nodes" | "pods" | "forwarding" | "flannel" | "calico" | "policies" | "services" | "dns"
+>;
 
 /** Chains by which NetworkPolicies are enforced: what they drop is judged where policies are. */
 export const POLICY_CHAINS = /^(KUBE-(ROUTER|NWPLCY|POD-FW)|cali-|WEAVE-NPC|AZURE-NPM|CILIUM_|ANTREA)/;
@@ -88,8 +91,8 @@ function freePod(node: string, family: Family, { pods, policies }: Parts): PodVi
         !pod.hostNetwork &&
         !pod.finished &&
         ipOf(pod, family) &&
-        policies.isolating(pod, "ingress").length === 0 &&
-        policies.isolating(pod, "egress").length === 0,
+        !policies.isolates(pod, "ingress") &&
+        !policies.isolates(pod, "egress"),
     );
 }
 
@@ -134,9 +137,11 @@ export function* vitalFlows(node: NodeView, family: Family, parts: Parts): Itera
   const pod: Sender | undefined = myIp && bridge !== undefined ? { ip: myIp, device: bridge } : undefined;
   const uplink = uplinkOf(node, parts);
   const { config } = parts.flannel;
-  const port = config?.port ?? 8472;
-  const isTunnel = parts.flannel.peer(name, family)?.backend === "vxlan";
-  const wayTo = (to: Ip) => (isTunnel ? tunnelDevice(config?.vni ?? 1, family) : deviceTo(to, node, parts));
+  const isCalico = family === 4 && parts.calico.tunnels;
+  const port = isCalico ? parts.calico.tunnelPort(name) : (config?.port ?? 8472);
+  const isFlannel = parts.flannel.peer(name, family)?.backend === "vxlan";
+  const isTunnel = isCalico || isFlannel;
+  const wayTo = (to: Ip) => (isFlannel ? tunnelDevice(config?.vni ?? 1, family) : deviceTo(to, node, parts));
   for (const { name: peer, ips } of peersFor(node, family, parts)) {
     const theirs = ipOf(freePod(peer, family, parts), family);
     const far = ips[family];

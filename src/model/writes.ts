@@ -30,7 +30,7 @@ const CALICO = new Set(["crd.projectcalico.org", "projectcalico.org"]);
 
 /** The name by which netwhy knows the kind of a resource; Calico's NetworkPolicies are of another kind than Kubernetes'. */
 function kindOf({ apiGroup, resource }: AuditWrite): string | undefined {
-  const list = CALICO.has(apiGroup) && resource === "networkpolicies" ? "caliconetworkpolicies" : resource;
+  const list = CALICO.has(apiGroup) && /^network(policies|sets)$/.test(resource) ? `calico${resource}` : resource;
   return Object.hasOwn(KIND_NAMES, list) ? KIND_NAMES[list as keyof typeof KIND_NAMES] : undefined;
 }
 

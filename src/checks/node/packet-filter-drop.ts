@@ -14,7 +14,7 @@ import { cannotTell, defineCheck, type Finding, fault, inFamily, works } from ".
 
 type Model = Pick<
   ClusterModel,
-  "nodes" | "pods" | "forwarding" | "flannel" | "policies" | "services" | "components" | "dns"
+  "nodes" | "pods" | "forwarding" | "flannel" | "calico" | "policies" | "services" | "components" | "dns"
 >;
 
 const SAVED = { 4: "iptables", 6: "ip6tables" } as const;
@@ -255,7 +255,7 @@ function repairOf(by: Step, dropped: readonly Dropped[], filter: PacketFilter): 
 /** A node's packet filter drops traffic that the cluster's network is made of. */
 export const packetFilterDrop = defineCheck({
   id: "packet-filter-drop",
-  reads: ["nodes", "pods", "forwarding", "flannel", "policies", "services", "components", "dns"],
+  reads: ["nodes", "pods", "forwarding", "flannel", "calico", "policies", "services", "components", "dns"],
 
   *find(model) {
     for (const node of model.nodes.all)

@@ -1,16 +1,12 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Component } from "../../model/components/components.ts";
-import type { ClusterModel } from "../../model/model.ts";
+import { ENOUGH_LEAVING, insideOf, type Leaving, leavingFrom, quoteUnanswered } from "../../model/leaving.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { kubectlName, refId } from "../../model/ref.ts";
-import { contains, type Ip, type Prefix, parseIp, parsePrefix } from "../../net/ip.ts";
-import type { ConntrackEntry } from "../../parse/conntrack.ts";
 import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault } from "../check.ts";
-
-type Model = Pick<ClusterModel, "nodes" | "services" | "flannel" | "components" | "forwarding" | "objects">;
 
 const say = texts("pod-masquerade-off", {
   off: {
@@ -37,51 +33,6 @@ const say = texts("pod-masquerade-off", {
   },
 });
 
-/** So many packets without an answer are no accident. */
-const ENOUGH = 3;
-
-/** Addresses that no router passes on: loopback, link-local, multicast. */
-const NOWHERE = ["127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8"].map(
-  (text) => parsePrefix(text)!,
-);
-
-/** Connections that Pods of a node opened to the outside and that left with the Pods' addresses. */
-type Leaving = { readonly answered: readonly ConntrackEntry[]; readonly unanswered: readonly ConntrackEntry[] };
-
-/** The entry was not given another source: answers come to whoever sent it. */
-const keepsSource = ({ original, reply }: ConntrackEntry): boolean => original.source === reply.destination;
-
-function leavingFrom(node: NodeView, inside: (ip: Ip) => boolean, entries: readonly ConntrackEntry[]): Leaving {
-  const isOwn = (text: string, ranges: readonly Prefix[]) => {
-    const ip = parseIp(text);
-    return ip !== undefined && ranges.some((range) => contains(range, ip));
-  };
-  const toOutside = entries.filter((entry) => {
-    const to = parseIp(entry.reply.source);
-    return to !== undefined && keepsSource(entry) && !inside(to) && !NOWHERE.some((range) => contains(range, to));
-  });
-  // what does not answer the node either says nothing of the Pods' addresses
-  const byNode = toOutside.filter(({ original }) => node.addresses.includes(original.source));
-  const deaf = new Set(byNode.map(({ reply }) => reply.source));
-  for (const { replied, reply } of byNode) if (replied) deaf.delete(reply.source);
-  const byPods = toOutside.filter(({ original }) => isOwn(original.source, node.podRanges));
-  return {
-    answered: byPods.filter(({ replied }) => replied),
-    unanswered: byPods.filter(({ replied, reply }) => !replied && !deaf.has(reply.source)),
-  };
-}
-
-/** Addresses of nodes, Pods and Services. */
-function insideOf({ nodes, services, flannel }: Model): (ip: Ip) => boolean {
-  const ranges = [...(flannel.config?.networks ?? []), ...nodes.all.flatMap(({ podRanges }) => podRanges)];
-  const addresses = new Set<string | number | bigint>(
-    [...nodes.all.flatMap((node) => node.addresses), ...services.all.flatMap(({ clusterIps }) => clusterIps)].flatMap(
-      (text) => parseIp(text)?.value ?? [],
-    ),
-  );
-  return (ip) => addresses.has(ip.value) || ranges.some((range) => contains(range, ip));
-}
-
 const told = ({ spec }: Component): boolean =>
   (spec?.containers ?? []).some(({ command, args }) =>
     [...(command ?? []), ...(args ?? [])].some((word) => /^--?ip-masq(=true)?$/.test(word)),
@@ -102,7 +53,7 @@ export const podMasqueradeOff = defineCheck({
   *find(model) {
     const { nodes, flannel, components, forwarding, objects } = model;
     if (!flannel.used) return;
-    const inside = insideOf(model);
+    const inside = insideOf(model, flannel.config?.networks ?? []);
     const off: { readonly node: NodeView; readonly leaving: Leaving; readonly evidence: Evidence }[] = [];
     for (const node of nodes.all) {
       const env = flannel.subnetEnv(node.name);
@@ -115,21 +66,17 @@ export const podMasqueradeOff = defineCheck({
         ]);
         continue;
       }
-      const leaving = leavingFrom(node, inside, conntrack.value);
+      const leaving = leavingFrom(node, node.podRanges, inside, conntrack.value);
       off.push({ node, leaving, evidence: quoteOf(env.origin, "FLANNEL_IPMASQ=false") });
     }
     // one answer, and there is a way back to Pods
     if (off.some(({ leaving }) => leaving.answered.length > 0)) return;
-    const hurt = off.filter(({ leaving }) => leaving.unanswered.length >= ENOUGH);
+    const hurt = off.filter(({ leaving }) => leaving.unanswered.length >= ENOUGH_LEAVING);
     const [first] = hurt;
     if (!first) return;
     const agent = components.byId("flannel").find(({ leftBehind }) => !leftBehind);
     const { conntrack } = forwarding.of(first.node.name);
-    const quotes = first.leaving.unanswered.slice(0, 2).map(({ line, protocol, original, reply }) => {
-      const { source, destination, destinationPort } = original;
-      const words = `${protocol} src=${source} dst=${destination} dport=${destinationPort ?? 0} [UNREPLIED] src=${reply.source} dst=${reply.destination}`;
-      return quoteOf({ ...conntrack.origin, line }, words);
-    });
+    const quotes = first.leaving.unanswered.slice(0, 2).map((entry) => quoteUnanswered(entry, conntrack.origin));
     yield fault({
       repair: agent?.ref ?? first.node.ref,
       related: agent ? [] : off.slice(1).map(({ node }) => node.ref),

@@ -1,7 +1,9 @@
+import { calicoCluster } from "../../../testing/calico.ts";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
 import { type Edit, editObjects, edits } from "../../../testing/cluster-edits.ts";
 import { ago, annotated, created } from "../../../testing/object-states.ts";
+import { known } from "../../evidence/observed.ts";
 import type { Route } from "../../parse/ip-route.ts";
 import { podNetworkEntryMismatch } from "./pod-network-entry-mismatch.ts";
 
@@ -40,8 +42,39 @@ const direct = (node: string): Edit[] =>
   );
 const hostGw = () => cluster().edit(backend("host-gw"), ...NODES.map((node) => flush(node)), ...NODES.flatMap(direct));
 
+const calico = await calicoCluster();
+/** The block of w2, and the MAC of its vxlan.calico. */
+const BLOCK = "10.244.80.192/26";
+const w2Mac = known(calico.capture.get("links", { node: "w2" }))?.find(({ name }) => name === "vxlan.calico")?.mac;
+
 testCheck(podNetworkEntryMismatch, {
   finds: {
+    "with Calico, the route to a block of w2 is gone on w1": {
+      given: calico.edit((draft) =>
+        editNode(draft, "routes", "w1", (all) => all.filter(({ destination }) => destination !== BLOCK)),
+      ),
+      repair: "Node/w1",
+      says: [`Node w1 has no route to the Pods of w2 (${BLOCK})`],
+      breaks: ["pod-network.entries"],
+      strength: "differing",
+      healedBy: () => calico,
+    },
+    "with Calico, a VPN took a part of w2's block on w1": {
+      given: calico.edit(addRoute("w1", route("10.244.80.192/27", "192.168.50.1"))),
+      repair: "Node/w1",
+      says: ["sends packets for the Pods of w2", "wrong route"],
+      healedBy: () => calico,
+    },
+    "with Calico, the FDB entry for w2 leads to cp1": {
+      given: calico.edit((draft) =>
+        editNode(draft, "fdb", "w1", (all) =>
+          all.map((entry) => (entry.mac === w2Mac ? { ...entry, destination: "192.168.50.10" } : entry)),
+        ),
+      ),
+      repair: "Node/w1",
+      says: ["wrong FDB entry"],
+      healedBy: () => calico,
+    },
     "a network script flushed the routes of flannel.1 on w2, which flannel does not put back": {
       given: cluster().edit(flush("w2")),
       repair: "Node/w2",
@@ -108,6 +141,13 @@ testCheck(podNetworkEntryMismatch, {
     "host-gw, which needs no tunnel": hostGw(),
     "a managed cluster, whose routes are the cloud's": cluster({ flavour: "managed" }),
     "routes to the office's networks": cluster().edit(addRoute("w1", route("10.20.0.0/16", "172.16.9.9"))),
+    "Calico as it was installed": calico,
+    "with Calico, a Pod of w1 borrowed an address of w2's block": calico.edit((draft) =>
+      editNode(draft, "routes", "w1", (all) => [
+        ...all,
+        { ...route("10.244.80.250"), type: "unicast", nextHops: [{ device: "cali0123456789a", flags: [] }] },
+      ]),
+    ),
   },
   cannotTell: {
     "pod-network.entries": {

@@ -1,15 +1,18 @@
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Component } from "../../model/components/components.ts";
-import type { FlannelDeviation, FlannelPath } from "../../model/flannel.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
+import type { OverlayDeviation, OverlayPath } from "../../model/overlay.ts";
 import { timeOf } from "../../model/time.ts";
 import { type Family, formatIp, formatPrefix, nthAddress } from "../../net/ip.ts";
 import { sh, shellWord } from "../../shell.ts";
 import { joinTexts, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
 
-type Model = Pick<ClusterModel, "nodes" | "services" | "flannel" | "components" | "logs" | "forwarding" | "time">;
+type Model = Pick<
+  ClusterModel,
+  "nodes" | "services" | "flannel" | "calico" | "components" | "logs" | "forwarding" | "time"
+>;
 
 const say = texts("pod-network-entry-mismatch", {
   device: {
@@ -59,7 +62,7 @@ const STARTED = /Node controller sync successful|Running backend|watching for ne
  * Whether the agent of a node was seen at work after the peer had told how it is reached, so that what lacks now was
  * there once.
  */
-function wasWritten(agents: readonly Component[], node: string, { peer }: FlannelPath, { logs }: Model): boolean {
+function wasWritten(agents: readonly Component[], node: string, { peer }: OverlayPath, { logs }: Model): boolean {
   const agent = agents.flatMap(({ pods }) => pods).find((pod) => pod.node === node);
   const peerAgent = agents.flatMap(({ pods }) => pods).find((pod) => pod.node === peer.node.name);
   if (!agent?.ready) return false;
@@ -77,12 +80,12 @@ const SETTLING = 60_000;
 const PLACE = { device: "links", route: "routes", neighbour: "neighbours", fdb: "fdb" } as const;
 const NAMES = { device: say.fdb, route: say.route, neighbour: say.neighbour, fdb: say.fdb } as const;
 
-const placeOf = (what: FlannelDeviation["what"]) => what.split("-")[0] as keyof typeof PLACE;
+const placeOf = (what: OverlayDeviation["what"]) => what.split("-")[0] as keyof typeof PLACE;
 
 /** What is there in place of what should be, or where it is missing. */
 function evidenceOf(
   node: string,
-  { what, expected, found }: FlannelDeviation,
+  { what, expected, found }: OverlayDeviation,
   { forwarding }: Model,
 ): readonly Evidence[] {
   const { origin } = forwarding.of(node)[PLACE[placeOf(what)]];
@@ -93,16 +96,16 @@ function evidenceOf(
 }
 
 /** Routes of others that take a part of a node's range away: no agent removes them. */
-function foreignRoutes({ peer, deviations }: FlannelPath): string[] {
+function foreignRoutes({ peer, deviations }: OverlayPath): string[] {
   return deviations
     .filter(({ what }) => what === "route-wrong")
     .flatMap(({ found }) => found.map(({ quote }) => quote))
     .filter((route) => !route.split(" ").includes(formatPrefix(peer.range)));
 }
 
-const isOfDevice = ({ what }: FlannelDeviation): boolean => placeOf(what) === "device";
+const isOfDevice = ({ what }: OverlayDeviation): boolean => placeOf(what) === "device";
 
-function titleOf(node: string, { peer, deviations }: FlannelPath) {
+function titleOf(node: string, { peer, deviations }: OverlayPath) {
   const device = deviations.find(isOfDevice);
   if (device) {
     const args = { node, device: device.expected.split(":")[0]! };
@@ -122,15 +125,16 @@ function* judgeNode({ name, ref, object }: NodeView, family: Family, model: Mode
     yield works(whole, proof);
     return;
   }
-  const agents = model.components.byId("flannel");
-  const paths = model.flannel.paths(name, family);
+  const isCalico = family === 4 && model.calico.used;
+  const agents = model.components.byId(isCalico ? "calico-node" : "flannel");
+  const paths = isCalico ? model.calico.paths(name) : model.flannel.paths(name, family);
   const isJoining = (node: NodeView["object"]) =>
     (model.time.age(node?.metadata.creationTimestamp) ?? SETTLING) < SETTLING;
   const [deviating, joining] = [false, true].map((young) =>
     paths.filter(
       ({ state, peer }) => state === "deviating" && (isJoining(object) || isJoining(peer.node.object)) === young,
     ),
-  ) as [FlannelPath[], FlannelPath[]];
+  ) as [OverlayPath[], OverlayPath[]];
   for (const { peer } of joining) yield cannotTell({ ...whole, peer: peer.node.name }, [], say.joining());
   const unseen = paths.filter(({ state }) => state === "unknown");
   if (unseen.length > 0) {
@@ -158,10 +162,11 @@ function* judgeNode({ name, ref, object }: NodeView, family: Family, model: Mode
       title: titleOf(name, path),
       evidence: [...deviations.flatMap((deviation) => evidenceOf(name, deviation, model)), ...evidence().slice(0, 1)],
       strength: "differing",
-      lost: wasWritten(agents, name, path, model),
+      // Felix looks after its entries, and puts back what others take away
+      lost: !isCalico && wasWritten(agents, name, path, model),
       facts: {
         target: formatIp(nthAddress(peer.range, 1)!),
-        gateway: formatIp(peer.range.ip),
+        gateway: peer.gateway,
         foreign: foreignRoutes(path),
       },
     });
@@ -171,7 +176,7 @@ function* judgeNode({ name, ref, object }: NodeView, family: Family, model: Mode
 /** A node's route, neighbour or FDB entry for another node's Pods is missing or wrong. */
 export const podNetworkEntryMismatch = defineCheck({
   id: "pod-network-entry-mismatch",
-  reads: ["nodes", "services", "flannel", "components", "logs", "forwarding", "time"],
+  reads: ["nodes", "services", "flannel", "calico", "components", "logs", "forwarding", "time"],
 
   *find(model) {
     for (const node of model.nodes.all)

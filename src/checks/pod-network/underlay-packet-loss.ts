@@ -44,7 +44,7 @@ const say = texts("underlay-packet-loss", {
   },
 });
 
-const PARTS = [...WORLD, "flannel"] as const;
+const PARTS = [...WORLD, "flannel", "tunnels"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
 
 /** Who pings whom, and what captures the packets at both ends of their way. */
@@ -77,7 +77,7 @@ export const underlayPacketLoss = defineCheck({
     const { flannel, nodes } = model;
     const peer = lost ?? nodes.all.find(({ name }) => name !== node)?.name ?? "";
     const isTunnel = !flannel.used || flannel.peer(node)?.backend === "vxlan";
-    const port = flannel.config?.port ?? 8472;
+    const { port } = model.tunnels;
     const { from, to, commands } = captured(node, peer, model);
     const watch = (name: string) => {
       const host = `host ${nodes.get(name)?.addresses[0] ?? name}`;

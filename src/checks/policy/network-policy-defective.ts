@@ -3,10 +3,12 @@ import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
 import {
+  type Denying,
   type Direction,
   namedPorts,
   type PeerView,
   type PolicyRuleView,
+  type PolicyTraffic,
   type PolicyView,
 } from "../../model/policy-views.ts";
 import { kubectlName, type Ref, refId, sameRef } from "../../model/ref.ts";
@@ -149,6 +151,18 @@ function dnsServers({ dns, services }: Model): { readonly pod: PodView; readonly
   );
 }
 
+/** Whether NetworkPolicies alone deny it: what others deny, too, is theirs. */
+function isDenied(from: PodView, to: PodView, traffic: PolicyTraffic, model: Model): boolean {
+  const verdict = model.policies.verdict({ pod: from }, { pod: to }, traffic);
+  return verdict.state === "denied" && ownOf(verdict.by, model) !== undefined;
+}
+
+/** Those that deny, unless others than these are among them: Calico's own have a check of their own. */
+function ownOf(by: readonly Denying[], { policies }: Model): readonly PolicyView[] | undefined {
+  const own = by.flatMap(({ ref }) => policies.all.find((policy) => sameRef(policy.ref, ref)) ?? []);
+  return own.length === by.length ? own : undefined;
+}
+
 function* judgeDns(model: Model): Iterable<Finding> {
   const { policies, pods, observations, components } = model;
   const servers = dnsServers(model);
@@ -165,7 +179,7 @@ function* judgeDns(model: Model): Iterable<Finding> {
       (server) =>
         server.pod.key === pod.key ||
         // resolvers ask by UDP, and by TCP only when they are told to
-        policies.verdict({ pod }, { pod: server.pod }, { protocol: "UDP", port: server.port }).state !== "denied",
+        !isDenied(pod, server.pod, { protocol: "UDP", port: server.port }, model),
     );
     if (reaches) continue;
     // who may send nothing at all is locked in on purpose; who may send to Pods by label looks for them by name
@@ -208,9 +222,10 @@ function* judgeDnsServers(model: Model): Iterable<Finding> {
     const verdicts = servers.flatMap((server) =>
       ["UDP", "TCP"].map((protocol) => policies.verdict({ pod }, { pod: server.pod }, { protocol, port: server.port })),
     );
-    const by = verdicts.flatMap((verdict) =>
-      verdict.state === "denied" && verdict.direction === "ingress" ? [verdict.by] : [],
-    );
+    const by = verdicts.flatMap((verdict) => {
+      const alone = verdict.state === "denied" && verdict.direction === "ingress" && ownOf(verdict.by, model);
+      return alone ? [alone] : [];
+    });
     return by.length === verdicts.length ? [{ pod, by: by[0]! }] : [];
   });
   const [first] = denied;
@@ -400,7 +415,7 @@ function* judgeCallers(service: ServiceView, model: Model): Iterable<Finding> {
     (from) =>
       !backends.includes(from) &&
       !from.hostNetwork &&
-      policies.verdict({ pod: from }, { pod }, { protocol: service.ports[0]!.protocol, port: open }).state !== "denied",
+      !isDenied(from, pod, { protocol: service.ports[0]!.protocol, port: open }, model),
   );
   if (isLetIn) return;
   yield fault({

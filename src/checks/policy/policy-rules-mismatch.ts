@@ -2,6 +2,7 @@ import type { Evidence } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { ipOf, type PodView } from "../../model/pods.ts";
+import { areOfPolicy } from "../../model/policy-rules.ts";
 import { namedPorts, type PolicyTraffic } from "../../model/policy-views.ts";
 import { refId } from "../../model/ref.ts";
 import type { Family } from "../../net/ip.ts";
@@ -53,8 +54,6 @@ const MOST_NAMED = 3;
 /** Nothing listens there, so no policy has a reason to name it. */
 const CLOSED = 9;
 
-/** Rules that enforcers of policies write; what else refuses is other checks' business. */
-const OF_POLICY = /-A (cali-|KUBE-NWPLCY|KUBE-POD-FW|WEAVE-NPC|AZURE-NPM|ANTREA)/;
 /** Which end refused, as an enforcer names its chains: from a workload, or to it. */
 const OF_SENDER = /-A cali-(fw|from)-| egress: /;
 
@@ -74,7 +73,7 @@ function steady(pod: PodView, { nodes, time }: Model): boolean {
 
 /** A policy that was just made or changed may not be in force yet. */
 const isSettled = ({ policies, time }: Model): boolean =>
-  policies.all.every(({ object: { metadata } }) =>
+  [...policies.all, ...policies.calico.all].every(({ object: { metadata } }) =>
     [metadata.creationTimestamp, ...(metadata.managedFields ?? []).map((entry) => entry.time)].every(
       (at) => (time.age(at) ?? SETTLING) >= SETTLING,
     ),
@@ -147,8 +146,7 @@ const hasArrived = ({ steps }: Way, { key }: PodView): boolean =>
   steps.some((step) => step.did === "cross" && step.to.pod?.key === key);
 
 const isRefused = ({ end }: Way): boolean =>
-  end.is === "denied" ||
-  ((end.is === "dropped" || end.is === "rejected") && end.evidence.some(({ quote }) => OF_POLICY.test(quote)));
+  end.is === "denied" || ((end.is === "dropped" || end.is === "rejected") && areOfPolicy(end.evidence));
 
 function outcomeOf(ways: readonly Way[], to: PodView): "allowed" | "denied" | "unknown" {
   if (ways.length === 0 || ways.some(({ certainty }) => certainty === "guessed")) return "unknown";
@@ -286,14 +284,14 @@ export const policyRulesMismatch = defineCheck({
 
 **How it comes about.** The agent that writes the rules does not learn: it lost its permissions, does not reach the API server, hangs or was removed. In Cilium an endpoint has no identity yet (\`reserved:init\`), or the ipcache takes a Pod for another. Somebody flushed rules or sets.
 
-**When this is not the cause.** A connection that the policies do deny is isolation; if that is not meant, see \`network-policy-defective\`. Policies of Calico's own kinds (GlobalNetworkPolicy) are not read: where there are any, nothing is compared.`,
+**When this is not the cause.** A connection that the policies do deny is isolation; if that is not meant, see \`network-policy-defective\` and \`calico-policy-defective\`.`,
       zh: `netwhy 从每一类 Pod 向每个 Pod 发出一个报文，让它走一遍节点上的规则、集合和表（Calico 和 kube-router 的链与 ipset、Cilium 代理的表），并与 NetworkPolicy 的语义对比。
 
 **现象。** 有些没有任何策略禁止的访问超时或被拒绝：往往是新建的 Pod，或沿用了他人地址的 Pod。对象本身看起来都正常。被策略禁止却放行的访问只作为警告：该处的隔离没有生效。
 
 **成因。** 写规则的代理没有跟上变化：失去权限、访问不到 API Server、卡住或被移除。在 Cilium 中，端点还没有身份（\`reserved:init\`），或 ipcache 把某个 Pod 当成了别人。有人清空了规则或集合。
 
-**何时不是它。** 确实被策略禁止的访问是隔离；若并非本意，见 \`network-policy-defective\`。Calico 自有的策略类型（GlobalNetworkPolicy）没有读取：存在这类策略时不做比较。`,
+**何时不是它。** 确实被策略禁止的访问是隔离；若并非本意，见 \`network-policy-defective\` 与 \`calico-policy-defective\`。`,
     },
   },
 });

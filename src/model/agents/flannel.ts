@@ -10,7 +10,8 @@ import type { FdbEntry } from "../../parse/bridge-fdb.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import type { Neighbour } from "../../parse/ip-neigh.ts";
 import type { Route } from "../../parse/ip-route.ts";
-import { type Flannel, type FlannelPeer, tunnelDevice } from "../flannel.ts";
+import { type Flannel, tunnelDevice } from "../flannel.ts";
+import type { OverlayPeer } from "../overlay.ts";
 import type { TableText } from "./kube-proxy.ts";
 
 export type FlannelState = {
@@ -28,14 +29,14 @@ const INET = { 4: "inet", 6: "inet6" } as const;
 /** Whom no packet of a Pod is masqueraded to: multicast. */
 const MULTICAST = { 4: "224.0.0.0/4", 6: "ff00::/8" } as const;
 
-const route = (peer: FlannelPeer, device: string): Route => ({
+const route = (peer: OverlayPeer, device: string): Route => ({
   type: "unicast",
   family: INET[peer.family],
   destination: formatPrefix(peer.range),
   table: "main",
   // what `ip -6 route` prints of every route that was given none (IP6_RT_PRIO_USER)
   ...(peer.family === 6 ? { metric: 1024 } : { scope: "global" }),
-  nextHops: [{ gateway: formatIp(peer.range.ip), device, flags: ["onlink"] }],
+  nextHops: [{ gateway: peer.gateway, device, flags: ["onlink"] }],
   flags: ["onlink"],
 });
 

@@ -79,6 +79,11 @@ const CLUSTER_WIDE: ReadonlySet<KindId> = new Set([
   "ciliumclusterwidenetworkpolicies",
   "ciliumnodes",
   "globalnetworkpolicies",
+  "globalnetworksets",
+  "hostendpoints",
+  "ippools",
+  "ipamblocks",
+  "felixconfigurations",
 ]);
 
 /** Reads all lists. What cannot be had is told as what it is: absent, or unknown with the reason. */

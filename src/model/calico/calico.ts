@@ -1,0 +1,217 @@
+/**
+ * What Calico should have written on each node, and what is there.
+ *
+ * Source: Calico felix/calc/{l3_route_resolver,vxlan_resolver}.go (a route to every block of another node, by the mode of the
+ * pool in which it lies; a tunnel endpoint for every node that tells its address and its tunnel's), felix/dataplane/linux/
+ * vxlan_mgr.go (routes, neighbour and FDB entries on vxlan.calico), libcalico-go/lib/ipam (blocks and their affinity).
+ */
+import { known } from "../../evidence/observed.ts";
+import type { Evidence } from "../../evidence/origin.ts";
+import { canonicalIp, contains, formatPrefix, type Ip, type Prefix, parseIp, parsePrefix } from "../../net/ip.ts";
+import type { FelixConfiguration, IpamBlock, IpPool } from "../../parse/objects.ts";
+import type { Components } from "../components/components.ts";
+import type { Forwarding } from "../forwarding/plane.ts";
+import { destinationOf } from "../forwarding/route-table.ts";
+import type { Nodes, NodeView } from "../nodes.ts";
+import type { Objects } from "../objects.ts";
+import {
+  directPath,
+  type Entries,
+  entriesOf,
+  judged,
+  type OverlayPath,
+  type OverlayPeer,
+  tunnelPath,
+} from "../overlay.ts";
+import { calicoRef, type Ref } from "../ref.ts";
+
+export type CalicoPool = {
+  readonly ref: Ref;
+  readonly prefix: Prefix;
+  readonly object: IpPool;
+  /** New Pods get addresses from it. */
+  readonly serves: boolean;
+  quote(words: string): Evidence;
+};
+
+export type CalicoBlock = {
+  readonly prefix: Prefix;
+  /** The node that gives out its addresses; undefined if it is nobody's. */
+  readonly node: string | undefined;
+  readonly object: IpamBlock;
+  quote(words: string): Evidence;
+};
+
+/** What a FelixConfiguration says, of one node before that of all. */
+export type FelixSetting<T> = { readonly value: T; readonly ref: Ref; readonly evidence: Evidence };
+
+type FelixKey = keyof NonNullable<FelixConfiguration["spec"]>;
+
+export interface Calico {
+  /** Whether it connects the Pods, or is meant to. */
+  readonly used: boolean;
+  readonly pools: readonly CalicoPool[];
+  /** Whether these are all: the kind is served, and its list was had whole. */
+  readonly poolsWhole: boolean;
+  readonly blocks: readonly CalicoBlock[];
+  /** Whether packets between nodes go through its VXLAN. */
+  readonly tunnels: boolean;
+  /** `calico_backend` of its ConfigMap: bird (BGP), vxlan or none; undefined if that is not known. */
+  readonly backend: string | undefined;
+  /** The pool in which an address lies; of a disabled one nobody gives out any more. */
+  poolOf(ip: Ip): CalicoPool | undefined;
+  blockOf(ip: Ip): CalicoBlock | undefined;
+  /** undefined: not said; or said where it cannot be seen, by an environment variable of the agent. */
+  setting<K extends FelixKey>(
+    node: string,
+    key: K,
+  ): FelixSetting<NonNullable<NonNullable<FelixConfiguration["spec"]>[K]>> | undefined;
+  /** To which UDP port a node's tunnel sends, and on which it listens. */
+  tunnelPort(node: string): number;
+  /** The address under which a node tells the others that it is reached. */
+  announced(node: NodeView): CalicoAddress | undefined;
+  /** From a node to every block of another one, where Felix itself writes what leads there (not BIRD). */
+  paths(node: string): readonly OverlayPath[];
+}
+
+export const CALICO_TUNNEL = "vxlan.calico";
+const PORT = 4789;
+const ANNOTATION = "projectcalico.org/";
+
+export type CalicoAddress = { readonly address: string; readonly segment: Prefix };
+
+/** `192.168.50.11/24`, as calico-node found it out when it started. */
+function addressOf({ object }: NodeView): CalicoAddress | undefined {
+  const text = object?.metadata.annotations?.[`${ANNOTATION}IPv4Address`] ?? "";
+  const address = canonicalIp(text.split("/")[0] ?? "");
+  const segment = parsePrefix(text);
+  return address === undefined || !segment ? undefined : { address, segment };
+}
+
+type Parts = {
+  readonly objects: Objects;
+  readonly nodes: Nodes;
+  readonly components: Components;
+  readonly forwarding: Forwarding;
+};
+
+export function calicoOf({ objects, nodes, components, forwarding }: Parts): Calico {
+  const agents = components.byId("calico-node");
+  const pools = objects.all("ippools").flatMap((object): CalicoPool[] => {
+    const prefix = parsePrefix(object.spec.cidr);
+    if (!prefix) return [];
+    const { disabled, allowedUses } = object.spec;
+    return [
+      {
+        ref: calicoRef("IPPool", object.metadata.name),
+        prefix,
+        object,
+        serves: !disabled && (!allowedUses?.length || allowedUses.includes("Workload")),
+        quote: (words) => objects.quote("ippools", object, words),
+      },
+    ];
+  });
+  const blocks = objects.all("ipamblocks").flatMap((object): CalicoBlock[] => {
+    const prefix = parsePrefix(object.spec.cidr);
+    if (!prefix || object.spec.deleted) return [];
+    const node = /^host:(.+)$/.exec(object.spec.affinity ?? "")?.[1];
+    return [{ prefix, node, object, quote: (words) => objects.quote("ipamblocks", object, words) }];
+  });
+  const poolOf = (ip: Ip) => pools.find(({ prefix }) => contains(prefix, ip));
+  // what the environment says comes before every FelixConfiguration, and is not read
+  const said = new Set(
+    agents.flatMap(({ spec }) => (spec?.containers ?? []).flatMap(({ env }) => (env ?? []).map(({ name }) => name))),
+  );
+
+  const setting: Calico["setting"] = (node, key) => {
+    if (said.has(`FELIX_${key.toUpperCase()}`)) return undefined;
+    for (const name of [`node.${node}`, "default"]) {
+      const object = objects.all("felixconfigurations").find(({ metadata }) => metadata.name === name);
+      const value = object?.spec?.[key];
+      if (!object || value === null || value === undefined) continue;
+      const evidence = objects.quote("felixconfigurations", object, `FelixConfiguration ${name}: ${key}: ${value}`);
+      return { value, ref: calicoRef("FelixConfiguration", name), evidence };
+    }
+    return undefined;
+  };
+
+  const owned = Map.groupBy(blocks, ({ node }) => node);
+  const lengths = new Set(blocks.map(({ prefix }) => prefix.length));
+
+  function peersOf(node: NodeView): OverlayPeer[] {
+    const address = addressOf(node);
+    const gateway = node.object?.metadata.annotations?.[`${ANNOTATION}IPv4VXLANTunnelAddr`];
+    const mac = known(forwarding.of(node.name).links)?.find(({ name }) => name === CALICO_TUNNEL)?.mac;
+    return (owned.get(node.name) ?? []).flatMap((block): OverlayPeer[] => {
+      const pool = poolOf(block.prefix.ip);
+      if (!address || block.prefix.ip.family !== 4 || !isTunnelled(pool)) return [];
+      const words = `${formatPrefix(block.prefix)} is of ${node.name}, which announces ${address.address} and the tunnel address ${gateway ?? "(none)"}`;
+      return [
+        {
+          node,
+          family: 4,
+          range: block.prefix,
+          backend: pool?.object.spec.vxlanMode ?? "",
+          publicIp: address.address,
+          gateway: gateway ?? "",
+          ...(mac !== undefined && { mac }),
+          evidence: block.quote(words),
+        },
+      ];
+    });
+  }
+
+  function pathTo(peer: OverlayPeer, self: NodeView, entries: Entries): OverlayPath {
+    const peerIp = parseIp(peer.publicIp);
+    const segment = addressOf(self)?.segment;
+    if (!segment || !peerIp || peer.gateway === "") return judged(peer, [], [], [], true);
+    if (peer.backend === "CrossSubnet" && contains(segment, peerIp)) return directPath(peer, entries);
+    return tunnelPath(peer, entries, CALICO_TUNNEL);
+  }
+
+  return {
+    used: agents.length > 0,
+    pools,
+    poolsWhole: objects.isWhole("ippools"),
+    blocks,
+    tunnels: agents.length > 0 && blocks.some(({ prefix }) => isTunnelled(poolOf(prefix.ip))),
+    backend: objects
+      .all("configmaps")
+      .find(({ metadata }) => agents.some((agent) => isConfigOf(agent, metadata.name, metadata.namespace)))?.data
+      ?.calico_backend,
+    poolOf,
+    blockOf: (ip) => blocks.find(({ prefix }) => contains(prefix, ip)),
+    setting,
+    tunnelPort: (node) => setting(node, "vxlanPort")?.value ?? PORT,
+    announced: addressOf,
+    paths(name) {
+      const self = nodes.get(name);
+      if (!self || agents.length === 0) return [];
+      const entries = withoutBorrowed(entriesOf(forwarding.of(name), CALICO_TUNNEL, lengths, 4));
+      return nodes.all
+        .filter((node) => node.name !== name)
+        .flatMap(peersOf)
+        .map((peer) => pathTo(peer, self, entries));
+    },
+  };
+}
+
+const isTunnelled = (pool: CalicoPool | undefined): boolean =>
+  ["Always", "CrossSubnet"].includes(pool?.object.spec.vxlanMode ?? "");
+
+const isConfigOf = (
+  { definition, ref: agent }: ReturnType<Components["byId"]>[number],
+  name: string,
+  at?: string | null,
+) => name === definition.marker?.configMap && at === agent.namespace;
+
+/** A node may give Pods single addresses out of another's block: routes to those are Calico's own. */
+function withoutBorrowed(entries: Entries): Entries {
+  const isBorrowed = (route: Parameters<typeof destinationOf>[0]) =>
+    destinationOf(route)?.length === 32 &&
+    route.nextHops.some(({ device }) => device === CALICO_TUNNEL || device?.startsWith("cali"));
+  return {
+    ...entries,
+    routes: new Map([...entries.routes].map(([range, routes]) => [range, routes.filter((one) => !isBorrowed(one))])),
+  };
+}
