@@ -45,7 +45,7 @@ const GROUPS: readonly Group[] = [
   { name: "pairs", budget: 120, longBudget: 1800, files: ["testing/scenarios/pairs*.test.ts"] },
   {
     name: "permissions",
-    budget: 60,
+    budget: 150,
     longBudget: 300,
     files: ["testing/scenarios/{permissions,cilium-runbook}*.test.ts"],
   },
