@@ -1,7 +1,11 @@
 /** Long answers, as a server may frame, cut and break them: both ways of asking tell the same. */
 import { once } from "node:events";
+import type { RequestOptions } from "node:https";
+import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { TEST_CERTIFICATE } from "../../../testing/certificate.ts";
 import { type Course, type Exchange, httpExchange } from "./exchange.ts";
 import { longExchange } from "./long-exchange.ts";
 
@@ -118,5 +122,49 @@ describe.each(WAYS)("by %s", (_, exchange) => {
     const { outcome, text } = await asked(exchange, { bytes: measured(SHORT, 5000), stays: true }, 500);
     expect(outcome).toEqual({ error: expect.stringMatching(/^(silent for 0.5 s|aborted)$/) });
     expect(SHORT.startsWith(text)).toBe(true);
+  });
+
+  describe("through TLS", () => {
+    async function askedByTls(host: string, options: RequestOptions) {
+      const seen: { name?: unknown; isKnown?: boolean } = {};
+      const server = createHttpsServer(
+        { ...TEST_CERTIFICATE, ca: TEST_CERTIFICATE.cert, requestCert: true, rejectUnauthorized: false },
+        (request, response) => {
+          const socket = request.socket as TLSSocket;
+          Object.assign(seen, { name: socket.servername, isKnown: socket.authorized });
+          response.end(BODY);
+        },
+      ).listen(0, host);
+      await once(server, "listening");
+      onTestFinished(() => void server.close());
+      const { port } = server.address() as AddressInfo;
+      let text = "";
+      const decoder = new TextDecoder();
+      const request = {
+        ...{ server: new URL(`https://${host}:${port}`), path: "/", method: "GET", headers: {}, options },
+        ...{ signal: new AbortController().signal, idleMs: 20_000 },
+      };
+      const take = (piece: Uint8Array) => {
+        text += decoder.decode(piece, { stream: true });
+      };
+      const error = await exchange(request, take, { isAnswered: false, isReused: false }).then(
+        () => undefined,
+        ({ code }: NodeJS.ErrnoException) => code,
+      );
+      return { error, isWhole: text === BODY, ...seen };
+    }
+
+    it("the server is told which name is meant, and who asks by a certificate is known", async () => {
+      const options = { ca: TEST_CERTIFICATE.cert, ...TEST_CERTIFICATE };
+      const told = { error: undefined, isWhole: true, isKnown: true };
+      expect(await askedByTls("localhost", options)).toEqual({ ...told, name: "localhost" });
+      expect(await askedByTls("127.0.0.1", options)).toEqual({ ...told, name: false });
+    });
+
+    it("a certificate that nobody vouches for is not trusted, unless that is wanted", async () => {
+      expect(await askedByTls("localhost", {})).toEqual({ error: "DEPTH_ZERO_SELF_SIGNED_CERT", isWhole: false });
+      const { error, isWhole } = await askedByTls("localhost", { rejectUnauthorized: false });
+      expect([error, isWhole]).toEqual([undefined, true]);
+    });
   });
 });

@@ -6,7 +6,7 @@
  * over. What is known of HTTP/1.1 (RFC 9112) is what a body needs: its length, or its chunks, or the end of the connection.
  */
 import type { IncomingHttpHeaders } from "node:http";
-import { connect as connectPlainly, type OnReadOpts, type Socket } from "node:net";
+import { connect as connectPlainly, isIP, type OnReadOpts, type Socket } from "node:net";
 import { connect as connectByTls } from "node:tls";
 import { type Exchange, hostOf, isSuccess, LARGEST_REFUSAL, portOf, silentFor } from "./exchange.ts";
 
@@ -156,7 +156,9 @@ export const longExchange: Exchange = ({ server, path, headers, options, signal,
       },
     };
     const { agent: _, headers: __, ...certificates } = options;
-    const place = { ...certificates, host: hostOf(server), port: portOf(server), onread };
+    const host = hostOf(server);
+    // node:https names the server to itself (SNI), node:tls does not; an address is no name (RFC 6066 §3)
+    const place = { ...(!isIP(host) && { servername: host }), ...certificates, host, port: portOf(server), onread };
     const socket: Socket = server.protocol === "https:" ? connectByTls(place as object) : connectPlainly(place);
     socket.setTimeout(idleMs, () => fail(silentFor(idleMs)));
     socket.on("error", fail);
