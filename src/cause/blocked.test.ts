@@ -51,6 +51,16 @@ describe("a test that nothing accounts for", () => {
     expect([roots[0]!.confidence, roots[0]!.latent, unexplained]).toEqual(["certain", false, []]);
   });
 
+  it.each([
+    'filter: [3:180] -A KUBE-SERVICES -d 10.96.0.9/32 -m comment --comment "shop/db has no endpoints" -j REJECT',
+    "ip kube-proxy reject-chain: reject",
+  ])("stays unexplained where kube-proxy refuses a Service as it was told: %s", (quote) => {
+    const a = test();
+    const world = { forecasts: forecasts([[a, stopped(endAt("w1", quote, "rejected"))]]) };
+    const { roots, unexplained } = explained(world, [], [a]);
+    expect([roots, unexplained]).toEqual([[], [a]]);
+  });
+
   it("stays unexplained where a policy's rules end it, and where its end tells no place", () => {
     const [a, b] = [test(), test("w2")];
     const world = {

@@ -11,11 +11,16 @@ import { ref } from "../model/ref.ts";
 import type { Forecasts } from "../trace/forecast.ts";
 import type { End } from "../trace/trace.ts";
 
+/** A rule of kube-proxy's: a Service without back ends, or rules that are stale, of which the Service rules' check tells. */
+const OF_SERVICE =
+  / -A KUBE-(?:SERVICES|EXTERNAL-SERVICES|NODEPORTS|PROXY-FIREWALL|FW-|SV[CL]-|EXT-|XLB-)|^ip6? kube-proxy /;
+
 const isPlace = (end: End): end is End & Required<Pick<End, "at">> =>
   end.at !== undefined &&
   end.evidence.length > 0 &&
   end.is !== "left-cluster" &&
   end.is !== "denied" &&
+  !OF_SERVICE.test(end.evidence[0]!.quote) &&
   !areOfPolicy(end.evidence);
 
 type Stop = { readonly end: End & Required<Pick<End, "at">>; readonly failures: Set<Observation> };
