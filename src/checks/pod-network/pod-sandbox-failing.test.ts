@@ -34,6 +34,10 @@ const waits =
   };
 const failing = (message: string, times = {}) => cluster().edit(waits(message, times));
 const healedBy = () => cluster();
+const pool =
+  (cidr: string): Edit =>
+  (draft) =>
+    draft.setList("ippools", [{ metadata: { name: "small" }, spec: { cidr } }]);
 
 testCheck(podSandboxFailing, {
   finds: {
@@ -49,6 +53,24 @@ testCheck(podSandboxFailing, {
       given: failing('plugin type="bridge" failed (add): failed to find plugin "bridge" in path [/opt/cni/bin]'),
       repair: "Node/w2",
       says: ['1 Pod on node w2 gets no network: plugin type="bridge" failed (add): failed to find plugin'],
+      healedBy,
+    },
+    "the only IPPool is used up, by the Pods of all nodes": {
+      given: failing(
+        'plugin type="calico" failed (add): failed to request IPv4 addresses: Assigned 0 out of 1 requested IPv4 addresses; No IPs available in pools: [10.245.255.0/29]',
+      ).edit(pool("10.245.255.0/29")),
+      repair: "IPPool/small",
+      says: ["IPPool small (10.245.255.0/29) has no address left: 1 Pod waits for one"],
+      breaks: ["pod.attach"],
+      strength: "direct",
+      healedBy,
+    },
+    "an IPPool that is not among those that were read is used up": {
+      given: failing("Assigned 0 out of 1 requested IPv4 addresses; No IPs available in pools: [10.245.255.0/29]").edit(
+        pool("10.9.0.0/16"),
+      ),
+      repair: "Node/w2",
+      says: ["1 Pod on node w2 gets no network"],
       healedBy,
     },
   },
