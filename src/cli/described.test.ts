@@ -4,12 +4,9 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { apiServer } from "../../testing/api-server/api-server.ts";
+import { netwhy } from "../../testing/in-process.ts";
 import { recordingPath } from "../../testing/recordings.ts";
-import { DiagnosisError } from "../errors.ts";
 import { rbacRecoverySchema } from "../report/rbac-recovery.ts";
-import { parseCommandLine } from "./command-line.ts";
-import { COMMANDS } from "./commands/registry.ts";
-import type { Surroundings } from "./surroundings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "netwhy-described-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -44,79 +41,51 @@ const LACKING = file("acme.yaml", text("extra"));
 const WRONG = file("wrong.yaml", text("extra").replace("duties: [cni]", "duties: [cnii]"));
 const CATASTROPHIC = file("hostile.yaml", text("extra").replace("flannel-io/flannel*", '"(a+)+$"'));
 
-async function netwhy(...args: readonly string[]) {
-  const ran = { code: 0, out: "", err: "" };
-  const surroundings: Surroundings = {
-    program: "netwhy",
-    lang: args.includes("zh") ? "zh" : "en",
-    width: 100,
-    color: { out: false, err: false },
-    isWatched: false,
-    out: (words) => {
-      ran.out += words;
-    },
-    err: (words) => {
-      ran.err += words;
-    },
-    confirms: async () => false,
-    interrupted: () => new Promise(() => {}),
-  };
-  try {
-    const { command, values, given } = parseCommandLine(args, COMMANDS, surroundings)!;
-    ran.code = await command.run(values, given, surroundings);
-  } catch (error) {
-    if (!(error instanceof DiagnosisError)) throw error;
-    ran.err += `${error.says.en}\n${error.hint.en}\n`;
-    ran.code = -1;
-  }
-  return ran;
-}
-
 describe("a component that a file describes", () => {
   it("is checked for what the file says", async () => {
-    const lacking = await netwhy("rbac", "check", BUNDLE, "--component", LACKING);
+    const lacking = await netwhy(["rbac", "check", BUNDLE, "--component", LACKING]);
     expect(lacking.code).toBe(1);
     expect(lacking.out).toContain("acme.yaml, which describes it");
     expect(lacking.out).toContain("no tunnels at all");
-    expect(await netwhy("rbac", "check", BUNDLE, "--component", GRANTED)).toMatchObject({ code: 0 });
+    expect(await netwhy(["rbac", "check", BUNDLE, "--component", GRANTED])).toMatchObject({ code: 0 });
   });
 
   it("is diagnosed by it, in both languages", async () => {
-    const { code, out } = await netwhy("diagnose", BUNDLE, "--component", LACKING, "--lang", "zh");
+    const { code, out } = await netwhy(["diagnose", BUNDLE, "--component", LACKING, "--lang", "zh"]);
     expect(code).toBe(1);
     expect(out).toContain("acme-agent");
     expect(out).toMatch(/no\s+tunnels\s+at\s+all/);
-    const without = await netwhy("diagnose", BUNDLE);
+    const without = await netwhy(["diagnose", BUNDLE]);
     // nothing that is known of flannel is lost by it
-    const described = await netwhy("diagnose", BUNDLE, "--component", GRANTED);
+    const described = await netwhy(["diagnose", BUNDLE, "--component", GRANTED]);
     expect(described).toEqual({ ...without, out: expect.stringContaining(without.out.split("\n")[0]!) });
   });
 
   it("is recovered and guarded as well", async () => {
     const recover = ["rbac", "recover", "clusterrole/extra", "--bundle", BUNDLE];
-    expect(await netwhy(...recover)).toMatchObject({ code: 1, out: "" });
-    const { out: json } = await netwhy(...recover, "--component", LACKING, "-o", "json");
+    expect(await netwhy([...recover])).toMatchObject({ code: 1, out: "" });
+    const { out: json } = await netwhy([...recover, "--component", LACKING, "-o", "json"]);
     const { recovered, lost } = rbacRecoverySchema.parse(JSON.parse(json));
     expect([recovered.map(({ source }) => source), lost]).toEqual([["baseline"], []]);
     expect(recovered[0]?.from.en).toContain("acme.yaml describes it");
     const guard = join(folder, "guard");
-    const { code, out } = await netwhy("guard", "render", "--bundle", BUNDLE, "--component", GRANTED, "-o", guard);
+    const { code, out } = await netwhy(["guard", "render", "--bundle", BUNDLE, "--component", GRANTED, "-o", guard]);
     expect(code).toBe(0);
     expect(out).toContain("acme-agent");
   });
 
   it("is missed by what-if as well", async () => {
     const deleted = ["what-if", "--bundle", BUNDLE, "--delete", "clusterrole/flannel"];
-    const { code, out } = await netwhy(...deleted, "--component", GRANTED);
+    const { code, out } = await netwhy([...deleted, "--component", GRANTED]);
     expect(code).toBe(1);
     expect(out).toContain("no tunnels to new nodes");
-    expect((await netwhy(...deleted)).out).not.toContain("no tunnels to new nodes");
+    expect((await netwhy([...deleted])).out).not.toContain("no tunnels to new nodes");
   });
 
   it("is read of a running cluster, too", async () => {
     await using api = await apiServer({ bundle: BUNDLE });
     const kubeconfig = file("kubeconfig", api.kubeconfig.replaceAll("netwhy-replay", "tested"));
-    const { code, out } = await netwhy("rbac", "check", "--kubeconfig", kubeconfig, "--component", LACKING);
+    const { code, out } = await netwhy(["rbac", "check", "--kubeconfig", kubeconfig, "--component", LACKING]);
     expect(code).toBe(1);
     expect(out).toContain("no tunnels at all");
   });
@@ -124,16 +93,16 @@ describe("a component that a file describes", () => {
   it("is taken along in a bundle; what the command line says counts before it; strangers get none of it", async () => {
     const collect = async (name: string, ...more: readonly string[]) => {
       const path = join(folder, name);
-      await netwhy("collect", "--from", BUNDLE, "--component", LACKING, "-o", path, ...more);
+      await netwhy(["collect", "--from", BUNDLE, "--component", LACKING, "-o", path, ...more]);
       return path;
     };
     const path = await collect("with.tar.gz");
-    expect(await netwhy("rbac", "check", path)).toMatchObject({ code: 1 });
+    expect(await netwhy(["rbac", "check", path])).toMatchObject({ code: 1 });
     const same = join(mkdtempSync(join(folder, "other-")), basename(LACKING));
     writeFileSync(same, text("flannel").split("      - apiGroups: [acme")[0]!);
-    expect(await netwhy("rbac", "check", path, "--component", same)).toMatchObject({ code: 0 });
+    expect(await netwhy(["rbac", "check", path, "--component", same])).toMatchObject({ code: 0 });
     const anonymous = await collect("without.tar.gz", "--anonymize");
-    expect((await netwhy("rbac", "check", anonymous)).out).not.toContain("acme");
+    expect((await netwhy(["rbac", "check", anonymous])).out).not.toContain("acme");
   });
 
   it.each([
@@ -143,7 +112,7 @@ describe("a component that a file describes", () => {
     ["an empty file", file("empty.yaml", ""), /empty\.yaml/],
   ])("%s is refused before anything is read", async (_, path, says) => {
     for (const command of [["diagnose"], ["rbac", "check"], ["what-if", "--delete", "ns/x"], ["collect"]]) {
-      const { code, err } = await netwhy(...command, "--component", path, "--kubeconfig", join(folder, "no-cluster"));
+      const { code, err } = await netwhy([...command, "--component", path, "--kubeconfig", join(folder, "no-cluster")]);
       expect({ code, err }).toEqual({ code: -1, err: expect.stringMatching(says) });
     }
   });

@@ -7,12 +7,9 @@ import { gunzipSync } from "node:zlib";
 import { loadAll } from "js-yaml";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ApiServer, type ApiServerOptions, apiServer } from "../../testing/api-server/api-server.ts";
+import { netwhy } from "../../testing/in-process.ts";
 import { recordingPath } from "../../testing/recordings.ts";
 import { parseArchive } from "../backup/archive.ts";
-import { DiagnosisError } from "../errors.ts";
-import { parseCommandLine } from "./command-line.ts";
-import { COMMANDS } from "./commands/registry.ts";
-import type { Surroundings } from "./surroundings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "netwhy-rbac-"));
 // what a restore replaces is kept where it runs
@@ -25,39 +22,6 @@ afterAll(() => {
 
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 const BUNDLE = recordingPath("healthy-iptables");
-
-type Ran = { readonly code: number; readonly out: string; readonly err: string };
-
-async function netwhy(args: readonly string[], answer?: boolean): Promise<Ran> {
-  const ran = { code: 0, out: "", err: "" };
-  const surroundings: Surroundings = {
-    program: "netwhy",
-    lang: args.includes("zh") ? "zh" : "en",
-    width: 100,
-    color: { out: false, err: false },
-    isWatched: false,
-    out: (text) => {
-      ran.out += text;
-    },
-    err: (text) => {
-      ran.err += text;
-    },
-    confirms: async (question) => {
-      ran.err += question;
-      return answer;
-    },
-    interrupted: () => new Promise(() => {}),
-  };
-  try {
-    const { command, values, given } = parseCommandLine(args, COMMANDS, surroundings)!;
-    ran.code = await command.run(values, given, surroundings);
-  } catch (error) {
-    if (!(error instanceof DiagnosisError)) throw error;
-    ran.err += `${error.says.en}\n${error.hint.en}\n`;
-    ran.code = -1;
-  }
-  return ran;
-}
 
 const server = (options: ApiServerOptions = {}) => apiServer({ bundle: BUNDLE, isWritable: true, ...options });
 

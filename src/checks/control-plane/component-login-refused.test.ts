@@ -13,6 +13,9 @@ const get = (why: string) =>
 const EXPIRED = get(
   "certificate has expired or is not yet valid: current time 2026-11-21T02:59:50Z is after 2026-11-20T00:00:00Z",
 );
+const NOT_HERE = get(
+  "certificate has expired or is not yet valid: current time 2027-11-21T02:59:50Z is after 2027-11-20T00:00:00Z",
+);
 const healedBy = () => cluster();
 
 testCheck(componentLoginRefused, {
@@ -39,13 +42,19 @@ testCheck(componentLoginRefused, {
     },
     "the clock of w1 is wrong": {
       given: cluster().edit(
-        edits(said("kube-proxy", EXPIRED, NOW, "w1"), (draft) =>
-          draft.set("kubeletLog", { node: "w1" }, logOf(EXPIRED, NOW)),
+        edits(said("kube-proxy", NOT_HERE, NOW, "w1"), (draft) =>
+          draft.set("kubeletLog", { node: "w1" }, logOf(NOT_HERE, NOW)),
         ),
       ),
       repair: "Node/w1",
       says: ["On node w1 alone the API server's certificate counts as expired or not valid yet (kube-proxy, kubelet)"],
       breaks: ["component.learn", "api.reach"],
+      healedBy,
+    },
+    "the API server's certificate ended, and only w1's logs were had": {
+      given: cluster().edit(said("kube-proxy", EXPIRED, NOW, "w1")),
+      repair: "Pod/kube-system/kube-apiserver-cp1",
+      says: ["The API server's certificate is not accepted by kube-proxy: it has expired"],
       healedBy,
     },
     "flannel has the CA of an older cluster": {

@@ -7,7 +7,7 @@ import { texts } from "../../text.ts";
 import { defineCheck, type Finding, fault } from "../check.ts";
 import { rolledOut } from "../remedy.ts";
 
-type Model = Pick<ClusterModel, "components" | "nodes" | "logs">;
+type Model = Pick<ClusterModel, "components" | "nodes" | "logs" | "time">;
 
 const say = texts("component-login-refused", {
   token: {
@@ -109,10 +109,32 @@ const breaksOf = (heard: readonly Heard[]): Capability[] =>
     return node === undefined ? [] : [{ name: "api.reach", node }];
   });
 
-/** The one node on which it is said, of several on which it could be. */
-function onlyNode(heard: readonly Heard[], { nodes }: Model): string | undefined {
-  const where = [...new Set(heard.map(({ node }) => node))];
-  return where.length === 1 && nodes.all.length > 1 ? where[0] : undefined;
+/** `current time 2027-02-01T00:00:00Z is after 2027-01-01T00:00:00Z` (Go crypto/x509, CertificateInvalidError). */
+const VALIDITY = /current time \S+ is (after|before) ([\dT:.+-]+Z?)/;
+
+/** Whether it is so by the time at which the evidence was taken; undefined if that cannot be told. */
+function isReallyInvalid({ saying }: Heard, { time }: Model): boolean | undefined {
+  const [, is, limit] = VALIDITY.exec(saying.entry.last.message) ?? [];
+  const age = time.age(limit);
+  return age === undefined ? undefined : is === "after" ? age > 0 : age < 0;
+}
+
+/** Something that a node says now was read. */
+const isHeard = (node: string, { components, logs }: Model): boolean =>
+  [
+    ...logs.kubeletSaid(node, /(?:)/),
+    ...components.all
+      .flatMap(({ pods }) => pods.filter((pod) => pod.node === node))
+      .flatMap((pod) => logs.said(pod, /(?:)/)),
+  ].some(({ current }) => current);
+
+/** The one node on which a certificate counts as invalid, while it is not, or others that were heard do not find it so. */
+function nodeOfWrongClock(heard: readonly Heard[], model: Model): string | undefined {
+  const [node, ...more] = [...new Set(heard.map((one) => one.node))];
+  const verdicts = heard.map((one) => isReallyInvalid(one, model));
+  if (node === undefined || more.length > 0 || verdicts.includes(true)) return undefined;
+  const isFineElsewhere = model.nodes.all.some(({ name }) => name !== node && isHeard(name, model));
+  return verdicts.includes(false) || isFineElsewhere ? node : undefined;
 }
 
 function* judge(kind: Kind, model: Model): Iterable<Finding> {
@@ -120,7 +142,7 @@ function* judge(kind: Kind, model: Model): Iterable<Finding> {
   const [first] = heard;
   if (!first) return;
   const names = [...new Set(heard.map(({ who }) => who))].sort();
-  const node = kind === "expired" ? onlyNode(heard, model) : undefined;
+  const node = kind === "expired" ? nodeOfWrongClock(heard, model) : undefined;
   const isOne = names.length === 1 && first.component !== undefined;
   const [server] = model.components.byId("kube-apiserver");
   const servers = server?.ref ?? ref("Pod", "kube-apiserver", "kube-system");
@@ -154,7 +176,7 @@ function* judge(kind: Kind, model: Model): Iterable<Finding> {
 /** The API server and those who talk to it do not accept each other's credentials. */
 export const componentLoginRefused = defineCheck({
   id: "component-login-refused",
-  reads: ["components", "nodes", "logs"],
+  reads: ["components", "nodes", "logs", "time"],
 
   *find(model) {
     for (const kind of Object.keys(REFUSALS) as Kind[]) yield* judge(kind, model);
