@@ -16,6 +16,7 @@ import type { VirtualServer } from "../src/parse/ipvsadm.ts";
 import { type NftElement, type NftRule, type NftTable, parseNft } from "../src/parse/nft-json.ts";
 import { printNftRule } from "../src/parse/nft-print.ts";
 import type { Pod, Workload } from "../src/parse/objects.ts";
+import type { Reader } from "../src/parse/parsed.ts";
 import type { Probe } from "../src/parse/probes.ts";
 import type { SocketProtocol } from "../src/parse/ss.ts";
 import { editNode } from "./cluster.ts";
@@ -151,6 +152,19 @@ export function exposing(owner: string, kind: "dnsMetrics", samples: readonly st
       reader.write(samples.map((sample) => `${sample}\n`).join(""));
       draft.set(kind, { namespace: metadata.namespace!, pod: metadata.name }, reader.end().value);
     }
+  };
+}
+
+/** What a component of a node answers: samples of metrics, or its health, a line each. */
+export function exposingOn(
+  node: string,
+  kind: "kubeletMetrics" | "proxyMetrics" | "proxyHealth",
+  lines: readonly string[],
+): Edit {
+  return (draft) => {
+    const reader = catalogue[kind].open() as Reader<unknown>;
+    reader.write(lines.map((line) => `${line}\n`).join(""));
+    draft.set(kind, { node }, reader.end().value as never);
   };
 }
 

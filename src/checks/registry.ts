@@ -48,6 +48,7 @@ import { policyRulesMismatch } from "./policy/policy-rules-mismatch.ts";
 import type { RegisteredCheck } from "./run.ts";
 import { serviceRulesDuplicate } from "./service/service-rules-duplicate.ts";
 import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
+import { serviceRulesUnwritten } from "./service/service-rules-unwritten.ts";
 import { serviceWithoutEndpoints } from "./service/service-without-endpoints.ts";
 import { serviceWithoutLocalEndpoints } from "./service/service-without-local-endpoints.ts";
 import { targetPortMismatch } from "./service/target-port-mismatch.ts";
@@ -90,6 +91,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: underlayPacketLoss },
   { layer: "service", check: serviceRulesDuplicate },
   { layer: "service", check: serviceRulesMismatch },
+  { layer: "service", check: serviceRulesUnwritten },
   { layer: "service", check: serviceWithoutEndpoints },
   { layer: "service", check: serviceWithoutLocalEndpoints },
   { layer: "service", check: targetPortMismatch },

@@ -42,6 +42,7 @@ import { type PacketCapture, parsePacketCaptures } from "../parse/packet-capture
 import type { Parser } from "../parse/parsed.ts";
 import { parseProbes } from "../parse/probes.ts";
 import { parseProcesses } from "../parse/processes.ts";
+import { type ProxyHealth, parseProxyHealth } from "../parse/proxy-health.ts";
 import { parseResolvConf } from "../parse/resolv-conf.ts";
 import { parseSs } from "../parse/ss.ts";
 import { parseSubnetEnv } from "../parse/subnet-env.ts";
@@ -157,6 +158,19 @@ function metrics(path: string, get: string, names: readonly string[], hides: Tem
     hides,
     sensitivity: "names",
     cost: "medium",
+  };
+}
+
+/** What metrics-server measured: for people, and for `kubectl top` against a replay. Nothing of it is read here. */
+function usage(resource: "nodes" | "pods", hides: Template): Kind<readonly never[]> {
+  return {
+    path: `top/${resource}.json`,
+    how: { get: `/apis/metrics.k8s.io/v1beta1/${resource}` },
+    open: () => ({ write: () => {}, end: () => ({ value: [], gaps: [] }) }),
+    empty: "tells-nothing",
+    hides,
+    sensitivity: "names",
+    cost: "small",
   };
 }
 
@@ -603,12 +617,61 @@ export const catalogue = {
       // until 1.10, and since
       "coredns_forward_healthcheck_failures_total",
       "coredns_proxy_healthcheck_failures_total",
+      "coredns_panics_total",
     ],
     {
       en: "how many queries CoreDNS could not answer since it started",
       zh: "CoreDNS 自启动以来有多少查询未能应答",
     },
   ),
+  proxyHealth: {
+    path: "metrics/kube-proxy/{node}.healthz.json",
+    how: { get: "/api/v1/nodes/{node}:10256/proxy/healthz" },
+    open: parsedBy(parseProxyHealth),
+    empty: "tells-nothing",
+    hides: {
+      en: "whether kube-proxy on the node writes the changes that it learns of",
+      zh: "节点上的 kube-proxy 是否把获知的变化写入了规则",
+    },
+    sensitivity: "plain",
+    cost: "small",
+  } satisfies Kind<ProxyHealth>,
+  // on the node's loopback alone, unless `metricsBindAddress` says otherwise: then nobody but the node itself may ask
+  proxyMetrics: metrics(
+    "metrics/kube-proxy/{node}.prom",
+    "/api/v1/nodes/{node}:10249/proxy/metrics",
+    [
+      "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+      "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
+      "kubeproxy_sync_proxy_rules_iptables_restore_failures_total",
+      "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
+    ],
+    {
+      en: "when kube-proxy on the node last wrote its rules, and how often it failed to",
+      zh: "节点上的 kube-proxy 上次写入规则的时间，以及写入失败的次数",
+    },
+  ),
+  kubeletMetrics: metrics(
+    "metrics/kubelet/{node}.prom",
+    "/api/v1/nodes/{node}/proxy/metrics",
+    [
+      "kubelet_run_podsandbox_errors_total",
+      "kubelet_started_pods_errors_total",
+      "kubelet_runtime_operations_errors_total",
+    ],
+    {
+      en: "how often the kubelet failed to start Pods and their network since it started",
+      zh: "kubelet 自启动以来启动 Pod 及其网络失败的次数",
+    },
+  ),
+  nodeUsage: usage("nodes", {
+    en: "how much CPU and memory nodes use (`kubectl top nodes`)",
+    zh: "节点的 CPU 与内存用量（`kubectl top nodes`）",
+  }),
+  podUsage: usage("pods", {
+    en: "how much CPU and memory Pods use (`kubectl top pods`)",
+    zh: "Pod 的 CPU 与内存用量（`kubectl top pods`）",
+  }),
 
   helmReleases: {
     path: HELM_RELEASES,

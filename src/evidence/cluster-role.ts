@@ -53,8 +53,8 @@ export function clusterRoleYaml(): string {
     role(
       "netwhy-nodes",
       [
-        "To look into nodes as well, by exec in the agents that run there and by their kubelets, and to read what CoreDNS",
-        "counts (pods/proxy). This is far stronger than it looks: who may exec in kube-proxy is root on its node, and by",
+        "To look into nodes as well, by exec in the agents that run there and by their kubelets, and to read what kubelets and",
+        "kube-proxy (nodes/proxy) and CoreDNS (pods/proxy) count. This is far stronger than it looks: who may exec in kube-proxy is root on its node, and by",
         "nodes/proxy in every Pod. Bind it in the namespaces of the agents alone where you can (kubectl create rolebinding -n",
         "kube-system …), or install netwhy's own agent, which shows the same of nodes and lets nobody run anything:",
         "`netwhy agent`.",

@@ -56,8 +56,10 @@ export function listedResources(): ReadonlyMap<
 > {
   const listed = (Object.keys(catalogue) as KindId[]).flatMap((kind) => {
     const { how } = catalogue[kind] as Kind<unknown>;
-    if (!("list" in how)) return [];
-    const [, root, ...rest] = how.list.split("/");
+    // what is asked of a node or a Pod by its proxy is among what looking into nodes needs
+    const path = "list" in how ? how.list : "get" in how && how.get.startsWith("/apis/") ? how.get : undefined;
+    if (path === undefined) return [];
+    const [, root, ...rest] = path.split("/");
     return [{ kind, group: root === "api" ? "" : rest[0]!, resource: rest.at(-1)! }];
   });
   return Map.groupBy(listed, ({ group }) => group);

@@ -9,7 +9,7 @@ import { type KubeletConfig, parseKubeletConfig } from "../parse/kubelet-config.
 import type { ConfigMap } from "../parse/objects.ts";
 import type { ResolvConf } from "../parse/resolv-conf.ts";
 import type { Component, Components } from "./components/components.ts";
-import { hasAnsweredAll } from "./dns-counters.ts";
+import { hasAnsweredAll, upstreamFailures } from "./dns-counters.ts";
 import { hasLabels } from "./labels.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
@@ -60,6 +60,8 @@ export interface Dns {
   upstreamOfNodes(forward: DnsForward): readonly string[] | undefined;
   /** Whether the server in a Pod has answered every query since it started, as its counters show. */
   hasAnsweredAll(pod: PodView): boolean;
+  /** What the server in a Pod counts, since it started, of upstream servers that failed and of queries left without answer. */
+  upstreamFailures(pod: PodView): readonly Evidence[];
   /** Whether an address is one of a node-local cache (link-local, or bound to a node's own device). */
   isNodeLocal(address: string): boolean;
 }
@@ -175,6 +177,7 @@ export function dnsOf(
       const isSure = servers.length > 0 && resolvers.every((names) => names !== undefined) && servers.every(isOther);
       return isSure ? servers : undefined;
     },
+    upstreamFailures: ({ namespace, name }) => upstreamFailures(capture.get("dnsMetrics", { namespace, pod: name })),
     hasAnsweredAll: ({ namespace, name }) => hasAnsweredAll(capture.get("dnsMetrics", { namespace, pod: name })),
     isNodeLocal,
   };

@@ -102,8 +102,8 @@ const MAKERS: Makers = {
   sockets: (_, capture) => socketsOf(capture),
   tunnels: ({ nodes, forwarding, flannel, calico }) => tunnelsOf(nodes, forwarding, flannel, calico),
   connections: ({ nodes, forwarding }) => connectionsOf(nodes, forwarding),
-  proxy: ({ objects, nodes, services, components, forwarding }) =>
-    proxyOf({ objects, nodes, services, components, forwarding }),
+  proxy: ({ objects, nodes, services, components, forwarding, time }, capture) =>
+    proxyOf(capture, { objects, nodes, services, components, forwarding, time }),
   policies: ({ objects, pods, nodes, components, forwarding }) =>
     policiesOf(objects, pods, nodes, components, forwarding),
   dns: ({ objects, nodes, pods, services, components }, capture) =>

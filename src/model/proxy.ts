@@ -4,6 +4,7 @@
  * `programmed` does not compare texts: it sends the first packet of a connection through the node's rules and sees where
  * it comes out, from a Pod, from the node itself and from outside.
  */
+import type { Capture } from "../evidence/capture.ts";
 import { known as knownOf } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import {
@@ -31,7 +32,9 @@ import type { Packet } from "./netfilter/packet.ts";
 import type { Step } from "./netfilter/when.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
+import { type HeldBack, heldBackOn } from "./proxy-writes.ts";
 import { clusterIpOf, type ServicePort, type Services } from "./services/services.ts";
+import type { CaptureTime } from "./time.ts";
 
 export type ProxyMode = "iptables" | "ipvs" | "nftables";
 
@@ -75,6 +78,8 @@ export interface ServiceProxy {
    * without them: which of them decides is not known.
    */
   beside(node: string): readonly ServiceRuleset[];
+  /** Changes that the node's kube-proxy knows of and has not written, as it says itself. */
+  heldBack(node: string): HeldBack | undefined;
 }
 
 type Parts = {
@@ -83,6 +88,7 @@ type Parts = {
   readonly services: Services;
   readonly components: Components;
   readonly forwarding: Forwarding;
+  readonly time: CaptureTime;
 };
 
 const FAMILIES = [4, 6] as const;
@@ -102,7 +108,10 @@ function configOf(component: Component, objects: Objects) {
   return text === undefined ? undefined : parseKubeProxyConfig(text).value;
 }
 
-export function proxyOf({ objects, nodes, services, components, forwarding }: Parts): ServiceProxy {
+export function proxyOf(
+  capture: Capture,
+  { objects, nodes, services, components, forwarding, time }: Parts,
+): ServiceProxy {
   const proxies = components.byId("kube-proxy");
   const configs = new Map(proxies.map((component) => [component, configOf(component, objects)]));
   const modeOfConfig = (component: Component): ProxyMode | undefined => {
@@ -246,6 +255,7 @@ export function proxyOf({ objects, nodes, services, components, forwarding }: Pa
     },
     configuredMode: modeOfConfig,
     mode,
+    heldBack: (node) => heldBackOn(node, capture, time),
     clusterRange: (family) =>
       [...configs.values()]
         .map((config) => config?.clusterCIDR)

@@ -1,6 +1,7 @@
 /** The Pods that nodes really run: the network namespaces that were found there, whatever the API server says. */
 import type { Capture } from "../evidence/capture.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
+import { counted } from "./counted.ts";
 
 export type Sandbox = {
   readonly node: string;
@@ -13,7 +14,12 @@ export interface Sandboxes {
   readonly all: readonly Sandbox[];
   /** Whether the Pods of a node were looked into: then one that is not among them does not run there. */
   isSampled(node: string): boolean;
+  /** What the kubelet of a node counts of sandboxes that it failed to make since it started. */
+  failuresOn(node: string): readonly Evidence[];
 }
+
+/** `runtime_operations` counts the same where it has no counter of its own, in old releases. */
+const FAILURES = ["kubelet_run_podsandbox_errors_total", "kubelet_runtime_operations_errors_total"] as const;
 
 export function sandboxesOf(capture: Capture): Sandboxes {
   const all = capture.all("podLinks").flatMap(({ place, observed }): Sandbox[] => {
@@ -22,5 +28,12 @@ export function sandboxesOf(capture: Capture): Sandboxes {
     return [{ node, namespace, pod, evidence: quoteOf(observed.origin, `${namespace}/${pod} runs on ${node}`) }];
   });
   const nodes = new Set(all.map(({ node }) => node));
-  return { all, isSampled: (node) => nodes.has(node) };
+  return {
+    all,
+    isSampled: (node) => nodes.has(node),
+    failuresOn: (node) =>
+      counted(capture.get("kubeletMetrics", { node }), FAILURES, ({ labels }) =>
+        ["run_podsandbox", undefined].includes(labels.get("operation_type")),
+      ).slice(0, 1),
+  };
 }

@@ -72,7 +72,10 @@ async function readAs(objects: readonly object[], debugPods?: object) {
   };
   const connection = await connect({ kubeconfig: server.kubeconfig });
   const { signal } = new AbortController();
-  const { capture } = await readCluster(connection, { signal, nodes: "all", debugPods, pauseMs: 5, budgetMs: 20_000 });
+  // as `collect` reads, which keeps more than `diagnose` looks at
+  const intake = createIntake();
+  const options = { signal, intake, nodes: "all", debugPods, pauseMs: 5, budgetMs: 20_000 } as const;
+  const { capture } = await readCluster(connection, options);
   connection.close();
   return { capture, report: diagnose(capture, { isOwn: true }), ...asked };
 }

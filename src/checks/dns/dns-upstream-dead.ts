@@ -101,6 +101,7 @@ export const dnsUpstreamDead = defineCheck({
         yield cannotTell({ name: "dns.upstream" }, [{ kind: "probes" }]);
         continue;
       }
+      const counted = component.pods.flatMap((pod) => dns.upstreamFailures(pod).slice(0, 1)).slice(0, 2);
       const upstream = NO_ANSWER.exec(last.entry.last.message)?.[2];
       const forward = findForward(component, upstream, model);
       const fromNode = !forward || forward.to.includes("/etc/resolv.conf");
@@ -121,7 +122,7 @@ export const dnsUpstreamDead = defineCheck({
         nodes: fromNode ? nodes : [],
         breaks: [{ name: "dns.upstream" }],
         title: say.dead({ upstream: upstream ?? forward?.to.join(", ") ?? say.unnamed(), config: refId(config) }),
-        evidence: [last.evidence, ...quote, ...failed.slice(0, 2).map(({ evidence }) => evidence)],
+        evidence: [last.evidence, ...quote, ...failed.slice(0, 2).map(({ evidence }) => evidence), ...counted],
         // that CoreDNS says so and that names fail are two independent witnesses
         strength: failed.length > 0 ? "direct" : "heard",
         since: complaints[0]?.entry.first.at,

@@ -6,7 +6,7 @@ import type { Event } from "../../parse/objects.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault } from "../check.ts";
 
-type Model = Pick<ClusterModel, "pods" | "nodes" | "objects" | "time" | "calico">;
+type Model = Pick<ClusterModel, "pods" | "nodes" | "objects" | "time" | "calico" | "sandboxes">;
 
 const say = texts("pod-sandbox-failing", {
   exhausted: {
@@ -99,10 +99,10 @@ function refusals({ objects, time }: Model): Map<string, Event> {
 /** New Pods of a node get no network: no address is left, or the CNI plugin fails. */
 export const podSandboxFailing = defineCheck({
   id: "pod-sandbox-failing",
-  reads: ["pods", "nodes", "objects", "time", "calico"],
+  reads: ["pods", "nodes", "objects", "time", "calico", "sandboxes"],
 
   *find(model) {
-    const { pods, nodes, objects, calico } = model;
+    const { pods, nodes, objects, calico, sandboxes } = model;
     const late = waiting(model);
     if (late.length > 0 && !objects.isWhole("events"))
       for (const pod of late)
@@ -138,9 +138,12 @@ export const podSandboxFailing = defineCheck({
         nodes: [...new Set(group.map(({ pod }) => pod.node!))],
         breaks: group.map(({ pod }) => ({ name: "pod.attach", node: pod.node!, pod: pod.key })),
         title,
-        evidence: group
-          .slice(0, 3)
-          .map(({ pod, event }) => objects.quote("events", event, `${pod.key}: ${event.reason}: ${complaint}`)),
+        evidence: [
+          ...group
+            .slice(0, 3)
+            .map(({ pod, event }) => objects.quote("events", event, `${pod.key}: ${event.reason}: ${complaint}`)),
+          ...sandboxes.failuresOn(node.name),
+        ],
         strength: "direct",
         since: group.map(({ event }) => event.firstTimestamp ?? undefined).find((at) => at !== undefined),
         facts: { case: pool ? "pool" : range === undefined ? "failing" : "exhausted" },

@@ -46,6 +46,8 @@ const REQUESTS: readonly Request[] = [
   },
   { path: "/api/v1/nodes/w1/proxy/configz", tells: { kind: "kubeletConfig", place: { node: "w1" } } },
   { path: "/api/v1/nodes/w1/proxy/logs/", tells: { kind: "kubeletLog", place: { node: "w1" } } },
+  { path: "/api/v1/nodes/w1/proxy/metrics", tells: { kind: "kubeletMetrics", place: { node: "w1" } } },
+  { path: "/api/v1/nodes/w1:10256/proxy/healthz", tells: { kind: "proxyHealth", place: { node: "w1" } } },
 ];
 
 /** Whole answers that are something else: whose text is taken as it is cannot know. */

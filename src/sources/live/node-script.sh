@@ -22,6 +22,7 @@ main() {
   take_network
   take_kernel
   take_files
+  take_proxy
   if [ "$mode" != agent ]; then take_processes; fi
   take_pods
   printf '%s end\n' "$mark"
@@ -203,6 +204,27 @@ is_mounted() {
     esac
   done </proc/self/mountinfo
   return 1
+}
+
+# What kube-proxy counts, and whether it is well: usually told on the node's loopback alone.
+take_proxy() {
+  take_answer metrics/kube-proxy.prom 10249 /metrics
+  take_answer metrics/kube-proxy.healthz.json 10256 /healthz
+}
+
+# take_answer FILE PORT PATH: what is answered on the node's loopback, an error's page too, by what there is.
+take_answer() {
+  if find_tool curl; then
+    take "$1" curl -sS -m 10 "http://127.0.0.1:$2$3"
+  elif find_tool wget; then
+    take "$1" wget -q -T 10 -O - "http://127.0.0.1:$2$3"
+  elif has bash; then
+    # shellcheck disable=SC2016
+    take "$1" bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$0" && printf "GET %s HTTP/1.0\r\n\r\n" "$1" >&3 &&
+      while IFS= read -r line <&3 && [ "$line" != $'"'\\r'"' ]; do :; done && cat <&3' "$2" "$3"
+  else
+    missing "$1" "curl, wget: not found"
+  fi
 }
 
 take_node_file() {

@@ -15,7 +15,7 @@ import {
   sendJson,
   stubServer,
 } from "../../../testing/stub-api-server.ts";
-import type { Capture } from "../../evidence/capture.ts";
+import { type Capture, createIntake } from "../../evidence/capture.ts";
 import { catalogue, type KindId } from "../../evidence/catalogue.ts";
 import { connect } from "./connection.ts";
 import { LISTED } from "./read-api.ts";
@@ -224,6 +224,60 @@ describe("what CoreDNS counts", () => {
       state: "unknown",
       why: { reason: "forbidden", denial: { user: "jane", right: { resource: "pods/proxy" } } },
     });
+  });
+});
+
+describe("what kubelets and kube-proxy count", () => {
+  const unwell = '{"lastUpdated":"2026-11-22T07:10:16Z","currentTime":"2026-11-22T07:12:24Z","healthy":false}';
+  const answers: Readonly<Record<string, Answering>> = {
+    "/api/v1/nodes/w1/proxy/metrics": (_, response) =>
+      void response.end('kubelet_run_podsandbox_errors_total{runtime_handler=""} 3\nkubelet_running_pods 9\n'),
+    // where it listens on the node's loopback alone
+    "/api/v1/nodes/w1:10249/proxy/metrics": (_, response) =>
+      refuse(response, 503, "error trying to reach service: dial tcp 192.168.50.11:10249: connect: connection refused"),
+    "/api/v1/nodes/w1:10256/proxy/healthz": (_, response) => void response.writeHead(503).end(unwell),
+  };
+  const nodes = { "/api/v1/nodes": [{ metadata: { name: "w1" } }] };
+  const readNode = async () => {
+    const server = await stubServer(
+      (url, response, request) => answers[url.pathname]?.(url, response, request) ?? url.pathname in answers,
+      discovers(),
+      lists(nodes),
+    );
+    return (await read(server, { nodes: "all" })).capture;
+  };
+
+  it("is asked of each node, and a kube-proxy that is unwell says so with its refusal", async () => {
+    const capture = await readNode();
+    const place = { node: "w1" };
+    expect(capture.get("kubeletMetrics", place)).toMatchObject({ state: "present", gaps: [], value: { size: 1 } });
+    expect(capture.get("proxyHealth", place)).toMatchObject({ state: "present", value: { writes: false } });
+    expect(capture.get("proxyMetrics", place)).toMatchObject({
+      state: "unknown",
+      why: { message: expect.stringContaining("connection refused") },
+    });
+  });
+});
+
+describe("what `kubectl top` shows", () => {
+  const USAGE = '{"kind":"NodeMetricsList","items":[{"metadata":{"name":"w1"},"usage":{"cpu":"1","memory":"2Mi"}}]}';
+  const top: Answering = ({ pathname }, response) => {
+    if (!pathname.startsWith("/apis/metrics.k8s.io/")) return false;
+    if (pathname.endsWith("/nodes")) response.end(USAGE);
+    else refuse(response, 404, "not found");
+    return undefined;
+  };
+
+  it("is read for who takes the evidence away", async () => {
+    const intake = createIntake();
+    const { capture } = await read(await stubServer(top, discovers(), lists({})), { nodes: [], intake });
+    expect([capture.get("nodeUsage").state, capture.get("podUsage").state]).toEqual(["present", "absent"]);
+  });
+
+  it("and by nobody else", async () => {
+    const server = await stubServer(top, discovers(), lists({}));
+    await read(server, { nodes: [] });
+    expect(server.asked.filter((path) => path.includes("metrics.k8s.io"))).toEqual([]);
   });
 });
 

@@ -13,7 +13,7 @@ import { isNode, readNodeOutput, readThisNode } from "./local-node.ts";
 import { type FirstContact, greet, type Progress, readApi, tellText } from "./read-api.ts";
 import { readHelmReleases } from "./read-helm.ts";
 import { readLogs } from "./read-logs.ts";
-import { readMetrics } from "./read-metrics.ts";
+import { readMetrics, readUsage } from "./read-metrics.ts";
 import { chooseNodes, type NodeChoice, readNodes } from "./read-nodes.ts";
 import { isReplay, readReplayedFiles } from "./read-replay.ts";
 
@@ -86,6 +86,8 @@ export async function readCluster(connection: Connection, options: ReadOptions):
       const debug = options.debugPods && debugPods(connection, api, signal, options.debugPods.image);
       await readLogs(api, found, intake, { nodes, progress });
       await readMetrics(api, found, intake, progress);
+      // of no use but to who looks at the evidence later
+      if (options.intake !== undefined) await readUsage(api, intake, progress);
       await readNodes(api, connection, found, intake, { nodes, signal, progress, debug });
     }
   } else {

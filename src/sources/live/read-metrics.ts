@@ -1,6 +1,10 @@
-/** What CoreDNS counts, asked through the API server, which goes to its Pods: for who may (`pods/proxy`). */
+/**
+ * What CoreDNS counts, asked through the API server, which goes to its Pods: for who may (`pods/proxy`); and what
+ * metrics-server measured.
+ */
 import type { Capture, Intake } from "../../evidence/capture.ts";
 import { catalogue, type ObjectOf } from "../../evidence/catalogue.ts";
+import type { Kind } from "../../evidence/kind.ts";
 import { known } from "../../evidence/observed.ts";
 import { filledWith, pathOf } from "../../evidence/path.ts";
 import type { Api } from "./api.ts";
@@ -40,4 +44,18 @@ async function readPod(api: Api, intake: Intake, { metadata }: Pod): Promise<voi
   });
   if (answer.ok) tellText(intake, path, text);
   else tellFailure(intake, path, answer.failure.message);
+}
+
+/** Reads what `kubectl top` shows. */
+export async function readUsage(api: Api, intake: Intake, progress: Progress): Promise<void> {
+  progress("top");
+  for (const kind of ["nodeUsage", "podUsage"] as const) {
+    const { how } = catalogue[kind] as Kind<unknown>;
+    if (!("get" in how)) continue;
+    const { answer, text } = await api.text(how.get, { tries: 1 });
+    if (answer.ok) tellText(intake, pathOf(kind), text);
+    // most clusters have no metrics-server
+    else if (answer.failure.kind === "not-found") intake.absent(pathOf(kind));
+    else tellFailure(intake, pathOf(kind), answer.failure.message);
+  }
 }

@@ -8,7 +8,7 @@ import type { Capture, Intake } from "../../evidence/capture.ts";
 import { catalogue, type KindId, type ObjectOf } from "../../evidence/catalogue.ts";
 import type { Kind } from "../../evidence/kind.ts";
 import { known } from "../../evidence/observed.ts";
-import { pathOf } from "../../evidence/path.ts";
+import { filledWith, pathOf } from "../../evidence/path.ts";
 import type { Api } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import type { DebugPods } from "./debug-pod.ts";
@@ -39,6 +39,10 @@ export interface NodeIntake {
   end(): void;
 }
 
+/** Where a file of a node stands in a bundle: what a component counts, `metrics/kube-proxy.prom`, with the component. */
+const placeOf = (node: string, path: string): string =>
+  path.startsWith("metrics/") ? path.replace(/^metrics\/([\w-]+)/, `metrics/$1/${node}`) : `nodes/${node}/${path}`;
+
 /** Files whose absence at one place says nothing: they are only where they are used. */
 const SELDOM = /^(?:wg|ipvsadm|nstat|ss-summary)\.txt$/;
 
@@ -62,7 +66,7 @@ export function nodeIntake(intake: Intake, node: string, pods: readonly Pod[]): 
   function take(path: string, { content, flaw }: NodeFile): void {
     if (had.has(path)) return;
     had.add(path);
-    tellText(intake, `nodes/${node}/${path}`, content, flaw);
+    tellText(intake, placeOf(node, path), content, flaw);
   }
 
   /** To whom a network namespace belongs; undefined for those of nobody in the cluster. */
@@ -104,7 +108,7 @@ export function nodeIntake(intake: Intake, node: string, pods: readonly Pod[]): 
     miss,
     end() {
       for (const [path, message] of failures) {
-        if (!had.has(path) && !SELDOM.test(path)) tellFailure(intake, `nodes/${node}/${path}`, message);
+        if (!had.has(path) && !SELDOM.test(path)) tellFailure(intake, placeOf(node, path), message);
       }
     },
   };
@@ -211,6 +215,26 @@ async function readKubelet(api: Api, node: string, files: NodeIntake): Promise<v
   if (log !== undefined && !log.trimStart().startsWith("<")) files.take("kubelet.log", { content: log });
 }
 
+/** What the kubelet and kube-proxy count, as far as the API server gets to their ports (`nodes/proxy`). */
+async function readCounters(api: Api, node: string, files: NodeIntake): Promise<void> {
+  const ask = async (kind: "kubeletMetrics" | "proxyMetrics" | "proxyHealth") => {
+    const { how, path } = catalogue[kind] as Kind<unknown>;
+    if (!("get" in how)) return;
+    const file = path.replace("/{node}", "");
+    const { answer, text } = await api.text(filledWith({ node: encodeURIComponent(node) }, how.get), {
+      accept: "*/*",
+      tries: 1,
+      idleMs: 8000,
+      isRelayed: true,
+    });
+    // a kube-proxy that is not well says so with 503
+    const told = answer.ok ? text : answer.body?.startsWith('{"lastUpdated"') ? answer.body : undefined;
+    if (told !== undefined) files.take(file, { content: told });
+    else if (!answer.ok) files.miss(file, answer.failure.message);
+  };
+  await Promise.all([ask("kubeletMetrics"), ask("proxyMetrics"), ask("proxyHealth")]);
+}
+
 /** What an agent knows and only its own command tells. */
 async function readAgent(
   connection: Connection,
@@ -271,7 +295,7 @@ export async function readNodes(
       reader.end(outcome.ok ? undefined : outcome.message);
       if (!outcome.ok) files.fail(`exec in ${target.namespace}/${target.pod}: ${outcome.message}`);
     };
-    await readKubelet(api, node, files);
+    await Promise.all([readKubelet(api, node, files), readCounters(api, node, files)]);
     const agents = agentsOn(node, pods);
     const by: { readonly [W in Way]?: () => Promise<void> } = {
       agent: () => ours.read(node, files, Math.max(1, until - Date.now())),
