@@ -15,7 +15,17 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
@@ -55,7 +65,11 @@ async function measured(makeReady: () => Promise<Ready>): Promise<void> {
 
 async function withApi(kubeconfig: string, use: (api: ReturnType<typeof apiOf>) => Promise<string>): Promise<Ready> {
   const connection = await connect({ kubeconfig });
-  const api = apiOf(connection, { signal: new AbortController().signal, deadline: Date.now() + 600_000 });
+  const api = apiOf(connection, {
+    signal: new AbortController().signal,
+    deadline: Date.now() + 600_000,
+    idleMs: 120_000,
+  });
   return async () => {
     try {
       return `${await use(api)}, ${api.requests} requests`;
@@ -226,19 +240,29 @@ async function serve(folder: string): Promise<{ server: ChildProcess; kubeconfig
   return { server, kubeconfig };
 }
 
-/** The server's address and a token, for curl; a certificate of a client is not understood. */
-function addressOf(kubeconfig: string): string | undefined {
-  return /^\s*"?server"?:\s*"?(http:[^"\s]+)/m.exec(readFileSync(kubeconfig, "utf8"))?.[1];
+/** How curl asks the server of a kubeconfig: without TLS, or with the certificates that kubeadm writes into it. */
+function curlArguments(kubeconfig: string, folder: string): string[] | undefined {
+  const text = readFileSync(kubeconfig, "utf8");
+  const server = /^\s*"?server"?:\s*"?(https?:[^"\s]+)/m.exec(text)?.[1];
+  if (server === undefined) return undefined;
+  const certificates = { cacert: "certificate-authority", cert: "client-certificate", key: "client-key" };
+  const given = Object.entries(certificates).flatMap(([option, name]) => {
+    const data = new RegExp(`^\\s*${name}-data: (\\S+)`, "m").exec(text)?.[1];
+    if (data === undefined) return [];
+    writeFileSync(join(folder, option), Buffer.from(data, "base64"), { mode: 0o600 });
+    return [`--${option}`, join(folder, option)];
+  });
+  return [...given, `${server}${PATH}`];
 }
 
 function best(runs: readonly Measured[]): Measured {
   return runs.reduce((a, b) => (b.ms < a.ms ? b : a));
 }
 
-function curl(server: string): Measured {
+function curl(args: readonly string[]): Measured {
   const started = performance.now();
   const form = "%{size_download} bytes";
-  const what = execFileSync("curl", ["-s", "-o", "/dev/null", "-w", form, `${server}${PATH}`], { encoding: "utf8" });
+  const what = execFileSync("curl", ["-s", "-o", "/dev/null", "-w", form, ...args], { encoding: "utf8" });
   return { ms: performance.now() - started, cpuMs: Number.NaN, rssMb: Number.NaN, what };
 }
 
@@ -261,8 +285,8 @@ async function main([first, second]: readonly string[]): Promise<void> {
   try {
     const kubeconfig = made?.kubeconfig ?? second!;
     const repeated = (run: () => Measured) => best(Array.from({ length: RUNS }, run));
-    const server = addressOf(kubeconfig);
-    const base = server === undefined ? undefined : repeated(() => curl(server));
+    const args = curlArguments(kubeconfig, folder);
+    const base = args && repeated(() => curl(args));
     if (base) tell("curl", base);
     for (const name of Object.keys(READERS))
       tell(

@@ -8,7 +8,7 @@ import type { Report } from "../report/report.ts";
 import { type Command, sh } from "../shell.ts";
 import type { Failure } from "../sources/live/api.ts";
 import { type Connection, connect } from "../sources/live/connection.ts";
-import { readCluster } from "../sources/live/read-cluster.ts";
+import { type ReadOptions, readCluster } from "../sources/live/read-cluster.ts";
 import type { NodeChoice } from "../sources/live/read-nodes.ts";
 import { type Text, texts, verbatim } from "../text.ts";
 import type { Given } from "./commands/command.ts";
@@ -68,6 +68,9 @@ export function noAnswer({ kind, message }: Failure, { server, context }: Connec
   return new DiagnosisError("no-evidence", says, isCertificate ? say.tryCertificate() : say.tryServer());
 }
 
+/** Where the evidence goes, and how much of it. */
+type Taking = Pick<ReadOptions, "intake" | "keepsAll">;
+
 /** Between two readings: agents write what changed in less. Milliseconds. */
 const BETWEEN_MS = 5000;
 const BUDGET_MS = 180_000;
@@ -80,7 +83,7 @@ const BUDGET_MS = 180_000;
 export async function onCluster<T>(
   given: Given,
   surroundings: Surroundings,
-  use: (read: (intake?: Intake) => Promise<Capture>, signal: AbortSignal) => Promise<T>,
+  use: (read: (taking?: Taking) => Promise<Capture>, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const {
     context,
@@ -101,9 +104,9 @@ export async function onCluster<T>(
   const line = progressLine(say.reading({ context: connection.context }), surroundings);
   try {
     return await interruptible((signal) => {
-      const read = async (intake?: Intake) => {
+      const read = async (taking: Taking = {}) => {
         const { capture, contact } = await readCluster(connection, {
-          ...(intake && { intake }),
+          ...taking,
           signal,
           namespaces: [given.namespace ?? []].flat() as string[],
           ...(choice && { nodes: choice }),
@@ -164,11 +167,11 @@ function diagnoseSteadily(
   intake: () => Promise<Intake>,
 ): Promise<Report> {
   return onCluster(given, surroundings, async (read, signal) => {
-    let report = diagnose(await read(await intake()));
+    let report = diagnose(await read({ intake: await intake() }));
     for (let readings = 1; readings < 3 && differing(report).length > 0; readings++) {
       const before = report.rootCauses.map(({ id }) => id);
       await sleep(BETWEEN_MS, undefined, { signal });
-      report = diagnose(await read(await intake()));
+      report = diagnose(await read({ intake: await intake() }));
       const changing = differing(report).filter((id) => !before.includes(id));
       if (changing.length === 0) return report;
       if (readings === 2) return withoutChanging(report, changing);

@@ -39,7 +39,7 @@ import { type NftRuleset, nftRulesetReader } from "../parse/nft-json.ts";
 import { parseNstat } from "../parse/nstat.ts";
 import * as objects from "../parse/objects.ts";
 import { type PacketCapture, parsePacketCaptures } from "../parse/packet-capture.ts";
-import type { Parser } from "../parse/parsed.ts";
+import type { Parser, Reader } from "../parse/parsed.ts";
 import { parseProbes } from "../parse/probes.ts";
 import { parseProcesses } from "../parse/processes.ts";
 import { type ProxyHealth, parseProxyHealth } from "../parse/proxy-health.ts";
@@ -161,15 +161,30 @@ function metrics(path: string, get: string, names: readonly string[], hides: Tem
   };
 }
 
-/** What metrics-server measured: for people, and for `kubectl top` against a replay. Nothing of it is read here. */
+/** Of what is kept for others and of which nothing is read here. */
+const unread = (): Reader<readonly never[]> => ({ write: () => {}, end: () => ({ value: [], gaps: [] }) });
+
+/** What metrics-server measured: for people, and for `kubectl top` against a replay. */
 function usage(resource: "nodes" | "pods", hides: Template): Kind<readonly never[]> {
   return {
     path: `top/${resource}.json`,
     how: { get: `/apis/metrics.k8s.io/v1beta1/${resource}` },
-    open: () => ({ write: () => {}, end: () => ({ value: [], gaps: [] }) }),
+    open: unread,
     empty: "tells-nothing",
     hides,
     sensitivity: "names",
+    cost: "small",
+  };
+}
+
+function discovery(root: "api" | "apis", hides: Template): Kind<readonly never[]> {
+  return {
+    path: `${root}.json`,
+    how: { get: `/${root}` },
+    open: unread,
+    empty: "tells-nothing",
+    hides,
+    sensitivity: "plain",
     cost: "small",
   };
 }
@@ -188,6 +203,16 @@ export const catalogue = {
   readyz: clusterWide("readyz.txt", "GET /readyz?verbose", parseTextLines, {
     en: "whether the API server was ready",
     zh: "API Server 是否就绪",
+  }),
+
+  // told only where it could not be had
+  coreDiscovery: discovery("api", {
+    en: "which resources of Kubernetes' core the API server serves",
+    zh: "API Server 提供哪些核心资源",
+  }),
+  groupDiscovery: discovery("apis", {
+    en: "which other APIs the server serves, and in which versions",
+    zh: "API Server 还提供哪些 API 及其版本",
   }),
 
   pods: list("api/v1/pods", objects.pod, {
@@ -625,7 +650,7 @@ export const catalogue = {
     },
   ),
   proxyHealth: {
-    path: "metrics/kube-proxy/{node}.healthz.json",
+    path: "metrics/kube-proxy/{node}.json",
     how: { get: "/api/v1/nodes/{node}:10256/proxy/healthz" },
     open: parsedBy(parseProxyHealth),
     empty: "tells-nothing",

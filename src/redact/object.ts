@@ -14,8 +14,9 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 const escaped = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1");
 
-/** Items of a list do not say their kind: the list does. */
-const isSecretKind = ({ kind }: Record<string, unknown>): boolean => kind === "Secret" || kind === "SecretList";
+/** Items of a list do not say their kind: the list does. Nor does a patch in an audit log: what it was sent to does. */
+const isSecretKind = ({ kind, objectRef }: Record<string, unknown>): boolean =>
+  kind === "Secret" || kind === "SecretList" || (isObject(objectRef) && objectRef.resource === "secrets");
 
 /** @returns a copy without secrets; the keys of Secrets stay, their values do not */
 export function redactObject(object: unknown, told: Told): unknown {

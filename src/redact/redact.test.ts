@@ -133,6 +133,16 @@ describe("in objects", () => {
     expect(redact("helm/releases.jsonl", `${JSON.stringify({ objects: [POD] })}\n`).text).not.toContain("planted");
   });
 
+  it("what an audit log tells of Secrets is as they are", () => {
+    const of = { kind: "Event", apiVersion: "audit.k8s.io/v1", objectRef: { resource: "secrets", name: "db" } };
+    const patched = { ...of, verb: "patch", requestObject: { data: { password: "cGxhbnRlZA==" } } };
+    const made = { ...of, objectRef: { resource: "pods" }, requestObject: POD, responseObject: SECRET };
+    const { text, told } = redact("audit/1-audit.log", `${JSON.stringify(patched)}\n${JSON.stringify(made)}\n`);
+    for (const secret of ["planted", "cGxhbnRlZA"]) expect(text).not.toContain(secret);
+    expect(text).toContain('"name":"db"');
+    expect(told.map(({ line }) => line)).toContain(1);
+  });
+
   it("what is cut off is text", () => {
     expect(redact("api/v1/things.jsonl", `{"kind":"Secret","data":{"password":"hunter22`).text).not.toContain(
       "hunter22",

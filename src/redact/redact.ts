@@ -9,7 +9,8 @@ export type { Redaction } from "./text.ts";
 
 /** A file of one object a line (`.jsonl`), a whole list (`.json` of the API), or text. */
 export function redactorFor(path: string, told: (redaction: Redaction) => void): TextRedactor {
-  if (path.endsWith(".jsonl") && /^(?:api|helm\/)/.test(path)) return linesOfObjects(path, told);
+  if (path.startsWith("audit/") || (path.endsWith(".jsonl") && /^(?:api|helm\/)/.test(path)))
+    return linesOfObjects(path, told);
   if (path.endsWith(".json") && path.startsWith("api")) return wholeObject(path, told);
   return textRedactor(({ line, what }) => told({ path, line, what }));
 }

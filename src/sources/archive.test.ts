@@ -105,6 +105,37 @@ describe("a .zip", () => {
   });
 });
 
+describe("a .zip inside", () => {
+  /** As people attach things: the dump of one tool beside their own notes. */
+  const inside = async () => {
+    const { files } = await readRecording("cilium-healthy");
+    return zipOf(filesOf(asSysdump(files)));
+  };
+
+  it.each(["folder", "tar", "zip"] as const)("a %s is read, too", async (form) => {
+    const zip = await inside();
+    let path = join(folder, `holder-${form}`);
+    if (form === "folder") {
+      mkdirSync(path);
+      writeFileSync(join(path, "cilium-sysdump.zip"), zip);
+    } else if (form === "zip")
+      path = store(zipOf([{ name: "incident/cilium-sysdump.zip", content: zip, isStored: true }]));
+    else {
+      const archive = pack();
+      archive.entry({ name: "incident/cilium-sysdump.zip" }, zip);
+      archive.entry({ name: "incident/broken.zip" }, zip.subarray(0, 5000));
+      archive.finalize();
+      const pieces: Buffer[] = [];
+      for await (const piece of archive) pieces.push(piece as Buffer);
+      path = store(gzipSync(Buffer.concat(pieces)));
+    }
+    const capture = await readBundle(path);
+    expect(namesOf(capture)).toHaveLength(3);
+    if (form === "tar")
+      expect(notesOf(capture)).toMatch(/broken\.zip: not read to its end: the archive has no directory/);
+  });
+});
+
 describe("`cilium sysdump`", () => {
   const DUMPED: Readonly<Record<string, string>> = {
     "status --verbose": "cilium-dbg-status.txt",

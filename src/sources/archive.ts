@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { extract } from "tar-stream";
-import { ZIP_MAGIC, zipEntries } from "./zip.ts";
+import { ZIP_MAGIC, zipEntries, zipEntriesOf } from "./zip.ts";
 
 export type ArchiveEntry = {
   readonly name: string;
@@ -18,9 +18,11 @@ export type ArchiveEntry = {
 export type OnBytes = (compressed: number, uncompressed: number) => void;
 
 const MIB = 1024 * 1024;
-const ARCHIVE = /\.(tar|tgz|tar\.gz|tar\.zst|tzst)$/;
+const ARCHIVE = /\.(tar|tgz|tar\.gz|tar\.zst|tzst|zip)$/;
+/** A ZIP archive says at its end what is in it: one that comes as a stream is held whole. */
+const LARGEST_ZIP_INSIDE = 512 * MIB;
 
-/** Whether a name is that of an archive that can be read while it comes. */
+/** Whether a name is that of an archive. */
 export const isArchive = (name: string): boolean => ARCHIVE.test(name);
 
 /** RFC 1952, RFC 8878. */
@@ -57,7 +59,22 @@ export async function* entriesInside(
     })(),
     { objectMode: false },
   );
-  yield* tarEntries(whole, Buffer.from(first.value.subarray(0, 4)).toString("hex"), onBytes);
+  const magic = Buffer.from(first.value.subarray(0, 4)).toString("hex");
+  if (magic === ZIP_MAGIC) yield* zipEntriesOf(await held(whole), onBytes);
+  else yield* tarEntries(whole, magic, onBytes);
+}
+
+async function held(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of content) {
+    length += piece.length;
+    if (length > LARGEST_ZIP_INSIDE) {
+      throw new Error(`a ZIP archive of more than ${LARGEST_ZIP_INSIDE / MIB} MiB inside another one: unpack it first`);
+    }
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces, length);
 }
 
 /** A single file, unpacked if it is compressed. */

@@ -263,7 +263,7 @@ async function readFolder(root: string, folder: string, reading: Reading, limits
       continue;
     }
     if (reading.opens(name)) {
-      await readInside(name, createReadStream(join(root, name), { highWaterMark: MIB }), reading, limits);
+      await readInside(name, entriesOf(join(root, name), ratioGuard(limits)), reading, limits);
       continue;
     }
     const sink = reading.begin(name);
@@ -333,8 +333,9 @@ async function readEntries(
     const name = folder + inside;
     if (type !== "file" && type !== "directory") reading.note(name.slice(0, 200), say.noEvidenceType({ type }));
     if (type !== "file") continue;
-    if (folder === "" && reading.opens(name)) await readInside(name, await content(), reading, limits);
-    else {
+    if (folder === "" && reading.opens(name)) {
+      await readInside(name, entriesInside(await content(), ratioGuard(limits)), reading, limits);
+    } else {
       const sink = reading.begin(name);
       if (sink) await pour(await content(), sink, reading, limits.bytesPerEntry);
     }
@@ -344,12 +345,12 @@ async function readEntries(
 /** An archive inside a bundle, as if it were a folder; what is wrong with it is no harm to the rest. */
 async function readInside(
   name: string,
-  content: AsyncIterable<Uint8Array>,
+  entries: AsyncIterable<ArchiveEntry>,
   reading: Reading,
   limits: BundleLimits,
 ): Promise<void> {
   try {
-    await readEntries(entriesInside(content, ratioGuard(limits)), `${name}/`, reading, limits);
+    await readEntries(entries, `${name}/`, reading, limits);
   } catch (error) {
     if (error instanceof LimitReached) throw error;
     reading.note(name, say.cutShort({ why: reasonOf(error) }));

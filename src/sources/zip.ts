@@ -7,7 +7,7 @@
  */
 import { createReadStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { createInflateRaw } from "node:zlib";
 import type { ArchiveEntry, OnBytes } from "./archive.ts";
 
@@ -21,19 +21,41 @@ const IS_ENCRYPTED = 1;
 
 export const ZIP_MAGIC = "504b0304";
 
-async function bytesAt(file: FileHandle, at: number, length: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, at);
-  if (bytesRead < length) throw new Error("the archive ends early");
-  return buffer;
-}
+/** Where the bytes of an archive are: a file, or memory. */
+type Source = {
+  readonly size: number;
+  /** @throws Error if there are fewer */
+  at(offset: number, length: number): Promise<Buffer>;
+  stream(start: number, length: number): Readable;
+};
+
+const fileSource = (path: string, file: FileHandle, size: number): Source => ({
+  size,
+  async at(offset, length) {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
+    if (bytesRead < length) throw new Error("the archive ends early");
+    return buffer;
+  },
+  stream: (start, length) => createReadStream(path, { start, end: start + length - 1 }),
+});
+
+const memorySource = (bytes: Buffer): Source => ({
+  size: bytes.length,
+  async at(offset, length) {
+    if (offset + length > bytes.length) throw new Error("the archive ends early");
+    return bytes.subarray(offset, offset + length);
+  },
+  stream: (start, length) => Readable.from([bytes.subarray(start, start + length)], { objectMode: false }),
+});
 
 /** A number of eight bytes; more than 2^53 is no place in a file. */
 const long = (bytes: Buffer, at: number): number => Number(bytes.readBigUInt64LE(at));
 
 /** Where the central directory is. */
-async function directoryOf(file: FileHandle, size: number): Promise<{ offset: number; length: number }> {
+async function directoryOf(source: Source): Promise<{ offset: number; length: number }> {
+  const { size } = source;
   const tailLength = Math.min(size, SIZE.end + LONGEST_COMMENT);
-  const tail = await bytesAt(file, size - tailLength, tailLength);
+  const tail = await source.at(size - tailLength, tailLength);
   let at = tailLength - SIZE.end;
   while (at >= 0 && tail.readUInt32LE(at) !== SIGNATURE.end) at--;
   if (at < 0) throw new Error("the archive has no directory: it was cut off");
@@ -41,7 +63,7 @@ async function directoryOf(file: FileHandle, size: number): Promise<{ offset: nu
   if (locator < 0 || tail.readUInt32LE(locator) !== SIGNATURE.locator64) {
     return { length: tail.readUInt32LE(at + 12), offset: tail.readUInt32LE(at + 16) };
   }
-  const end = await bytesAt(file, long(tail, locator + 8), SIZE.end64);
+  const end = await source.at(long(tail, locator + 8), SIZE.end64);
   if (end.readUInt32LE(0) !== SIGNATURE.end64) throw new Error("the archive has no directory: it was cut off");
   return { length: long(end, 40), offset: long(end, 48) };
 }
@@ -65,39 +87,48 @@ export async function* zipEntries(path: string, onBytes: OnBytes): AsyncIterable
   const file = await open(path);
   try {
     const { size } = await file.stat();
-    onBytes(size, 0);
-    const { offset, length } = await directoryOf(file, size);
-    if (length > LARGEST_DIRECTORY || offset + length > size) throw new Error("the archive's directory is damaged");
-    const directory = await bytesAt(file, offset, length);
-    for (let at = 0; at + SIZE.entry <= length; ) {
-      if (directory.readUInt32LE(at) !== SIGNATURE.entry) throw new Error("the archive's directory is damaged");
-      const flags = directory.readUInt16LE(at + 8);
-      const method = directory.readUInt16LE(at + 10);
-      const nameLength = directory.readUInt16LE(at + 28);
-      const extraLength = directory.readUInt16LE(at + 30);
-      const nameAt = at + SIZE.entry;
-      const name = directory.toString("utf8", nameAt, nameAt + nameLength);
-      const extra = directory.subarray(nameAt + nameLength, nameAt + nameLength + extraLength);
-      const sizes = [directory.readUInt32LE(at + 24), directory.readUInt32LE(at + 20), directory.readUInt32LE(at + 42)];
-      const [, compressed = 0, localAt = 0] = wide(extra, sizes);
-      // the upper half is a Unix mode where a Unix made it
-      const mode = (directory.readUInt32LE(at + 38) >>> 16) & 0o170000;
-      at = nameAt + nameLength + extraLength + directory.readUInt16LE(at + 32);
-      const type = name.endsWith("/") ? "directory" : mode === 0o120000 ? "symlink" : "file";
-      const isReadable = (method === STORED || method === DEFLATED) && (flags & IS_ENCRYPTED) === 0;
-      yield {
-        name: type === "directory" ? name.replace(/\/+$/, "") : name,
-        type: isReadable ? type : "compressed in a way that netwhy does not know",
-        async content() {
-          const local = await bytesAt(file, localAt, SIZE.local);
-          if (local.readUInt32LE(0) !== SIGNATURE.local) throw new Error("the archive's directory is damaged");
-          const start = localAt + SIZE.local + local.readUInt16LE(26) + local.readUInt16LE(28);
-          return counted(contentOf(path, start, compressed, method), onBytes);
-        },
-      };
-    }
+    yield* entriesIn(fileSource(path, file, size), onBytes);
   } finally {
     await file.close();
+  }
+}
+
+/** The same of an archive that is held in memory. */
+export const zipEntriesOf = (bytes: Buffer, onBytes: OnBytes): AsyncIterable<ArchiveEntry> =>
+  entriesIn(memorySource(bytes), onBytes);
+
+async function* entriesIn(source: Source, onBytes: OnBytes): AsyncIterable<ArchiveEntry> {
+  const { size } = source;
+  onBytes(size, 0);
+  const { offset, length } = await directoryOf(source);
+  if (length > LARGEST_DIRECTORY || offset + length > size) throw new Error("the archive's directory is damaged");
+  const directory = await source.at(offset, length);
+  for (let at = 0; at + SIZE.entry <= length; ) {
+    if (directory.readUInt32LE(at) !== SIGNATURE.entry) throw new Error("the archive's directory is damaged");
+    const flags = directory.readUInt16LE(at + 8);
+    const method = directory.readUInt16LE(at + 10);
+    const nameLength = directory.readUInt16LE(at + 28);
+    const extraLength = directory.readUInt16LE(at + 30);
+    const nameAt = at + SIZE.entry;
+    const name = directory.toString("utf8", nameAt, nameAt + nameLength);
+    const extra = directory.subarray(nameAt + nameLength, nameAt + nameLength + extraLength);
+    const sizes = [directory.readUInt32LE(at + 24), directory.readUInt32LE(at + 20), directory.readUInt32LE(at + 42)];
+    const [, compressed = 0, localAt = 0] = wide(extra, sizes);
+    // the upper half is a Unix mode where a Unix made it
+    const mode = (directory.readUInt32LE(at + 38) >>> 16) & 0o170000;
+    at = nameAt + nameLength + extraLength + directory.readUInt16LE(at + 32);
+    const type = name.endsWith("/") ? "directory" : mode === 0o120000 ? "symlink" : "file";
+    const isReadable = (method === STORED || method === DEFLATED) && (flags & IS_ENCRYPTED) === 0;
+    yield {
+      name: type === "directory" ? name.replace(/\/+$/, "") : name,
+      type: isReadable ? type : "compressed in a way that netwhy does not know",
+      async content() {
+        const local = await source.at(localAt, SIZE.local);
+        if (local.readUInt32LE(0) !== SIGNATURE.local) throw new Error("the archive's directory is damaged");
+        const start = localAt + SIZE.local + local.readUInt16LE(26) + local.readUInt16LE(28);
+        return counted(contentOf(source, start, compressed, method), onBytes);
+      },
+    };
   }
 }
 
@@ -108,9 +139,9 @@ async function* counted(content: AsyncIterable<Uint8Array>, onBytes: OnBytes): A
   }
 }
 
-function contentOf(path: string, start: number, compressed: number, method: number): AsyncIterable<Uint8Array> {
+function contentOf(source: Source, start: number, compressed: number, method: number): AsyncIterable<Uint8Array> {
   if (compressed === 0) return (async function* () {})();
-  const raw: Readable = createReadStream(path, { start, end: start + compressed - 1 });
+  const raw = source.stream(start, compressed);
   if (method === STORED) return raw;
   const inflated = createInflateRaw();
   raw.on("error", (error) => inflated.destroy(error));

@@ -73,8 +73,7 @@ async function readAs(objects: readonly object[], debugPods?: object) {
   const connection = await connect({ kubeconfig: server.kubeconfig });
   const { signal } = new AbortController();
   // as `collect` reads, which keeps more than `diagnose` looks at
-  const intake = createIntake();
-  const options = { signal, intake, nodes: "all", debugPods, pauseMs: 5, budgetMs: 20_000 } as const;
+  const options = { signal, keepsAll: true, nodes: "all", debugPods, pauseMs: 5, budgetMs: 20_000 } as const;
   const { capture } = await readCluster(connection, options);
   connection.close();
   return { capture, report: diagnose(capture, { isOwn: true }), ...asked };
@@ -152,6 +151,14 @@ describe("what is refused", () => {
     ]);
     // an API that is forbidden is not one that is absent, and none that is empty
     expect(known(kind, report)).toBe(true);
+  });
+
+  it("discovery: is asked for, both of its roots", async () => {
+    const lacks = ({ nonResourceURLs }: Rule) => nonResourceURLs?.includes("/api") === true;
+    const plain = { nonResourceURLs: ["/version", "/readyz"], verbs: ["get"] };
+    const rules = reader.rules.map((rule) => (lacks(rule) ? plain : rule));
+    const { report } = await readAs([{ ...reader, rules }, ...ROLES.slice(1), ...ROLES.map(binding)]);
+    expect(report.rights!.grant[0]).toMatchObject({ rules: [{ nonResourceURLs: ["/api", "/apis"], verbs: ["get"] }] });
   });
 
   it("and then granted as asked, is refused no more", async () => {

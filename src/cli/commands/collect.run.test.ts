@@ -1,7 +1,8 @@
 /** A bundle that is there already is written again, without its names if asked; what makes no sense is refused. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, expect, it } from "vitest";
 import { recordingPath } from "../../../testing/recordings.ts";
 import { known } from "../../evidence/observed.ts";
@@ -43,6 +44,23 @@ it("a bundle is taken over, with other names; what had not arrived whole has not
   expect(name).toMatch(/^[a-z]{8}-1$/);
   const pods = capture.get("pods");
   expect(pods.state === "unknown" && pods.why).toMatchObject({ message: `pods is forbidden on ${name}` });
+});
+
+it("an audit log comes with it, without what it tells of Secrets", async () => {
+  const event = {
+    ...{ kind: "Event", stage: "ResponseComplete", verb: "delete", responseStatus: { code: 200 } },
+    ...{ user: { username: "jane" }, requestReceivedTimestamp: "2026-11-21T10:00:00Z" },
+    objectRef: { apiGroup: "rbac.authorization.k8s.io", resource: "clusterroles", name: "flannel" },
+  };
+  const secret = { ...event, objectRef: { resource: "secrets" }, requestObject: { stringData: { p: "planted" } } };
+  writeFileSync(at("audit.log.gz"), gzipSync([event, secret].map((line) => `${JSON.stringify(line)}\n`).join("")));
+  const from = at("audited");
+  mkdirSync(join(from, "api/v1"), { recursive: true });
+  writeFileSync(join(from, "api/v1/nodes.json"), '{"items":[{"metadata":{"name":"w1"}}]}');
+  await collect({ from, output: at("audited.tar.gz"), auditLog: [at("audit.log.gz")] });
+  const log = (await readBundle(at("audited.tar.gz"))).get("auditLog", { file: "1-audit.log" });
+  expect(known(log)?.writes).toMatchObject([{ verb: "delete", user: "jane", resource: "clusterroles" }]);
+  expect(gunzipSync(readFileSync(at("audited.tar.gz"))).includes("planted")).toBe(false);
 });
 
 it("the same key gives the same names, and without one they are others each time", async () => {

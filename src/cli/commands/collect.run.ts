@@ -15,6 +15,7 @@ import { describer, takeDescriptions } from "../described.ts";
 import { requireNoCluster } from "../evidence-options.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { onCluster } from "../live.ts";
+import { takeOwnFiles } from "../own-files.ts";
 import type { Surroundings } from "../surroundings.ts";
 import type { Given } from "./command.ts";
 
@@ -81,7 +82,7 @@ function readingOf(given: Given, surroundings: Surroundings): Reading {
     return (use) =>
       onCluster(given, surroundings, (read) =>
         use(async ({ intake }) => {
-          await read(intake);
+          await read({ intake, keepsAll: true });
         }),
       );
   }
@@ -119,6 +120,7 @@ export async function collectCommand(given: Given, surroundings: Surroundings): 
     try {
       await read(writer);
       await takeDescriptions(given, writer.intake);
+      await takeOwnFiles(given, writer.intake);
       await writer.finish(key && anonymizer(key));
       return writer;
     } catch (error) {

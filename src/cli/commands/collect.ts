@@ -1,6 +1,6 @@
 import { texts } from "../../text.ts";
 import type { CommandSpec } from "./command.ts";
-import { CLUSTER, COMPONENT, NAMESPACES } from "./options.ts";
+import { AUDIT_LOG, CAPTURE, CLUSTER, COMPONENT, NAMESPACES } from "./options.ts";
 
 const say = texts("collect-help", {
   collect: { en: "takes the evidence of a cluster away, without secrets", zh: "采集集群证据（自动脱敏）" },
@@ -46,6 +46,8 @@ export const COLLECT: CommandSpec = {
     { flags: "--from <bundle>", describes: say.from() },
     ...CLUSTER,
     { flags: "--helm", describes: say.helm() },
+    AUDIT_LOG,
+    CAPTURE,
     COMPONENT,
     { flags: "--print-node-script", describes: say.printScript() },
     { flags: "--print-cluster-role", describes: say.printRole() },

@@ -1,19 +1,18 @@
 /** `netwhy diagnose`: reads the evidence, diagnoses it, prints the report. */
-import { basename } from "node:path";
 import { CHECKS } from "../../checks/registry.ts";
 import { diagnose } from "../../diagnose.ts";
 import { withBaseline } from "../../diff.ts";
 import { DiagnosisError } from "../../errors.ts";
 import { type Capture, createIntake, type Intake } from "../../evidence/capture.ts";
-import { pathOf } from "../../evidence/path.ts";
 import { FORMATS, type FormatName } from "../../report/formats/registry.ts";
 import { muted } from "../../report/mute.ts";
 import type { Report } from "../../report/report.ts";
-import { BUNDLE_LIMITS, readBundle, readOneFile } from "../../sources/bundle.ts";
+import { BUNDLE_LIMITS, readBundle } from "../../sources/bundle.ts";
 import { texts } from "../../text.ts";
 import { describer } from "../described.ts";
 import { requireNoCluster } from "../evidence-options.ts";
 import { type ExitCode, exitCodeOf } from "../exit-code.ts";
+import { takeOwnFiles } from "../own-files.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { unknownName } from "../usage-error.ts";
 import type { Given } from "./command.ts";
@@ -62,14 +61,9 @@ async function judge(given: Given, { isOwn }: { isOwn: boolean }): Promise<(capt
 }
 
 /** Where evidence goes; what files of their own tell is there already. */
-async function intakeFor({ auditLog = [], capture = [] }: Given): Promise<Intake> {
+async function intakeFor(given: Given): Promise<Intake> {
   const intake = createIntake();
-  const files = { auditLog, packetCapture: capture } as Record<"auditLog" | "packetCapture", readonly string[]>;
-  for (const kind of ["auditLog", "packetCapture"] as const) {
-    for (const [index, path] of files[kind].entries()) {
-      await readOneFile(path, intake.open(pathOf(kind, { file: `${index + 1}-${basename(path)}` }))!);
-    }
-  }
+  await takeOwnFiles(given, intake);
   return intake;
 }
 

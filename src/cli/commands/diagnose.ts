@@ -1,6 +1,6 @@
 import { texts } from "../../text.ts";
 import type { CommandSpec } from "./command.ts";
-import { BUNDLE, CLUSTER, COMPONENT, EVIDENCE, NAMESPACES, REPORT } from "./options.ts";
+import { AUDIT_LOG, BUNDLE, CAPTURE, CLUSTER, COMPONENT, EVIDENCE, NAMESPACES, REPORT } from "./options.ts";
 
 const say = texts("diagnose-help", {
   diagnose: { en: "why the network of a cluster is broken: cause, chain, fix", zh: "诊断集群网络：根因、链路、修复" },
@@ -9,14 +9,6 @@ const say = texts("diagnose-help", {
     zh: "诊断集群网络为何故障：根因及其证据、由此导致的现象、修复方法。\n未指定 BUNDLE 时，读取 kubectl 当前上下文所指的集群。\n只读取证据（--debug-pods 除外），不做任何修改，也不向外发送数据。",
   },
   baseline: { en: "a bundle of a better day: tell what changed since", zh: "正常时的证据包：同时列出此后的变化" },
-  auditLog: {
-    en: "an audit log of kube-apiserver: who changed what (repeatable)",
-    zh: "kube-apiserver 审计日志，查明谁改了什么（可重复）",
-  },
-  capture: {
-    en: "tcpdump output of a node: where packets go (repeatable)",
-    zh: "节点的 tcpdump 输出，查明报文去向（可重复）",
-  },
   thisCluster: { en: "this cluster, now", zh: "查明当前集群的故障" },
   incident: { en: "why this one broke", zh: "查明这次故障的原因" },
   ticket: { en: "for a ticket, in Chinese", zh: "生成中文工单" },
@@ -31,9 +23,9 @@ export const DIAGNOSE: CommandSpec = {
   options: [
     BUNDLE,
     { flags: "--baseline <path>", describes: say.baseline() },
-    { flags: "--audit-log <file>", describes: say.auditLog(), isList: true },
+    AUDIT_LOG,
     COMPONENT,
-    { flags: "--capture <file>", describes: say.capture(), isList: true },
+    CAPTURE,
     NAMESPACES,
     ...CLUSTER,
     ...REPORT,

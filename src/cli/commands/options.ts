@@ -57,6 +57,14 @@ const say = texts("options", {
   ignore: { en: "leave out a check or one cause of it (repeatable)", zh: "忽略某个检查项或其某个根因（可重复）" },
   verifyKey: { en: "refuse a backup not signed with this public key's half", zh: "备份须能以该公钥（PEM）验证签名" },
   dryRun: { en: "only show it and have the API server try it", zh: "只显示并由 API Server 试运行" },
+  auditLog: {
+    en: "an audit log of kube-apiserver: who changed what (repeatable)",
+    zh: "kube-apiserver 审计日志，查明谁改了什么（可重复）",
+  },
+  capture: {
+    en: "tcpdump output of a node: where packets go (repeatable)",
+    zh: "节点的 tcpdump 输出，查明报文去向（可重复）",
+  },
   yes: { en: "do not ask", zh: "不再询问" },
   action: { en: "deny (default), or warn: let it pass and tell", zh: "deny（默认）拒绝；warn 只告警不拒绝" },
 });
@@ -68,6 +76,9 @@ export const EVIDENCE: ArgumentSpec = { name: "BUNDLE", describes: say.bundle() 
 export const BUNDLE: OptionSpec = { flags: "--bundle <path>", describes: say.notNow() };
 export const NAMESPACES: OptionSpec = { flags: "-n, --namespace <name>", describes: say.mayRead(), isList: true };
 export const COMPONENT: OptionSpec = { flags: "--component <file>", describes: say.component(), isList: true };
+
+export const AUDIT_LOG: OptionSpec = { flags: "--audit-log <file>", describes: say.auditLog(), isList: true };
+export const CAPTURE: OptionSpec = { flags: "--capture <file>", describes: say.capture(), isList: true };
 
 const CONTEXT: OptionSpec = { flags: "--context <name>", describes: say.context() };
 const KUBECONFIG: OptionSpec = { flags: "--kubeconfig <path>", describes: say.readKubeconfig() };

@@ -45,8 +45,16 @@ function parsed<T>(text: string): T | undefined {
   }
 }
 
-/** Asks what is served, as far as the templates need it. */
-export async function discover(api: Api, templates: readonly string[]): Promise<Discovery> {
+/**
+ * Asks what is served, as far as the templates need it.
+ *
+ * @param onFailure is told which of the two roots could not be asked
+ */
+export async function discover(
+  api: Api,
+  templates: readonly string[],
+  onFailure: (root: "api" | "apis", message: string) => void = () => {},
+): Promise<Discovery> {
   const groups = new Map<string, Resources[]>();
   const isKnown = { core: false, named: false };
 
@@ -74,8 +82,10 @@ export async function discover(api: Api, templates: readonly string[]): Promise<
 
   const wanted = new Set(templates.map((template) => partsOf(template).group));
   const core = await api.text("/api", { accept: AGGREGATED });
+  if (!core.answer.ok) onFailure("api", core.answer.failure.message);
   isKnown.core = core.answer.ok && (takeAggregated(parsed(core.text) ?? {}) || (await takeGroup("", "v1")));
   const named = await api.text("/apis", { accept: AGGREGATED });
+  if (!named.answer.ok) onFailure("apis", named.answer.failure.message);
   const list = named.answer.ok ? parsed<AggregatedList & GroupList>(named.text) : undefined;
   if (list && takeAggregated(list)) isKnown.named = true;
   else if (list?.groups) {

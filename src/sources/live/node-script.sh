@@ -209,7 +209,7 @@ is_mounted() {
 # What kube-proxy counts, and whether it is well: usually told on the node's loopback alone.
 take_proxy() {
   take_answer metrics/kube-proxy.prom 10249 /metrics
-  take_answer metrics/kube-proxy.healthz.json 10256 /healthz
+  take_answer metrics/kube-proxy.json 10256 /healthz
 }
 
 # take_answer FILE PORT PATH: what is answered on the node's loopback, an error's page too, by what there is.

@@ -93,7 +93,7 @@ export async function readApi(api: Api, intake: Intake, options: ReadApiOptions)
   await readReadiness(api, intake);
   progress("apis");
   const templates = kinds.map(templateOf);
-  const discovery = await discover(api, templates);
+  const discovery = await discover(api, templates, (root, message) => tellFailure(intake, `${root}.json`, message));
   for (const kind of kinds) {
     const template = templateOf(kind);
     const { path, served } = discovery.locate(template);

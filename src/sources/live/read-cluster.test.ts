@@ -15,7 +15,7 @@ import {
   sendJson,
   stubServer,
 } from "../../../testing/stub-api-server.ts";
-import { type Capture, createIntake } from "../../evidence/capture.ts";
+import type { Capture } from "../../evidence/capture.ts";
 import { catalogue, type KindId } from "../../evidence/catalogue.ts";
 import { connect } from "./connection.ts";
 import { LISTED } from "./read-api.ts";
@@ -269,8 +269,7 @@ describe("what `kubectl top` shows", () => {
   };
 
   it("is read for who takes the evidence away", async () => {
-    const intake = createIntake();
-    const { capture } = await read(await stubServer(top, discovers(), lists({})), { nodes: [], intake });
+    const { capture } = await read(await stubServer(top, discovers(), lists({})), { nodes: [], keepsAll: true });
     expect([capture.get("nodeUsage").state, capture.get("podUsage").state]).toEqual(["present", "absent"]);
   });
 

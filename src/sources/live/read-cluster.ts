@@ -43,6 +43,8 @@ export type ReadOptions = {
   readonly helm?: boolean;
   /** Where the evidence goes; a capture of its own otherwise. */
   readonly intake?: Intake;
+  /** Objects as they are, and what nobody reads of a diagnosis: for who takes the evidence away. */
+  readonly keepsAll?: boolean;
 } & Pick<ApiOptions, "pauseMs" | "idleMs">;
 
 export type LiveReading = {
@@ -72,8 +74,7 @@ export async function readCluster(connection: Connection, options: ReadOptions):
     await readApi(api, intake, {
       namespaces: [...new Set([...namespaces, ...own, ...SYSTEM_NAMESPACES])],
       progress,
-      // what somebody else takes in is to be kept
-      keepsWhole: options.intake !== undefined,
+      keepsWhole: options.keepsAll === true,
     });
     if (options.helm && !isReplay(connection)) {
       progress("helm");
@@ -86,8 +87,7 @@ export async function readCluster(connection: Connection, options: ReadOptions):
       const debug = options.debugPods && debugPods(connection, api, signal, options.debugPods.image);
       await readLogs(api, found, intake, { nodes, progress });
       await readMetrics(api, found, intake, progress);
-      // of no use but to who looks at the evidence later
-      if (options.intake !== undefined) await readUsage(api, intake, progress);
+      if (options.keepsAll) await readUsage(api, intake, progress);
       await readNodes(api, connection, found, intake, { nodes, signal, progress, debug });
     }
   } else {
