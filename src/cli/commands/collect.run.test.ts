@@ -48,8 +48,8 @@ it("a bundle is taken over, with other names; what had not arrived whole has not
 
 it("an audit log comes with it, without what it tells of Secrets", async () => {
   const event = {
-    ...{ kind: "Event", stage: "ResponseComplete", verb: "delete", responseStatus: { code: 200 } },
-    ...{ user: { username: "jane" }, requestReceivedTimestamp: "2026-11-21T10:00:00Z" },
+    ...{ kind: "Event", auditID: "1", stage: "ResponseComplete", verb: "delete", responseStatus: { code: 200 } },
+    ...{ user: { username: "jane" }, stageTimestamp: "2026-11-21T10:00:00Z" },
     objectRef: { apiGroup: "rbac.authorization.k8s.io", resource: "clusterroles", name: "flannel" },
   };
   const secret = { ...event, objectRef: { resource: "secrets" }, requestObject: { stringData: { p: "planted" } } };
