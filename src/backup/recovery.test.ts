@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { cluster } from "../../testing/cluster.ts";
+import { editObjects } from "../../testing/cluster-edits.ts";
 import { captureOf, readRecording } from "../../testing/recordings.ts";
 import { HELM_RELEASES } from "../evidence/helm-releases.ts";
 import { ref, refId } from "../model/ref.ts";
@@ -66,6 +67,20 @@ describe("what is missing is recovered", () => {
     expect(
       healed.model().permissions.all.flatMap(({ flaws }) => flaws.filter(({ role }) => role.name === "flannel")),
     ).toEqual([]);
+  });
+
+  it("as its installer calls it, where a role of that name is left", () => {
+    const name = "rke2-coredns-rke2-coredns";
+    const named = cluster().edit(
+      editObjects("clusterroles", "system:coredns", (own) => ({ ...own, metadata: { name } })),
+      editObjects("clusterrolebindings", "system:coredns", () => undefined),
+    );
+    const binding = recoveryOf(named.capture).recovered.find(({ object }) => object.kind === "ClusterRoleBinding");
+    expect(binding?.object).toMatchObject({
+      metadata: { name },
+      roleRef: { name },
+      subjects: [{ kind: "ServiceAccount", name: "coredns", namespace: "kube-system" }],
+    });
   });
 
   it("from Helm's record, if there is one, rather than from anything else", async () => {

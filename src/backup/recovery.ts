@@ -14,7 +14,7 @@ import { modelOf } from "../model/model.ts";
 import type { Objects } from "../model/objects.ts";
 import type { BaselineGrant, Subject } from "../model/permissions/baseline.ts";
 import { isBootstrapObject } from "../model/permissions/baselines.ts";
-import type { ComponentPermissions } from "../model/permissions/permissions.ts";
+import type { ComponentPermissions, Flaw } from "../model/permissions/permissions.ts";
 import { type Ref, ref, refId } from "../model/ref.ts";
 import { type HelmRelease, ownedBy } from "../parse/helm-release.ts";
 import { type Text, texts } from "../text.ts";
@@ -169,6 +169,14 @@ function objectsOf(grant: BaselineGrant): ManifestObject[] {
   return isForeign ? bound : [roleOf(grant), ...bound];
 }
 
+/** The binding of a role that its installer named otherwise than the baseline does. */
+function bindingOf({ reason, object, role, subject }: Flaw): ManifestObject[] {
+  if (reason !== "binding-missing" || !subject) return [];
+  const roleRef = { apiGroup: GROUP, kind: role.kind, name: role.name };
+  const metadata = metadataOf(object);
+  return [{ apiVersion: `${GROUP}/v1`, kind: object.kind, metadata, roleRef, subjects: [withGroup(subject)] }];
+}
+
 /** The release of Helm that a component says it is of. */
 function releaseOf({ component }: ComponentPermissions): Pick<HelmRelease, "name" | "namespace"> | undefined {
   const { labels, annotations } = component?.workload?.metadata ?? {};
@@ -179,7 +187,7 @@ function releaseOf({ component }: ComponentPermissions): Pick<HelmRelease, "name
 }
 
 function fromBaseline(permissions: ComponentPermissions): Recovered[] {
-  const { grants, account, component, comparison } = permissions;
+  const { grants, account, component, comparison, flaws } = permissions;
   const { baseline, fit, variants, release = "" } = comparison;
   const owner = releaseOf(permissions);
   const variant = variants.map(({ id }) => id).join(", ");
@@ -187,7 +195,7 @@ function fromBaseline(permissions: ComponentPermissions): Recovered[] {
   const accounts = account
     ? [{ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: account.name, namespace: account.namespace } }]
     : [];
-  return [...accounts, ...grants.flatMap(objectsOf)].map((object): Recovered => {
+  return [...accounts, ...grants.flatMap(objectsOf), ...flaws.flatMap(bindingOf)].map((object): Recovered => {
     if (isBootstrapObject(refOf(object))) return { object, source: "bootstrap", from: say.bootstrap({ release }) };
     const isKubeadm = KUBEADM.has(baseline.id) && fit === "exact" && !owner;
     const known = fit === "described" ? say.described(args) : fit === "exact" ? say.baseline(args) : say.nearest(args);

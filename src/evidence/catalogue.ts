@@ -236,7 +236,7 @@ export const catalogue = {
     en: "the configuration of CoreDNS, kube-proxy and the CNI",
     zh: "CoreDNS、kube-proxy 和 CNI 的配置",
   }),
-  serviceaccounts: list("api/v1/serviceaccounts", objects.named, {
+  serviceaccounts: list("api/v1/serviceaccounts", objects.serviceAccount, {
     en: "which ServiceAccounts exist",
     zh: "有哪些 ServiceAccount",
   }),

@@ -104,6 +104,51 @@ describe("a change to one object", () => {
 });
 
 describe("a change is carried through", () => {
+  it("from a ClusterRole to those that collect its rules, and to no others", () => {
+    const part = (name: string, verbs: string[]): Change => ({
+      do: "apply",
+      object: {
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "ClusterRole",
+        metadata: { name, labels: { part: "yes" } },
+        rules: [{ apiGroups: [""], resources: ["pods"], verbs }],
+      },
+    });
+    const whole: Change = {
+      do: "apply",
+      object: {
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "ClusterRole",
+        metadata: { name: "whole", labels: { wider: "yes" } },
+        aggregationRule: { clusterRoleSelectors: [{ matchLabels: { part: "yes" } }] },
+        rules: [],
+      },
+    };
+    const wider: Change = {
+      do: "apply",
+      object: {
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "ClusterRole",
+        metadata: { name: "wider" },
+        aggregationRule: { clusterRoleSelectors: [{ matchLabels: { wider: "yes" } }] },
+        rules: [],
+      },
+    };
+    const verbsOf = (name: string, ...changes: Change[]) => {
+      const found = CLUSTER.with(...changes)
+        .model()
+        .objects.find("clusterroles", name);
+      return found.state === "present" ? found.value.rules?.flatMap(({ verbs }) => verbs) : found.state;
+    };
+    const made = [whole, wider, part("a", ["get"]), part("b", ["list"])];
+    expect(verbsOf("whole", ...made)).toEqual(["get", "list"]);
+    expect(verbsOf("wider", ...made)).toEqual(["get", "list"]);
+    const gone: Change = { do: "delete", target: ref("ClusterRole", "a") };
+    expect(verbsOf("whole", ...made, gone)).toEqual(["list"]);
+    expect(verbsOf("wider", ...made, gone)).toEqual(["list"]);
+    expect(verbsOf("flannel", ...made, gone)).toEqual(verbsOf("flannel"));
+  });
+
   it("from a Deployment to Pods, EndpointSlices and the rules of every node", () => {
     const model = CLUSTER.model().with([{ do: "scale", target: BACKEND, replicas: 5 }]);
     expect(podNames(model, "backend")).toHaveLength(5);

@@ -20,6 +20,7 @@ import { emptyIptables, replaceChains } from "./agents/iptables.ts";
 import { areAlike, type KubeProxyRules, kubeProxyRules } from "./agents/kube-proxy.ts";
 import { kubeProxyTable, replaceTable } from "./agents/kube-proxy-nft.ts";
 import { podsOfWorkload, restarted, usedAddresses } from "./agents/workloads.ts";
+import { aggregated } from "./aggregation.ts";
 import type { Change } from "./change.ts";
 import type { Component } from "./components/components.ts";
 import type { ModelParts } from "./model.ts";
@@ -155,7 +156,10 @@ export function captureWith(
   const draft = draftOf(capture);
   let pending: Change[] = [];
   for (const change of changes) {
+    const roles = draft.list("clusterroles");
     applyOne(draft, change);
+    const changedRoles = draft.list("clusterroles");
+    if (changedRoles !== roles) draft.setList("clusterroles", aggregated(roles, changedRoles));
     if (change.do === "scale" || change.do === "patch" || change.do === "apply") pending.push(change);
     else {
       settleWorkloads(draft, pending, modelOf);

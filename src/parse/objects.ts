@@ -59,7 +59,15 @@ const probe = z.object({
 const optionalRef = z.object({ name: maybe(text), optional: maybe(flag) });
 
 const container = z.object({
-  env: maybe(z.array(z.object({ name: text, valueFrom: maybe(z.object({ configMapKeyRef: maybe(optionalRef) })) }))),
+  env: maybe(
+    z.array(
+      z.object({
+        name: text,
+        value: maybe(text),
+        valueFrom: maybe(z.object({ configMapKeyRef: maybe(optionalRef) })),
+      }),
+    ),
+  ),
   envFrom: maybe(z.array(z.object({ configMapRef: maybe(optionalRef) }))),
   name: text,
   image: maybe(text),
@@ -74,6 +82,7 @@ const podSpec = z.object({
   nodeName: maybe(text),
   hostNetwork: maybe(flag),
   serviceAccountName: maybe(text),
+  automountServiceAccountToken: maybe(flag),
   dnsPolicy: maybe(text),
   dnsConfig: maybe(
     z.object({
@@ -115,7 +124,18 @@ const podSpec = z.object({
       z.object({
         name: text,
         configMap: maybe(optionalRef),
-        projected: maybe(z.object({ sources: maybe(z.array(z.object({ configMap: maybe(optionalRef) }))) })),
+        projected: maybe(
+          z.object({
+            sources: maybe(
+              z.array(
+                z.object({
+                  configMap: maybe(optionalRef),
+                  serviceAccountToken: maybe(z.object({ path: maybe(text) })),
+                }),
+              ),
+            ),
+          }),
+        ),
       }),
     ),
   ),
@@ -281,6 +301,9 @@ export const configMap = z.object({
 
 /** core/v1 Namespace and ServiceAccount, apiextensions.k8s.io/v1 CustomResourceDefinition: that they exist */
 export const named = z.object({ metadata });
+
+/** core/v1 ServiceAccount */
+export const serviceAccount = z.object({ metadata, automountServiceAccountToken: maybe(flag) });
 
 /** core/v1; events.k8s.io/v1 has other names for the same */
 export const event = z.object({

@@ -1,9 +1,9 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
 import { clusterWith } from "../../../testing/cluster-components.ts";
-import { addObjects, editPods, edits, installed, said } from "../../../testing/cluster-edits.ts";
+import { addObjects, editObjects, editPods, edits, installed, said } from "../../../testing/cluster-edits.ts";
 import { workload } from "../../../testing/cluster-objects.ts";
-import { ago, ready } from "../../../testing/object-states.ts";
+import { ago, crashing, ready } from "../../../testing/object-states.ts";
 import { releasedVariants } from "../../../testing/rbac-baselines.ts";
 import type { Draft } from "../../model/changes.ts";
 import { ref } from "../../model/ref.ts";
@@ -19,6 +19,61 @@ const flannel = ref("DaemonSet", "kube-flannel-ds", "kube-flannel");
 const calico = clusterWith(
   releasedVariants().find(({ component, variant }) => component === "calico-manifest" && variant === "v3.28")!,
 );
+
+/** Canal: calico-node enforces policies for what flannel connects, by roles that allow less than Calico's own. */
+const canal = calico.edit(
+  editObjects("daemonsets", "calico-node", ({ spec, ...set }) => {
+    const [container, ...more] = spec.template.spec.containers;
+    const env = [{ name: "CALICO_NETWORKING_BACKEND", value: "none" }];
+    const template = {
+      ...spec.template,
+      spec: { ...spec.template.spec, containers: [{ ...container!, env }, ...more] },
+    };
+    return { ...set, spec: { ...spec, template } };
+  }),
+  editObjects("clusterroles", "calico-node", ({ rules, ...own }) => ({
+    ...own,
+    rules: (rules ?? []).filter(
+      ({ resources }) => !resources?.some((one) => /^(ipam|blockaffinities$)/.test(one)) || resources.length > 3,
+    ),
+  })),
+  editObjects("clusterroles", "calico-cni-plugin", ({ rules, ...own }) => ({
+    ...own,
+    rules: (rules ?? []).slice(0, 2),
+  })),
+);
+
+/** As RKE2's chart names them. */
+const COREDNS_OF_RKE2 = "rke2-coredns-rke2-coredns";
+const rke2 = cluster().edit(
+  editObjects("clusterroles", "system:coredns", (own) => ({ ...own, metadata: { name: COREDNS_OF_RKE2 } })),
+  editObjects("clusterrolebindings", "system:coredns", ({ roleRef, ...own }) => ({
+    ...own,
+    metadata: { name: COREDNS_OF_RKE2 },
+    roleRef: { ...roleRef, name: COREDNS_OF_RKE2 },
+  })),
+);
+
+const rulesOf = (name: string) =>
+  cluster()
+    .model()
+    .objects.all("clusterroles")
+    .find(({ metadata }) => metadata.name === name)!.rules!;
+
+/** Somebody made flannel's role collect its rules from parts. */
+const PART = { "rbac.acme.example/flannel": "true" };
+const collecting = cluster().edit(
+  editObjects("clusterroles", "flannel", (own) => ({
+    ...own,
+    aggregationRule: { clusterRoleSelectors: [{ matchLabels: PART }] },
+  })),
+  addObjects("clusterroles", { metadata: { name: "flannel-part", labels: PART }, rules: rulesOf("flannel") }),
+);
+
+const TOKEN = { name: "kube-api-access-x7k2p", projected: { sources: [{ serviceAccountToken: { path: "token" } }] } };
+const withToken = editPods("kube-flannel-ds", (pod) => ({ ...pod, spec: { ...pod.spec, volumes: [TOKEN] } }));
+const account = (automountServiceAccountToken: boolean) =>
+  editObjects("serviceaccounts", "flannel", (own) => ({ ...own, automountServiceAccountToken }));
 
 /** A network agent that netwhy does not know, and what those who run it say of it. */
 const ACME: ComponentDescription = {
@@ -160,6 +215,53 @@ testCheck(componentAccessDenied, {
       strength: "heard",
       healedBy: () => cluster(),
     },
+    "the role is there and was emptied": {
+      given: cluster().with({ do: "patch", target: ref("ClusterRole", "flannel"), patch: { rules: [] } }),
+      repair: "ClusterRole/flannel",
+      says: ["no rule of ClusterRole/flannel allows it"],
+    },
+    "the binding refers to a role that never was": {
+      given: cluster().with({
+        do: "patch",
+        target: ref("ClusterRoleBinding", "flannel"),
+        patch: { roleRef: { kind: "ClusterRole", name: "flanel" } },
+      }),
+      repair: "ClusterRoleBinding/flannel",
+      says: ["ClusterRoleBinding/flannel does not refer to ClusterRole/flannel"],
+    },
+    "the binding of a role that its installer calls otherwise is gone": {
+      given: rke2.with(binding(COREDNS_OF_RKE2)),
+      repair: `ClusterRoleBinding/${COREDNS_OF_RKE2}`,
+      says: [`no binding gives ClusterRole/${COREDNS_OF_RKE2} to ServiceAccount kube-system/coredns`],
+    },
+    "the role that its installer calls otherwise is gone": {
+      given: rke2.with(role(COREDNS_OF_RKE2)),
+      repair: `ClusterRole/${COREDNS_OF_RKE2}`,
+      says: [`ClusterRole/${COREDNS_OF_RKE2} does not exist`],
+      healedBy: () => rke2,
+    },
+    "the part is gone that the role collected its rules from": {
+      given: collecting.with(role("flannel-part")),
+      repair: "ClusterRole/flannel",
+      says: ["no rule of ClusterRole/flannel allows it"],
+    },
+    "Canal has lost the role of its policies": {
+      given: canal.with(role("calico-node")),
+      repair: "ClusterRole/calico-node",
+      says: ["Felix never gets in sync after a restart"],
+    },
+    "the account of flannel was hardened: its next Pods get no token": {
+      given: cluster().edit(withToken, account(false)),
+      repair: "ServiceAccount/kube-flannel/flannel",
+      says: ["flannel's next Pods get no token"],
+      breaks: ["component.restart"],
+      strength: "direct",
+    },
+    "they were made without a token, and fail": {
+      given: cluster().edit(account(false), editPods("kube-flannel-ds", crashing(4), "w1")),
+      repair: "ServiceAccount/kube-flannel/flannel",
+      breaks: ["component.restart", "component.run"],
+    },
     "the account whose token Calico's CNI plugin uses is gone": {
       given: calico.with({ do: "delete", target: ref("ServiceAccount", "calico-cni-plugin", "kube-system") }),
       repair: "ServiceAccount/kube-system/calico-cni-plugin",
@@ -169,6 +271,24 @@ testCheck(componentAccessDenied, {
     },
   },
   warns: {
+    "Canal's roles allow less than Calico's, and it needs no more": {
+      given: canal,
+      repair: "ClusterRole/calico-node",
+      says: ["only a feature that has to be turned on stops working"],
+    },
+    "flannel may not get its node, as in Canal: it lists and watches it": {
+      given: cluster().with({
+        do: "patch",
+        target: ref("ClusterRole", "flannel"),
+        patch: {
+          rules: rulesOf("flannel").map((one) =>
+            one.resources?.[0] === "nodes" ? { ...one, verbs: ["list", "watch"] } : one,
+          ),
+        },
+      }),
+      repair: "ClusterRole/flannel",
+      says: ["may not get nodes", "another MAC address"],
+    },
     "the agent may no longer do what nothing is said to follow from": {
       given: withRules((resource) => resource !== "events"),
       repair: "ClusterRole/acme-agent",
@@ -178,6 +298,9 @@ testCheck(componentAccessDenied, {
   clears: {
     "a healthy cluster": cluster(),
     "an agent that a file describes has what it needs": acme,
+    "CoreDNS as RKE2 names it": rke2,
+    "a role that collects its rules": collecting,
+    "no token is mounted, and its Pods work all the same: they log in by other means": cluster().edit(account(false)),
     "k3s, where agents have no accounts": cluster({ flavour: "k3s" }),
     "Roles were not collected, and nothing that matters is in them": cluster().without("roles").without("rolebindings"),
     "somebody runs a CoreDNS for names of their own": cluster().edit((draft) => {

@@ -9,7 +9,15 @@ import { type Ref, ref, refId } from "../../model/ref.ts";
 import { joinTexts, type Text } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, past, warning, works } from "../check.ts";
 import { refusalsOf, refusedOf, roleNotFound, unauthorizedOf } from "./component-access-denied/refusals.ts";
-import { accountStep, heardSteps, nameOf, restartSteps, restored } from "./component-access-denied/remedies.ts";
+import {
+  accountStep,
+  heardSteps,
+  nameOf,
+  restartSteps,
+  restored,
+  tokenStep,
+} from "./component-access-denied/remedies.ts";
+import { tokenlessOf } from "./component-access-denied/tokens.ts";
 import { say } from "./component-access-denied/words.ts";
 
 type Model = Pick<ClusterModel, "components" | "permissions" | "rbac" | "releases" | "objects" | "logs">;
@@ -236,6 +244,28 @@ function* judgeAccount(component: Component, model: Model): Iterable<Finding> {
   });
 }
 
+/** It has an account and permissions, and its next Pods will have no token to show for it. */
+function* judgeToken(component: Component, model: Model): Iterable<Finding> {
+  const tokenless = tokenlessOf(component, model);
+  if (!tokenless) return;
+  const { object, evidence, failing } = tokenless;
+  const self = refId(component.ref);
+  const nodes = [...new Set(failing.flatMap(({ node }) => node ?? []))];
+  yield fault({
+    repair: object,
+    related: [component.ref],
+    nodes,
+    breaks: [
+      { name: "component.restart", component: self },
+      ...nodes.map((node): Capability => ({ name: "component.run", component: self, node })),
+    ],
+    title: say.tokenMissing({ component: component.definition.name, object: refId(object) }),
+    evidence: [evidence],
+    strength: "direct",
+    facts: { component: self, reason: "token-missing" },
+  });
+}
+
 /** Accounts beside its own that a binding gives what the component works by (`calico-cni-plugin`), and that are not there. */
 function* judgeOtherAccounts(permissions: ComponentPermissions, model: Model): Iterable<Finding> {
   const { component, account: own, grants, comparison } = permissions;
@@ -288,6 +318,7 @@ export const componentAccessDenied = defineCheck({
       const { component } = permissions;
       if (component && lacksAccount(component, model)) yield* judgeAccount(component, model);
       else yield* judge(permissions, model);
+      if (component) yield* judgeToken(component, model);
       yield* judgeOtherAccounts(permissions, model);
     }
     for (const { file } of model.components.unreadable)
@@ -307,11 +338,13 @@ export const componentAccessDenied = defineCheck({
     const { steps, source } =
       reason === "account-missing"
         ? { steps: [accountStep(found.repair)] }
-        : reason === "heard" && permissions
-          ? { steps: heardSteps(found.repair, permissions, model, name) }
-          : flaw && permissions
-            ? restored({ flaw, permissions, model }, name)
-            : { steps: [] };
+        : reason === "token-missing"
+          ? { steps: [tokenStep(found.repair)] }
+          : reason === "heard" && permissions
+            ? { steps: heardSteps(found.repair, permissions, model, name) }
+            : flaw && permissions
+              ? restored({ flaw, permissions, model }, name)
+              : { steps: [] };
     if (steps.length === 0) return [];
     const restarts = component?.account ? restartSteps(component, reason === "account-missing") : [];
     const objects = [found.repair, ...found.related].filter(({ kind }) => /Role/.test(kind)).map(refId);

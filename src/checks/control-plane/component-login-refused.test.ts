@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { edits, said } from "../../../testing/cluster-edits.ts";
+import { editObjects, edits, said } from "../../../testing/cluster-edits.ts";
 import { logOf, NOW } from "../../../testing/cluster-nodes.ts";
 import { ago } from "../../../testing/object-states.ts";
 import { componentLoginRefused } from "./component-login-refused.ts";
@@ -26,6 +26,18 @@ testCheck(componentLoginRefused, {
       says: ["The API server does not accept the credentials of kube-proxy: Unauthorized (401)"],
       breaks: ["component.learn"],
       strength: "heard",
+      healedBy,
+    },
+    "its account is younger than its Pods": {
+      given: cluster().edit(
+        said("kube-proxy", list("Unauthorized")),
+        editObjects("serviceaccounts", "kube-proxy", ({ metadata, ...own }) => ({
+          ...own,
+          metadata: { ...metadata, creationTimestamp: ago(600) },
+        })),
+      ),
+      repair: "DaemonSet/kube-system/kube-proxy",
+      says: ["ServiceAccount kube-system/kube-proxy was made anew at", "tokens of the account that was deleted"],
       healedBy,
     },
     "sa.key was replaced": {

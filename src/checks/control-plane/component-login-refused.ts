@@ -3,16 +3,21 @@ import type { Component } from "../../model/components/components.ts";
 import type { Saying } from "../../model/logs.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
+import { timeOf } from "../../model/time.ts";
 import { texts } from "../../text.ts";
 import { defineCheck, type Finding, fault } from "../check.ts";
 import { rolledOut } from "../remedy.ts";
 
-type Model = Pick<ClusterModel, "components" | "nodes" | "logs" | "time">;
+type Model = Pick<ClusterModel, "components" | "nodes" | "logs" | "time" | "objects">;
 
 const say = texts("component-login-refused", {
   token: {
     en: "The API server does not accept the credentials of {who}: Unauthorized (401)",
     zh: "API Server 拒绝 {who} 的凭据：Unauthorized（401）",
+  },
+  tokenOfAnother: {
+    en: "The API server does not accept the credentials of {who}: Unauthorized (401); ServiceAccount {account} was made anew at {at}, and its Pods are older: they hold tokens of the account that was deleted",
+    zh: "API Server 拒绝 {who} 的凭据：Unauthorized（401）；ServiceAccount {account} 在 {at} 被重建，晚于其 Pod：这些 Pod 持有的是已删除账号的令牌",
   },
   tokens: {
     en: "The API server accepts the credentials of nobody who tells of it ({who}): Unauthorized (401)",
@@ -137,6 +142,24 @@ function nodeOfWrongClock(heard: readonly Heard[], model: Model): string | undef
   return verdicts.includes(false) || isFineElsewhere ? node : undefined;
 }
 
+/** The account of those that are refused, if it is younger than they are: its predecessor was deleted under them. */
+function accountMadeAnew(heard: readonly Heard[], { objects }: Model) {
+  const [component] = heard.flatMap((one) => one.component ?? []);
+  if (!component?.account) return undefined;
+  const { name, namespace } = component.account;
+  const found = objects.find("serviceaccounts", name, namespace);
+  const made = found.state === "present" ? timeOf(found.value.metadata.creationTimestamp) : undefined;
+  if (found.state !== "present" || made === undefined) return undefined;
+  const isOlder = component.pods.some(({ object }) => (timeOf(object.metadata.creationTimestamp) ?? made) < made);
+  if (!isOlder) return undefined;
+  const at = found.value.metadata.creationTimestamp ?? "";
+  const account = `${namespace}/${name}`;
+  return {
+    ...{ account, at },
+    evidence: objects.quote("serviceaccounts", found.value, `ServiceAccount ${account}: creationTimestamp ${at}`),
+  };
+}
+
 function* judge(kind: Kind, model: Model): Iterable<Finding> {
   const heard = heardOf(REFUSALS[kind], model);
   const [first] = heard;
@@ -153,12 +176,15 @@ function* judge(kind: Kind, model: Model): Iterable<Finding> {
         ? first.component.ref
         : servers;
   const who = names.join(", ");
+  const anew = kind === "token" && isOne ? accountMadeAnew(heard, model) : undefined;
   const title =
     node !== undefined
       ? say.clock({ node, who })
-      : kind === "token" && !isOne
-        ? say.tokens({ who })
-        : say[kind]({ who });
+      : anew
+        ? say.tokenOfAnother({ who, account: anew.account, at: anew.at })
+        : kind === "token" && !isOne
+          ? say.tokens({ who })
+          : say[kind]({ who });
   yield fault({
     repair,
     related: [
@@ -167,7 +193,7 @@ function* judge(kind: Kind, model: Model): Iterable<Finding> {
     nodes: node === undefined ? [] : [node],
     breaks: breaksOf(heard),
     title,
-    evidence: heard.slice(0, 4).map(({ saying }) => saying.evidence),
+    evidence: [...(anew ? [anew.evidence] : []), ...heard.slice(0, 4).map(({ saying }) => saying.evidence)],
     strength: "heard",
     facts: { kind: node === undefined ? kind : "clock", who },
   });
@@ -176,7 +202,7 @@ function* judge(kind: Kind, model: Model): Iterable<Finding> {
 /** The API server and those who talk to it do not accept each other's credentials. */
 export const componentLoginRefused = defineCheck({
   id: "component-login-refused",
-  reads: ["components", "nodes", "logs", "time"],
+  reads: ["components", "nodes", "logs", "time", "objects"],
 
   *find(model) {
     for (const kind of Object.keys(REFUSALS) as Kind[]) yield* judge(kind, model);

@@ -76,7 +76,7 @@ export type Loss = {
   /** With their subresources: `nodes/status`. */
   readonly resources?: readonly string[];
   readonly apiGroups?: readonly string[];
-  /** It leads there only if the container lacks this environment variable. */
+  /** It leads there only if no container has this environment variable; `NAME=value`: with this value. */
   readonly unlessEnv?: string;
   readonly consequence: Consequence;
 };

@@ -127,7 +127,7 @@ const fitsName = (list: readonly string[] | undefined, name: string): boolean =>
  *
  * @param role name of the role that should allow it
  * @param want undefined: the whole role
- * @param env environment variables that the component's containers have
+ * @param env environment variables that the component's containers have: their names, and `NAME=value`
  */
 export function consequenceOf(
   { losses, id }: Pick<Baseline, "losses" | "id">,

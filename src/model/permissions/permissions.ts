@@ -189,6 +189,32 @@ function ownNames(
   return { object: role, role, reason, ...(bindings[0] && { binding: bindings[0] }) };
 }
 
+/** Its installer named the role otherwise, and the binding is gone: the one role that grants all of it to nobody. */
+function unboundRole(
+  { grant, binding, subject }: Place,
+  { id }: Baseline,
+  { objects, rbac }: Parts,
+): Where | undefined {
+  if (grant.role.kind !== "ClusterRole" || subject.kind !== "ServiceAccount") return undefined;
+  const words = [id, subject.name, grant.role.name.replace(/^.*:/, "")];
+  const [own, ...others] = objects
+    .all("clusterroles")
+    .filter(({ metadata: { name }, rules }) => {
+      const self = ref("ClusterRole", name);
+      return (
+        words.some((word) => name.includes(word)) &&
+        !isBootstrapObject(self) &&
+        rbac.bindingsTo(self).length === 0 &&
+        grant.rules.every((rule) => deniedOf(rule, rules ?? []).length === 0)
+      );
+    })
+    .map(({ metadata }) => ref("ClusterRole", metadata.name));
+  if (!own || others.length > 0) return undefined;
+  // installers give both one name
+  const missing = ref(binding.ref.kind, own.name, binding.ref.namespace);
+  return { object: missing, role: own, binding: missing, reason: "binding-missing" };
+}
+
 /** Whether anything of the network follows from it. */
 export const isGrave = ({ breaks, stops = [] }: Consequence): boolean => breaks.length + stops.length > 0;
 
@@ -235,7 +261,9 @@ function judge(
   });
   const grants = inPlace(comparison.grants, account);
   const env = new Set(
-    (component?.spec?.containers ?? []).flatMap((container) => (container.env ?? []).map(({ name }) => name)),
+    (component?.spec?.containers ?? []).flatMap((container) =>
+      (container.env ?? []).flatMap(({ name, value }) => [name, `${name}=${value ?? ""}`]),
+    ),
   );
   const missing = new Set<RbacList>();
   const flaws: Flaw[] = [];
@@ -259,7 +287,10 @@ function judge(
     }
     const usual = whereOf(place, parts);
     const where =
-      (usual.reason === "both-missing" && lacks[0] && ownNames(place, grants, lacks[0].want, parts)) || usual;
+      (usual.reason === "both-missing" &&
+        lacks[0] &&
+        (ownNames(place, grants, lacks[0].want, parts) ?? unboundRole(place, baseline, parts))) ||
+      usual;
     const namesIt = (one: BaselineGrant) =>
       one.bindings.some(({ subjects }) =>
         subjects.some(({ kind, name }) => kind === subject.kind && name === subject.name),

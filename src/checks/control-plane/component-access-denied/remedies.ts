@@ -109,6 +109,36 @@ function rulesFor(wants: readonly Want[], grant: BaselineGrant | undefined): rea
   return [...shipped, ...rulesOf(wants.filter((want) => !shipped.some((rule) => ruleAllows(rule, want))))];
 }
 
+/** What is written into a role that collects its rules from others is overwritten: it has to come from another again. */
+function partStep({ object, lacks }: Flaw, grant: BaselineGrant | undefined, { objects }: Model, verify: Command) {
+  const found = objects.find("clusterroles", object.name);
+  const selectors = found.state === "present" ? found.value.aggregationRule?.clusterRoleSelectors : undefined;
+  const labels = selectors?.[0]?.matchLabels;
+  if (object.kind !== "ClusterRole" || !labels) return undefined;
+  const target = ref("ClusterRole", `${object.name}-rules`);
+  const wants = lacks.map(({ want }) => want);
+  const step: Step = {
+    why: say.addPart({
+      role: refId(object),
+      labels: Object.entries(labels)
+        .map((pair) => pair.join("="))
+        .join(","),
+    }),
+    change: {
+      do: "apply",
+      object: {
+        apiVersion: RBAC_V1,
+        kind: "ClusterRole",
+        metadata: { name: target.name, labels },
+        rules: rulesFor(wants, grant),
+      },
+    },
+    undo: { do: "delete", target },
+    verify,
+  };
+  return step;
+}
+
 type Case = { readonly flaw: Flaw; readonly permissions: ComponentPermissions; readonly model: Model };
 
 /** The steps that repair it, and where what they restore comes from. */
@@ -139,6 +169,8 @@ export function restored({ flaw, permissions, model }: Case, name: string): { st
   });
 
   if (reason === "rule-missing") {
+    const collecting = partStep(flaw, grant, model, verify);
+    if (collecting) return { steps: [collecting], source: flaw.isRestored ? "bootstrap" : "baseline" };
     const rules = liveRules(object, model);
     const patched = (all: readonly PolicyRule[]) => ({ do: "patch", target: object, patch: { rules: all } }) as const;
     const missing = rulesFor(
@@ -232,6 +264,16 @@ export function accountStep(account: Ref): Step {
     undo: { do: "delete", target: account },
     verify: isThere(account),
   };
+}
+
+/** Lets Pods have their tokens again. */
+export function tokenStep(object: Ref): Step {
+  const mounts = (automountServiceAccountToken: boolean) => {
+    const own = { automountServiceAccountToken };
+    const patch = object.kind === "ServiceAccount" ? own : { spec: { template: { spec: own } } };
+    return { do: "patch", target: object, patch } as const;
+  };
+  return { why: say.restoreToken(), change: mounts(true), undo: mounts(false), verify: isThere(object) };
 }
 
 /** What crash-loops waits up to five minutes before it tries again; tokens of an account that is gone are worth nothing. */

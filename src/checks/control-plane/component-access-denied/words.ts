@@ -30,6 +30,14 @@ export const say = texts("component-access-denied", {
     en: "{component} has no identity: its ServiceAccount {account} does not exist",
     zh: "{component} 没有身份：其 ServiceAccount {account} 不存在",
   },
+  tokenMissing: {
+    en: "{component}'s next Pods get no token: {object} says automountServiceAccountToken: false; without one they are nobody to the API server (401), and do not start",
+    zh: "{component} 的新 Pod 拿不到令牌：{object} 设置了 automountServiceAccountToken: false；没有令牌，API Server 不认其身份（401），Pod 无法启动",
+  },
+  restoreToken: {
+    en: "Let its Pods have the token of their ServiceAccount",
+    zh: "恢复为其 Pod 挂载 ServiceAccount 令牌",
+  },
   otherAccountMissing: {
     en: "{component} works by ServiceAccount {account} as well, which does not exist: {consequence}",
     zh: "{component} 还依赖 ServiceAccount {account}，而它不存在：{consequence}",
@@ -73,6 +81,10 @@ export const say = texts("component-access-denied", {
   addRules: {
     en: "Give the role back the rules that it lacks; the others stay as they are",
     zh: "为该角色补回缺少的规则，其余规则不变",
+  },
+  addPart: {
+    en: "{role} collects its rules from ClusterRoles with the labels {labels}, and what is written into it by hand is overwritten: give it a part with the rules that it lacks",
+    zh: "{role} 的规则聚合自带有标签 {labels} 的 ClusterRole，直接修改会被控制器覆盖：请新建一个带该标签的 ClusterRole 补回缺少的规则",
   },
   restoreBinding: {
     en: "Bind the role to ServiceAccount {account} again",

@@ -51,6 +51,9 @@ const OWN = consequences("permission/calico", {
   },
 });
 
+/** In Canal flannel connects the Pods, and elsewhere a cloud: Calico enforces policies and gives no addresses. */
+const POLICIES_ONLY = { unlessEnv: "CALICO_NETWORKING_BACKEND=none" };
+
 const RELEASES = releases("3.24 3.26 3.28 3.30 3.31 3.32");
 
 export const CALICO_NODE: Baseline = {
@@ -176,13 +179,15 @@ export const CALICO_NODE: Baseline = {
     }),
   ],
   losses: [
-    without("*", "*", OWN.pluginRefused, { of: "calico-cni-plugin" }),
+    // where Calico only enforces policies, the plugin uses another account, or another plugin is used
+    without("*", "*", OWN.pluginRefused, { of: "calico-cni-plugin", ...POLICIES_ONLY }),
+    without("*", "*", LOSS.optionsOnly, { of: "calico-cni-plugin" }),
     without("*", "*", OWN.tiersUnread, { of: "calico-tier-getter" }),
+    without("get list watch", "felixconfigurations ippools clusterinformations", OWN.felixOutOfSync),
     without("create", "serviceaccounts/token", OWN.tokenStale),
     without("*", "nodes/status", LOSS.taintStays),
-    without("create delete update", "blockaffinities ipamblocks ipamhandles", OWN.tunnelWithoutAddress),
-    without("get list watch", "blockaffinities ipamblocks", OWN.blocksFreeze),
-    without("get list watch", "felixconfigurations ippools clusterinformations", OWN.felixOutOfSync),
+    without("create delete update", "blockaffinities ipamblocks ipamhandles", OWN.tunnelWithoutAddress, POLICIES_ONLY),
+    without("get list watch", "blockaffinities ipamblocks", OWN.blocksFreeze, POLICIES_ONLY),
     without("get list watch", "nodes", LOSS.nodesFreeze),
     without("list watch", "pods namespaces networkpolicies", LOSS.policiesFreeze),
     without("list watch", "globalnetworkpolicies networksets globalnetworksets tiers", LOSS.policiesFreeze),

@@ -12,10 +12,10 @@ const OWN = consequences("permission/flannel", {
     zh: "无法发布本节点的地址，其他节点不知道如何到达该节点",
     breaks: ["nodes", "start"],
   },
-  leaseLess: {
-    en: "it cannot read its own node: it gets no lease, and does not get through its next start",
-    zh: "读不到本节点对象，拿不到网段租约，下次启动会失败",
-    breaks: ["start"],
+  // pkg/subnet/kube/kube.go, GetStoredMacAddresses: the lease comes from the list; without `get`, as in Canal, it works
+  macForgotten: {
+    en: "after a restart its device has another MAC address, which the other nodes have to learn anew",
+    zh: "重启后其隧道设备的 MAC 地址会改变，其他节点需重新获知",
   },
   nodeUnnamed: {
     en: "it exits at its start: it finds its node's name in its own Pod",
@@ -55,7 +55,7 @@ export const FLANNEL: Baseline = {
   ],
   losses: [
     without("list watch", "nodes", LOSS.nodesFreeze),
-    without("get", "nodes", OWN.leaseLess),
+    without("get", "nodes", OWN.macForgotten),
     without("patch", "nodes/status", OWN.unpublished),
     without("get", "pods", OWN.nodeUnnamed, { unlessEnv: "NODE_NAME" }),
     without("*", "pods", LOSS.otherReleases),
