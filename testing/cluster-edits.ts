@@ -82,7 +82,7 @@ export const editConfig = (map: string, file: string, change: (text: string) => 
   }));
 
 /** The change by which a workload is installed. */
-export const installed = (kind: "DaemonSet" | "Deployment", made: Workload) =>
+export const installed = (kind: "DaemonSet" | "Deployment" | "StatefulSet", made: Workload) =>
   ({ do: "apply", object: { apiVersion: "apps/v1", kind, ...made } as ManifestObject }) as const;
 
 /** An agent that runs on every node, on its network. */

@@ -23,6 +23,7 @@ export const KINDS: readonly Kind[] = [
   { kind: "ConfigMap", group: "", plural: "configmaps", isNamespaced: true },
   { kind: "DaemonSet", group: "apps", plural: "daemonsets", isNamespaced: true },
   { kind: "Deployment", group: "apps", plural: "deployments", isNamespaced: true },
+  { kind: "StatefulSet", group: "apps", plural: "statefulsets", isNamespaced: true },
 ];
 
 /** @param word as a person names a kind: `ClusterRole`, `clusterroles`, `clusterroles.rbac.authorization.k8s.io`, `cm` */
@@ -34,6 +35,7 @@ export function kindNamed(word: string): Kind | undefined {
     cm: "ConfigMap",
     ds: "DaemonSet",
     deploy: "Deployment",
+    sts: "StatefulSet",
   };
   return KINDS.find(
     ({ kind, plural, group }) =>

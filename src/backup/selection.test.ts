@@ -33,6 +33,7 @@ describe("what belongs into a backup", () => {
         serviceAccountName: "flannel",
         volumes: [{ name: "v", configMap: { name: "kube-flannel-cfg" } }],
       }),
+      { ...daemons("dns", "registry.acme.example/coredns/coredns:v1.12.0"), kind: "StatefulSet" },
       daemons("logs", "fluentd:1", { volumes: [{ name: "v", configMap: { name: "logs" } }] }),
       object("ConfigMap", "kube-flannel-cfg", "kube-flannel"),
       object("ConfigMap", "logs", "kube-flannel"),
@@ -46,6 +47,7 @@ describe("what belongs into a backup", () => {
       "ServiceAccount/shop/bound",
       "ServiceAccount/kube-flannel/flannel",
       "DaemonSet/kube-flannel/flannel",
+      "StatefulSet/kube-flannel/dns",
       "ConfigMap/kube-flannel/kube-flannel-cfg",
       "ConfigMap/kube-system/kubeadm-config",
     ]);

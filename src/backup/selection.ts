@@ -53,9 +53,7 @@ export function selectedForBackup(
   const programs = [...COMPONENTS.map(({ image }) => image), ...described];
   const isRbac = (object: ManifestObject) => kindOf(object)?.group.startsWith("rbac.") === true;
   const network = new Set(
-    objects.filter(
-      (object) => (object.kind === "DaemonSet" || object.kind === "Deployment") && isOfNetwork(object, programs),
-    ),
+    objects.filter((object) => kindOf(object)?.group === "apps" && isOfNetwork(object, programs)),
   );
   const wanted = new Set(
     [...network].flatMap((workload) => {

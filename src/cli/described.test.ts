@@ -4,9 +4,13 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { apiServer } from "../../testing/api-server/api-server.ts";
+import { clusterOf } from "../../testing/cluster.ts";
 import { netwhy } from "../../testing/in-process.ts";
 import { recordingPath } from "../../testing/recordings.ts";
+import { diagnose } from "../diagnose.ts";
+import { modelOf } from "../model/model.ts";
 import { rbacRecoverySchema } from "../report/rbac-recovery.ts";
+import { readBundle } from "../sources/bundle.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "netwhy-described-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -72,6 +76,29 @@ describe("a component that a file describes", () => {
     const { code, out } = await netwhy(["guard", "render", "--bundle", BUNDLE, "--component", GRANTED, "-o", guard]);
     expect(code).toBe(0);
     expect(out).toContain("acme-agent");
+  });
+
+  it("is kept in a backup with what it runs as and is configured by", async () => {
+    const own = file("shop.yaml", text("shop").replace("flannel-io/flannel*", "e2e-test-images/agnhost"));
+    const backup = ["rbac", "backup", "--bundle", BUNDLE, "-o", "-"];
+    expect((await netwhy(backup)).out).not.toContain("Deployment/shop/backend");
+    const { code, out } = await netwhy([...backup, "--component", own]);
+    expect(code).toBe(0);
+    for (const id of ["Deployment/shop/backend", "ServiceAccount/shop/default", "Namespace/shop"])
+      expect(out).toMatch(new RegExp(`^# sha256:[0-9a-f]+ ${id}$`, "m"));
+  });
+
+  it("whose description in a bundle cannot be read is no component that is well", async () => {
+    const path = join(folder, "unreadable.tar.gz");
+    await netwhy(["collect", "--from", BUNDLE, "--component", GRANTED, "-o", path]);
+    const capture = await readBundle(path);
+    const [place] = capture.all("components").map((captured) => captured.place);
+    const blind = clusterOf(capture).edit((draft) => draft.set("components", place!, []));
+    expect(modelOf(blind.capture).components.unreadable).toEqual([]);
+    const unreadable = clusterOf(capture).without("components");
+    expect(modelOf(unreadable.capture).components.unreadable).toEqual([{ file: "granted" }]);
+    const { checks } = diagnose(unreadable.capture);
+    expect(checks.find(({ id }) => id === "component-access-denied")?.outcome).toBe("cannot-tell");
   });
 
   it("is missed by what-if as well", async () => {

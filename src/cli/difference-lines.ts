@@ -3,7 +3,7 @@ import type { ObjectDifference } from "../backup/differences.ts";
 import type { Gain } from "../backup/grants.ts";
 import { refId } from "../model/ref.ts";
 import { printable } from "../report/formats/document.ts";
-import { type Language, type Text, texts } from "../text.ts";
+import { type Language, type Text, texts, verbatim } from "../text.ts";
 
 const say = texts("difference-lines", {
   added: { en: "+ {object}", zh: "+ {object}" },
@@ -15,8 +15,9 @@ const say = texts("difference-lines", {
   unbound: { en: "- to {who}", zh: "- 授予 {who}" },
   roleRef: { en: "roleRef: {before} → {after}", zh: "roleRef：{before} → {after}" },
   more: { en: "{count} more", zh: "另有 {count} 处" },
-  everywhere: { en: "{subject}: {may}", zh: "{subject}：{may}" },
-  inNamespace: { en: "{subject} in {namespace}: {may}", zh: "{subject}（命名空间 {namespace}）：{may}" },
+  moreItems: { en: "{items}, {count} more", zh: "{items}，另有 {count} 项" },
+  everywhere: { en: "{subject}:", zh: "{subject}：" },
+  inNamespace: { en: "{subject} in {namespace}:", zh: "{subject}（命名空间 {namespace}）：" },
 });
 
 /** Lines of one object; a role that was rewritten has hundreds. */
@@ -28,10 +29,19 @@ const cut = (words: string): string => {
   return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
 };
 
+/** Permissions in one line, `list, watch: nodes, pods`: whole words, and how many more there are. */
+function cutList(permissions: string): Text {
+  const [head = "", ...items] = printable(permissions).split(/(?<=: )|, (?=[^:]*$)/);
+  let shown = items.length;
+  while (shown > 1 && (head + items.slice(0, shown).join(", ")).length > LONGEST) shown--;
+  const words = verbatim(cut(head + items.slice(0, shown).join(", ")));
+  return shown === items.length ? words : say.moreItems({ items: words, count: items.length - shown });
+}
+
 function partsOf({ change, gained, lost, bound, unbound, roleRef, fields }: ObjectDifference): (Text | string)[] {
   return [
-    ...gained.map((what) => say.gained({ what: cut(what) })),
-    ...lost.map((what) => say.lost({ what: cut(what) })),
+    ...gained.map((what) => say.gained({ what: cutList(what) })),
+    ...lost.map((what) => say.lost({ what: cutList(what) })),
     ...(roleRef ? [say.roleRef({ before: cut(roleRef.before), after: cut(roleRef.after) })] : []),
     ...bound.map((who) => say.bound({ who: cut(who) })),
     ...unbound.map((who) => say.unbound({ who: cut(who) })),
@@ -55,14 +65,15 @@ export function differenceLines(difference: ObjectDifference, lang: Language): s
   ];
 }
 
-/** Who may do what that they may not now. */
+/** Who may do what that they may not now: everybody once, with all of it behind an indent. */
 export function gainLines(gains: readonly Gain[], lang: Language): string[] {
-  const lines = gains.flatMap(({ subject, namespace, may }) =>
-    may.map((what) => {
-      const args = { subject: cut(subject), may: cut(what) };
-      return `    ${(namespace === undefined ? say.everywhere(args) : say.inNamespace({ ...args, namespace }))[lang]}`;
-    }),
-  );
+  const lines = gains.flatMap(({ subject, namespace, may }) => {
+    const who = cut(subject);
+    return [
+      (namespace === undefined ? say.everywhere({ subject: who }) : say.inNamespace({ subject: who, namespace }))[lang],
+      ...may.map((what) => `    ${cutList(what)[lang]}`),
+    ].map((line) => `    ${line}`);
+  });
   const rest = lines.length - 3 * MOST_LINES;
   return rest > 0 ? [...lines.slice(0, 3 * MOST_LINES), `    ${say.more({ count: rest })[lang]}`] : lines;
 }

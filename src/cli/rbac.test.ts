@@ -67,11 +67,11 @@ describe("backup, delete, restore", () => {
     expect(diff.code).toBe(1);
     expect(diff.out).toContain("- ClusterRole/flannel\n    - may get, list, watch: nodes\n");
     expect(diff.out).toContain("Who may do less by it:\n");
-    expect(diff.out).toContain("\n    ServiceAccount/kube-flannel/flannel: get, list, watch: nodes\n");
+    expect(diff.out).toContain("\n    ServiceAccount/kube-flannel/flannel:\n        get, list, watch: nodes\n");
     expect(diff.out).toContain("+ ClusterRole/newer");
     const restored = await run(["restore", path, "--yes"]);
     expect(restored).toMatchObject({ code: 0, err: "" });
-    expect(restored.out).toContain("ServiceAccount/kube-flannel/flannel: get, list, watch: nodes");
+    expect(restored.out).toContain("ServiceAccount/kube-flannel/flannel:\n        get, list, watch: nodes");
     expect(restored.out).toContain("verified: 4 objects are as in the backup");
     expect((await run(["diff", path])).out.match(/^[+~-] .*$/gm)).toEqual(["+ ClusterRole/newer"]);
     const applied = (await send(api, "GET", `${RBAC}/clusterroles/flannel`)) as {
@@ -95,7 +95,7 @@ describe("backup, delete, restore", () => {
     const kept = readdirSync(folder).filter((name) => !before.has(name));
     expect(err).toBe(`what is there now is kept in ${kept[0]}\n`);
     // also what was added is gone: an apply alone would have left it
-    expect((await run(["diff", path])).out).toContain("= nothing is otherwise");
+    expect((await run(["diff", path])).out).toContain("= nothing differs");
     expect((await run(["restore", kept[0]!, "cm/coredns", "--yes"])).code).toBe(0);
     expect(await send(api, "GET", map)).toMatchObject({ data: { Corefile: "broken", extra: "x" } });
   });
@@ -314,7 +314,7 @@ describe("recovery without a backup", () => {
     expect(code).toBe(0);
     expect(out).toContain("  name: flannel\n");
     expect(err).toMatch(/^ClusterRole\/flannel: what flannel v\S+ is granted by its manifest or chart/m);
-    expect(err).toMatch(/Helm's records were not seen \(.*cannot list resource "secrets"/);
+    expect(err).toMatch(/Helm's records were not seen: .*cannot list resource "secrets"/);
     expect(await on(api)(["recover", "role/nowhere/x"])).toMatchObject({ code: 1, out: "" });
     expect((await on(api)(["recover", "flannel"])).err).toContain("`flannel` names no object.");
   });

@@ -5,9 +5,14 @@ import { join } from "node:path";
 import { loadAll } from "js-yaml";
 import { describe, expect, it } from "vitest";
 import { cluster } from "../../testing/cluster.ts";
+import { installed } from "../../testing/cluster-edits.ts";
+import { workload } from "../../testing/cluster-objects.ts";
 import { captureOf, readRecording } from "../../testing/recordings.ts";
+import { KINDS } from "../backup/kinds.ts";
 import { modelOf } from "../model/model.ts";
+import { ruleAllows } from "../model/rbac.ts";
 import { refId } from "../model/ref.ts";
+import type { PolicyRule } from "../parse/objects.ts";
 import { guardOf } from "./guard.ts";
 
 const guarded = (capture: Parameters<typeof modelOf>[0]) =>
@@ -37,6 +42,26 @@ describe("what is guarded", () => {
     expect(resources).not.toContain("events");
   });
 
+  it("is a component of one's own, too, and a StatefulSet", () => {
+    const acme = workload(
+      "acme-dns",
+      "acme",
+      { app: "dns" },
+      { containers: [{ name: "dns", image: "acme/coredns:v1" }] },
+      1,
+    );
+    const labelled = {
+      ...acme,
+      spec: { ...acme.spec, template: { ...acme.spec.template, metadata: { labels: { "k8s-app": "kube-dns" } } } },
+    };
+    const found = guarded(cluster().with(installed("StatefulSet", labelled)).capture);
+    expect(idsOf(found)).toEqual(expect.arrayContaining(["StatefulSet/acme/acme-dns", "Namespace/acme"]));
+    const { matchConstraints } = found.policies[0]!.spec as {
+      matchConstraints: { resourceRules: { resources: string[] }[] };
+    };
+    expect(matchConstraints.resourceRules.flatMap(({ resources }) => resources)).toContain("statefulsets");
+  });
+
   it("is nothing where no component is seen", () => {
     const { policies } = guarded(captureOf(new Map([["version.json", '{"gitVersion":"v1.33.1"}']])));
     expect(policies).toEqual([]);
@@ -52,6 +77,18 @@ describe("the files", () => {
       for (const one of loadAll(text)) expect(one, name).toBeTypeOf("object");
     }
     expect([...files.keys()]).toEqual(expect.arrayContaining(["policies.yaml", "alerts.yaml", "audit-policy.yaml"]));
+  });
+
+  it("let the nightly backup list every kind that a backup holds", () => {
+    type Manifest = { readonly kind: string; readonly rules?: readonly PolicyRule[] };
+    const role = (loadAll(files.get("backup-cronjob.yaml")!) as Manifest[]).find(({ kind }) => kind === "ClusterRole");
+    for (const { group: apiGroup, plural: resource } of KINDS)
+      expect({
+        resource,
+        may: role!.rules!.some((rule) => ruleAllows(rule, { verb: "list", apiGroup, resource })),
+      }).toEqual({
+        ...{ resource, may: true },
+      });
   });
 
   it("name no metric that does not exist", () => {

@@ -53,7 +53,7 @@ export function backupManifests(image: string): object[] {
           verbs: ["list"],
         },
         { apiGroups: [""], resources: ["namespaces", "serviceaccounts", "configmaps"], verbs: ["list"] },
-        { apiGroups: ["apps"], resources: ["daemonsets", "deployments"], verbs: ["list"] },
+        { apiGroups: ["apps"], resources: ["daemonsets", "deployments", "statefulsets"], verbs: ["list"] },
       ],
     },
     {

@@ -24,7 +24,7 @@ const say = texts("blind-spots", {
 
 const distinct = (parts: readonly Text[]) => [...new Map(parts.map((part) => [part.en, part])).values()];
 
-function whyBlind(why: Blindness): Text {
+export function whyBlind(why: Blindness): Text {
   switch (why.reason) {
     case "not-collected":
       return say.notCollected();

@@ -18,9 +18,9 @@ import { gapsInWords } from "./rbac-backup.run.ts";
 const say = texts("rbac-diff", {
   noBackup: { en: "`rbac diff` wants a backup", zh: "`rbac diff` 需要一份备份" },
   how: { en: "For example: `{program} rbac diff rbac.yaml now`", zh: "例如：`{program} rbac diff rbac.yaml now`" },
-  same: { en: "= nothing is otherwise", zh: "= 没有差异" },
+  same: { en: "= nothing differs", zh: "= 没有差异" },
   differs: {
-    en: "≠ {count} {count:object is|objects are} otherwise",
+    en: "≠ {count} {count:object differs|objects differ}",
     zh: "≠ {count} 个对象有差异",
   },
   sides: { en: "  old: {old}\n  new: {now}", zh: "  旧：{old}\n  新：{now}" },
@@ -30,7 +30,8 @@ const say = texts("rbac-diff", {
   uncompared: { en: "Not compared: {gaps}", zh: "未比较：{gaps}" },
 });
 
-const when = ({ cluster, takenAt }: ArchiveHead): string => `${cluster} · ${takenAt}`;
+const when = ({ cluster, takenAt }: ArchiveHead): string =>
+  `${cluster} · ${takenAt.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC")}`;
 
 export function isOtherCluster(a: Snapshot, b: Snapshot): boolean {
   const [one, other] = [a.head.clusterUid, b.head.clusterUid];

@@ -5,10 +5,11 @@ import { type Recovered, type Recovery, recoveryOf } from "../../backup/recovery
 import { DiagnosisError } from "../../errors.ts";
 import type { Capture } from "../../evidence/capture.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
+import { whyBlind } from "../../report/blind-spots.ts";
 import { printable } from "../../report/formats/document.ts";
 import { RBAC_RECOVERY, type RbacRecovery } from "../../report/rbac-recovery.ts";
 import { readBundle } from "../../sources/bundle.ts";
-import { texts, verbatim } from "../../text.ts";
+import { type Text, texts, verbatim } from "../../text.ts";
 import { describer } from "../described.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { readLive } from "../live.ts";
@@ -29,8 +30,8 @@ const say = texts("rbac-recover", {
     zh: "{object} 无法恢复：Helm 记录和内置基线中都没有",
   },
   unseen: {
-    en: "Helm's records were not seen ({why}): if Helm installed it, they hold the very object (`kubectl auth can-i list secrets -A` shows whether you may read them)",
-    zh: "未能读取 Helm 记录（{why}）：若由 Helm 安装，其中有原始对象（可用 `kubectl auth can-i list secrets -A` 检查权限）",
+    en: "Helm's records were not seen: {why}; if Helm installed it, they hold the very object (`kubectl auth can-i list secrets -A` shows whether you may read them)",
+    zh: "未能读取 Helm 记录：{why}；若由 Helm 安装，其中有原始对象（可用 `kubectl auth can-i list secrets -A` 检查权限）",
   },
   next: {
     en: "to restore: {program} rbac recover … | kubectl apply -f -",
@@ -47,12 +48,10 @@ function refNamed(word: string): Ref {
   return ref(kind.kind, name, namespace);
 }
 
-function whyUnseen(capture: Capture): string {
+function whyUnseen(capture: Capture): Text {
   const observed = capture.get("helmReleases");
-  if (observed.state === "present") return observed.gaps[0]?.what ?? "";
-  if (observed.state === "absent") return "";
-  const { why } = observed;
-  return "message" in why ? why.message : why.reason;
+  if (observed.state === "unknown") return whyBlind(observed.why);
+  return verbatim(observed.state === "present" ? (observed.gaps[0]?.what ?? "") : "");
 }
 
 /** With where it comes from, so that who reads the manifest later knows. */
@@ -88,7 +87,7 @@ export async function rbacRecoverCommand(
   const lines = [
     ...recovered.map(({ object, from }) => say.found({ object: refId(refOf(object)), from })),
     ...lost.map((object) => say.lost({ object: refId(object) })),
-    ...(isHelmUnseen ? [say.unseen({ why: verbatim(whyUnseen(capture)) })] : []),
+    ...(isHelmUnseen ? [say.unseen({ why: whyUnseen(capture) })] : []),
     ...(recovered.length === 0 && lost.length === 0 ? [say.nothing()] : []),
     ...(recovered.length > 0 ? [say.next({ program })] : []),
   ];
