@@ -46,6 +46,7 @@ import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
 import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
 import { policyRulesMismatch } from "./policy/policy-rules-mismatch.ts";
 import type { RegisteredCheck } from "./run.ts";
+import { flowsToRemovedEndpoint } from "./service/flows-to-removed-endpoint.ts";
 import { serviceRulesDuplicate } from "./service/service-rules-duplicate.ts";
 import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
 import { serviceRulesUnwritten } from "./service/service-rules-unwritten.ts";
@@ -89,6 +90,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: podSandboxFailing },
   { layer: "pod-network", check: underlayMtuTooSmall },
   { layer: "pod-network", check: underlayPacketLoss },
+  { layer: "service", check: flowsToRemovedEndpoint },
   { layer: "service", check: serviceRulesDuplicate },
   { layer: "service", check: serviceRulesMismatch },
   { layer: "service", check: serviceRulesUnwritten },

@@ -24,6 +24,10 @@ export const CAPABILITIES = {
   },
   "service.follow": { en: "EndpointSlices follow the Pods", zh: "EndpointSlice 随 Pod 更新" },
   "service.rules": { en: "the node's rules deliver the Service", zh: "节点规则正确转发该 Service" },
+  "service.flows": {
+    en: "flows to the Service that go on do so to its back ends",
+    zh: "发往 Service 的持续流量仍到达其后端",
+  },
   "service.masquerade": {
     en: "the node gives packets for Services its own address where answers need it",
     zh: "节点对需要的 Service 报文做源地址转换",
@@ -106,6 +110,7 @@ export const CAPABILITIES = {
 /** These can work for one packet and fail for the next: one success does not prove them. */
 export const PARTIAL: ReadonlySet<string> = new Set<keyof typeof CAPABILITIES>([
   "service.rules",
+  "service.flows",
   "service.endpoints",
   "dns.serve",
   "dns.upstream",

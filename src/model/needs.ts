@@ -311,6 +311,10 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       now({ name: "service.endpoints", service: port.key }),
       isLocal ? now({ name: "service.local", node, service: port.key }) : undefined,
       now({ name: "service.rules", node, service: port.key, ...(from && { from }), ...services.ofFamily(family) }),
+      // who stays with one source port is sent where its first packet was
+      port.protocol === "UDP" && client.podKey !== undefined
+        ? perhaps(now({ name: "service.flows", node, service: port.key, pod: client.podKey }))
+        : undefined,
       now({ name: "pod.listen", service: port.key }),
       endpoints.length > 0
         ? any(endpoints.map((endpoint) => reachEndpoint({ ...client, family }, endpoint, port)))
@@ -438,6 +442,12 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           );
         case "service.select":
           return toFollow({ name: "pod.create" });
+        case "service.flows":
+          return all(
+            now(on(node, { name: "service.rules", service: capability.service! })),
+            now({ name: "service.endpoints", service: capability.service! }),
+            learns("service-proxy", node, "services"),
+          );
         case "service.masquerade":
           return learns("service-proxy", node, "services");
         case "pod.create":

@@ -3,13 +3,29 @@ import type { CaptureTime } from "../time.ts";
 import type { ServicePort, Services } from "./services.ts";
 
 /** Milliseconds. */
-const SETTLING = 60_000;
+export const SETTLING = 60_000;
 
 /** When the EndpointSlice controller saw the change that it wrote last (core/v1, EndpointsLastChangeTriggerTime). */
 const TRIGGERED = "endpoints.kubernetes.io/last-change-trigger-time";
 
+type Slice = ReturnType<Services["slices"]>[number];
+
+/** Whether a slice tells when it was written last: `kubectl get` leaves that out. */
+const tellsOfChange = ({ metadata }: Slice): boolean =>
+  metadata.annotations?.[TRIGGERED] !== undefined || (metadata.managedFields ?? []).some(({ time }) => time);
+
+/** For how long, in milliseconds, back ends have surely been as they are; undefined if nothing tells. */
+export function unchangedFor(port: ServicePort, services: Services, time: CaptureTime): number | undefined {
+  const slices = services.slices(port.service);
+  return slices.length > 0 && slices.every(tellsOfChange) ? sinceLastChange(port, services, time) : undefined;
+}
+
 /** Endpoints, Pods and rules are read one after the other: what was changing meanwhile differs without fault. */
-export function isSettled(port: ServicePort, services: Services, time: CaptureTime): boolean {
+export const isSettled = (port: ServicePort, services: Services, time: CaptureTime): boolean =>
+  sinceLastChange(port, services, time) > SETTLING;
+
+/** Milliseconds since the last change that anything tells of. */
+function sinceLastChange(port: ServicePort, services: Services, time: CaptureTime): number {
   const changes = [
     ...services
       .slices(port.service)
@@ -27,6 +43,5 @@ export function isSettled(port: ServicePort, services: Services, time: CaptureTi
       ]),
     port.service.object.metadata.creationTimestamp,
   ];
-  const youngest = Math.min(...changes.map((at) => time.age(at) ?? Number.POSITIVE_INFINITY));
-  return youngest > SETTLING;
+  return Math.min(...changes.map((at) => time.age(at) ?? Number.POSITIVE_INFINITY));
 }
