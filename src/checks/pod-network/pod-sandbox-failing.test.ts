@@ -1,7 +1,8 @@
+import { expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
-import { cluster } from "../../../testing/cluster.ts";
-import type { Edit } from "../../../testing/cluster-edits.ts";
-import { ago } from "../../../testing/object-states.ts";
+import { cluster, editNode } from "../../../testing/cluster.ts";
+import { type Edit, editObjects } from "../../../testing/cluster-edits.ts";
+import { ago, annotated } from "../../../testing/object-states.ts";
 import { podSandboxFailing } from "./pod-sandbox-failing.ts";
 
 const FULL = "no IP addresses available in range set: 10.128.2.1-10.128.2.254";
@@ -33,11 +34,26 @@ const waits =
     ]);
   };
 const failing = (message: string, times = {}) => cluster().edit(waits(message, times));
+const USED_UP =
+  'plugin type="calico" failed (add): failed to request IPv4 addresses: Assigned 0 out of 1 requested IPv4 addresses; No IPs available in pools: [10.245.255.0/29]';
 const healedBy = () => cluster();
 const pool =
   (cidr: string): Edit =>
   (draft) =>
     draft.setList("ippools", [{ metadata: { name: "small" }, spec: { cidr } }]);
+
+/** The pool has one block, of w2: the tunnel of w1 has an address in it. */
+const borrowing: Edit = (draft) => {
+  const cidr = "10.245.255.0/29";
+  draft.setList("ipamblocks", [
+    { metadata: { name: "10-245-255-0-29" }, spec: { cidr, affinity: "host:w2" } },
+  ] as never);
+  editObjects("nodes", "w1", annotated({ "projectcalico.org/IPv4VXLANTunnelAddr": "10.245.255.2" }))(draft);
+  editNode(draft, "routes", "w2", (routes) => [
+    ...routes,
+    { type: "blackhole", family: "inet", destination: cidr, table: "main", nextHops: [], flags: [] },
+  ]);
+};
 
 testCheck(podSandboxFailing, {
   finds: {
@@ -56,9 +72,7 @@ testCheck(podSandboxFailing, {
       healedBy,
     },
     "the only IPPool is used up, by the Pods of all nodes": {
-      given: failing(
-        'plugin type="calico" failed (add): failed to request IPv4 addresses: Assigned 0 out of 1 requested IPv4 addresses; No IPs available in pools: [10.245.255.0/29]',
-      ).edit(pool("10.245.255.0/29")),
+      given: failing(USED_UP).edit(pool("10.245.255.0/29")),
       repair: "IPPool/small",
       says: ["IPPool small (10.245.255.0/29) has no address left: 1 Pod waits for one"],
       breaks: ["pod.attach"],
@@ -83,4 +97,13 @@ testCheck(podSandboxFailing, {
   cannotTell: {
     "pod.attach": { "we may not read Events": failing(FULL).without("events") },
   },
+});
+
+it("cites the block of a used-up pool in which other nodes' tunnels had to find their addresses", () => {
+  const { model } = failing(USED_UP).edit(pool("10.245.255.0/29"), borrowing);
+  const cited = [...podSandboxFailing.find(model())].flatMap((one) =>
+    one.outcome === "fault" ? one.evidence.map(({ quote }) => quote) : [],
+  );
+  expect(cited).toContain("blackhole 10.245.255.0/29");
+  expect(cited).toContain("10.245.255.0/29 is of w2; tunnel addresses in it: w1 10.245.255.2");
 });

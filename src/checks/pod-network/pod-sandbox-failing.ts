@@ -143,6 +143,7 @@ export const podSandboxFailing = defineCheck({
             .slice(0, 3)
             .map(({ pod, event }) => objects.quote("events", event, `${pod.key}: ${event.reason}: ${complaint}`)),
           ...sandboxes.failuresOn(node.name),
+          ...(pool ? calico.borrowedTunnels(pool) : []),
         ],
         strength: "direct",
         since: group.map(({ event }) => event.firstTimestamp ?? undefined).find((at) => at !== undefined),
@@ -187,14 +188,14 @@ export const podSandboxFailing = defineCheck({
 
 **How it looks.** Pods that run go on running, and all tests between them succeed. New ones wait: a rollout stops, a Deployment has fewer replicas than it asks for. Events say \`FailedCreatePodSandBox\` with the plugin's own words, for example \`no IP addresses available in range set\`.
 
-**How it comes about.** host-local keeps a file for each address in /var/lib/cni/networks; where a node or its runtime is killed, files of Pods that are gone stay, until none is free. Or the range is too small for the node's Pods. Calico's addresses come from IPPools of the whole cluster: where one is used up, Pods of all nodes wait (\`No IPs available in pools\`), and the pool is what there is to repair. Or the plugin's binary or configuration is missing, or it does not reach its own daemon.
+**How it comes about.** host-local keeps a file for each address in /var/lib/cni/networks; where a node or its runtime is killed, files of Pods that are gone stay, until none is free. Or the range is too small for the node's Pods. Calico's addresses come from IPPools of the whole cluster: where one is used up, Pods of all nodes wait (\`No IPs available in pools\`), and the pool is what there is to repair; nodes that had to take their tunnel's address out of another node's block get no answers from it, either. Or the plugin's binary or configuration is missing, or it does not reach its own daemon.
 
 **When this is not the cause.** If the node's CNI agent does not run or has lost its permissions, that stands above this. A Pod that fails once and starts the next time is no fault.`,
       zh: `节点上的 Pod 一直处于 ContainerCreating，kubelet 反复报告无法创建 sandbox：CNI 插件失败，或该节点的网段已无可用地址。
 
 **现象。** 已运行的 Pod 继续工作，它们之间的探测全部成功。新的 Pod 一直等待：滚动升级停住，Deployment 的副本数少于期望值。事件为 \`FailedCreatePodSandBox\`，并带有插件自己的报错，例如 \`no IP addresses available in range set\`。
 
-**成因。** host-local 在 /var/lib/cni/networks 中为每个地址保存一个文件；节点或运行时被强制终止后，已不存在的 Pod 的文件会残留，直到没有空闲地址。或者网段对该节点的 Pod 数来说太小；Calico 的地址来自全集群共用的 IPPool：地址池耗尽时所有节点的新 Pod 都会等待（\`No IPs available in pools\`），需要修复的是地址池；或者插件的二进制或配置缺失，或无法连接它自己的守护进程。
+**成因。** host-local 在 /var/lib/cni/networks 中为每个地址保存一个文件；节点或运行时被强制终止后，已不存在的 Pod 的文件会残留，直到没有空闲地址。或者网段对该节点的 Pod 数来说太小；Calico 的地址来自全集群共用的 IPPool：地址池耗尽时所有节点的新 Pod 都会等待（\`No IPs available in pools\`），需要修复的是地址池；隧道地址取自其他节点地址块的节点，也收不到该节点的应答；或者插件的二进制或配置缺失，或无法连接它自己的守护进程。
 
 **何时不是它。** 若该节点的 CNI 代理未运行或失去权限，该原因会排在本项之上。失败一次、下次就启动成功的 Pod 不算故障。`,
     },

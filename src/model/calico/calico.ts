@@ -7,11 +7,21 @@
  */
 import { known } from "../../evidence/observed.ts";
 import type { Evidence } from "../../evidence/origin.ts";
-import { canonicalIp, contains, formatPrefix, type Ip, type Prefix, parseIp, parsePrefix } from "../../net/ip.ts";
+import {
+  canonicalIp,
+  contains,
+  covers,
+  formatPrefix,
+  type Ip,
+  type Prefix,
+  parseIp,
+  parsePrefix,
+} from "../../net/ip.ts";
 import type { FelixConfiguration, IpamBlock, IpPool } from "../../parse/objects.ts";
 import type { Components } from "../components/components.ts";
 import type { Forwarding } from "../forwarding/plane.ts";
 import { destinationOf } from "../forwarding/route-table.ts";
+import { quoteRoute } from "../forwarding/routing.ts";
 import type { Nodes, NodeView } from "../nodes.ts";
 import type { Objects } from "../objects.ts";
 import {
@@ -70,6 +80,11 @@ export interface Calico {
   tunnelPort(node: string): number;
   /** The address under which a node tells the others that it is reached. */
   announced(node: NodeView): CalicoAddress | undefined;
+  /**
+   * Of a pool, what swallows answers to nodes: their tunnels' addresses lie in a block of another node, for want of one of their
+   * own. That node has a blackhole route for the block, and Felix writes routes out of it to borrowed addresses of Pods only.
+   */
+  borrowedTunnels(pool: CalicoPool): readonly Evidence[];
   /** From a node to every block of another one, where Felix itself writes what leads there (not BIRD). */
   paths(node: string): readonly OverlayPath[];
 }
@@ -138,9 +153,30 @@ export function calicoOf({ objects, nodes, components, forwarding }: Parts): Cal
   const owned = Map.groupBy(blocks, ({ node }) => node);
   const lengths = new Set(blocks.map(({ prefix }) => prefix.length));
 
+  const tunnelAddressOf = ({ object }: NodeView) => object?.metadata.annotations?.[`${ANNOTATION}IPv4VXLANTunnelAddr`];
+
+  function borrowersOf({ prefix, node: owner, quote }: CalicoBlock): readonly Evidence[] {
+    if (owner === undefined) return [];
+    const plane = forwarding.of(owner);
+    const routes = known(plane.routes) ?? [];
+    const swallowing = routes.find((route) => route.type === "blackhole" && route.destination === formatPrefix(prefix));
+    const borrowers = nodes.all.flatMap((node) => {
+      const address = tunnelAddressOf(node) ?? "";
+      const ip = parseIp(address);
+      const isLed = routes.some(({ destination }) => destination === `${address}/32`);
+      return node.name === owner || !ip || !contains(prefix, ip) || isLed ? [] : [`${node.name} ${address}`];
+    });
+    return swallowing && borrowers.length > 0
+      ? [
+          quoteRoute(plane, swallowing),
+          quote(`${formatPrefix(prefix)} is of ${owner}; tunnel addresses in it: ${borrowers.join(", ")}`),
+        ]
+      : [];
+  }
+
   function peersOf(node: NodeView): OverlayPeer[] {
     const address = addressOf(node);
-    const gateway = node.object?.metadata.annotations?.[`${ANNOTATION}IPv4VXLANTunnelAddr`];
+    const gateway = tunnelAddressOf(node);
     const mac = known(forwarding.of(node.name).links)?.find(({ name }) => name === CALICO_TUNNEL)?.mac;
     return (owned.get(node.name) ?? []).flatMap((block): OverlayPeer[] => {
       const pool = poolOf(block.prefix.ip);
@@ -184,6 +220,7 @@ export function calicoOf({ objects, nodes, components, forwarding }: Parts): Cal
     setting,
     tunnelPort: (node) => setting(node, "vxlanPort")?.value ?? PORT,
     announced: addressOf,
+    borrowedTunnels: ({ prefix }) => blocks.filter((block) => covers(prefix, block.prefix)).flatMap(borrowersOf),
     paths(name) {
       const self = nodes.get(name);
       if (!self || agents.length === 0) return [];
