@@ -81,6 +81,7 @@ const ONLY_FOLLOWS: ReadonlySet<CapabilityName> = new Set([
   "service.follow",
   "pod-network.config",
   "pod.create",
+  "cni.choice",
 ]);
 
 /** So many failures that nothing explains are enough to see what would explain them. */

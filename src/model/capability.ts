@@ -84,6 +84,10 @@ export const CAPABILITIES = {
   },
   "node.track": { en: "the node has room for new connections", zh: "节点的连接跟踪表有空位" },
   "cni.config": { en: "the node has a CNI configuration", zh: "节点有 CNI 配置" },
+  "cni.choice": {
+    en: "the container runtime takes the cluster's CNI configuration",
+    zh: "容器运行时采用集群的 CNI 配置",
+  },
   "node.up": { en: "the node works", zh: "节点正常" },
   "node.report": { en: "the node reports its state", zh: "节点上报状态" },
   "node.ready": { en: "the node counts as ready", zh: "节点处于就绪状态" },

@@ -478,6 +478,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           return all(
             learns("cni", node, "pods"),
             toFollow(on(node, { name: "cni.config" })),
+            toFollow(on(node, { name: "cni.choice" })),
             identified(capability),
             toFollow(on(node, { name: "pod-network.config" })),
             node === undefined ? undefined : perhaps(now({ name: "node.report", node })),
@@ -491,6 +492,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
         case "node.masquerade":
           return all(learns("cni", node, "start"), toFollow(on(node, { name: "pod-network.config" })));
         case "cni.config":
+        case "cni.choice":
           return learns("cni", node, "start");
         case "pod-network.config":
           return component === undefined ? learns("pod-ranges", undefined, "nodes") : undefined;
