@@ -15,6 +15,7 @@ import { dnsForwardLoop } from "./dns/dns-forward-loop.ts";
 import { dnsUpstreamDead } from "./dns/dns-upstream-dead.ts";
 import { conntrackTableFull } from "./node/conntrack-table-full.ts";
 import { ipForwardingOff } from "./node/ip-forwarding-off.ts";
+import { neighbourTableFull } from "./node/neighbour-table-full.ts";
 import { nodeAddressWrong } from "./node/node-address-wrong.ts";
 import { nodeMtuTooSmall } from "./node/node-mtu-too-small.ts";
 import { nodeNotReady } from "./node/node-not-ready.ts";
@@ -66,6 +67,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: etcdRolledBack },
   { layer: "node", check: conntrackTableFull },
   { layer: "node", check: ipForwardingOff },
+  { layer: "node", check: neighbourTableFull },
   { layer: "node", check: nodeAddressWrong },
   { layer: "node", check: nodeMtuTooSmall },
   { layer: "node", check: nodeNotReady },

@@ -48,6 +48,7 @@ import { parseSs } from "../parse/ss.ts";
 import { parseSubnetEnv } from "../parse/subnet-env.ts";
 import { parseSysctl } from "../parse/sysctl.ts";
 import { parseTextLines } from "../parse/text-lines.ts";
+import { parseUptime } from "../parse/uptime.ts";
 import { parseWg } from "../parse/wg.ts";
 import type { Template } from "../text.ts";
 import { HELM_RELEASES } from "./helm-releases.ts";
@@ -507,6 +508,10 @@ export const catalogue = {
     },
     NOTHING_THERE,
   ),
+  uptime: onNode("uptime.txt", "cat /proc/uptime", parseUptime, {
+    en: "how long ago the kernel said what is in its log",
+    zh: "内核日志中各条消息距今多久",
+  }),
   processes: onNode("processes.txt", "ps -eo pid,ppid,user,lstart,args", parseProcesses, {
     en: "which agents run on the node without being Pods",
     zh: "节点上有哪些不以 Pod 形式运行的代理",

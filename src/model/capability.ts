@@ -83,6 +83,7 @@ export const CAPABILITIES = {
     zh: "报文过大时节点会告知发送方",
   },
   "node.track": { en: "the node has room for new connections", zh: "节点的连接跟踪表有空位" },
+  "node.neighbours": { en: "the node has room for new neighbours", zh: "节点的邻居表有空位" },
   "cni.config": { en: "the node has a CNI configuration", zh: "节点有 CNI 配置" },
   "cni.choice": {
     en: "the container runtime takes the cluster's CNI configuration",
@@ -121,6 +122,7 @@ export const PARTIAL: ReadonlySet<string> = new Set<keyof typeof CAPABILITIES>([
   "pod.listen",
   "pod.ready",
   "node.track",
+  "node.neighbours",
   "policy.rules",
   "node.admit",
 ]);

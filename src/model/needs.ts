@@ -191,7 +191,15 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     all(
       now({ name: "node.up", node: client.node }),
       now({ name: "node.track", node: client.node }),
-      ...(client.node === node ? [] : [now({ name: "node.up", node }), now({ name: "node.track", node })]),
+      // neighbours that it knows stay known
+      toFollow({ name: "node.neighbours", node: client.node }),
+      ...(client.node === node
+        ? []
+        : [
+            now({ name: "node.up", node }),
+            now({ name: "node.track", node }),
+            toFollow({ name: "node.neighbours", node }),
+          ]),
       ...(client.network === "pod" && client.podKey !== undefined
         ? [attachedTo(client.node, client.podKey), policyRules(client, client.node, client.podKey)]
         : []),
@@ -313,7 +321,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       now({ name: "service.rules", node, service: port.key, ...(from && { from }), ...services.ofFamily(family) }),
       // who stays with one source port is sent where its first packet was
       port.protocol === "UDP" && client.podKey !== undefined
-        ? perhaps(now({ name: "service.flows", node, service: port.key, pod: client.podKey }))
+        ? toFollow({ name: "service.flows", node, service: port.key, pod: client.podKey })
         : undefined,
       now({ name: "pod.listen", service: port.key }),
       endpoints.length > 0

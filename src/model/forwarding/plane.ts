@@ -15,6 +15,7 @@ import type { RoutingRule } from "../../parse/ip-rule.ts";
 import type { Ipset } from "../../parse/ipset.ts";
 import type { IptablesSave } from "../../parse/iptables-save.ts";
 import type { VirtualServer } from "../../parse/ipvsadm.ts";
+import type { KernelLine } from "../../parse/kernel-log.ts";
 import type { NftRuleset } from "../../parse/nft-json.ts";
 import type { NetworkCounters } from "../../parse/nstat.ts";
 import type { ListeningSocket } from "../../parse/ss.ts";
@@ -46,6 +47,9 @@ export type NodePlane = {
   /** Of all packets since boot. */
   readonly networkCounters: Observed<NetworkCounters>;
   readonly sockets: Observed<readonly ListeningSocket[]>;
+  readonly kernelLog: Observed<readonly KernelLine[]>;
+  /** Seconds since boot. */
+  readonly uptime: Observed<number>;
   /** Addresses of the node itself, canonical. */
   readonly localAddresses: Observed<ReadonlySet<string>>;
   readonly filter: PacketFilter;
@@ -114,6 +118,8 @@ function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) =>
     conntrackStats: capture.get("conntrackStats", { node }),
     networkCounters: capture.get("networkCounters", { node }),
     sockets: capture.get("sockets", { node }),
+    kernelLog: capture.get("kernelLog", { node }),
+    uptime: capture.get("uptime", { node }),
     localAddresses: localAddresses(links),
     sysctl(key) {
       let known = told.get(key);
