@@ -51,7 +51,7 @@ const borrowing: Edit = (draft) => {
   editObjects("nodes", "w1", annotated({ "projectcalico.org/IPv4VXLANTunnelAddr": "10.245.255.2" }))(draft);
   editNode(draft, "routes", "w2", (routes) => [
     ...routes,
-    { type: "blackhole", family: "inet", destination: cidr, table: "main", nextHops: [], flags: [] },
+    { type: "blackhole", family: "inet", destination: cidr, table: "main", nextHops: [], flags: [] } as const,
   ]);
 };
 
