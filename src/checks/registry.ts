@@ -40,6 +40,8 @@ import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatc
 import { podPathBroken } from "./pod-network/pod-path-broken.ts";
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
 import { podSandboxFailing } from "./pod-network/pod-sandbox-failing.ts";
+import { tunnelDeviceMismatch } from "./pod-network/tunnel-device-mismatch.ts";
+import { tunnelMacDuplicate } from "./pod-network/tunnel-mac-duplicate.ts";
 import { underlayMtuTooSmall } from "./pod-network/underlay-mtu-too-small.ts";
 import { underlayPacketLoss } from "./pod-network/underlay-packet-loss.ts";
 import { calicoPolicyDefective } from "./policy/calico-policy-defective.ts";
@@ -92,6 +94,8 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: podPathBroken },
   { layer: "pod-network", check: podRangeConflict },
   { layer: "pod-network", check: podSandboxFailing },
+  { layer: "pod-network", check: tunnelDeviceMismatch },
+  { layer: "pod-network", check: tunnelMacDuplicate },
   { layer: "pod-network", check: underlayMtuTooSmall },
   { layer: "pod-network", check: underlayPacketLoss },
   { layer: "service", check: flowsToRemovedEndpoint },

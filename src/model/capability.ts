@@ -48,6 +48,10 @@ export const CAPABILITIES = {
     zh: "Pod 网络的配置包含该节点的 Pod 网段",
   },
   "pod-network.ranges": { en: "Pod ranges that fit together", zh: "Pod 网段互不冲突" },
+  "pod-network.address": {
+    en: "the node's tunnel has an address of its own",
+    zh: "节点的隧道地址不与他人重复",
+  },
   "node.ip-forward": { en: "the node forwards packets between its devices", zh: "节点在网卡之间转发报文" },
   "node.forward": { en: "the node's filter lets packets of Pods pass", zh: "节点的过滤规则放行 Pod 的转发报文" },
   "node.masquerade": {

@@ -479,6 +479,11 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             capability.peer === undefined
               ? undefined
               : perhaps(now({ name: "pod-network.ranges", node: capability.peer })),
+            // of MAC addresses that two have, as well
+            perhaps(now(on(node, { name: "pod-network.address" }))),
+            capability.peer === undefined
+              ? undefined
+              : perhaps(now({ name: "pod-network.address", node: capability.peer })),
             toFollow(on(node, { name: "pod-network.config" })),
           );
         case "pod.attach":
