@@ -1,31 +1,8 @@
-/** No name and no address of a cluster is left, what is nobody's stays, and every recording is diagnosed as before. */
+/** No name and no address of a cluster is left, and what is nobody's stays. Recordings: testing/scenarios/recordings.test.ts. */
 import { describe, expect, it } from "vitest";
-import { captureOf, RECORDINGS, readRecording } from "../../testing/recordings.ts";
-import { diagnose } from "../diagnose.ts";
+import { anonymized, type Files } from "../../testing/rewriting.ts";
 import { chainHash } from "../model/agents/kube-proxy.ts";
 import { parsePacketCaptures } from "../parse/packet-capture.ts";
-import { anonymizer } from "./anonymize.ts";
-
-type Files = ReadonlyMap<string, string>;
-
-function anonymized(files: Files, seed = 7) {
-  const one = anonymizer(new Uint8Array(32).fill(seed));
-  for (const [path, text] of files) {
-    const pupil = one.learn(path);
-    pupil?.write(text);
-    pupil?.end();
-  }
-  const rewritten = (path: string, text: string, pieces = 1): [string, string] | undefined => {
-    const other = one.rewrite(path);
-    if (!other) return undefined;
-    let out = "";
-    const size = Math.max(1, Math.ceil(text.length / pieces));
-    for (let at = 0; at < text.length; at += size) out += other.rewriter.write(text.slice(at, at + size));
-    return [other.path, out + other.rewriter.end()];
-  };
-  const all = new Map([...files].map(([path, text]) => rewritten(path, text)).filter((file) => file !== undefined));
-  return { all, rewritten, text: (line: string) => rewritten("logs/kube-system/a/b.log", line)![1] };
-}
 
 const list = (...items: readonly object[]) => JSON.stringify({ kind: "List", items });
 const named = (name: string, namespace?: string, more: object = {}) => ({ metadata: { name, namespace, ...more } });
@@ -180,36 +157,6 @@ describe("a cluster of names", () => {
   });
 
   it("leaves out what it does not know", () => expect(rewritten("notes.txt", "shop")).toBeUndefined());
-});
-
-/** What users called theirs in the recordings, and where they are. */
-const OF_RECORDINGS =
-  /(?<![\w.-])(?:shop|frontend|cp1|w1|w2|partner-api|lab\.test|toolbox)(?![\w-])|(?<![\d.])(?:10\.244|10\.96|192\.168\.50|203\.0\.113)\.\d+\.?\d*/;
-
-describe.each(RECORDINGS)("%s", (id) => {
-  it("is diagnosed the same under other names", async () => {
-    const { files } = await readRecording(id);
-    const { all, text } = anonymized(files);
-    const left = [...all]
-      .flatMap(([path, content]) => [path, ...content.split("\n")])
-      .find((line) => OF_RECORDINGS.test(line));
-    expect(left).toBeUndefined();
-    const told = (of: Files, name: (text: string) => string) => {
-      const { verdict, rootCauses, unexplained, warnings, blindSpots } = diagnose(captureOf(of));
-      const called = ({ namespace, name: own }: { readonly namespace?: string | undefined; readonly name: string }) =>
-        name(namespace === undefined ? own : `${namespace}/${own}`);
-      return {
-        verdict,
-        roots: rootCauses
-          .map(({ check, object, confidence }) => [check, object.kind, called(object), confidence].join(" "))
-          .sort(),
-        unexplained: unexplained.length,
-        warnings: warnings.map(({ check, object }) => `${check} ${called(object)}`).sort(),
-        blindSpots: blindSpots.length,
-      };
-    };
-    expect(told(all, (name) => name)).toEqual(told(files, text));
-  });
 });
 
 it("keeps a packet capture readable, and of its node", () => {

@@ -111,21 +111,31 @@ describe("a cluster that answers", () => {
   });
 });
 
+/** These take all the time that a reading may take: one list of them is enough for it. Of the others several at once. */
+const TAKES_ALL = /silence|too long|without end/;
+
 describe("each fault, for each list", () => {
-  it.each(FAULTS)("%s ends in time, and is told as the reason", { timeout: 60_000 }, async (_, fault, expected) => {
-    const started = performance.now();
-    await Promise.all(
-      LISTED.map(async (kind) => {
-        const server = await stubServer(fails(pathOfKind(kind), fault), discovers(), lists(threePods));
-        const { capture } = await read(server, { budgetMs: 8000 });
+  it.each(FAULTS)("%s ends in time, and is told as the reason", { timeout: 300_000 }, async (name, fault, expected) => {
+    const together = TAKES_ALL.test(name) ? 1 : 6;
+    const batches = Array.from({ length: Math.ceil(LISTED.length / together) }, (_, index) =>
+      LISTED.slice(index * together, (index + 1) * together),
+    );
+    const judge = async (kinds: readonly KindId[]) => {
+      const failing = kinds.map((kind) => fails(pathOfKind(kind), fault));
+      const server = await stubServer(...failing, discovers(), lists(threePods));
+      const started = performance.now();
+      const { capture } = await read(server, { budgetMs: 10_000 });
+      expect(performance.now() - started).toBeLessThan(30_000);
+      for (const kind of kinds) {
         expect(capture.get(kind).state, kind).toBe("unknown");
         expect(shown(capture, kind), kind).toMatch(expected);
-        // those that were read before are none the worse
-        const other = kind === "pods" ? "version" : "pods";
-        expect(capture.get(other).state, kind).toBe("present");
-      }),
-    );
-    expect(performance.now() - started).toBeLessThan(25_000);
+      }
+      // those that were read before are none the worse
+      const first = (["version", "pods", "nodes"] as const).find((kind) => !kinds.includes(kind))!;
+      expect(capture.get(first).state).toBe("present");
+    };
+    if (together === 1) await Promise.all(batches.map(judge));
+    else for (const batch of batches) await judge(batch);
   });
 });
 
