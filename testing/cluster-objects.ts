@@ -486,6 +486,8 @@ export function clusterObjects(
       metadata: meta(metadata.name, "kube-node-lease"),
       spec: { holderIdentity: metadata.name, renewTime: "2026-11-21T02:59:55Z" },
     })),
+    validatingwebhookconfigurations: [],
+    mutatingwebhookconfigurations: [],
     customresourcedefinitions: [],
     ciliumnetworkpolicies: [],
     ciliumclusterwidenetworkpolicies: [],

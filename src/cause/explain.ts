@@ -79,9 +79,12 @@ const ONLY_FOLLOWS: ReadonlySet<CapabilityName> = new Set([
   "component.run",
   "component.restart",
   "service.follow",
+  "service.pod-range",
   "pod-network.config",
   "pod.create",
   "cni.choice",
+  "pod.admit",
+  "api.write",
 ]);
 
 /** So many failures that nothing explains are enough to see what would explain them. */

@@ -1,5 +1,7 @@
 // Made by tools/generate.ts from the folders: never edited.
+import { admissionWebhookFailing } from "./control-plane/admission-webhook-failing.ts";
 import { apiServerAddressWrong } from "./control-plane/api-server-address-wrong.ts";
+import { apiServerEndpointStale } from "./control-plane/api-server-endpoint-stale.ts";
 import { componentAccessDenied } from "./control-plane/component-access-denied.ts";
 import { componentConfigMissing } from "./control-plane/component-config-missing.ts";
 import { componentCrashLoop } from "./control-plane/component-crash-loop.ts";
@@ -7,6 +9,7 @@ import { componentLoginRefused } from "./control-plane/component-login-refused.t
 import { componentMissing } from "./control-plane/component-missing.ts";
 import { controllerLeaseExpired } from "./control-plane/controller-lease-expired.ts";
 import { etcdRolledBack } from "./control-plane/etcd-rolled-back.ts";
+import { etcdSpaceExceeded } from "./control-plane/etcd-space-exceeded.ts";
 import { clusterDnsAddressMismatch } from "./dns/cluster-dns-address-mismatch.ts";
 import { clusterDnsDown } from "./dns/cluster-dns-down.ts";
 import { clusterDomainMismatch } from "./dns/cluster-domain-mismatch.ts";
@@ -39,6 +42,7 @@ import { podMasqueradeOff } from "./pod-network/pod-masquerade-off.ts";
 import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatch.ts";
 import { podPathBroken } from "./pod-network/pod-path-broken.ts";
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
+import { podRangeMissing } from "./pod-network/pod-range-missing.ts";
 import { podSandboxFailing } from "./pod-network/pod-sandbox-failing.ts";
 import { tunnelDeviceMismatch } from "./pod-network/tunnel-device-mismatch.ts";
 import { tunnelMacDuplicate } from "./pod-network/tunnel-mac-duplicate.ts";
@@ -50,7 +54,9 @@ import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
 import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
 import { policyRulesMismatch } from "./policy/policy-rules-mismatch.ts";
 import type { RegisteredCheck } from "./run.ts";
+import { endpointAddressWrong } from "./service/endpoint-address-wrong.ts";
 import { flowsToRemovedEndpoint } from "./service/flows-to-removed-endpoint.ts";
+import { proxyClusterCidrWrong } from "./service/proxy-cluster-cidr-wrong.ts";
 import { serviceRulesDuplicate } from "./service/service-rules-duplicate.ts";
 import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
 import { serviceRulesUnwritten } from "./service/service-rules-unwritten.ts";
@@ -59,7 +65,9 @@ import { serviceWithoutLocalEndpoints } from "./service/service-without-local-en
 import { targetPortMismatch } from "./service/target-port-mismatch.ts";
 
 export const CHECKS: readonly RegisteredCheck[] = [
+  { layer: "control-plane", check: admissionWebhookFailing },
   { layer: "control-plane", check: apiServerAddressWrong },
+  { layer: "control-plane", check: apiServerEndpointStale },
   { layer: "control-plane", check: componentAccessDenied },
   { layer: "control-plane", check: componentConfigMissing },
   { layer: "control-plane", check: componentCrashLoop },
@@ -67,6 +75,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: componentMissing },
   { layer: "control-plane", check: controllerLeaseExpired },
   { layer: "control-plane", check: etcdRolledBack },
+  { layer: "control-plane", check: etcdSpaceExceeded },
   { layer: "node", check: conntrackTableFull },
   { layer: "node", check: ipForwardingOff },
   { layer: "node", check: neighbourTableFull },
@@ -93,12 +102,15 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: podNetworkEntryMismatch },
   { layer: "pod-network", check: podPathBroken },
   { layer: "pod-network", check: podRangeConflict },
+  { layer: "pod-network", check: podRangeMissing },
   { layer: "pod-network", check: podSandboxFailing },
   { layer: "pod-network", check: tunnelDeviceMismatch },
   { layer: "pod-network", check: tunnelMacDuplicate },
   { layer: "pod-network", check: underlayMtuTooSmall },
   { layer: "pod-network", check: underlayPacketLoss },
+  { layer: "service", check: endpointAddressWrong },
   { layer: "service", check: flowsToRemovedEndpoint },
+  { layer: "service", check: proxyClusterCidrWrong },
   { layer: "service", check: serviceRulesDuplicate },
   { layer: "service", check: serviceRulesMismatch },
   { layer: "service", check: serviceRulesUnwritten },

@@ -22,6 +22,8 @@ const KINDS = {
   networkpolicies: "NetworkPolicy",
   nodes: "Node",
   namespaces: "Namespace",
+  validatingwebhookconfigurations: "ValidatingWebhookConfiguration",
+  mutatingwebhookconfigurations: "MutatingWebhookConfiguration",
   customresourcedefinitions: "CustomResourceDefinition",
 } satisfies Partial<Record<KindId, string>>;
 

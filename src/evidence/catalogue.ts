@@ -326,6 +326,16 @@ export const catalogue = {
     en: "whether kubelets and controllers still renew their leases",
     zh: "kubelet 与控制器是否仍在续租",
   }),
+  validatingwebhookconfigurations: list(
+    "apis/admissionregistration.k8s.io/*/validatingwebhookconfigurations",
+    objects.webhookConfiguration,
+    { en: "which programs are asked before an object is written", zh: "写入对象之前会询问哪些程序" },
+  ),
+  mutatingwebhookconfigurations: list(
+    "apis/admissionregistration.k8s.io/*/mutatingwebhookconfigurations",
+    objects.webhookConfiguration,
+    { en: "which programs may change an object before it is written", zh: "写入对象之前哪些程序可以修改它" },
+  ),
   customresourcedefinitions: list("apis/apiextensions.k8s.io/*/customresourcedefinitions", objects.named, {
     en: "which operators are installed",
     zh: "安装了哪些 Operator",

@@ -17,6 +17,10 @@ export const CAPABILITIES = {
   "dns.client": { en: "Pods ask the right DNS server", zh: "Pod 使用正确的 DNS 服务器" },
   "service.reach": { en: "reaching the Service", zh: "访问 Service" },
   "service.endpoints": { en: "the Service has ready back ends", zh: "Service 有就绪的后端" },
+  "service.backend": {
+    en: "the back end that an EndpointSlice names is there",
+    zh: "EndpointSlice 所列的后端确实存在",
+  },
   "service.select": { en: "the Service selects Pods", zh: "Service 选中了 Pod" },
   "service.local": {
     en: "the node has a back end that the Service's traffic policy allows",
@@ -28,12 +32,17 @@ export const CAPABILITIES = {
     en: "flows to the Service that go on do so to its back ends",
     zh: "发往 Service 的持续流量仍到达其后端",
   },
+  "service.pod-range": {
+    en: "the service proxy knows which addresses are Pods'",
+    zh: "服务代理知道哪些地址属于 Pod",
+  },
   "service.masquerade": {
     en: "the node gives packets for Services its own address where answers need it",
     zh: "节点对需要的 Service 报文做源地址转换",
   },
   "pod.ready": { en: "the Pods are ready", zh: "Pod 就绪" },
   "pod.create": { en: "the control plane makes Pods that are missing", zh: "控制面会创建缺少的 Pod" },
+  "pod.admit": { en: "new Pods are admitted", zh: "新建的 Pod 能通过准入" },
   "pod.listen": { en: "the Pods listen on the target port", zh: "Pod 监听目标端口" },
   "pod.attach": { en: "Pods are connected to the network", zh: "Pod 已接入网络" },
   "pod.labels": { en: "the CNI agent knows the labels of the Pods", zh: "CNI 代理获知了 Pod 的标签" },
@@ -113,6 +122,7 @@ export const CAPABILITIES = {
   "component.restart": { en: "the component will work as configured once it restarts", zh: "组件重启后能按其配置工作" },
   "api.reach": { en: "the node reaches the API server", zh: "节点能访问 API Server" },
   "api.remember": { en: "the API server knows what was written last", zh: "API Server 保有最新写入的数据" },
+  "api.write": { en: "the API server writes what it is given", zh: "API Server 能够写入数据" },
   "api.serve": { en: "the API server answers", zh: "API Server 应答" },
 } as const satisfies Record<string, Template>;
 
@@ -143,6 +153,8 @@ export type Capability = {
   readonly peer?: string;
   /** `namespace/name`, or `namespace/name:port` for one port. */
   readonly service?: string;
+  /** Of a Service's back ends one: the address that an EndpointSlice names. */
+  readonly address?: string;
   /** `namespace/name` */
   readonly pod?: string;
   /** refId of a NetworkPolicy. */
@@ -157,7 +169,19 @@ export type Capability = {
   readonly family?: Family;
 };
 
-const FIELDS = ["node", "peer", "component", "work", "service", "pod", "policy", "zone", "from", "family"] as const;
+const FIELDS = [
+  "node",
+  "peer",
+  "component",
+  "work",
+  "service",
+  "address",
+  "pod",
+  "policy",
+  "zone",
+  "from",
+  "family",
+] as const;
 
 /** Equal for equal capabilities. */
 export function capabilityId(capability: Capability): string {

@@ -27,6 +27,7 @@ import type { ModelParts } from "./model.ts";
 import { listOfKind } from "./objects.ts";
 import type { Want } from "./rbac.ts";
 import { type Ref, ref, refId, sameRef } from "./ref.ts";
+import type { ServiceView } from "./services/services.ts";
 
 type Item = { readonly metadata: { readonly name: string; readonly namespace?: string | null | undefined } };
 
@@ -215,13 +216,14 @@ function settleEndpoints(draft: Draft, model: ModelParts): boolean {
   const controller = model.components.byId("endpointslice-controller")[0];
   if (controller && deniedTo(controller, model)) return false;
   const { services } = model;
+  const keptBy = (service: ServiceView) => services.slices(service).filter((slice) => services.keeps(service, slice));
   const rewritten = services.all.filter((service) => {
     if (!service.selector || service.kind === "ExternalName") return false;
     const wanted = endpointSlices(service, services.selected(service));
-    return shape(wanted) !== shape(services.slices(service));
+    return shape(wanted) !== shape(keptBy(service));
   });
   if (rewritten.length === 0) return false;
-  const isStale = new Set(rewritten.flatMap((service) => services.slices(service)));
+  const isStale = new Set(rewritten.flatMap(keptBy));
   const fresh = rewritten.flatMap((service) => endpointSlices(service, services.selected(service)));
   draft.setList("endpointslices", [...draft.list("endpointslices").filter((slice) => !isStale.has(slice)), ...fresh]);
   return true;

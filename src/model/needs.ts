@@ -279,6 +279,14 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
   }
 
   function reachEndpoint(client: Client, endpoint: ServiceEndpoint, port: ServicePort): Need {
+    const way = wayToEndpoint(client, endpoint, port);
+    const { address, slice } = endpoint;
+    return services.keeps(port.service, slice)
+      ? way
+      : all(now({ name: "service.backend", service: port.key, address }), way);
+  }
+
+  function wayToEndpoint(client: Client, endpoint: ServiceEndpoint, port: ServicePort): Need {
     const pod = endpoint.pod ? pods.get(endpoint.pod.namespace, endpoint.pod.name) : pods.byAddress(endpoint.address);
     if (pod && client.pod?.key === pod.key) {
       // through its own Service back to itself: hairpin, and a policy may or may not count it as itself
@@ -340,6 +348,11 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
       port && backends(client, port, client.node),
       !port ? ends(client, client.node) : undefined,
     );
+  }
+
+  function nodeAt(address = ""): Need | undefined {
+    const node = nodes.byAddress(address);
+    return node && now({ name: "node.up", node: node.name });
   }
 
   const clientOf = (pod: PodView, node: string): Client => ({
@@ -428,9 +441,13 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
         ? toFollow({ name: "pod-network.config", component: capability.component! })
         : undefined,
       definition.duties.includes("endpoints") ? runs("kube-controller-manager") : undefined,
-      definition.duties.includes("control-plane") ? undefined : toFollow({ name: "pod.create" }),
+      ...(definition.duties.includes("control-plane")
+        ? []
+        : [toFollow({ name: "pod.create" }), toFollow({ name: "pod.admit", component: capability.component! })]),
       // what starts without permission or without the API server ends again, or does not become ready
       toFollow({ name: "component.permit", component: capability.component!, work: "start" }),
+      // leaders end when they cannot renew their leases, and agents write when they start
+      toFollow({ name: "api.write" }),
       // a Pod whose ConfigMap is not there is not started
       toFollow({ name: "component.config", component: capability.component! }),
       toFollow(on(capability.node, { name: "api.reach" })),
@@ -448,8 +465,10 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             toFollow({ ...capability, name: "service.follow" }),
             perhaps(now({ name: "api.remember" })),
           );
+        case "service.backend":
+          return nodeAt(capability.address);
         case "service.select":
-          return toFollow({ name: "pod.create" });
+          return all(toFollow({ name: "pod.create" }), toFollow({ ...capability, name: "pod.admit" }));
         case "service.flows":
           return all(
             now(on(node, { name: "service.rules", service: capability.service! })),
@@ -457,9 +476,11 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             learns("service-proxy", node, "services"),
           );
         case "service.masquerade":
-          return learns("service-proxy", node, "services");
+          return all(learns("service-proxy", node, "services"), perhaps(now({ name: "service.pod-range" })));
+        case "node.keep-source":
+          return perhaps(now({ name: "service.pod-range" }));
         case "pod.create":
-          return all(runs("kube-controller-manager"), runs("kube-scheduler"));
+          return all(runs("kube-controller-manager"), runs("kube-scheduler"), toFollow({ name: "api.write" }));
         case "service.local":
           return localBackends(capability);
         case "service.follow":
@@ -468,6 +489,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
           return all(
             learns("service-proxy", node, "services"),
             balancedByCni(capability),
+            perhaps(now({ name: "service.pod-range" })),
             perhaps(now({ name: "api.remember" })),
           );
         case "pod-network.entries":
@@ -517,7 +539,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
             ? undefined
             : perhaps(now({ name: "node.reach", ...pair(node, peer) }));
         case "node.report":
-          return now(on(node, { name: "api.reach" }));
+          return all(now(on(node, { name: "api.reach" })), toFollow({ name: "api.write" }));
         case "node.ready":
           return all(now({ ...capability, name: "node.report" }), now({ ...capability, name: "cni.config" }));
         case "pod.ready":

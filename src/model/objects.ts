@@ -48,6 +48,8 @@ export const KIND_NAMES = {
   roles: "Role",
   rolebindings: "RoleBinding",
   leases: "Lease",
+  validatingwebhookconfigurations: "ValidatingWebhookConfiguration",
+  mutatingwebhookconfigurations: "MutatingWebhookConfiguration",
   customresourcedefinitions: "CustomResourceDefinition",
   ciliumnetworkpolicies: "CiliumNetworkPolicy",
   ciliumclusterwidenetworkpolicies: "CiliumClusterwideNetworkPolicy",

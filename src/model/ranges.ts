@@ -75,7 +75,9 @@ function podNetworks(objects: Objects, components: Components, flannel: Flannel)
   for (const map of objects.all("configmaps")) {
     const config = map.data?.["config.conf"];
     if (map.metadata.name !== "kube-proxy" || !config) continue;
-    const { clusterCIDR } = parseKubeProxyConfig(config).value;
+    const { clusterCIDR, detectLocalMode } = parseKubeProxyConfig(config).value;
+    // in other modes it knows Pods by something else (cmd/kube-proxy/app/server_linux.go, getLocalDetectors)
+    if (detectLocalMode && detectLocalMode !== "ClusterCIDR") continue;
     for (const prefix of prefixesIn(clusterCIDR ?? "")) {
       const evidence = objects.quote("configmaps", map, `config.conf: clusterCIDR: ${clusterCIDR}`);
       ranges.push({

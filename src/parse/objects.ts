@@ -321,6 +321,20 @@ export const event = z.object({
   series: maybe(z.object({ count: maybe(number), lastObservedTime: maybe(text) })),
 });
 
+/** admissionregistration.k8s.io/v1: MutatingWebhookConfiguration, ValidatingWebhookConfiguration */
+export const webhookConfiguration = z.object({
+  metadata,
+  webhooks: maybe(
+    z.array(
+      z.object({
+        name: text,
+        failurePolicy: maybe(text),
+        clientConfig: maybe(z.object({ url: maybe(text), service: maybe(z.object({ namespace: text, name: text })) })),
+      }),
+    ),
+  ),
+});
+
 /** apps/v1: DaemonSet, Deployment, StatefulSet, ReplicaSet */
 export const workload = z.object({
   metadata,

@@ -42,6 +42,8 @@ const CLUSTER_WIDE: ReadonlySet<KindId> = new Set<KindId>([
   "namespaces",
   "clusterroles",
   "clusterrolebindings",
+  "validatingwebhookconfigurations",
+  "mutatingwebhookconfigurations",
   "customresourcedefinitions",
 ]);
 

@@ -69,12 +69,16 @@ export interface Services {
   /** The Pods that the selector selects; empty without selector. */
   selected(service: ServiceView): readonly PodView[];
   slices(service: ServiceView): readonly EndpointSlice[];
+  /** Whether the EndpointSlice controller keeps a slice of a Service as its Pods are; others say what somebody wrote. */
+  keeps(service: ServiceView, slice: EndpointSlice): boolean;
   quote(service: ServiceView, words: string): Evidence;
 }
 
 /** core/v1 label by which kube-proxy leaves a Service to another proxy. */
 const OTHER_PROXY = "service.kubernetes.io/service-proxy-name";
 const SERVICE_NAME = "kubernetes.io/service-name";
+const MANAGED_BY = "endpointslice.kubernetes.io/managed-by";
+const CONTROLLER = "endpointslice-controller.k8s.io";
 
 function protocolOf(text: string | null | undefined): Protocol {
   return text === "UDP" || text === "SCTP" ? text : "TCP";
@@ -226,6 +230,8 @@ export function servicesOf(objects: Objects, pods: Pods, nodes: Nodes): Services
     },
     selected: (service) => (service.selector ? pods.withLabels(service.namespace, service.selector) : []),
     slices: slicesOf,
+    // it lists those of Services with a selector that bear its name (kubernetes pkg/controller/endpointslice, syncService)
+    keeps: ({ selector }, { metadata }) => selector !== undefined && metadata.labels?.[MANAGED_BY] === CONTROLLER,
     quote: (service, words) => objects.quote("services", service.object, words),
   };
 }

@@ -75,6 +75,8 @@ const CLUSTER_WIDE: ReadonlySet<KindId> = new Set([
   "namespaces",
   "clusterroles",
   "clusterrolebindings",
+  "validatingwebhookconfigurations",
+  "mutatingwebhookconfigurations",
   "customresourcedefinitions",
   "ciliumclusterwidenetworkpolicies",
   "ciliumnodes",
