@@ -94,7 +94,7 @@ describe("what a vanished label tells", () => {
     const [trigger, ...more] = triggers(byHelm.with(...gone(ROLE, BINDING)));
     expect(more).toEqual([]);
     expect(trigger).toMatchObject({
-      what: "a delete by label, it seems: no ClusterRole or ClusterRoleBinding carries app.kubernetes.io/managed-by=Helm any more, while 1 workload does; missing: ClusterRole/flannel, ClusterRoleBinding/flannel",
+      what: "a delete by label, it seems, as `kubectl delete clusterrole,clusterrolebinding -l app.kubernetes.io/managed-by=Helm` does: no ClusterRole or ClusterRoleBinding carries the label any more, while 1 workload does; missing: ClusterRole/flannel, ClusterRoleBinding/flannel",
       selector: "app.kubernetes.io/managed-by=Helm",
       roots: ["component-access-denied/ClusterRole/flannel"],
     });

@@ -23,8 +23,8 @@ const say = texts("trigger", {
     zh: "用 `-l {selector}` 一次删除了 {count} 个对象：{objects}",
   },
   vanished: {
-    en: "a delete by label, it seems: no {kinds} carries {label} any more, while {count} {count:workload does|workloads do}; missing: {objects}",
-    zh: "疑为按标签删除：已没有任何 {kinds} 带有标签 {label}，而仍有 {count} 个工作负载带有该标签；缺失：{objects}",
+    en: "a delete by label, it seems, as `kubectl delete {types} -l {label}` does: no {kinds} carries the label any more, while {count} {count:workload does|workloads do}; missing: {objects}",
+    zh: "疑为按标签删除，如同执行过 `kubectl delete {types} -l {label}`：已没有任何 {kinds} 带有该标签，而仍有 {count} 个工作负载带有；缺失：{objects}",
   },
 });
 
@@ -179,6 +179,7 @@ function vanishedLabels(roots: readonly Root[], warned: readonly Loss[], model: 
         {
           what: say.vanished({
             kinds: joinTexts(kinds.map(verbatim), { en: " or ", zh: "、" }),
+            types: kinds.map((kind) => kind.toLowerCase()).join(","),
             label,
             count: carriers.length,
             objects: named(took.map(refId)),

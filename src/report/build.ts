@@ -29,8 +29,8 @@ import { missingRights } from "./rights.ts";
 const say = texts("report", {
   willFail: { en: "{what} fails", zh: "{what}将失败" },
   willFailLater: { en: "{what} fails after the next change or restart", zh: "下次变更或重启后，{what}将失败" },
-  lost: { en: "{what}: lost", zh: "{what}：将失效" },
-  lostForNew: { en: "{what}: lost for what is new or restarts", zh: "{what}：对新增或重启的对象失效" },
+  lost: { en: "no longer: {what}", zh: "将失效：{what}" },
+  lostForNew: { en: "for what is new or restarts, no longer: {what}", zh: "对新增或重启的对象将失效：{what}" },
   healthy: { en: "No root cause found", zh: "未发现根因" },
   healthyTested: {
     en: "No root cause found; all {count} {count:test|tests} ended as they should",
@@ -201,14 +201,19 @@ function treeOf(root: ExplainedRoot, observations: readonly Observation[]): Effe
       ),
     ),
   ];
-  return [...under(""), ...root.foretold.map(foretoldEffect)];
+  return [...under(""), ...root.foretold.map((one) => foretoldEffect(one, false))];
 }
 
-/** What will be lost, where nothing was seen to fail. */
-function foretoldEffect({ capability, later, leadsTo }: Foretold): Effect {
+/**
+ * What will be lost, where nothing was seen to fail.
+ *
+ * @param isLater it is said above that it is lost only for what is new
+ */
+function foretoldEffect({ capability, later, leadsTo }: Foretold, isLater: boolean): Effect {
   const isUse = USES.has(capability.name);
   const what = capability.component === undefined ? nameOf(capability) : ofComponent(capability);
-  const sentence = isUse ? (later ? say.willFailLater : say.willFail) : later ? say.lostForNew : say.lost;
+  const isNews = later && !isLater;
+  const sentence = isUse ? (isNews ? say.willFailLater : say.willFail) : isNews ? say.lostForNew : say.lost;
   return {
     capability: capability.name,
     subject: subjectOf({
@@ -219,7 +224,7 @@ function foretoldEffect({ capability, later, leadsTo }: Foretold): Effect {
     state: "predicted",
     says: sentence({ what }),
     evidence: [],
-    causes: leadsTo.map(foretoldEffect),
+    causes: leadsTo.map((next) => foretoldEffect(next, later)),
   };
 }
 

@@ -95,6 +95,20 @@ describe("the forms of a bundle", () => {
   });
 });
 
+it("a folder that holds a bundle, and what somebody noted of it, is that bundle", async () => {
+  const tar = await tarOf([
+    [{ name: "nodes/w1/ip-addr.json" }, "[]"],
+    [{ name: "nodes/w1/pods/shop/web/ip-addr.json" }, "[]"],
+  ]);
+  const own = join(folder, "own");
+  mkdirSync(own);
+  writeFileSync(join(own, "incident.tar.zst"), zstdCompressSync(tar));
+  writeFileSync(join(own, "notes.yaml"), "seen: on Friday\n");
+  const [capture, expected] = [await readBundle(own), await readBundle(join(own, "incident.tar.zst"))];
+  expect(capture.all("links").map(({ place }) => place)).toEqual([{ node: "w1" }]);
+  expect(capture.size).toBe(expected.size);
+});
+
 describe("what is no bundle is said to be none", () => {
   it("nothing there", async () => {
     expect(await refusal(join(folder, "nothing"))).toMatch(/^no-evidence: There is no bundle at .*nothing: ENOENT/);

@@ -5,7 +5,7 @@
  * depth and the ratio of compression are limited. What is refused or cut is noted and the rest is still read.
  */
 import { createReadStream } from "node:fs";
-import { opendir, stat } from "node:fs/promises";
+import { opendir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -93,6 +93,11 @@ export async function readBundle(
 ): Promise<Capture> {
   await readFiles(path, intake, limits);
   let capture = intake.capture();
+  const packed = isOurs(capture) ? undefined : await onlyArchiveIn(path);
+  if (packed !== undefined) {
+    await readFiles(packed, intake, limits);
+    capture = intake.capture();
+  }
   if (!isOurs(capture)) {
     const foreign = foreignIntake(intake);
     await readFiles(path, foreign, limits, { opensArchives: true });
@@ -103,6 +108,13 @@ export async function readBundle(
   throw note
     ? new DiagnosisError("unreadable-evidence", say.nothingReadable({ path, note: note.what }), say.whatBundlesAre())
     : nothingIn(path);
+}
+
+/** The one archive that somebody put into a folder of its own: it may be a bundle of ours. */
+async function onlyArchiveIn(path: string): Promise<string | undefined> {
+  if (!(await stat(path)).isDirectory()) return undefined;
+  const [only, ...others] = (await readdir(path)).filter(isArchive);
+  return only === undefined || others.length > 0 ? undefined : join(path, only);
 }
 
 /** Evidence in our own layout: objects of the API, or the state of a node. Single files can have such names by chance. */

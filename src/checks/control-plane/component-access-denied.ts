@@ -12,6 +12,7 @@ import { refusalsOf, refusedOf, roleNotFound, unauthorizedOf } from "./component
 import {
   accountStep,
   heardSteps,
+  identitySteps,
   nameOf,
   restartSteps,
   restored,
@@ -78,7 +79,11 @@ function evidenceOf({ reason, object, role, binding, subject }: Flaw, { objects,
   const list = role.kind === "Role" ? "roles" : "clusterroles";
   const bindings = binding?.kind === "RoleBinding" ? "rolebindings" : "clusterrolebindings";
   const noRole = () => objects.quoteAbsence(list, `no ${role.kind} ${role.name}`);
-  const noBinding = () => objects.quoteAbsence(bindings, `no subject is ${subject ? nameOf(subject) : "anybody"}`);
+  const noBinding = () =>
+    objects.quoteAbsence(
+      bindings,
+      `no ${bindings === "rolebindings" ? "RoleBinding" : "ClusterRoleBinding"} names ${subject ? nameOf(subject) : "anybody"}`,
+    );
   const live = rbac.bindingsTo(role).filter((grant) => !binding || refId(grant.ref) === refId(binding));
   switch (reason) {
     case "role-missing":
@@ -354,7 +359,7 @@ export const componentAccessDenied = defineCheck({
         risk: "low",
         interrupts: say.interrupts(),
         ...(source && { source }),
-        steps: [...steps, ...restarts],
+        steps: [...steps, ...restarts, ...(component ? identitySteps(component) : [])],
         prevent: [
           ...(objects.length > 0 ? [say.preventAdmission({ objects: objects.slice(0, 2).join(", ") })] : []),
           say.preventBackup(),

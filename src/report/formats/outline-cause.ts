@@ -28,9 +28,11 @@ export function causeBlocks(cause: Cause, index: number, report: Report, speaker
   const number = { index: index + 1, count };
   const one = cause.latent ? words.latentCause() : words.rootCause();
   const many = cause.latent ? words.latentCauseOf(number) : words.rootCauseOf(number);
+  // what several came with is told above them all
+  const own = report.triggers.filter(({ roots: [first, ...others] }) => first === cause.id && others.length === 0);
   return [
     headline(cause.latent ? "doubt" : "bad", cause.latent ? "!" : "✗", say(count === 1 ? one : many), say(cause.title)),
-    { shape: "facts", items: factsOf(cause, report, speaker) },
+    { shape: "facts", items: factsOf(cause, report, speaker, own) },
     ...section(say(words.evidence()), quoteBlocks(cause.evidence, speaker)),
     ...chainSection(cause, speaker),
     ...ruledOutSection(cause, speaker),
@@ -40,7 +42,13 @@ export function causeBlocks(cause: Cause, index: number, report: Report, speaker
 
 const CONFIDENCE = { certain: words.certain(), likely: words.likely(), possible: words.possible() };
 
-export function factsOf(cause: Cause, report: Report, speaker: Speaker) {
+/** @param triggers those to tell of; missing: what several came with is told with the first of them */
+export function factsOf(
+  cause: Cause,
+  report: Report,
+  speaker: Speaker,
+  triggers = report.triggers.filter(({ roots }) => roots[0] === cause.id),
+) {
   const { say, wide, comma } = speaker;
   const confidence = CONFIDENCE[cause.confidence];
   const facts: { label: string; line: Line }[] = [
@@ -51,22 +59,23 @@ export function factsOf(cause: Cause, report: Report, speaker: Speaker) {
   const because = cause.because;
   add(words.confidence(), say(say(because) === "" ? confidence : words.because({ confidence, because })));
   if (cause.since !== undefined) add(words.since(), say(sinceOf(cause.since, report.cluster.capturedAt)));
-  // what several came with is told with the first of them
-  const triggers = report.triggers.filter(({ roots }) => roots[0] === cause.id);
-  facts.push(...triggers.map((trigger) => triggerFact(trigger, speaker)));
+  facts.push(...triggers.flatMap((trigger) => triggerFacts(trigger, speaker)));
   const others = cause.alternatives.flatMap((id) => report.rootCauses.find((other) => other.id === id)?.title ?? []);
   for (const other of others) add(words.alternatives(), say(other));
   if (wide && cause.related.length > 0) add(words.related(), cause.related.map(refId).join(comma));
   return facts;
 }
 
-/** What brought it about, by whom, and when. */
-export function triggerFact({ what, by, at }: Report["triggers"][number], { say }: Speaker) {
+/** What brought it about, by whom, and when; of what took permissions, how to have all of them back. */
+export function triggerFacts({ what, by, at, roots, took = [] }: Report["triggers"][number], { say }: Speaker) {
   const who = by === undefined ? what : words.triggerBy({ what, by });
-  return {
-    label: say(words.trigger()),
-    line: prose(say(at === undefined ? who : words.triggerAt({ what: who, at: timeOf(at) }))),
-  };
+  const fact = (label: Text, text: Text) => ({ label: say(label), line: prose(say(text)) });
+  const isRecovered = roots.length > 1 && took.length > 0 && took.every(({ kind }) => /Role(Binding)?$/.test(kind));
+  return [
+    fact(words.trigger(), at === undefined ? who : words.triggerAt({ what: who, at: timeOf(at) })),
+    ...(by === undefined ? [fact(words.doneBy(), words.doneByUnknown())] : []),
+    ...(isRecovered ? [fact(words.allAtOnce(), words.recoverAll())] : []),
+  ];
 }
 
 function objectOf({ object, nodes = [] }: Cause, { say, most, comma }: Speaker): string {

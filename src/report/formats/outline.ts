@@ -8,7 +8,7 @@ import { condensed } from "./chain.ts";
 import { applied } from "./commands.ts";
 import { itemOf } from "./difference.ts";
 import { type Block, line, prose } from "./document.ts";
-import { causeBlocks, triggerFact } from "./outline-cause.ts";
+import { causeBlocks, triggerFacts } from "./outline-cause.ts";
 import {
   branchesOf,
   commandBlock,
@@ -68,7 +68,7 @@ function verdictOf(report: Report, speaker: Speaker): Block[] {
     { shape: "steps", items: rootCauses.map(({ title }) => ({ line: prose(say(title)), blocks: [] })) },
     ...(common.length === 0
       ? []
-      : [{ shape: "facts", items: common.map((one) => triggerFact(one, speaker)) } as const]),
+      : [{ shape: "facts", items: common.flatMap((one) => triggerFacts(one, speaker)) } as const]),
   ];
 }
 

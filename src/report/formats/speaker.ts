@@ -102,12 +102,13 @@ function placeOf({ evidence, subject }: Effect): string {
   return evidence.find(({ origin }) => origin.node !== undefined)?.origin.node ?? subject.name;
 }
 
-function branchOf({ effect, peers, links, rest }: Link, speaker: Speaker): Branch {
+/** @param isPredicted it is said above that this, too, is foretold */
+function branchOf({ effect, peers, links, rest }: Link, isPredicted: boolean, speaker: Speaker): Branch {
   const { say, most, wide, comma } = speaker;
   const names = [...new Set(peers.map(placeOf))].sort().join(comma);
   const text = clipped(say(effect.says), most.linkColumns);
   const says = peers.length === 0 ? text : say(words.likewise({ says: text, names }));
-  const predicted = effect.state === "predicted" ? ` ${say(words.predicted())}` : "";
+  const predicted = effect.state === "predicted" && !isPredicted ? ` ${say(words.predicted())}` : "";
   // a sentence that already holds the quote needs it not a second time
   const unsaid = effect.evidence.filter(({ quote }) => !say(effect.says).includes(quote));
   const telling = wide ? unsaid : tellingOf({ is: effect.is, evidence: unsaid });
@@ -115,15 +116,16 @@ function branchOf({ effect, peers, links, rest }: Link, speaker: Speaker): Branc
   return {
     line: prose(says + predicted),
     quotes: quotesOf(telling, wide ? 99 : quotes, most.linkQuoteColumns, speaker),
-    branches: branchesOf({ links, rest }, speaker),
+    branches: branchesOf({ links, rest }, speaker, effect.state === "predicted"),
   };
 }
 
 export function branchesOf(
   { links, rest }: { links: readonly Link[]; rest: readonly Effect[] },
   speaker: Speaker,
+  isPredicted = false,
 ): Branch[] {
-  const branches = links.map((link) => branchOf(link, speaker));
+  const branches = links.map((link) => branchOf(link, isPredicted, speaker));
   if (rest.length > 0) branches.push({ line: line(restOf(rest, speaker), "faint"), quotes: [], branches: [] });
   return branches;
 }

@@ -30,6 +30,16 @@ export const words = texts("format", {
   trigger: { en: "Came with", zh: "触发" },
   triggerAt: { en: "{what}, at {at}", zh: "{what}，时间 {at}" },
   triggerBy: { en: "{what}, by {by}", zh: "{what}，操作者 {by}" },
+  doneBy: { en: "Done by", zh: "操作者" },
+  doneByUnknown: {
+    en: "the evidence does not tell; the API server's audit log does: `--audit-log FILE`",
+    zh: "现有证据无法判断；可用 API Server 审计日志查明：`--audit-log 文件`",
+  },
+  allAtOnce: { en: "All at once", zh: "一并恢复" },
+  recoverAll: {
+    en: "`netwhy rbac recover | kubectl apply -f -` gives back all that is missing; the fixes below do it one by one",
+    zh: "`netwhy rbac recover | kubectl apply -f -` 可恢复全部缺失的对象；下文的修复步骤则逐个恢复",
+  },
   alternatives: { en: "Or else", zh: "其他可能" },
   ruledOut: { en: "Ruled out", zh: "已排除" },
 

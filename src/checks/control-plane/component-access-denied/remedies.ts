@@ -288,6 +288,13 @@ export function restartSteps({ definition, ref: component, pods }: Component, ha
   return failing.map((node) => ({ why, change: { do: "restart", component, node }, verify }));
 }
 
+/** Pods that were made while Cilium could not read their labels. */
+export function identitySteps({ definition, ref: component }: Component): Step[] {
+  if (definition.id !== "cilium") return [];
+  const run = sh`kubectl exec -n ${component.namespace ?? ""} ${`daemonset/${component.name}`} -c cilium-agent -- cilium-dbg endpoint list`;
+  return [{ why: say.identities(), verify: { run } }];
+}
+
 /** What was only heard to be missing, as the baseline has it. */
 export function heardSteps(object: Ref, permissions: ComponentPermissions, model: Model, name: string): Step[] {
   const grant = permissions.grants.find(({ role }) => role.name === object.name) ?? permissions.grants[0];

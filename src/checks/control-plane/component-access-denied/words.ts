@@ -115,6 +115,10 @@ export const say = texts("component-access-denied", {
     en: "Restart what waits in its back-off; where {component} still runs it recovers by itself within a minute",
     zh: "重启仍在退避等待的 Pod；正在运行的 {component} 会在一分钟内自行恢复",
   },
+  identities: {
+    en: "See that no Pod keeps the identity reserved:init: agents that may read again give Pods made since their own within a minute or two; delete those that keep it, and they are made anew",
+    zh: "确认没有 Pod 停留在 reserved:init：恢复权限后，agent 会在一两分钟内为此后新建的 Pod 分配身份；仍停留的 Pod 请删除重建",
+  },
   restartAll: {
     en: "Restart {component}: its Pods hold tokens of an account that is gone",
     zh: "重启 {component}：其 Pod 持有的令牌属于已不存在的账号",
