@@ -63,6 +63,10 @@ export const CAPABILITIES = {
   },
   "node.ip-forward": { en: "the node forwards packets between its devices", zh: "节点在网卡之间转发报文" },
   "node.forward": { en: "the node's filter lets packets of Pods pass", zh: "节点的过滤规则放行 Pod 的转发报文" },
+  "node.let-out": {
+    en: "the node's filter lets packets of Pods leave the Pod network",
+    zh: "节点的过滤规则放行离开 Pod 网络的报文",
+  },
   "node.masquerade": {
     en: "the node gives packets of Pods that leave the cluster its own address",
     zh: "节点为出集群的 Pod 报文做源地址转换",

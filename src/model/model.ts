@@ -109,8 +109,8 @@ const MAKERS: Makers = {
   dns: ({ objects, nodes, pods, services, components }, capture) =>
     dnsOf(capture, objects, nodes, pods, services, components),
   ranges: ({ objects, nodes, components, flannel }, capture) => rangesOf(capture, objects, nodes, components, flannel),
-  needs: ({ nodes, pods, services, components, policies, dns }) =>
-    needsOf({ nodes, pods, services, components, policies, dns }),
+  needs: ({ nodes, pods, services, components, policies, dns, cilium }) =>
+    needsOf({ nodes, pods, services, components, policies, dns, cilium }),
   observations: ({ time, nodes, pods, services, dns, needs }, capture) =>
     observationsOf(capture, { time, nodes, pods, services, dns, needs }),
 };

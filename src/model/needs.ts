@@ -7,6 +7,7 @@
  */
 import { type Family, isOfFamily } from "../net/ip.ts";
 import type { Capability, Work } from "./capability.ts";
+import type { Cilium } from "./cilium/cilium.ts";
 import type { Component, Components } from "./components/components.ts";
 import type { Dns } from "./dns.ts";
 import type { Nodes } from "./nodes.ts";
@@ -78,6 +79,7 @@ type Parts = {
   readonly components: Components;
   readonly policies: Policies;
   readonly dns: Dns;
+  readonly cilium: Cilium;
 };
 
 /** A pair of nodes has one underlay, whichever way. */
@@ -85,7 +87,7 @@ export function pair(a: string, b: string): { readonly node: string; readonly pe
   return a < b ? { node: a, peer: b } : { node: b, peer: a };
 }
 
-export function needsOf({ nodes, pods, services, components, policies, dns }: Parts): Needs {
+export function needsOf({ nodes, pods, services, components, policies, dns, cilium }: Parts): Needs {
   const componentOn = (duty: Parameters<Components["withDuty"]>[0], node: string | undefined): Component[] => {
     const candidates = components.withDuty(duty);
     const here =
@@ -244,6 +246,8 @@ export function needsOf({ nodes, pods, services, components, policies, dns }: Pa
     const masked = now({ name: "node.masquerade", node, ...ofFamily(sending) });
     return all(
       forwards(sending),
+      // what carries packets between Pods past the node's filter leaves these to it
+      cilium.carriesPods ? toFollow({ name: "node.let-out", node, ...ofFamily(sending) }) : undefined,
       back ? any([masked, back]) : masked,
       perhaps(now({ name: "node.route", node, ...ofFamily(sending) })),
     );

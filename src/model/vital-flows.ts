@@ -19,6 +19,7 @@ export type VitalFlow = {
   readonly kind:
     | "to-pods"
     | "from-pods"
+    | "pods-out"
     | "tunnel-in"
     | "tunnel-out"
     | "to-own-pods"
@@ -36,7 +37,7 @@ export type VitalFlow = {
 
 type Parts = Pick<
   ClusterModel,
-  "nodes" | "pods" | "forwarding" | "flannel" | "calico" | "policies" | "services" | "dns"
+  "nodes" | "pods" | "forwarding" | "flannel" | "calico" | "cilium" | "policies" | "services" | "dns"
 >;
 
 /** Chains by which NetworkPolicies are enforced: what they drop is judged where policies are. */
@@ -141,12 +142,21 @@ export function* vitalFlows(node: NodeView, family: Family, parts: Parts): Itera
   const port = isCalico ? parts.calico.tunnelPort(name) : (config?.port ?? 8472);
   const isFlannel = parts.flannel.peer(name, family)?.backend === "vxlan";
   const isTunnel = isCalico || isFlannel;
+  const isPast = parts.cilium.carriesPods;
   const wayTo = (to: Ip) => (isFlannel ? tunnelDevice(config?.vni ?? 1, family) : deviceTo(to, node, parts));
   for (const { name: peer, ips } of peersFor(node, family, parts)) {
     const theirs = ipOf(freePod(peer, family, parts), family);
     const far = ips[family];
     const overlay = theirs && wayTo(theirs);
-    if (pod && theirs && overlay) {
+    if (pod && far && isPast) {
+      yield {
+        ...{ kind: "pods-out", peer, hooks: FORWARDED },
+        flow: {
+          ...{ protocol: "tcp", port: 8080, source: pod.ip, destination: far },
+          ...{ inDevice: pod.device, outDevice: uplink },
+        },
+      };
+    } else if (pod && theirs && overlay) {
       const tcp = { protocol: "tcp", port: 8080 } as const;
       yield {
         ...{ kind: "to-pods", peer, hooks: FORWARDED },
@@ -176,7 +186,7 @@ export function* vitalFlows(node: NodeView, family: Family, parts: Parts): Itera
       flow: { protocol: "tcp", source: own, destination: pod.ip, port: 8080, outDevice: pod.device },
     };
   }
-  if (pod) yield* dnsFlows(node, pod, wayTo, parts);
+  if (pod && !isPast) yield* dnsFlows(node, pod, wayTo, parts);
   yield* upstreamFlows(node, family, (ip) => podDevice(node, ip, parts), parts);
   yield* apiFlows(node, own, pod, uplink, parts);
 }

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
+import { ciliumCluster } from "../../../testing/cilium-cluster.ts";
 import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
 import {
   addNftTable,
@@ -58,6 +59,14 @@ testCheck(packetFilterDrop, {
       "Node w1 drops packets of its Pods to Pods of other nodes: FORWARD has policy DROP and nothing accepts them",
       "node.forward",
     ),
+    "with Cilium, packets between Pods are past the filter, and only what leaves meets it": {
+      ...drops(
+        ciliumCluster().edit(addRules("w1", "filter", "-A FORWARD -j DROP")),
+        "A rule on node w1 drops packets of its Pods that leave the Pod network (filter FORWARD)",
+        "node.let-out",
+      ),
+      healedBy: ciliumCluster,
+    },
     "it did so in iptables-legacy, where flannel's rules do not accept what is forwarded": drops(
       inLegacy,
       "Node w1 drops packets of its Pods to Pods of other nodes: FORWARD has policy DROP and nothing accepts them",

@@ -14,7 +14,7 @@ import { cannotTell, defineCheck, type Finding, fault, inFamily, works } from ".
 
 type Model = Pick<
   ClusterModel,
-  "nodes" | "pods" | "forwarding" | "flannel" | "calico" | "policies" | "services" | "components" | "dns"
+  "nodes" | "pods" | "forwarding" | "flannel" | "calico" | "cilium" | "policies" | "services" | "components" | "dns"
 >;
 
 const SAVED = { 4: "iptables", 6: "ip6tables" } as const;
@@ -31,6 +31,10 @@ const say = texts("packet-filter-drop", {
   },
   toPods: { en: "packets of its Pods to Pods of other nodes", zh: "本节点 Pod 发往其他节点 Pod 的报文" },
   fromPods: { en: "packets of other nodes' Pods to its Pods", zh: "其他节点 Pod 发往本节点 Pod 的报文" },
+  podsOut: {
+    en: "packets of its Pods that leave the Pod network",
+    zh: "本节点 Pod 发往 Pod 网络之外的报文",
+  },
   tunnelIn: { en: "encapsulated packets from {peer} (UDP {port})", zh: "来自 {peer} 的封装报文（UDP {port}）" },
   tunnelOut: { en: "encapsulated packets to {peer} (UDP {port})", zh: "发往 {peer} 的封装报文（UDP {port}）" },
   apiFromNode: {
@@ -107,6 +111,8 @@ function breaksOf({ kind, peer, flow }: VitalFlow, node: string, { services }: M
     case "to-pods":
     case "from-pods":
       return { name: "node.forward", node, ...(peer !== undefined && { peer }), ...ofFamily };
+    case "pods-out":
+      return { name: "node.let-out", node, ...ofFamily };
     case "tunnel-in":
     case "tunnel-out":
       return { name: "node.tunnel", node, ...(peer !== undefined && { peer }), ...ofFamily };
@@ -133,6 +139,8 @@ function wordsOf({ kind, peer = "", flow }: VitalFlow): Text {
       return say.toPods();
     case "from-pods":
       return say.fromPods();
+    case "pods-out":
+      return say.podsOut();
     case "tunnel-in":
       return say.tunnelIn({ peer, port });
     case "tunnel-out":
@@ -171,7 +179,7 @@ function* passing(
   results: readonly { readonly breaks: Capability; readonly passes: boolean }[],
   model: Model,
 ): Iterable<Finding> {
-  for (const name of ["node.tunnel", "node.forward", "node.lead-to-api"] as const) {
+  for (const name of ["node.tunnel", "node.forward", "node.let-out", "node.lead-to-api"] as const) {
     const mine = results.filter(({ breaks }) => breaks.name === name);
     const ofFamily = name === "node.lead-to-api" ? {} : model.services.ofFamily(family);
     // those that were tried stand for all
@@ -203,6 +211,9 @@ function* judgeNode(node: NodeView, family: Family, model: Model): Iterable<Find
     judged.push(breaks);
     if (result !== "passes") dropped.push(result);
   }
+  // no rule of the node's has a say in it
+  if (model.cilium.carriesPods)
+    yield works({ name: "node.forward", node: name, ...model.services.ofFamily(family) }, []);
   if (isWhole(iptables) && legacy.state !== "unknown" && nftables.state !== "unknown")
     yield* passing(name, family, results, model);
   for (const [, group] of Map.groupBy(dropped, ({ by }) => `${by.ruleset} ${by.table} ${by.chain} ${by.line}`)) {
@@ -255,7 +266,7 @@ function repairOf(by: Step, dropped: readonly Dropped[], filter: PacketFilter): 
 /** A node's packet filter drops traffic that the cluster's network is made of. */
 export const packetFilterDrop = defineCheck({
   id: "packet-filter-drop",
-  reads: ["nodes", "pods", "forwarding", "flannel", "calico", "policies", "services", "components", "dns"],
+  reads: ["nodes", "pods", "forwarding", "flannel", "calico", "cilium", "policies", "services", "components", "dns"],
 
   *find(model) {
     for (const node of model.nodes.all)

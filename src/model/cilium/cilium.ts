@@ -59,6 +59,11 @@ export type CiliumNode = {
 export interface Cilium {
   /** Whether Cilium connects the Pods of this cluster. */
   readonly runs: boolean;
+  /**
+   * Whether packets between Pods stay out of the kernel's own stack and its filter: the programs put them into the tunnel, and
+   * hand them to the Pods' devices, themselves (bpf_lxc.c, bpf_overlay.c). What leaves the Pod network goes through the stack.
+   */
+  readonly carriesPods: boolean;
   of(node: string): CiliumNode;
   /** A setting of its ConfigMap. */
   setting(key: string): string | undefined;
@@ -84,8 +89,16 @@ export function ciliumOf(capture: Capture, objects: Objects, components: Compone
   const config = objects.all("configmaps").find(({ metadata }) => metadata.name === "cilium-config")?.data;
   const setting: Cilium["setting"] = (key) => config?.[key];
   const runs = agents.size > 0;
+  const isSet = (key: string, usual: string) => (setting(key) ?? usual) === usual;
   return {
     runs,
+    carriesPods:
+      runs &&
+      config !== undefined &&
+      isSet("routing-mode", "tunnel") &&
+      setting("tunnel") !== "disabled" &&
+      isSet("enable-endpoint-routes", "false") &&
+      isSet("cni-chaining-mode", "none"),
     of,
     setting,
     socketLb(node, ends) {
