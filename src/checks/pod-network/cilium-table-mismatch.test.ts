@@ -3,6 +3,7 @@ import { cluster as built, clusterOf, editNode } from "../../../testing/cluster.
 import { type Edit, editObjects } from "../../../testing/cluster-edits.ts";
 import { captureOf, readRecording } from "../../../testing/recordings.ts";
 import type { KindId, ValueOf } from "../../evidence/catalogue.ts";
+import { canonicalIp, parsePrefix } from "../../net/ip.ts";
 import type { Link } from "../../parse/ip-addr.ts";
 import { ciliumTableMismatch } from "./cilium-table-mismatch.ts";
 
@@ -49,6 +50,57 @@ const withLink =
       links.flatMap((link) => (link.name === name ? (change(link) ?? []) : link)),
     );
 
+const six = (text: string): string =>
+  canonicalIp(`fd00::${text.split(".").slice(0, 2).join(":")}:${text.split(".").slice(2).join(":")}`)!;
+
+/** All that the recorded cluster has of IPv4 in IPv6 as well: 10.244.2.7 is fd00::10:244:2:7. */
+const dual = healthy.edit(
+  (draft) => {
+    draft.setList(
+      "services",
+      draft.list("services").map((one) => {
+        const own = one.spec.clusterIP;
+        const ips = own && own !== "None" ? { clusterIPs: [own, six(own)], ipFamilies: ["IPv4", "IPv6"] } : {};
+        return { ...one, spec: { ...one.spec, ...ips } };
+      }),
+    );
+    draft.setList(
+      "endpointslices",
+      draft.list("endpointslices").flatMap((one) => [
+        one,
+        {
+          ...one,
+          metadata: { ...one.metadata, name: `${one.metadata.name}-v6` },
+          addressType: "IPv6",
+          endpoints: (one.endpoints ?? []).map((end) => ({ ...end, addresses: (end.addresses ?? []).map(six) })),
+        },
+      ]),
+    );
+    draft.setList(
+      "pods",
+      draft.list("pods").map((one) => {
+        const own = one.status?.podIP;
+        return own ? { ...one, status: { ...one.status, podIPs: [{ ip: own }, { ip: six(own) }] } } : one;
+      }),
+    );
+  },
+  (draft) => {
+    for (const { place } of healthy.capture.all("ciliumLb")) {
+      const lb = draft.get("ciliumLb", place) ?? [];
+      const toSix = <T extends { readonly address: string }>(end: T): T => ({ ...end, address: six(end.address) });
+      const added = lb.map((one) => ({ ...toSix(one), backends: one.backends.map(toSix) }));
+      draft.set("ciliumLb", place, [...lb, ...added]);
+      const ipcache = draft.get("ciliumIpcache", place) ?? [];
+      const known = ipcache.filter(({ prefix }) => prefix.length === 32);
+      const entries = known.map((one) => {
+        const text = `${six(one.text.split("/")[0]!)}/128`;
+        return { ...one, text, prefix: parsePrefix(text)! };
+      });
+      draft.set("ciliumIpcache", place, [...ipcache, ...entries]);
+    }
+  },
+);
+
 testCheck(ciliumTableMismatch, {
   finds: {
     "a Pod is older than Cilium": {
@@ -82,6 +134,28 @@ testCheck(ciliumTableMismatch, {
       breaks: ["service.rules"],
       strength: "differing",
       healedBy: () => healthy,
+    },
+    "of a dual-stack Service, IPv6 alone does not follow": {
+      given: dual.edit(onCp1("ciliumLb", (all) => all.filter(({ address }) => address !== six("10.96.0.10")))),
+      repair: "Node/cp1",
+      says: ["does not know Service kube-system/kube-dns", "(IPv6)"],
+      breaks: ["service.rules"],
+      healedBy: () => dual,
+    },
+    "over IPv6, a node's Pods are looked for behind another": {
+      given: dual.edit(
+        onCp1("ciliumIpcache", (all) =>
+          all.map((entry) =>
+            entry.prefix.ip.family === 6 && entry.tunnelEndpoint === "192.168.50.12"
+              ? { ...entry, tunnelEndpoint: "192.168.50.77" }
+              : entry,
+          ),
+        ),
+      ),
+      repair: "Node/cp1",
+      says: ["sends packets for Pods of node w2 to 192.168.50.77", "(IPv6)"],
+      breaks: ["pod-network.entries"],
+      healedBy: () => dual,
     },
     "no tunnel leads to a node": {
       given: healthy
@@ -160,6 +234,11 @@ testCheck(ciliumTableMismatch, {
   },
   clears: {
     "what an agent prints in a healthy cluster": healthy,
+    "the same in both families": dual,
+    "Services and Pods of both families, where the agent has one": dual.edit(
+      onCp1("ciliumLb", (all) => all.filter(({ address }) => !address.includes(":"))),
+      onCp1("ciliumIpcache", (all) => all.filter(({ prefix }) => prefix.ip.family === 4)),
+    ),
     "flannel, of which Cilium knows nothing": built(),
     "an address without an entry, in a range that a tunnel leads to": healthy.edit(
       onCp1("ciliumIpcache", (all) => all.filter(({ text }) => text !== "10.244.1.28/32")),

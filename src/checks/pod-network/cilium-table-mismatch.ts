@@ -6,13 +6,13 @@ import { tunnelTo, whereabouts } from "../../model/cilium/ipcache.ts";
 import { balance } from "../../model/cilium/load-balancer.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
-import type { PodView } from "../../model/pods.ts";
-import type { ServicePort } from "../../model/services/services.ts";
+import { ipOf, type PodView } from "../../model/pods.ts";
+import { clusterIpOf, type ServicePort } from "../../model/services/services.ts";
 import { isSettled } from "../../model/services/settled.ts";
-import { contains, type Ip, parseIp, parsePrefix } from "../../net/ip.ts";
+import { contains, type Family, formatSocket, isOfFamily, parseIp, parsePrefix } from "../../net/ip.ts";
 import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
-import { defineCheck, type Finding, fault, works } from "../check.ts";
+import { defineCheck, type Finding, fault, inFamily, works } from "../check.ts";
 
 const PARTS = ["cilium", "components", "nodes", "pods", "services", "forwarding", "time"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
@@ -76,7 +76,12 @@ const say = texts("cilium-table-mismatch", {
 
 /** Tables follow the objects a moment later. */
 const SETTLING = 60_000;
-const ipOf = (pod: PodView): Ip | undefined => pod.addresses.map(parseIp).find((ip) => ip?.family === 4);
+
+/** Whether a node's tables are of IPv6 as well: without entries of it, the agent was not told to have any. */
+const isInLb6 = ({ lb }: CiliumNode): boolean => (known(lb) ?? []).some(({ address }) => isOfFamily(address, 6));
+const isIn6 = ({ ipcache }: CiliumNode): boolean =>
+  (known(ipcache) ?? []).some(({ prefix }) => prefix.ip.family === 6 && prefix.length > 0);
+const FAMILIES = [4, 6] as const;
 
 const isSteady = ({ hostNetwork, finished, terminating, object }: PodView, { time }: Model): boolean =>
   !hostNetwork &&
@@ -100,7 +105,7 @@ function* unconnected(node: CiliumNode, model: Model): Iterable<Difference> {
   if (!isWhole(node.endpoints)) return;
   const lost = model.pods
     .onNode(node.node)
-    .filter((pod) => isSteady(pod, model) && ipOf(pod) && node.endpointOf(pod).state === "absent");
+    .filter((pod) => isSteady(pod, model) && pod.addresses.length > 0 && node.endpointOf(pod).state === "absent");
   if (lost.length === 0) return;
   const names = lost.slice(0, 3).map(({ key }) => key);
   yield {
@@ -117,34 +122,41 @@ function* services(node: CiliumNode, { services: all, time, cilium }: Model): It
   if (!isWhole(node.lb) || !all.whole || !all.endpointsWhole) return;
   // beside kube-proxy, only what Pods send is balanced by Cilium
   const from = cilium.socketLb(node.node, "node") === true ? {} : { from: "pod" as const };
-  for (const port of all.all.filter(({ proxied }) => proxied).flatMap(({ ports }) => ports)) {
-    const difference = differenceOf(node, port, all);
-    if (!difference || !isSettled(port, all, time)) continue;
-    const breaks: Capability = { name: "service.rules", node: node.node, service: port.key, ...from };
-    yield { what: "service", ...difference, breaks: [breaks] };
+  for (const family of FAMILIES.filter((one) => one === 4 || isInLb6(node))) {
+    for (const port of all.all.filter(({ proxied }) => proxied).flatMap(({ ports }) => ports)) {
+      const difference = differenceOf(node, port, family, all);
+      if (!difference || !isSettled(port, all, time)) continue;
+      const breaks: Capability = {
+        ...{ name: "service.rules", node: node.node, service: port.key, ...from },
+        ...all.ofFamily(family),
+      };
+      const title = inFamily(difference.title, all.ofFamily(family));
+      yield { what: "service", ...difference, title, breaks: [breaks] };
+    }
   }
 }
 
 function differenceOf(
   node: CiliumNode,
   port: ServicePort,
+  family: Family,
   services: Model["services"],
 ): Pick<Difference, "title" | "evidence"> | undefined {
-  const address = port.service.clusterIps.find((ip) => parseIp(ip)?.family === 4);
-  const choice = services.expected(port, node.node);
+  const address = clusterIpOf(port.service, family);
+  const choice = services.expected(port, node.node, family);
   const expected = (port.service.policy.internalLocal ? choice.local : choice.cluster) ?? [];
   if (address === undefined || expected.length === 0) return undefined;
   const found = balance(node, port.protocol, address, port.port);
   const named = { node: node.node, service: port.key };
   if (found.is === "unknown") return undefined;
   if (found.is === "not-a-service") {
-    const words = `no entry for ${address}:${port.port}`;
+    const words = `no entry for ${formatSocket(address, port.port)}`;
     return { title: say.missing({ ...named, count: expected.length }), evidence: [quoteOf(node.lb.origin, words)] };
   }
-  const wanted = new Set(expected.map((one) => `${one.address}:${one.port}`));
-  const given = new Set(found.backends.map((one) => `${one.address}:${one.port}`));
+  const wanted = new Set(expected.map((one) => formatSocket(one.address, one.port)));
+  const given = new Set(found.backends.map((one) => formatSocket(one.address, one.port)));
   const lacking = [...wanted].filter((one) => !given.has(one));
-  const known = new Set(services.endpoints(port).map((one) => `${one.address}:${one.port}`));
+  const known = new Set(services.endpoints(port, family).map((one) => formatSocket(one.address, one.port)));
   // what is not ready any more may still be on its way out
   const stale = [...given].filter((one) => !known.has(one));
   const slices = services.slices(port.service).slice(0, 1);
@@ -210,13 +222,15 @@ function* usedUp({ node, status }: CiliumNode, { pods }: Model): Iterable<Differ
 }
 
 /** Whether a tunnel leads to a node's Pods, by all of them of which it can be told. */
-function wayTo(node: CiliumNode, peer: NodeView, model: Model): Difference | "right" | "unknown" {
+function wayTo(node: CiliumNode, peer: NodeView, family: Family, model: Model): Difference | "right" | "unknown" {
   const links = known(model.forwarding.of(node.node).links);
   const isTunnelled = links?.some(({ name }) => name === "cilium_vxlan" || name === "cilium_geneve");
-  if (!isTunnelled || peer.addresses.length === 0) return "unknown";
+  if (!isTunnelled || peer.addresses.length === 0 || (family === 6 && !isIn6(node))) return "unknown";
+  const ofFamily = model.services.ofFamily(family);
+  const breaks: Capability = { name: "pod-network.entries", node: node.node, peer: peer.name, ...ofFamily };
   let isRight = false;
   for (const pod of model.pods.onNode(peer.name)) {
-    const ip = isSteady(pod, model) ? ipOf(pod) : undefined;
+    const ip = isSteady(pod, model) ? ipOf(pod, family) : undefined;
     const told = ip && whereabouts(node, ip);
     if (!ip || !told || told === "unknown") continue;
     const byRange = told.tunnelEndpoint === undefined ? tunnelTo(node, ip) : "none";
@@ -229,17 +243,17 @@ function wayTo(node: CiliumNode, peer: NodeView, model: Model): Difference | "ri
     const named = { node: node.node, peer: peer.name };
     return {
       what: "way",
-      title: to === undefined ? say.noWay(named) : say.wrongWay({ ...named, to }),
-      breaks: [{ name: "pod-network.entries", node: node.node, peer: peer.name }],
+      title: inFamily(to === undefined ? say.noWay(named) : say.wrongWay({ ...named, to }), ofFamily),
+      breaks: [breaks],
       evidence: [...told.evidence, ...(byRange === "none" ? [] : [byRange.evidence])],
     };
   }
-  const strange = isRight ? strangeNode(node, peer, model) : undefined;
+  const strange = isRight ? strangeNode(node, peer, family, model) : undefined;
   if (!strange) return isRight ? "right" : "unknown";
   return {
     what: "way",
-    title: say.wrongWay({ node: node.node, peer: peer.name, to: strange.to }),
-    breaks: [{ name: "pod-network.entries", node: node.node, peer: peer.name }],
+    title: inFamily(say.wrongWay({ node: node.node, peer: peer.name, to: strange.to }), ofFamily),
+    breaks: [breaks],
     evidence: strange.evidence,
   };
 }
@@ -248,10 +262,13 @@ function wayTo(node: CiliumNode, peer: NodeView, model: Model): Difference | "ri
 function strangeNode(
   node: CiliumNode,
   peer: NodeView,
+  family: Family,
   { forwarding }: Model,
 ): { readonly to: string; readonly evidence: readonly Evidence[] } | undefined {
   const host = known(forwarding.of(peer.name).links)?.find(({ name }) => name === "cilium_host");
-  const own = host?.addresses.map(({ local }) => parseIp(local)).find((ip) => ip?.family === 4);
+  // its address of the link is every node's
+  const held = host?.addresses.filter(({ scope }) => scope !== "link") ?? [];
+  const own = held.map(({ local }) => parseIp(local)).find((ip) => ip?.family === family);
   const told = own && whereabouts(node, own);
   if (!told || told === "unknown" || told.tunnelEndpoint === undefined) return undefined;
   const { tunnelEndpoint: to, evidence } = told;
@@ -276,11 +293,14 @@ export const ciliumTableMismatch = defineCheck({
         ...unconnected(node, model),
         ...services(node, model),
       ];
-      for (const peer of nodes.all) {
-        const way = peer.name === name ? "unknown" : wayTo(node, peer, model);
-        if (typeof way === "object") differences.push(way);
-        else if (way === "right") yield works({ name: "pod-network.entries", node: name, peer: peer.name }, []);
-      }
+      for (const peer of nodes.all)
+        for (const family of FAMILIES) {
+          const way = peer.name === name ? "unknown" : wayTo(node, peer, family, model);
+          const ofFamily = model.services.ofFamily(family);
+          if (typeof way === "object") differences.push(way);
+          else if (way === "right")
+            yield works({ name: "pod-network.entries", node: name, peer: peer.name, ...ofFamily }, []);
+        }
       for (const { what, title, breaks, evidence, device, pods: lost = [] } of differences)
         yield fault({
           repair: ref,
