@@ -5,8 +5,9 @@ import { known } from "../evidence/observed.ts";
 import type { ClusterModel } from "../model/model.ts";
 import { type ComponentPermissions, type Flaw, isFault } from "../model/permissions/permissions.ts";
 import { deniedOf } from "../model/permissions/rules.ts";
+import { tokenlessOf } from "../model/permissions/tokens.ts";
 import type { Want } from "../model/rbac.ts";
-import { ref, refId } from "../model/ref.ts";
+import { type Ref, ref, refId } from "../model/ref.ts";
 import { type Text, texts } from "../text.ts";
 import type { RbacCheck } from "./rbac-check.ts";
 
@@ -27,6 +28,10 @@ const say = texts("rbac-check", {
   accountMissing: {
     en: "{object} does not exist: the Pods hold tokens that are worth nothing (401, not 403)",
     zh: "{object} 不存在：Pod 持有的令牌无效（401，而不是 403）",
+  },
+  tokenMissing: {
+    en: "{object} says automountServiceAccountToken: false: the next Pods get no token and are nobody to the API server (401, not 403)",
+    zh: "{object} 设置了 automountServiceAccountToken: false：新 Pod 拿不到令牌，API Server 不认其身份（401，而不是 403）",
   },
   roleMissing: { en: "{object} does not exist", zh: "{object} 不存在" },
   ruleMissing: { en: "{object} lacks rules", zh: "{object} 缺少规则" },
@@ -118,17 +123,15 @@ function rowOf(permissions: ComponentPermissions, model: ClusterModel): Row {
     consequences: flaw.consequences.map(({ says }) => says),
     madeAgainBy: flaw.isRestored ? "kube-apiserver" : isMadeByOperator(permissions, model) ? "operator" : "nobody",
   }));
-  const all: Row["flaws"] =
-    absent && self
-      ? [
-          {
-            ...{ object: self, reason: "account-missing", severity: "fault", lacks: [], consequences: [] },
-            says: say.accountMissing({ object: refId(self) }),
-            madeAgainBy: "nobody",
-          },
-          ...rows,
-        ]
-      : rows;
+  const ofIdentity = (reason: "account-missing" | "token-missing", object: Ref, says: Text): Row["flaws"] => [
+    { object, reason, severity: "fault", says, lacks: [], consequences: [], madeAgainBy: "nobody" },
+  ];
+  const tokenless = component && tokenlessOf(component, model)?.object;
+  const all: Row["flaws"] = [
+    ...(absent && self ? ofIdentity("account-missing", self, say.accountMissing({ object: refId(self) })) : []),
+    ...(tokenless ? ofIdentity("token-missing", tokenless, say.tokenMissing({ object: refId(tokenless) })) : []),
+    ...rows,
+  ];
   const lacks = all.some(({ severity }) => severity === "fault");
   return {
     name: component?.definition.name ?? comparison.baseline.id,

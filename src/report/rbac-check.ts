@@ -11,6 +11,7 @@ const flaw = z.object({
   object: reference.describe("what a person would restore or edit"),
   reason: z.enum([
     "account-missing",
+    "token-missing",
     "role-missing",
     "rule-missing",
     "binding-missing",

@@ -4,6 +4,7 @@ import type { Component } from "../../model/components/components.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { consequenceOf } from "../../model/permissions/comparison.ts";
 import { type ComponentPermissions, type Flaw, isFault, isGrave } from "../../model/permissions/permissions.ts";
+import { tokenlessOf } from "../../model/permissions/tokens.ts";
 import type { Want } from "../../model/rbac.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
 import { joinTexts, type Text } from "../../text.ts";
@@ -18,7 +19,6 @@ import {
   restored,
   tokenStep,
 } from "./component-access-denied/remedies.ts";
-import { tokenlessOf } from "./component-access-denied/tokens.ts";
 import { say } from "./component-access-denied/words.ts";
 
 type Model = Pick<ClusterModel, "components" | "permissions" | "rbac" | "releases" | "objects" | "logs">;

@@ -12,7 +12,7 @@ const words = texts("rbac-check-words", {
   unclear: { en: "UNCLEAR", zh: "无法判断" },
   account: { en: "ServiceAccount", zh: "ServiceAccount" },
   compared: { en: "Compared with", zh: "对照基线" },
-  exact: { en: "{variants}, its own release ({release})", zh: "{variants}，即其版本（{release}）" },
+  exact: { en: "the baseline {variants}, which {release} is of", zh: "基线 {variants}（适用于 {release}）" },
   described: { en: "{variants}, which describes it", zh: "描述该组件的 {variants}" },
   between: {
     en: "what {variants} have in common: {release} lies between them",
@@ -27,13 +27,17 @@ const words = texts("rbac-check-words", {
   more: { en: "{count} more", zh: "另有 {count} 项" },
   madeByServer: { en: "kube-apiserver makes it again when it starts", zh: "kube-apiserver 启动时会重新创建" },
   madeByOperator: { en: "its operator makes it again", zh: "其 Operator 会重新创建" },
-  madeByNobody: { en: "nobody makes it again by itself", zh: "不会自动恢复" },
+  madeByNobody: { en: "nothing makes it again by itself", zh: "不会自动恢复" },
   wider: { en: "wider than it needs: {role} also allows {what}", zh: "超出所需：{role} 还允许 {what}" },
   missing: { en: "it cannot be told without: {lists}", zh: "缺少以下证据，无法判断：{lists}" },
   forbidden: { en: "it is refused for want of permission (403)", zh: "因缺少权限被拒绝（403）" },
   unauthorized: {
     en: "its token is not accepted (401): that is no matter of permissions",
     zh: "令牌未被接受（401）：与权限无关",
+  },
+  next: {
+    en: "`netwhy rbac recover` prints what is missing, for `kubectl apply -f -`; `netwhy diagnose` tells what has come of it",
+    zh: "`netwhy rbac recover` 输出缺失对象的清单，可接 `kubectl apply -f -`；`netwhy diagnose` 说明已造成的影响",
   },
   complete: { en: "Nothing is lacking", zh: "权限齐全的组件" },
 });
@@ -131,6 +135,7 @@ export function rbacCheckOutline(
   return [
     headline(tone, mark, say(words[verdict]()), say(summary)),
     ...components.filter(isWorthTelling).flatMap((component) => section(component.name, blocksOf(component))),
+    ...(verdict === "faulty" ? [{ shape: "line" as const, line: prose(say(words.next()), "faint") }] : []),
     ...section(
       say(words.complete()),
       quiet.length === 0

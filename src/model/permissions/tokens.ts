@@ -1,12 +1,10 @@
 /** Components whose Pods are given no token of their ServiceAccount: they come to the API server as nobody. */
-import type { Evidence } from "../../../evidence/origin.ts";
-import type { Component } from "../../../model/components/components.ts";
-import type { ClusterModel } from "../../../model/model.ts";
-import type { PodView } from "../../../model/pods.ts";
-import { type Ref, ref } from "../../../model/ref.ts";
-import type { PodSpec } from "../../../parse/objects.ts";
-
-type Model = Pick<ClusterModel, "objects">;
+import type { Evidence } from "../../evidence/origin.ts";
+import type { PodSpec } from "../../parse/objects.ts";
+import type { Component } from "../components/components.ts";
+import type { Objects } from "../objects.ts";
+import type { PodView } from "../pods.ts";
+import { type Ref, ref } from "../ref.ts";
 
 export type Tokenless = {
   /** Where it says so: the workload's template goes before its ServiceAccount. */
@@ -25,7 +23,7 @@ const mountsToken = ({ volumes }: PodSpec): boolean =>
  */
 export function tokenlessOf(
   { workload, account, pods, ref: self }: Component,
-  { objects }: Model,
+  { objects }: { readonly objects: Objects },
 ): Tokenless | undefined {
   if (!workload || !account) return undefined;
   const { spec } = workload.spec.template;
