@@ -10,6 +10,7 @@ import { componentMissing } from "./control-plane/component-missing.ts";
 import { controllerLeaseExpired } from "./control-plane/controller-lease-expired.ts";
 import { etcdRolledBack } from "./control-plane/etcd-rolled-back.ts";
 import { etcdSpaceExceeded } from "./control-plane/etcd-space-exceeded.ts";
+import { etcdUnresponsive } from "./control-plane/etcd-unresponsive.ts";
 import { clusterDnsAddressMismatch } from "./dns/cluster-dns-address-mismatch.ts";
 import { clusterDnsDown } from "./dns/cluster-dns-down.ts";
 import { clusterDomainMismatch } from "./dns/cluster-domain-mismatch.ts";
@@ -36,6 +37,7 @@ import { cniConfigForeign } from "./pod-network/cni-config-foreign.ts";
 import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
 import { ipPoolMasqueradeOff } from "./pod-network/ip-pool-masquerade-off.ts";
 import { ipPoolMissing } from "./pod-network/ip-pool-missing.ts";
+import { podAddressDuplicate } from "./pod-network/pod-address-duplicate.ts";
 import { podIdentityMissing } from "./pod-network/pod-identity-missing.ts";
 import { podLabelsUnread } from "./pod-network/pod-labels-unread.ts";
 import { podMasqueradeMismatch } from "./pod-network/pod-masquerade-mismatch.ts";
@@ -55,8 +57,10 @@ import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
 import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
 import { policyRulesMismatch } from "./policy/policy-rules-mismatch.ts";
 import type { RegisteredCheck } from "./run.ts";
+import { clusterIpDuplicate } from "./service/cluster-ip-duplicate.ts";
 import { endpointAddressWrong } from "./service/endpoint-address-wrong.ts";
 import { flowsToRemovedEndpoint } from "./service/flows-to-removed-endpoint.ts";
+import { loadBalancerPending } from "./service/load-balancer-pending.ts";
 import { proxyClusterCidrWrong } from "./service/proxy-cluster-cidr-wrong.ts";
 import { serviceRulesDuplicate } from "./service/service-rules-duplicate.ts";
 import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
@@ -77,6 +81,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: controllerLeaseExpired },
   { layer: "control-plane", check: etcdRolledBack },
   { layer: "control-plane", check: etcdSpaceExceeded },
+  { layer: "control-plane", check: etcdUnresponsive },
   { layer: "node", check: conntrackTableFull },
   { layer: "node", check: ipForwardingOff },
   { layer: "node", check: neighbourTableFull },
@@ -97,6 +102,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: cniConfigMissing },
   { layer: "pod-network", check: ipPoolMasqueradeOff },
   { layer: "pod-network", check: ipPoolMissing },
+  { layer: "pod-network", check: podAddressDuplicate },
   { layer: "pod-network", check: podIdentityMissing },
   { layer: "pod-network", check: podLabelsUnread },
   { layer: "pod-network", check: podMasqueradeMismatch },
@@ -110,8 +116,10 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: tunnelMacDuplicate },
   { layer: "pod-network", check: underlayMtuTooSmall },
   { layer: "pod-network", check: underlayPacketLoss },
+  { layer: "service", check: clusterIpDuplicate },
   { layer: "service", check: endpointAddressWrong },
   { layer: "service", check: flowsToRemovedEndpoint },
+  { layer: "service", check: loadBalancerPending },
   { layer: "service", check: proxyClusterCidrWrong },
   { layer: "service", check: serviceRulesDuplicate },
   { layer: "service", check: serviceRulesMismatch },

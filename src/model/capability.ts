@@ -28,6 +28,7 @@ export const CAPABILITIES = {
   },
   "service.follow": { en: "EndpointSlices follow the Pods", zh: "EndpointSlice 随 Pod 更新" },
   "service.rules": { en: "the node's rules deliver the Service", zh: "节点规则正确转发该 Service" },
+  "service.address": { en: "the Service has an address of its own", zh: "Service 拥有独立的地址" },
   "service.flows": {
     en: "flows to the Service that go on do so to its back ends",
     zh: "发往 Service 的持续流量仍到达其后端",

@@ -494,6 +494,10 @@ export function needsOf({ nodes, pods, services, components, policies, dns, cili
             learns("service-proxy", node, "services"),
             balancedByCni(capability),
             perhaps(now({ name: "service.pod-range" })),
+            // of two Services with one address, one gets the packets
+            capability.service === undefined
+              ? undefined
+              : perhaps(now({ name: "service.address", service: capability.service })),
             perhaps(now({ name: "api.remember" })),
           );
         case "pod-network.entries":
@@ -521,6 +525,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns, cili
             identified(capability),
             toFollow(on(node, { name: "pod-network.config" })),
             node === undefined ? undefined : perhaps(now({ name: "node.report", node })),
+            perhaps(now(on(node, { name: "pod-network.ranges" }))),
           );
         case "pod.identity":
           return now({ ...capability, name: "pod.labels" });

@@ -1,3 +1,4 @@
+import { newestRenewal } from "../../model/leases.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
 import { timeOf } from "../../model/time.ts";
@@ -29,11 +30,6 @@ const CONTROLLERS = ["kube-controller-manager", "kube-scheduler"] as const;
 /** A leader renews every two seconds and may fail to for fifteen (component-base/config LeaderElectionConfiguration). */
 const PATIENCE = 60_000;
 
-/** The newest renewal of any lease: the time at which somebody was seen to be able to renew. */
-function newestRenewal({ objects }: Model): number {
-  return Math.max(0, ...objects.all("leases").map(({ spec }) => timeOf(spec?.renewTime) ?? 0));
-}
-
 /** The node that a leader's identity names: `<host>_<uuid>`. */
 function nodeOf(holder: string, { nodes }: Model): Ref | undefined {
   return nodes.get(holder.replace(/_[0-9a-f-]+$/, ""))?.ref;
@@ -46,7 +42,7 @@ export const controllerLeaseExpired = defineCheck({
 
   *find(model) {
     const { objects, components } = model;
-    const newest = newestRenewal(model);
+    const newest = newestRenewal(objects)?.when ?? 0;
     for (const controller of CONTROLLERS) {
       const lease = objects.find("leases", controller, "kube-system");
       const running = components.byId(controller);

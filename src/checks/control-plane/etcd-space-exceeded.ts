@@ -1,3 +1,4 @@
+import { newestRenewal } from "../../model/leases.ts";
 import type { Saying } from "../../model/logs.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { ref } from "../../model/ref.ts";
@@ -62,28 +63,12 @@ const newestOf = (sayings: readonly Saying[]): Saying | undefined =>
     undefined,
   );
 
-/** The newest renewal of any lease is the newest write that is seen. */
-function newestWrite({ objects, time }: Model) {
-  const renewals = objects.all("leases").flatMap((lease) => {
-    const at = lease.spec?.renewTime ?? undefined;
-    const when = timeOf(at);
-    return at === undefined || when === undefined ? [] : [{ lease, at, when }];
-  });
-  const [newest] = renewals.sort((a, b) => b.when - a.when);
-  if (!newest) return undefined;
-  const { lease, at, when } = newest;
-  const name = `${lease.metadata.namespace}/${lease.metadata.name}`;
-  const words = `newest of all renewals: Lease ${name}, ${at}`;
-  return { at, when, age: time.age(at), evidence: objects.quote("leases", lease, words) };
-}
-
 /** etcd has run out of space: nothing can be written. */
 export const etcdSpaceExceeded = defineCheck({
   id: "etcd-space-exceeded",
   reads: ["components", "nodes", "logs", "objects", "time"],
 
-  *find(model) {
-    const { components, nodes, logs } = model;
+  *find({ components, nodes, logs, objects, time }: Model) {
     const capability = { name: "api.write" } as const;
     const etcd = components.byId("etcd").map((component) => component.ref);
     const [first = ref("Pod", "etcd", "kube-system"), ...others] = etcd;
@@ -94,7 +79,8 @@ export const etcdSpaceExceeded = defineCheck({
     const alarm = newestOf(logs.saidAnywhere(ALARM));
     const isRaised = alarm !== undefined && /raised/.test(alarm.entry.last.message);
     const last = newestOf(refused);
-    const write = newestWrite(model);
+    const write = newestRenewal(objects);
+    const age = time.age(write?.at);
     const refusedAt = timeOf(last?.entry.last.at) ?? 0;
     const disarmedAt = alarm && !isRaised ? (timeOf(alarm.entry.last.at) ?? 0) : 0;
     const isOver = Math.max(write?.when ?? 0, disarmedAt) > refusedAt;
@@ -114,7 +100,7 @@ export const etcdSpaceExceeded = defineCheck({
         strength: "direct",
         since: alarm && isRaised ? alarm.entry.first.at : last.entry.first.at,
       });
-    } else if (write?.age !== undefined && write.age < SILENT) yield works(capability, [write.evidence], write.at);
+    } else if (write && age !== undefined && age < SILENT) yield works(capability, [write.evidence], write.at);
     else yield cannotTell(capability, [{ kind: write ? "containerLog" : "leases" }]);
   },
 
