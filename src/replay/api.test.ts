@@ -286,6 +286,43 @@ describe("discovery", () => {
   });
 });
 
+describe("what kubectl asks beside objects", () => {
+  const crd = {
+    metadata: { name: "pools.example.org" },
+    spec: {
+      group: "example.org",
+      scope: "Cluster",
+      names: { plural: "pools", kind: "Pool" },
+      versions: [{ name: "v1", schema: { openAPIV3Schema: { type: "object", description: "a pool" } } }],
+    },
+  };
+  const more = storeOf({
+    ...FILES,
+    "apis/apiextensions.k8s.io/v1/customresourcedefinitions.json": json({ items: [crd] }),
+    "top/nodes.json": json({ kind: "NodeMetricsList", items: [{ metadata: { name: "w1" }, usage: { cpu: "1" } }] }),
+  });
+  const asked = (path: string) => {
+    const request = { method: "GET", path, query: new URLSearchParams(), headers: {}, body: new Uint8Array() };
+    return answer(request, more);
+  };
+  const bodyOf = (path: string) => JSON.parse(textOf(asked(path)));
+
+  it("`explain` finds the schemas of custom resources, and is told of the others that there are none", () => {
+    const { paths } = bodyOf("/openapi/v3");
+    const { serverRelativeURL } = paths["apis/example.org/v1"];
+    const { paths: resources, components } = bodyOf(serverRelativeURL);
+    expect(Object.keys(resources)).toEqual(["/apis/example.org/v1/pools"]);
+    expect(components.schemas["example.org.v1.Pool"]).toMatchObject({ description: "a pool" });
+    const refused = asked(paths["api/v1"].serverRelativeURL);
+    expect([refused.status, textOf(refused)]).toEqual([403, expect.stringContaining("no schemas")]);
+  });
+
+  it("`top` finds what metrics-server measured, where the bundle has it", () => {
+    expect(bodyOf("/apis/metrics.k8s.io/v1beta1/nodes")).toMatchObject({ items: [{ usage: { cpu: "1" } }] });
+    expect(ask("/apis/metrics.k8s.io/v1beta1/nodes").status).toBe(404);
+  });
+});
+
 describe("watches", () => {
   /** The events of a watch that nobody ends: those before it waits. */
   function eventsOf(url: string): { type: string; object: { kind: string; metadata?: object; code?: number } }[] {

@@ -13,6 +13,7 @@ import { discoveryAnswer } from "./discovery.ts";
 import { presenter } from "./forms.ts";
 import { getAnswer, listAnswer } from "./list.ts";
 import { logAnswer } from "./logs.ts";
+import { openApiAnswer } from "./openapi.ts";
 import { noSuchPath, qualified, StatusError, statusBody } from "./status.ts";
 import type { Store } from "./store.ts";
 import { isTrue, WATCH_OPTIONS, type WatchOptions, watchAnswer } from "./watch.ts";
@@ -42,11 +43,23 @@ export function answer(request: ApiRequest, store: Store, options: ApiOptions = 
 
 function answerOrRefusal(request: ApiRequest, store: Store, options: ApiOptions): Answer {
   try {
-    return plainAnswer(request, store) ?? fileAnswer(request, store) ?? resourceAnswer(request, store, options);
+    return (
+      plainAnswer(request, store) ??
+      schemaAnswer(request, store, options) ??
+      fileAnswer(request, store) ??
+      resourceAnswer(request, store, options)
+    );
   } catch (error) {
     if (error instanceof StatusError) return statusAnswer(error);
     throw error;
   }
+}
+
+/** Where something may be written, kubectl would hold it against the schemas; those of a bundle are too few for that. */
+function schemaAnswer(request: ApiRequest, store: Store, { write }: ApiOptions): Answer | undefined {
+  if (request.method !== "GET") return undefined;
+  if (write) return request.path === "/openapi/v3" ? jsonAnswer({ paths: {} }) : undefined;
+  return openApiAnswer(request, store);
 }
 
 /** What no API server has: the other files of the bundle, for netwhy itself, which would look into nodes for them. */
@@ -74,8 +87,6 @@ function plainAnswer({ path, method }: ApiRequest, store: Store): Answer | undef
       return textAnswer("ok");
     case "/readyz":
       return textAnswer(store.readyz ?? "ok");
-    case "/openapi/v3":
-      return jsonAnswer({ paths: {} });
     case "/openapi/v2":
       return EMPTY_OPENAPI;
     default:

@@ -52,7 +52,8 @@ export function createStoreIntake(): StoreIntake {
   const slab = slabs();
 
   function open(path: string): Sink | undefined {
-    const list = LIST.exec(path)?.groups;
+    // what `kubectl top` asks for
+    const list = LIST.exec(path.replace(/^top\//, "apis/metrics.k8s.io/v1beta1/"))?.groups;
     if (!list) {
       if (path === MANIFEST || !matchPath(path)) return undefined;
       return gathering((text) => files.set(path, Buffer.from(text)));

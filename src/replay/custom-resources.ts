@@ -16,6 +16,8 @@ export type CustomResource = {
   readonly type: ResourceType;
   /** Undefined: name and age. */
   readonly columns: readonly CustomColumn[] | undefined;
+  /** OpenAPI v3. */
+  readonly schema: object | undefined;
 };
 
 type Definition = {
@@ -33,6 +35,7 @@ type Definition = {
       readonly name?: string;
       readonly served?: boolean;
       readonly additionalPrinterColumns?: readonly CustomColumn[];
+      readonly schema?: { readonly openAPIV3Schema?: object };
     }[];
   };
 };
@@ -43,7 +46,7 @@ export function customResourcesOf(definitions: readonly StoredObject[]): readonl
     const { group, scope, names, versions } = (objectOf(definition) as Definition).spec ?? {};
     if (group === undefined || names?.plural === undefined || names.kind === undefined) return [];
     const { plural, kind, singular, shortNames, categories } = names;
-    return (versions ?? []).flatMap(({ name: version, served, additionalPrinterColumns }): CustomResource[] => {
+    return (versions ?? []).flatMap(({ name: version, served, schema, ...more }): CustomResource[] => {
       if (version === undefined || served === false) return [];
       return [
         {
@@ -57,7 +60,8 @@ export function customResourcesOf(definitions: readonly StoredObject[]): readonl
             shortNames: shortNames ?? [],
             categories: categories ?? [],
           },
-          columns: additionalPrinterColumns,
+          columns: more.additionalPrinterColumns,
+          schema: schema?.openAPIV3Schema,
         },
       ];
     });

@@ -70,6 +70,12 @@ describe.skipIf(KUBECTL_VERSION === undefined)(`${NAME} on a replayed bundle`, (
     expect(items.length).toBeGreaterThan(0);
   });
 
+  it.skipIf(!IS_MODERN)("explains what the bundle has schemas of, and says where the others are", async () => {
+    expect(await out("explain ippools.spec.cidr")).toContain("The pool CIDR.");
+    const { err } = await run("explain pods");
+    expect(err).toContain("the bundle has no schemas of these resources: ask a cluster of its version");
+  });
+
   it("gets every output", async () => {
     const pod = load(await out("get pod db-0 -n data -o yaml")) as { kind: string; metadata: { name: string } };
     expect(pod).toMatchObject({ kind: "Pod", apiVersion: "v1", metadata: { name: "db-0", namespace: "data" } });
