@@ -134,15 +134,15 @@ export async function onCluster<T>(
 }
 
 /** The evidence of a running cluster. */
-export const readLive = (given: Given, surroundings: Surroundings): Promise<Capture> =>
-  onCluster(given, surroundings, (read) => read());
+export const readLive = (given: Given, surroundings: Surroundings, intake?: Intake): Promise<Capture> =>
+  onCluster(given, surroundings, (read) => read(intake && { intake }));
 
-/** The same command line once more, with Pods of ours. */
-function deeperLook(given: Given, { program }: Surroundings): Command {
+/** The same command line once more, with Pods of ours. @param command with its arguments */
+export function deeperLook(command: string, given: Given, { program }: Surroundings): Command {
   const repeated = ["kubeconfig", "context", "nodes", "timeout"].flatMap((name) =>
     given[name] === undefined ? [] : sh` --${name} ${given[name] as string}`,
   );
-  return { run: `${program} diagnose${repeated.join("")} --debug-pods` };
+  return { run: `${program} ${command}${repeated.join("")} --debug-pods` };
 }
 
 /**
@@ -157,7 +157,7 @@ export async function diagnoseLive(
   intake: () => Promise<Intake>,
 ): Promise<Report> {
   const report = await diagnoseSteadily(given, surroundings, diagnose, intake);
-  return debugPodsOf(given) ? report : withDeeperLook(report, deeperLook(given, surroundings));
+  return debugPodsOf(given) ? report : withDeeperLook(report, deeperLook("diagnose", given, surroundings));
 }
 
 function diagnoseSteadily(

@@ -1,19 +1,30 @@
 /** Makes the path of an answer: plain data. What each way comes to in words is in `path-sentences.ts`. */
+import { captureCommands } from "../checks/capture-commands.ts";
 import type { Capture } from "../evidence/capture.ts";
 import { known } from "../evidence/observed.ts";
 import type { Packet } from "../model/netfilter/packet.ts";
 import { type Ref, ref } from "../model/ref.ts";
 import { formatIp } from "../net/ip.ts";
+import { type Text, texts } from "../text.ts";
 import type { Answer, BackEnd, Result } from "../trace/answer.ts";
 import type { Answer as DnsAnswer } from "../trace/dns-answer.ts";
 import type { Source } from "../trace/ends/goal.ts";
+import type { Sighting } from "../trace/forecast.ts";
 import type { End, Namespace, Step, Way } from "../trace/trace.ts";
 import type { Path, PathBackEnd, PathPacket, PathPlace, PathStep, PathWay } from "./path.ts";
 import { sentenceOf, summaryOf } from "./path-sentences.ts";
 import { settleFor } from "./settle.ts";
 
+const say = texts("path-captured", {
+  lostBetween: { en: "{from} sent the packets, {to} never saw them", zh: "{from} 已发出报文，{to} 从未收到" },
+  answerLost: { en: "{from} saw the answer, {to} did not", zh: "{from} 有应答，{to} 未收到应答" },
+  unanswered: { en: "the packets were seen on {at}, and no answer", zh: "报文出现在 {at}，但没有应答" },
+});
+
 export type PathInput = {
   readonly answer: Answer;
+  /** What packet captures show of its packets. */
+  readonly sightings?: readonly Sighting[];
   readonly typed: { readonly from: string; readonly to: string };
   readonly capture: Capture;
   readonly version: string;
@@ -28,7 +39,7 @@ const VERDICTS = {
   unclear: "unclear",
 } as const satisfies Record<Result, Path["verdict"]>;
 
-export function buildPath({ answer, typed, capture, version, size }: PathInput): Path {
+export function buildPath({ answer, sightings = [], typed, capture, version, size }: PathInput): Path {
   const { ends, resolution, walked, result, notes, tests } = answer;
   const file = known(capture.get("cluster", {}));
   const kubernetes = known(capture.get("version", {}))?.gitVersion ?? file?.kubernetesVersion;
@@ -51,7 +62,26 @@ export function buildPath({ answer, typed, capture, version, size }: PathInput):
     ...(resolution && { resolution: resolutionOf(resolution) }),
     backEnds: walked.backEnds.map(backEndOf),
     tests: tests.map(({ outcome, evidence }) => ({ outcome, evidence })),
+    captured: sightings.map((sighting) => ({ says: sightingText(sighting), evidence: [...sighting.evidence] })),
+    captures: capturesFor(answer, sightings),
   };
+}
+
+/** Where the walk cannot tell, or tests in the evidence ended otherwise, and nothing was captured yet. */
+function capturesFor({ result, contradicting, walked }: Answer, sightings: readonly Sighting[]) {
+  const isInDoubt = result === "unclear" || contradicting.length > 0;
+  return isInDoubt && sightings.length === 0 ? captureCommands(walked.backEnds.flatMap(({ ways }) => ways)) : [];
+}
+
+function sightingText(sighting: Sighting): Text {
+  switch (sighting.is) {
+    case "lost-between":
+      return say.lostBetween(sighting);
+    case "answer-lost":
+      return say.answerLost(sighting);
+    case "unanswered":
+      return say.unanswered(sighting);
+  }
 }
 
 function fromOf(from: Source, typed: string): Path["from"] {

@@ -3,13 +3,17 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type Cluster, cluster } from "../../testing/cluster.ts";
 import { probed, probedPairs } from "../../testing/cluster-edits.ts";
 import { diagnose } from "../diagnose.ts";
 import { parsePacketCaptures } from "../parse/packet-capture.ts";
+import { isProblem, pathBetween } from "../path.ts";
 import type { Command } from "../shell.ts";
+import { PATH_FORMATS } from "./formats/path.ts";
 import { FORMATS } from "./formats/registry.ts";
+import { withDeeperWalk } from "./look-deeper.ts";
+import type { Path } from "./path.ts";
 import type { Report } from "./report.ts";
 
 /** A Pod of w2; the first client is on another node. */
@@ -115,4 +119,36 @@ it("is placed by a capture of one's own, which shows what it has and not what it
     ),
   );
   expect(diagnose(named.capture).disagreements[0]!.says.en).toContain("w2 saw the answer, cp1 did not");
+});
+
+describe("a path that is in doubt", () => {
+  const asked = ({ capture }: Cluster): Path => {
+    const { key } = failing.model().observations.failed[0]!.client.pod!;
+    const found = pathBetween(capture, { from: key, to: `${TARGET}:8080` });
+    if (isProblem(found)) throw new Error(found.problem.en);
+    return found;
+  };
+  const drawn = (path: Path) => PATH_FORMATS.text(path, { lang: "en", width: 110, color: false });
+
+  it("prints the same captures, if a test ended otherwise than the walk", () => {
+    const path = asked(unexplained);
+    expect(path.captures).toEqual([near, far]);
+    expect(drawn(path)).toContain("reads back what they print");
+    expect(asked(cluster()).captures).toEqual([]);
+  });
+
+  it("tells what they show, once they are read back, and asks for no more", () => {
+    const path = asked(pasted(LOST)(unexplained));
+    expect(path.captured?.map(({ says }) => says.en)).toEqual(["cp1 sent the packets, w2 never saw them"]);
+    expect(path.captures).toEqual([]);
+    expect(drawn(path)).toContain("cp1 sent the packets, w2 never saw them");
+  });
+
+  it("is asked again with Pods of ours, where only nodes and Pods could tell", () => {
+    const path = asked(failing.without("podSockets"));
+    const deeper = { run: "netwhy path a b --debug-pods" };
+    const settles = ({ backEnds }: Path) => backEnds.flatMap(({ ways }) => ways.flatMap(({ end }) => end.settle));
+    expect(settles(path).map(({ node }) => node)).toEqual(["w2"]);
+    expect(settles(withDeeperWalk(path, deeper))).toEqual([deeper]);
+  });
 });

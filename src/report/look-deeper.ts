@@ -1,5 +1,6 @@
 /** What else could be asked of a running cluster, where a report of it lacks what only nodes and Pods themselves show. */
 import type { Command } from "../shell.ts";
+import type { Path, PathBackEnd } from "./path.ts";
 import type { Report } from "./report.ts";
 
 /**
@@ -8,13 +9,38 @@ import type { Report } from "./report.ts";
  * @param deeper diagnoses the same cluster again, and reads more
  */
 export function withDeeperLook(report: Report, deeper: Command): Report {
-  const isOfNode = ({ node }: Report["blindSpots"][number]["settle"][number]) => node !== undefined;
   return {
     ...report,
-    blindSpots: report.blindSpots.map((spot) =>
-      spot.settle.some(isOfNode)
-        ? { ...spot, settle: [deeper, ...spot.settle.filter((command) => !isOfNode(command))] }
-        : spot,
-    ),
+    blindSpots: report.blindSpots.map((spot) => ({ ...spot, settle: inPlace(spot.settle, deeper) })),
   };
+}
+
+/** The same of a path, which ends where evidence ends. */
+export function withDeeperWalk(path: Path, deeper: Command): Path {
+  const { backEnds, resolution } = path;
+  const walked = (all: readonly PathBackEnd[]) =>
+    all.map((one) => ({
+      ...one,
+      ways: one.ways.map((way) => ({ ...way, end: { ...way.end, settle: inPlace(way.end.settle, deeper) } })),
+    }));
+  return {
+    ...path,
+    backEnds: walked(backEnds),
+    ...(resolution && {
+      resolution: {
+        ...resolution,
+        settle: inPlace(resolution.settle, deeper),
+        ...(resolution.server && {
+          server: { ...resolution.server, backEnds: walked(resolution.server.backEnds) },
+        }),
+      },
+    }),
+  };
+}
+
+type Settling = Path["backEnds"][number]["ways"][number]["end"]["settle"];
+
+function inPlace(settle: Settling, deeper: Command): Settling {
+  const isOfNode = ({ node }: Settling[number]) => node !== undefined;
+  return settle.some(isOfNode) ? [deeper, ...settle.filter((command) => !isOfNode(command))] : settle;
 }

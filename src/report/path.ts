@@ -147,6 +147,14 @@ export const pathSchema = z
     tests: z
       .array(z.object({ outcome: z.enum(["ok", "failed"]), evidence }))
       .describe("tests of the same path in the evidence"),
+    captured: z
+      .array(z.object({ says: text, evidence: z.array(evidence) }))
+      .optional()
+      .describe("where packet captures last saw its packets, if they were not answered"),
+    captures: z
+      .array(command)
+      .optional()
+      .describe("commands that capture its packets, where the walk does not tell what becomes of them"),
   })
   .describe("A netwhy path");
 

@@ -1,11 +1,15 @@
 /** `netwhy path`: reads the evidence, walks one packet through it, draws its way. */
 import { DiagnosisError } from "../../errors.ts";
+import { createIntake } from "../../evidence/capture.ts";
 import { isProblem, pathBetween } from "../../path.ts";
 import { PATH_FORMATS, type PathFormatName } from "../../report/formats/path.ts";
+import { withDeeperWalk } from "../../report/look-deeper.ts";
 import type { Path } from "../../report/path.ts";
-import { readBundle } from "../../sources/bundle.ts";
+import { sh } from "../../shell.ts";
+import { BUNDLE_LIMITS, readBundle } from "../../sources/bundle.ts";
 import { texts } from "../../text.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
+import { takeOwnFiles } from "../own-files.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { badValue, unknownName } from "../usage-error.ts";
 import type { Given } from "./command.ts";
@@ -65,14 +69,25 @@ export async function pathCommand(
   }
   const size = sizeOf(given.size as string | undefined);
   const family = ipv4 === ipv6 ? undefined : ipv6 ? 6 : 4;
-  const { readLive } = await import("../live.ts");
-  const capture = bundle === undefined ? await readLive(given, surroundings) : await readBundle(bundle);
-  const path = pathBetween(capture, { from, to, namespace, family }, { size, explain });
-  if (isProblem(path)) {
-    const { problem, hint, unknown } = path;
+  const { deeperLook, readLive } = await import("../live.ts");
+  const intake = createIntake();
+  await takeOwnFiles(given, intake);
+  const capture =
+    bundle === undefined
+      ? await readLive(given, surroundings, intake)
+      : await readBundle(bundle, BUNDLE_LIMITS, intake);
+  const found = pathBetween(capture, { from, to, namespace, family }, { size, explain });
+  if (isProblem(found)) {
+    const { problem, hint, unknown } = found;
     if (unknown) throw unknownName(unknown.kind, unknown.name, unknown.names, say.howNames({ program }));
     throw new DiagnosisError("usage", problem, hint);
   }
+  // what Pods' own network shows is seen by nobody else's Pods
+  const isShallow = bundle === undefined && given.debugPods !== true;
+  const of = namespace === undefined ? "" : sh` -n ${namespace}`;
+  const how = `${ipv4 ? " -4" : ""}${ipv6 ? " -6" : ""}${size === undefined ? "" : ` --size ${size}`}`;
+  const again = `${sh`path ${from} ${to}`}${of}${how}`;
+  const path = isShallow ? withDeeperWalk(found, deeperLook(again, given, surroundings)) : found;
   const format = explain && output === "text" ? "wide" : output;
   out(PATH_FORMATS[format](path, { lang, width, color: color.out }));
   return EXITS[path.verdict];

@@ -1,6 +1,6 @@
 import { texts } from "../../text.ts";
 import type { CommandSpec } from "./command.ts";
-import { BUNDLE, CLUSTER, OUTPUT } from "./options.ts";
+import { BUNDLE, CAPTURE, CLUSTER, OUTPUT } from "./options.ts";
 
 const say = texts("path-help", {
   pathFrom: {
@@ -43,6 +43,7 @@ export const PATH: CommandSpec = {
     { flags: "-6, --ipv6", describes: say.ipv6() },
     { flags: "--size <bytes>", describes: say.size() },
     { flags: "--explain", describes: say.met() },
+    CAPTURE,
     ...CLUSTER,
     OUTPUT,
   ],

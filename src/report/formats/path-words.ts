@@ -92,6 +92,13 @@ export const pathWords = texts("path-format", {
   byDevice: { en: "by {device}", zh: "经 {device}" },
 
   tests: { en: "Tests of this path in the evidence", zh: "证据中对该路径的探测" },
+  captured: { en: "What captures show", zh: "抓包结果" },
+  capture: { en: "While it fails:", zh: "故障期间执行：" },
+  captureOn: { en: "While it fails, on {node}:", zh: "故障期间在节点 {node} 上执行：" },
+  readCaptures: {
+    en: "`path … --capture FILE` reads back what they print.",
+    zh: "用 `path … --capture 文件` 读回其输出。",
+  },
   settle: { en: "What would tell", zh: "如何确认" },
   settleHere: { en: "To see it:", zh: "查看方法：" },
   settleOn: { en: "On {node}:", zh: "在节点 {node} 上：" },

@@ -45,6 +45,7 @@ export function pathOutline(path: Path, { lang, wide }: { readonly lang: Languag
     ...backEndSection(path, speaker),
     ...waySections(path, speaker),
     ...testSection(path, speaker),
+    ...capturedSection(path, speaker),
     ...settleSection(path, speaker),
     basis(path, speaker),
   ];
@@ -81,8 +82,29 @@ function testSection({ tests }: Path, speaker: Speaker): Block[] {
   return section(say(words.tests()), items.length > 0 ? [{ shape: "marks", items }] : []);
 }
 
-function settleSection({ backEnds, resolution, verdict }: Path, speaker: Speaker): Block[] {
-  if (verdict !== "unclear" && !speaker.wide) return [];
+function capturedSection({ captured = [] }: Path, speaker: Speaker): Block[] {
+  const { say } = speaker;
+  const items = captured.map(({ says, evidence }): Marked => {
+    const places = evidence.map(whereOf).join(", ");
+    return { mark: "·", tone: "doubt", line: [{ text: `${say(says)}  ` }, { text: places, tone: "faint" }] };
+  });
+  return section(say(words.captured()), items.length > 0 ? [{ shape: "marks", items }] : []);
+}
+
+/** What to run while it fails: nothing that is recorded tells. */
+function captureBlocks({ captures = [] }: Path, speaker: Speaker): Block[] {
+  if (captures.length === 0) return [];
+  const where = { here: words.capture(), there: (on: string) => words.captureOn({ node: on }) };
+  const commands = captures.map(({ run, node }) =>
+    commandBlock({ run, ...(node !== undefined && { node }) }, where, speaker),
+  );
+  return [...commands, { shape: "line", line: prose(speaker.say(words.readCaptures())) }];
+}
+
+function settleSection(path: Path, speaker: Speaker): Block[] {
+  const { backEnds, resolution, verdict } = path;
+  const capturing = captureBlocks(path, speaker);
+  if (verdict !== "unclear" && !speaker.wide) return section(speaker.say(words.settle()), capturing);
   const ways = [...backEnds, ...(resolution?.server?.backEnds ?? [])].flatMap((one) => one.ways);
   const commands = [...(resolution?.settle ?? []), ...ways.flatMap(({ end }) => end.settle)];
   const distinct = [...new Map(commands.map((one) => [JSON.stringify(one), one])).values()];
@@ -95,7 +117,7 @@ function settleSection({ backEnds, resolution, verdict }: Path, speaker: Speaker
         speaker,
       ),
     );
-  return section(speaker.say(words.settle()), blocks);
+  return section(speaker.say(words.settle()), [...blocks, ...capturing]);
 }
 
 /** What it was told from, in one line. */
