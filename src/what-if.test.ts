@@ -104,7 +104,10 @@ describe("the answer drawn", () => {
 
   it("lets a pipeline refuse", () => {
     expect(draw("junit")).toContain('failures="1"');
-    expect(JSON.parse(draw("sarif")).runs[0].results[0].ruleId).toBe("component-access-denied");
+    expect(JSON.parse(draw("sarif")).runs[0].results[0]).toMatchObject({
+      ruleId: "component-access-denied",
+      level: "error",
+    });
     expect(draw("yaml")).toContain("verdict: breaks");
   });
 });

@@ -60,7 +60,9 @@ export const WHAT_IF_FORMATS = {
   json: (answer) => `${JSON.stringify(answer, undefined, 2)}\n`,
   yaml: (answer) => dumpYaml(answer),
   markdown: (answer, { lang }) => markdownOf(whatIfOutline(answer, { lang, wide: false })),
-  sarif: ({ tool, breaks }, { lang }) => sarifOf({ tool, causes: breaks, warnings: [] }, lang),
+  // a change that is not made yet is to be refused, whether it would be felt at once or later
+  sarif: ({ tool, breaks }, { lang }) =>
+    sarifOf({ tool, causes: breaks.map((cause) => ({ ...cause, latent: false })), warnings: [] }, lang),
   junit: ({ breaks, summary, verdict }, { lang }) =>
     junitOf({ name: "what-if", causes: breaks, unclear: verdict === "unclear" ? summary : undefined }, lang),
 } satisfies Record<string, Format>;
