@@ -247,13 +247,17 @@ describe("what is taken away is named, with what follows", () => {
   const next = random(SEED);
   const chosen = LONG ? all : Array.from({ length: SAMPLE }, () => all[Math.floor(next() * all.length)]!);
 
-  it.each([...Map.groupBy(chosen, ({ of }) => variantId(of))])("%s", (_, losses) => {
-    const wrong = losses.flatMap((loss) => {
-      const trouble = judged(loss);
-      return trouble === undefined ? [] : [`${loss.says}: ${trouble}`];
-    });
-    expect(wrong).toEqual([]);
-  });
+  it.each([...Map.groupBy(chosen, ({ of }) => variantId(of))])(
+    "%s",
+    { timeout: LONG ? 600_000 : 60_000 },
+    (_, losses) => {
+      const wrong = losses.flatMap((loss) => {
+        const trouble = judged(loss);
+        return trouble === undefined ? [] : [`${loss.says}: ${trouble}`];
+      });
+      expect(wrong).toEqual([]);
+    },
+  );
 });
 
 describe("what the network cannot be without is a root cause", () => {
