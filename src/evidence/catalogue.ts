@@ -23,6 +23,7 @@ import { parseConntrackCount } from "../parse/conntrack-count.ts";
 import { parseConntrackStats } from "../parse/conntrack-stats.ts";
 import { type HelmRelease, parseHelmReleases } from "../parse/helm-release.ts";
 import { parseIpAddr } from "../parse/ip-addr.ts";
+import { parseIpLinkStats } from "../parse/ip-link-stats.ts";
 import { parseIpNeigh } from "../parse/ip-neigh.ts";
 import { parseIpRoute } from "../parse/ip-route.ts";
 import { parseIpRule } from "../parse/ip-rule.ts";
@@ -410,6 +411,10 @@ export const catalogue = {
   links: onNode("ip-addr.json", "ip -j -d addr", parseIpAddr, {
     en: "the node's devices and addresses",
     zh: "节点的网络设备和地址",
+  }),
+  linkCounters: onNode("ip-link-stats.json", "ip -j -s link", parseIpLinkStats, {
+    en: "what the node's devices counted of errors and of packets that they threw away",
+    zh: "节点网卡的错误和丢包计数",
   }),
   routes: onNode(
     "ip-route.json",

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { type Cluster, cluster, editNode } from "../../testing/cluster.ts";
 import { probed } from "../../testing/cluster-edits.ts";
 import { parseConntrack } from "../parse/conntrack.ts";
+import { parseIpLinkStats } from "../parse/ip-link-stats.ts";
 import { parseNstat } from "../parse/nstat.ts";
 import { forecastsOf } from "./forecast.ts";
 
@@ -46,11 +47,17 @@ const counted = (node: string, text: string) => (given: Cluster) =>
 
 it("tells what the node where packets were last seen has thrown away", () => {
   const arrived = tracked("w2", SENT)(tracked(near, SENT)(tested));
-  const model = counted("w2", "TcpExtListenOverflows 532 0.0\nTcpExtListenDrops 0 0.0\n")(arrived).model();
+  const devices = `[{"ifname":"eth0","stats64":{"rx":{"errors":0,"dropped":0},"tx":{"errors":0,"dropped":0}}},{"ifname":"flannel.1","stats64":{"rx":{"errors":0,"dropped":0},"tx":{"errors":0,"dropped":10}}}]`;
+  const model = counted(
+    "w2",
+    "TcpExtListenOverflows 532 0.0\nTcpExtListenDrops 0 0.0\n",
+  )(arrived)
+    .edit((draft) => draft.set("linkCounters", { node: "w2" }, parseIpLinkStats(devices).value))
+    .model();
   const evidence = forecastsOf(model)
     .sighting(model.observations.failed[0]!)
     ?.evidence.map(({ quote }) => quote);
-  expect(evidence?.slice(2)).toEqual(["TcpExtListenOverflows 532"]);
+  expect(evidence?.slice(2)).toEqual(["TcpExtListenOverflows 532", "flannel.1: sent, dropped 10"]);
 });
 
 /** w2 sends to the Pods of the client's node by another device, and validates sources strictly. */

@@ -8,7 +8,8 @@ import type { NodePlane } from "./plane.ts";
 
 /**
  * Of nstat (include/uapi/linux/snmp.h): a full queue of connections to be accepted, source validation, no memory or no route,
- * a socket's full buffer, fragments that did not come together.
+ * a socket's full buffer, fragments that did not come together, a checksum that is wrong: some kernels and devices send what is
+ * masqueraded into a VXLAN so.
  */
 const THROWN_AWAY = [
   "TcpExtListenOverflows",
@@ -27,6 +28,8 @@ const THROWN_AWAY = [
   "Ip6OutNoRoutes",
   "Ip6ReasmFails",
   "Udp6RcvbufErrors",
+  "TcpInCsumErrors",
+  "UdpInCsumErrors",
 ] as const;
 
 /** Of `conntrack -S`: no room, a tuple that is taken already, an entry thrown out for another. */
@@ -37,8 +40,24 @@ export function countOf({ networkCounters }: NodePlane, name: (typeof THROWN_AWA
   return isWhole(networkCounters) ? networkCounters.value.get(name)?.count : undefined;
 }
 
+/** Of devices: one that has no entry to which node a frame goes, a full queue, a cable that is out. */
+function dropsOfDevices({ linkCounters }: NodePlane): readonly Evidence[] {
+  return (known(linkCounters) ?? []).flatMap(({ name, received, sent }) => {
+    const counts = [
+      ["received, errors", received.errors],
+      ["received, dropped", received.dropped],
+      ["sent, errors", sent.errors],
+      ["sent, dropped", sent.dropped],
+      ["sent, no carrier", sent.noCarrier],
+    ] as const;
+    const words = counts.flatMap(([what, count]) => (count > 0 ? [`${what} ${count}`] : []));
+    return words.length > 0 ? [quoteOf(linkCounters.origin, `${name}: ${words.join("; ")}`)] : [];
+  });
+}
+
 /** The counters that are not zero. */
-export function dropsCounted({ networkCounters, conntrackStats }: NodePlane): readonly Evidence[] {
+export function dropsCounted(plane: NodePlane): readonly Evidence[] {
+  const { networkCounters, conntrackStats } = plane;
   const counters = known(networkCounters);
   const stats = known(conntrackStats);
   return [
@@ -50,5 +69,6 @@ export function dropsCounted({ networkCounters, conntrackStats }: NodePlane): re
       const count = stats?.[name] ?? 0;
       return count > 0 ? [quoteOf(conntrackStats.origin, `conntrack ${name} ${count}`)] : [];
     }),
+    ...dropsOfDevices(plane),
   ];
 }

@@ -9,6 +9,7 @@ import type { ConntrackEntry } from "../../parse/conntrack.ts";
 import type { ConntrackCount } from "../../parse/conntrack-count.ts";
 import type { ConntrackStats } from "../../parse/conntrack-stats.ts";
 import type { Link } from "../../parse/ip-addr.ts";
+import type { LinkCounters } from "../../parse/ip-link-stats.ts";
 import type { Neighbour } from "../../parse/ip-neigh.ts";
 import type { Route } from "../../parse/ip-route.ts";
 import type { RoutingRule } from "../../parse/ip-rule.ts";
@@ -44,6 +45,8 @@ export type NodePlane = {
   readonly conntrack: Observed<readonly ConntrackEntry[]>;
   readonly conntrackCount: Observed<ConntrackCount>;
   readonly conntrackStats: Observed<ConntrackStats>;
+  /** Of all packets since each device was made. */
+  readonly linkCounters: Observed<readonly LinkCounters[]>;
   /** Of all packets since boot. */
   readonly networkCounters: Observed<NetworkCounters>;
   readonly sockets: Observed<readonly ListeningSocket[]>;
@@ -116,6 +119,7 @@ function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) =>
     conntrack: capture.get("conntrack", { node }),
     conntrackCount: capture.get("conntrackCount", { node }),
     conntrackStats: capture.get("conntrackStats", { node }),
+    linkCounters: capture.get("linkCounters", { node }),
     networkCounters: capture.get("networkCounters", { node }),
     sockets: capture.get("sockets", { node }),
     kernelLog: capture.get("kernelLog", { node }),

@@ -129,6 +129,7 @@ take_network() {
   take ss.txt ss -lntupSH
   take ss-summary.txt ss -s
   take nstat.txt nstat -asz
+  take ip-link-stats.json ip -j -s link
 }
 
 # take_iptables NAME NAMES: the tables as the node's own command shows them, and those of the other back end. The legacy
