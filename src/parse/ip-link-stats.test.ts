@@ -18,7 +18,9 @@ describe("ip -j -s link", () => {
   });
 
   it("hands back what it cannot read, and keeps the rest of the device", () => {
-    const { value, gaps } = parseIpLinkStats('[{"ifname":"a","stats64":{"rx":{"errors":"many","dropped":1}}},{"mtu":1}]\n');
+    const { value, gaps } = parseIpLinkStats(
+      '[{"ifname":"a","stats64":{"rx":{"errors":"many","dropped":1}}},{"mtu":1}]\n',
+    );
     expect(value).toMatchObject([{ name: "a", received: { errors: 0, dropped: 1 } }]);
     expect(gaps).toHaveLength(2);
   });

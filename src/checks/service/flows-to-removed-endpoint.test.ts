@@ -54,7 +54,7 @@ testCheck(flowsToRemovedEndpoint, {
       healedBy: removed,
     },
     "an entry was put in by hand, with a life of an hour": {
-      given: built(100, unanswered(3590)),
+      given: built(200, unanswered(3590)),
       repair: "Node/w1",
       healedBy: removed,
     },
@@ -67,6 +67,14 @@ testCheck(flowsToRemovedEndpoint, {
   },
   clears: {
     "flows to back ends that are there": built(600, answered(118, backend), unanswered(20, backend)),
+    "questions that were asked once each, and answered before the back end left": built(
+      600,
+      `udp      17 26 src=${client} dst=${DNS} sport=35663 dport=53 src=${GONE} dst=${client} sport=53 dport=35663 mark=0 use=1`,
+    ),
+    "back ends were replaced a minute and a half ago, and the entries read before the end of the capture": built(
+      90,
+      answered(116),
+    ),
     "back ends were replaced a minute ago: entries are as they were or will be": built(70, answered(90)),
     "nobody has sent since the back end left": built(120, answered(10)),
     "a flow without translation, of a port that is never used again": built(600, unanswered(29, DNS)),

@@ -3,7 +3,7 @@ import type { CaptureTime } from "../time.ts";
 import type { ServicePort, Services } from "./services.ts";
 
 /** Milliseconds. */
-export const SETTLING = 60_000;
+const SETTLING = 60_000;
 
 /** When the EndpointSlice controller saw the change that it wrote last (core/v1, EndpointsLastChangeTriggerTime). */
 const TRIGGERED = "endpoints.kubernetes.io/last-change-trigger-time";

@@ -13,7 +13,7 @@ import type { ConntrackEntry } from "../../parse/conntrack.ts";
 import type { NodePlane } from "../forwarding/plane.ts";
 import type { CaptureTime } from "../time.ts";
 import type { ServicePort, Services } from "./services.ts";
-import { SETTLING, unchangedFor } from "./settled.ts";
+import { unchangedFor } from "./settled.ts";
 
 export type StaleFlow = {
   readonly port: ServicePort;
@@ -34,6 +34,12 @@ const LIFE = {
 
 /** Ports that the kernel gives to clients that name none; net.ipv4.ip_local_port_range of a Pod is its own, at the default. */
 const GIVEN_BY_KERNEL = { from: 32_768, to: 60_999 } as const;
+
+/**
+ * Milliseconds that back ends must have been gone for when the last packet came. The entries may have been read as long before
+ * the time of the capture, which is its end.
+ */
+const SURELY = 120_000;
 
 /** Milliseconds since the last packet of a flow, as its entry tells that lives so long from each packet on. */
 function idleFor({ assured, secondsLeft }: ConntrackEntry, plane: NodePlane): number {
@@ -71,9 +77,11 @@ export function staleFlows(plane: NodePlane, services: Services, time: CaptureTi
     if (endpoints.length === 0 || endpoints.some(({ address }) => address === sentTo)) continue;
     const isChosen = sourcePort < GIVEN_BY_KERNEL.from || sourcePort > GIVEN_BY_KERNEL.to;
     if (sentTo === asked && (!isChosen || entry.replied)) continue;
+    // one question and its answer: the next has another port
+    if (entry.replied && !entry.assured && !isChosen) continue;
     const since = unchanged(port);
     if (since === undefined) return undefined;
-    if (since - idleFor(entry, plane) <= SETTLING) continue;
+    if (since - idleFor(entry, plane) <= SURELY) continue;
     found.push({
       port,
       client: canonicalIp(source) ?? source,
