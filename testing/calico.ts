@@ -1,5 +1,5 @@
 /** The recorded healthy cluster with Calico, as tests break it. */
-import { type Cluster, clusterOf } from "./cluster.ts";
+import { type Cluster, clusterOf, editNode } from "./cluster.ts";
 import type { Edit } from "./cluster-edits.ts";
 import { captureOf, readRecording } from "./recordings.ts";
 
@@ -7,9 +7,13 @@ import { captureOf, readRecording } from "./recordings.ts";
 const LOOKED_AT =
   /^(cluster\.json|probes\.jsonl|nodes\/\w+\/(ip|bridge|conntrack\.txt)|logs\/(shop|tools)|api|apis\/(apps|discovery|networking|crd\.projectcalico))/;
 
-export async function calicoCluster(): Promise<Cluster> {
+const RULES = /^nodes\/\w+\/iptables-save\.txt$/;
+
+/** @param rules with the nodes' iptables */
+export async function calicoCluster({ rules = false } = {}): Promise<Cluster> {
   const { files } = await readRecording("calico-healthy");
-  return clusterOf(captureOf(new Map([...files].filter(([path]) => LOOKED_AT.test(path)))));
+  const isWanted = (path: string) => LOOKED_AT.test(path) || (rules && RULES.test(path));
+  return clusterOf(captureOf(new Map([...files].filter(([path]) => isWanted(path)))));
 }
 
 export const POOL = "default-ipv4-ippool";
@@ -54,4 +58,26 @@ export const hostEndpoint =
   (name: string, spec: object, labels: Readonly<Record<string, string>> = {}): Edit =>
   (draft) => {
     draft.setList("hostendpoints", [...draft.list("hostendpoints"), { metadata: { name, labels }, spec }] as never);
+  };
+
+/** BGP in place of VXLAN: nodes learn each other's blocks from BIRD, which leads to them by the node itself, over tunl0 with IPIP. */
+export const byBird =
+  (ipipMode: "Always" | "CrossSubnet" | "Never"): Edit =>
+  (draft) => {
+    editPool({ vxlanMode: "Never", ipipMode })(draft);
+    const addresses = new Map(
+      draft.list("nodes").map(({ metadata, status }) => [metadata.name, status?.addresses?.[0]?.address]),
+    );
+    const owners = new Map(
+      draft.list("ipamblocks").map(({ spec }) => [spec.cidr, addresses.get(spec.affinity?.replace("host:", "") ?? "")]),
+    );
+    const device = ipipMode === "Always" ? "tunl0" : "eth0";
+    for (const node of addresses.keys())
+      editNode(draft, "routes", node, (all) =>
+        all.map((route) => {
+          const gateway = owners.get(route.destination);
+          if (gateway === undefined || route.nextHops.length === 0) return route;
+          return { ...route, protocol: "bird", nextHops: [{ gateway, device, flags: ["onlink"] }] };
+        }),
+      );
   };

@@ -29,6 +29,7 @@ import { outsideUnreachable } from "./node/outside-unreachable.ts";
 import { packetFilterDrop } from "./node/packet-filter-drop.ts";
 import { packetPathBlocked } from "./node/packet-path-blocked.ts";
 import { routingRuleWrong } from "./node/routing-rule-wrong.ts";
+import { calicoHostAccessOff } from "./pod-network/calico-host-access-off.ts";
 import { calicoNodeAddressWrong } from "./pod-network/calico-node-address-wrong.ts";
 import { calicoOverlayOff } from "./pod-network/calico-overlay-off.ts";
 import { ciliumNodeMismatch } from "./pod-network/cilium-node-mismatch.ts";
@@ -51,7 +52,10 @@ import { tunnelDeviceMismatch } from "./pod-network/tunnel-device-mismatch.ts";
 import { tunnelMacDuplicate } from "./pod-network/tunnel-mac-duplicate.ts";
 import { underlayMtuTooSmall } from "./pod-network/underlay-mtu-too-small.ts";
 import { underlayPacketLoss } from "./pod-network/underlay-packet-loss.ts";
+import { calicoInterfacePrefixWrong } from "./policy/calico-interface-prefix-wrong.ts";
 import { calicoPolicyDefective } from "./policy/calico-policy-defective.ts";
+import { ciliumPolicyRefused } from "./policy/cilium-policy-refused.ts";
+import { dnsNamesNeverLearned } from "./policy/dns-names-never-learned.ts";
 import { hostEndpointIsolated } from "./policy/host-endpoint-isolated.ts";
 import { networkPolicyDefective } from "./policy/network-policy-defective.ts";
 import { networkPolicyUnenforced } from "./policy/network-policy-unenforced.ts";
@@ -94,6 +98,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "node", check: packetFilterDrop },
   { layer: "node", check: packetPathBlocked },
   { layer: "node", check: routingRuleWrong },
+  { layer: "pod-network", check: calicoHostAccessOff },
   { layer: "pod-network", check: calicoNodeAddressWrong },
   { layer: "pod-network", check: calicoOverlayOff },
   { layer: "pod-network", check: ciliumNodeMismatch },
@@ -133,7 +138,10 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "dns", check: corefileInvalid },
   { layer: "dns", check: dnsForwardLoop },
   { layer: "dns", check: dnsUpstreamDead },
+  { layer: "policy", check: calicoInterfacePrefixWrong },
   { layer: "policy", check: calicoPolicyDefective },
+  { layer: "policy", check: ciliumPolicyRefused },
+  { layer: "policy", check: dnsNamesNeverLearned },
   { layer: "policy", check: hostEndpointIsolated },
   { layer: "policy", check: networkPolicyDefective },
   { layer: "policy", check: networkPolicyUnenforced },

@@ -429,6 +429,14 @@ export function needsOf({ nodes, pods, services, components, policies, dns, cili
     return any(known.map((replica) => toFollow({ name: "component.run", component: refId(replica) })));
   };
 
+  /** What stands between it and the API server: it starts without, and does not become ready. */
+  function servedBy({ servedBy: id }: Component["definition"]): Need | undefined {
+    const servers = id === undefined ? [] : components.byId(id);
+    return servers.length === 0
+      ? undefined
+      : any(servers.map(({ ref: server }) => toFollow({ name: "component.run", component: refId(server) })));
+  }
+
   function componentRun(capability: Capability): Need | undefined {
     const component = components.all.find((candidate) => refId(candidate.ref) === capability.component);
     if (!component) return undefined;
@@ -448,6 +456,7 @@ export function needsOf({ nodes, pods, services, components, policies, dns, cili
       ...(definition.duties.includes("control-plane")
         ? []
         : [toFollow({ name: "pod.create" }), toFollow({ name: "pod.admit", component: capability.component! })]),
+      servedBy(definition),
       // what starts without permission or without the API server ends again, or does not become ready
       toFollow({ name: "component.permit", component: capability.component!, work: "start" }),
       // leaders end when they cannot renew their leases, and agents write when they start

@@ -208,8 +208,8 @@ export function policiesOf(
         ? pods.all.filter((pod) => !pod.hostNetwork && peer.means(selectableOf(pod)) === true)
         : undefined,
     verdict(from, to, traffic) {
-      // Felix holds what Pods send to their own node to their policies as well (cali-wl-to-host)
-      const isFree = isOwnNode(from, to) || (isOwnNode(to, from) && calico.all.length === 0);
+      // Felix holds what Pods send to their own node to their policies as well (cali-wl-to-host), and so does Cilium
+      const isFree = isOwnNode(from, to) || (isOwnNode(to, from) && calico.all.length === 0 && !isCilium);
       if (isFree) return { state: "allowed" };
       for (const direction of ["egress", "ingress"] as const) {
         const by = direction === "egress" ? denies(from, to, direction, traffic) : denies(to, from, direction, traffic);

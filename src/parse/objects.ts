@@ -64,7 +64,7 @@ const container = z.object({
       z.object({
         name: text,
         value: maybe(text),
-        valueFrom: maybe(z.object({ configMapKeyRef: maybe(optionalRef) })),
+        valueFrom: maybe(z.object({ configMapKeyRef: maybe(optionalRef.extend({ key: maybe(text) })) })),
       }),
     ),
   ),
@@ -405,7 +405,17 @@ export const ipamBlock = z.object({
 /** crd.projectcalico.org/v1 FelixConfiguration: `default`, and `node.NAME` for one node */
 export const felixConfiguration = z.object({
   metadata,
-  spec: maybe(z.object({ vxlanEnabled: maybe(flag), vxlanPort: maybe(number), vxlanVNI: maybe(number) })),
+  spec: maybe(
+    z.object({
+      vxlanEnabled: maybe(flag),
+      vxlanPort: maybe(number),
+      vxlanVNI: maybe(number),
+      /** How the names of Pods' devices begin; several are divided by commas. */
+      interfacePrefix: maybe(text),
+      /** What becomes of what Pods send to their own node: Drop unless said otherwise. */
+      defaultEndpointToHostAction: maybe(text),
+    }),
+  ),
 });
 
 const calicoEntity = maybe(
@@ -500,7 +510,7 @@ const ciliumRule = z.object({
   toCIDRSet: maybe(z.array(z.object({ cidr: maybe(text), except: maybe(z.array(text)) }))),
   toNodes: maybe(z.array(labelSelector)),
   toGroups: maybe(z.array(z.unknown())),
-  toFQDNs: maybe(z.array(z.unknown())),
+  toFQDNs: maybe(z.array(z.object({ matchName: maybe(text), matchPattern: maybe(text) }))),
   toServices: maybe(z.array(z.unknown())),
   toPorts: maybe(z.array(ciliumPortRule)),
   icmps: maybe(z.array(z.unknown())),

@@ -67,9 +67,18 @@ export const controlPlaneOf = ({ nodes }: LiveCluster) => nodes.find(isControlPl
 export const workerOf = ({ nodes }: LiveCluster) =>
   (nodes.find((each) => !isControlPlane(each)) ?? nodes[0]!).metadata.name;
 
-/** A node with Pods of CoreDNS, whose way to the rest of the cluster then matters. */
+/** What its node object says; of Calico and Cilium the addresses of Pods come from elsewhere. */
 const podRange = ({ nodes }: LiveCluster, name: string) =>
   (nodes.find(({ metadata }) => metadata.name === name)?.spec as { podCIDR?: string } | undefined)?.podCIDR;
+
+/** The addresses of a node's Pods, as iptables takes them, whoever gave them out. */
+async function podAddresses(cluster: LiveCluster, name: string): Promise<string | undefined> {
+  const pods = await cluster.list<ObjectOf<"pods">>(`/api/v1/pods?fieldSelector=spec.nodeName%3D${name}`);
+  const own = pods.filter(({ spec, status }) => !spec.hostNetwork && status?.phase === "Running" && status.podIP);
+  return own.length === 0 ? undefined : own.map(({ status }) => status!.podIP).join(",");
+}
+
+const isOfCilium = async (cluster: LiveCluster) => (await daemonSet(cluster, "cilium")) !== undefined;
 
 async function flannelDevice(cluster: LiveCluster, name: string): Promise<string | undefined> {
   const links = await cluster.on(name, "ls /sys/class/net");
@@ -143,9 +152,9 @@ const LAYERS: Readonly<Record<string, Readonly<Record<string, Fault["plan"]>>>> 
     },
     "a node's filter drops what Pods send": async (cluster) => {
       const name = workerOf(cluster);
-      const range = podRange(cluster, name);
-      if (range === undefined) return "its nodes have no Pod range";
-      const rule = `FORWARD -s ${range} -m comment --comment netwhy-test -j DROP`;
+      const pods = await podAddresses(cluster, name);
+      if (pods === undefined) return `${name} has no Pods`;
+      const rule = `FORWARD -s ${pods} -m comment --comment netwhy-test -j DROP`;
       return {
         breaks: [node(name, `iptables -I ${rule}`)],
         mends: [node(name, `while iptables -D ${rule} 2>/dev/null; do :; done`)],
@@ -268,9 +277,10 @@ const LAYERS: Readonly<Record<string, Readonly<Record<string, Fault["plan"]>>>> 
     },
     "Pods' queries for DNS are rejected on a node": async (cluster) => {
       const name = workerOf(cluster);
-      const range = podRange(cluster, name);
-      if (range === undefined) return "its nodes have no Pod range";
-      const rule = `FORWARD -s ${range} -p udp --dport 53 -m comment --comment netwhy-test -j REJECT`;
+      const pods = await podAddresses(cluster, name);
+      if (pods === undefined) return `${name} has no Pods`;
+      if (await isOfCilium(cluster)) return "Cilium carries Pods' queries past that chain";
+      const rule = `FORWARD -s ${pods} -p udp --dport 53 -m comment --comment netwhy-test -j REJECT`;
       return {
         breaks: [node(name, `iptables -I ${rule}`)],
         mends: [node(name, `while iptables -D ${rule} 2>/dev/null; do :; done`)],

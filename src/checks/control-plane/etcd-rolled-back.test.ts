@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import { type Edit, editPods, said } from "../../../testing/cluster-edits.ts";
+import { type Edit, editObjects, editPods, said } from "../../../testing/cluster-edits.ts";
 import { ago, created } from "../../../testing/object-states.ts";
 import type { Pod } from "../../parse/objects.ts";
 import { etcdRolledBack } from "./etcd-rolled-back.ts";
@@ -62,6 +62,12 @@ testCheck(etcdRolledBack, {
     ),
     "a Pod that is being deleted has no sandbox any more": forgetting(cluster()).edit(
       editPods("backend", (pod) => ({ ...pod, metadata: { ...pod.metadata, deletionTimestamp: ago(20) } })),
+    ),
+    "Pods are made anew elsewhere because a node is away": forgetting(cluster({ flavour: "managed" })).edit(
+      editObjects("nodes", "w2", (node) => ({
+        ...node,
+        status: { ...node.status, conditions: [{ type: "Ready", status: "Unknown", lastTransitionTime: ago(300) }] },
+      })),
     ),
     "nobody looked into Pods": forgetting(cluster()).without("podLinks"),
   },

@@ -5,7 +5,7 @@ import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault } from "../check.ts";
 import { rolledOut } from "../remedy.ts";
 
-type Model = Pick<ClusterModel, "sandboxes" | "pods" | "components" | "logs" | "time" | "objects">;
+type Model = Pick<ClusterModel, "sandboxes" | "pods" | "nodes" | "components" | "logs" | "time" | "objects">;
 
 const say = texts("etcd-rolled-back", {
   rolledBack: {
@@ -73,10 +73,10 @@ const workloadOf = (name: string) => name.replace(/-[a-z0-9]{5}$/, "").replace(/
 /** The store of the API server went back in time while its clients kept running. */
 export const etcdRolledBack = defineCheck({
   id: "etcd-rolled-back",
-  reads: ["sandboxes", "pods", "components", "logs", "time", "objects"],
+  reads: ["sandboxes", "pods", "nodes", "components", "logs", "time", "objects"],
 
   *find(model) {
-    const { sandboxes, pods, components, logs, objects } = model;
+    const { sandboxes, pods, nodes, components, logs, objects } = model;
     if (sandboxes.all.length === 0) return;
     if (!pods.whole) {
       yield cannotTell({ name: "api.remember" }, [{ kind: "pods" }]);
@@ -92,7 +92,9 @@ export const etcdRolledBack = defineCheck({
     // a Deployment that is rolled out meanwhile looks the same, but for being one
     const workloads = new Set([...missing.map(({ name }) => name), ...strangers.map(({ pod }) => pod)].map(workloadOf));
     const isMany = missing.length > 1 && strangers.length > 1;
-    const isSure = restored.length > 0 || (isMany && (workloads.size > 1 || ahead.length > 0));
+    // while a node is away, Pods of many workloads are made anew on others, and evidence takes longer to be had
+    const isQuiet = nodes.all.every(({ ready }) => ready === undefined || ready === "True");
+    const isSure = restored.length > 0 || (isMany && ((isQuiet && workloads.size > 1) || ahead.length > 0));
     if (!isSure) return;
     yield fault({
       repair: etcd[0]?.ref ?? ref("Pod", "etcd", "kube-system"),

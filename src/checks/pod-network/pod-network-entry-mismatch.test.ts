@@ -1,4 +1,4 @@
-import { calicoCluster } from "../../../testing/calico.ts";
+import { byBird, calicoCluster } from "../../../testing/calico.ts";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
 import { type Edit, editObjects, edits } from "../../../testing/cluster-edits.ts";
@@ -42,6 +42,11 @@ const direct = (node: string): Edit[] =>
   );
 const hostGw = () => cluster().edit(backend("host-gw"), ...NODES.map((node) => flush(node)), ...NODES.flatMap(direct));
 
+const without =
+  (node: string, range: string): Edit =>
+  (draft) =>
+    editNode(draft, "routes", node, (all) => all.filter(({ destination }) => destination !== range));
+
 const calico = await calicoCluster();
 /** The block of w2, and the MAC of its vxlan.calico. */
 const BLOCK = "10.244.80.192/26";
@@ -50,14 +55,26 @@ const w2Mac = known(calico.capture.get("links", { node: "w2" }))?.find(({ name }
 testCheck(podNetworkEntryMismatch, {
   finds: {
     "with Calico, the route to a block of w2 is gone on w1": {
-      given: calico.edit((draft) =>
-        editNode(draft, "routes", "w1", (all) => all.filter(({ destination }) => destination !== BLOCK)),
-      ),
+      given: calico.edit(without("w1", BLOCK)),
       repair: "Node/w1",
       says: [`Node w1 has no route to the Pods of w2 (${BLOCK})`],
       breaks: ["pod-network.entries"],
       strength: "differing",
       healedBy: () => calico,
+    },
+    "with Calico by BGP and IPIP, w1 did not learn w2's block": {
+      given: calico.edit(byBird("Always"), without("w1", BLOCK)),
+      repair: "Node/w1",
+      says: [`Node w1 has no route to the Pods of w2 (${BLOCK})`],
+      breaks: ["pod-network.entries"],
+      strength: "differing",
+      healedBy: () => calico.edit(byBird("Always")),
+    },
+    "with Calico by BGP, nobody learned w2's block": {
+      given: calico.edit(byBird("Never"), without("w1", BLOCK), without("cp1", BLOCK)),
+      repair: "Node/cp1",
+      says: [`Node cp1 has no route to the Pods of w2 (${BLOCK})`],
+      healedBy: () => calico.edit(byBird("Never")),
     },
     "with Calico, a VPN took a part of w2's block on w1": {
       given: calico.edit(addRoute("w1", route("10.244.80.192/27", "192.168.50.1"))),
@@ -142,6 +159,20 @@ testCheck(podNetworkEntryMismatch, {
     "a managed cluster, whose routes are the cloud's": cluster({ flavour: "managed" }),
     "routes to the office's networks": cluster().edit(addRoute("w1", route("10.20.0.0/16", "172.16.9.9"))),
     "Calico as it was installed": calico,
+    "Calico by BGP and IPIP": calico.edit(byBird("Always")),
+    "Calico by BGP, which carries a borrowed address": calico.edit(byBird("Never"), (draft) =>
+      editNode(draft, "routes", "w1", (all) => [
+        ...all,
+        { ...route("10.244.80.200", "192.168.50.10"), protocol: "bird" },
+      ]),
+    ),
+    "Calico by BGP, and no node learns from another": NODES.reduce(
+      (built, node) =>
+        built.edit((draft) =>
+          editNode(draft, "routes", node, (all) => all.filter(({ protocol }) => protocol !== "bird")),
+        ),
+      calico.edit(byBird("Never")),
+    ),
     "with Calico, a Pod of w1 borrowed an address of w2's block": calico.edit((draft) =>
       editNode(draft, "routes", "w1", (all) => [
         ...all,

@@ -3,7 +3,9 @@
  *
  * Source: Calico felix/calc/{l3_route_resolver,vxlan_resolver}.go (a route to every block of another node, by the mode of the
  * pool in which it lies; a tunnel endpoint for every node that tells its address and its tunnel's), felix/dataplane/linux/
- * vxlan_mgr.go (routes, neighbour and FDB entries on vxlan.calico), libcalico-go/lib/ipam (blocks and their affinity).
+ * vxlan_mgr.go (routes, neighbour and FDB entries on vxlan.calico), libcalico-go/lib/ipam (blocks and their affinity);
+ * confd/etc/calico/confd/templates/bird.cfg.template (every node is a peer of every other; a block's next hop is its node,
+ * over tunl0 with IPIP).
  */
 import { known } from "../../evidence/observed.ts";
 import type { Evidence } from "../../evidence/origin.ts";
@@ -17,6 +19,7 @@ import {
   parseIp,
   parsePrefix,
 } from "../../net/ip.ts";
+import type { Route } from "../../parse/ip-route.ts";
 import type { FelixConfiguration, IpamBlock, IpPool } from "../../parse/objects.ts";
 import type { Components } from "../components/components.ts";
 import type { Forwarding } from "../forwarding/plane.ts";
@@ -33,7 +36,7 @@ import {
   type OverlayPeer,
   tunnelPath,
 } from "../overlay.ts";
-import { calicoRef, type Ref } from "../ref.ts";
+import { calicoRef, type Ref, refId } from "../ref.ts";
 
 export type CalicoPool = {
   readonly ref: Ref;
@@ -52,10 +55,30 @@ export type CalicoBlock = {
   quote(words: string): Evidence;
 };
 
-/** What a FelixConfiguration says, of one node before that of all. */
-export type FelixSetting<T> = { readonly value: T; readonly ref: Ref; readonly evidence: Evidence };
+/** What Felix is told: by the environment of its agent, by the FelixConfiguration of its node, or by that of all. */
+export type FelixSetting<T> = {
+  readonly value: T;
+  /** The DaemonSet, or the FelixConfiguration. */
+  readonly ref: Ref;
+  readonly evidence: Evidence;
+};
 
-type FelixKey = keyof NonNullable<FelixConfiguration["spec"]>;
+type FelixSettings = NonNullable<FelixConfiguration["spec"]>;
+type FelixKey = keyof FelixSettings;
+
+const asNumber = (text: string): number | undefined => (/^\d+$/.test(text) ? Number(text) : undefined);
+/** Felix takes these words, in any case (felix/config/param_types.go). */
+const asFlag = (text: string): boolean | undefined =>
+  /^(true|1|yes|y|t)$/i.test(text) ? true : /^(false|0|no|n|f)$/i.test(text) ? false : undefined;
+
+/** How an environment variable says what a FelixConfiguration says as a value. */
+const READ_AS: { readonly [K in FelixKey]-?: (text: string) => FelixSettings[K] } = {
+  vxlanEnabled: asFlag,
+  vxlanPort: asNumber,
+  vxlanVNI: asNumber,
+  interfacePrefix: (text) => text,
+  defaultEndpointToHostAction: (text) => text,
+};
 
 export interface Calico {
   /** Whether it connects the Pods, or is meant to. */
@@ -71,11 +94,8 @@ export interface Calico {
   /** The pool in which an address lies; of a disabled one nobody gives out any more. */
   poolOf(ip: Ip): CalicoPool | undefined;
   blockOf(ip: Ip): CalicoBlock | undefined;
-  /** undefined: not said; or said where it cannot be seen, by an environment variable of the agent. */
-  setting<K extends FelixKey>(
-    node: string,
-    key: K,
-  ): FelixSetting<NonNullable<NonNullable<FelixConfiguration["spec"]>[K]>> | undefined;
+  /** undefined: not said, or said by an environment variable whose value is somewhere else. */
+  setting<K extends FelixKey>(node: string, key: K): FelixSetting<NonNullable<FelixSettings[K]>> | undefined;
   /** To which UDP port a node's tunnel sends, and on which it listens. */
   tunnelPort(node: string): number;
   /** The address under which a node tells the others that it is reached. */
@@ -85,13 +105,19 @@ export interface Calico {
    * own. That node has a blackhole route for the block, and Felix writes routes out of it to borrowed addresses of Pods only.
    */
   borrowedTunnels(pool: CalicoPool): readonly Evidence[];
-  /** From a node to every block of another one, where Felix itself writes what leads there (not BIRD). */
+  /**
+   * From a node to every block of another one: what Felix writes, or BIRD where the nodes were seen to tell each other of a
+   * pool's blocks. (What routers outside tell nodes, or routes by such, is not expected.)
+   */
   paths(node: string): readonly OverlayPath[];
 }
 
 export const CALICO_TUNNEL = "vxlan.calico";
 const PORT = 4789;
 const ANNOTATION = "projectcalico.org/";
+/** The daemon that tells nodes of each other's blocks by BGP, and how its routes say so: by name, or where iproute2 has none. */
+const BIRD = "bird";
+const isByBird = ({ protocol }: Route): boolean => protocol === BIRD || protocol === "12";
 
 export type CalicoAddress = { readonly address: string; readonly segment: Prefix };
 
@@ -133,13 +159,37 @@ export function calicoOf({ objects, nodes, components, forwarding }: Parts): Cal
     return [{ prefix, node, object, quote: (words) => objects.quote("ipamblocks", object, words) }];
   });
   const poolOf = (ip: Ip) => pools.find(({ prefix }) => contains(prefix, ip));
-  // what the environment says comes before every FelixConfiguration, and is not read
-  const said = new Set(
-    agents.flatMap(({ spec }) => (spec?.containers ?? []).flatMap(({ env }) => (env ?? []).map(({ name }) => name))),
-  );
+  const configMaps = objects.all("configmaps");
+
+  /** The environment that the agent of a node was started with; of one that is not there, that it would be. */
+  function environmentOf(node: string, variable: string) {
+    for (const agent of agents) {
+      const pod = agent.pods.find((one) => one.node === node);
+      const spec = pod?.object.spec ?? agent.spec;
+      const found = spec?.containers.flatMap(({ env }) => env ?? []).find(({ name }) => name === variable);
+      if (!found) continue;
+      const from = found.valueFrom?.configMapKeyRef;
+      const map = configMaps.find(
+        ({ metadata }) => metadata.name === from?.name && metadata.namespace === agent.ref.namespace,
+      );
+      const text = found.value ?? map?.data?.[from?.key ?? ""];
+      const words = `${variable}=${text}`;
+      const evidence = pod
+        ? objects.quote("pods", pod.object, `${pod.key}: ${words}`)
+        : agent.workload && objects.quote("daemonsets", agent.workload, `${refId(agent.ref)}: ${words}`);
+      return { text, ref: agent.ref, evidence };
+    }
+    return undefined;
+  }
 
   const setting: Calico["setting"] = (node, key) => {
-    if (said.has(`FELIX_${key.toUpperCase()}`)) return undefined;
+    const told = environmentOf(node, `FELIX_${key.toUpperCase()}`);
+    if (told) {
+      const value = told.text === undefined ? undefined : READ_AS[key](told.text);
+      return value === undefined || !told.evidence
+        ? undefined
+        : { value: value as never, ref: told.ref, evidence: told.evidence };
+    }
     for (const name of [`node.${node}`, "default"]) {
       const object = objects.all("felixconfigurations").find(({ metadata }) => metadata.name === name);
       const value = object?.spec?.[key];
@@ -152,6 +202,23 @@ export function calicoOf({ objects, nodes, components, forwarding }: Parts): Cal
 
   const owned = Map.groupBy(blocks, ({ node }) => node);
   const lengths = new Set(blocks.map(({ prefix }) => prefix.length));
+  const ownerOf = new Map(blocks.map(({ prefix, node }) => [formatPrefix(prefix), node]));
+
+  /** Pools of which some node has learned another's block from that node. */
+  function learnedByBird(): ReadonlySet<CalicoPool> {
+    const learned = nodes.all.flatMap(({ name }) =>
+      (known(forwarding.of(name).routes) ?? []).flatMap((route) => {
+        const prefix = isByBird(route) ? destinationOf(route) : undefined;
+        const owner = prefix && ownerOf.get(formatPrefix(prefix));
+        const told = owner === undefined || owner === name ? undefined : nodes.get(owner);
+        const address = told && addressOf(told)?.address;
+        const isFromOwner = address !== undefined && route.nextHops.some(({ gateway }) => gateway === address);
+        return prefix && isFromOwner ? (poolOf(prefix.ip) ?? []) : [];
+      }),
+    );
+    return new Set(learned);
+  }
+  let meshed: ReadonlySet<CalicoPool> | undefined;
 
   const tunnelAddressOf = ({ object }: NodeView) => object?.metadata.annotations?.[`${ANNOTATION}IPv4VXLANTunnelAddr`];
 
@@ -180,14 +247,31 @@ export function calicoOf({ objects, nodes, components, forwarding }: Parts): Cal
     const mac = known(forwarding.of(node.name).links)?.find(({ name }) => name === CALICO_TUNNEL)?.mac;
     return (owned.get(node.name) ?? []).flatMap((block): OverlayPeer[] => {
       const pool = poolOf(block.prefix.ip);
-      if (!address || block.prefix.ip.family !== 4 || !isTunnelled(pool)) return [];
+      if (!address || !pool || block.prefix.ip.family !== 4) return [];
+      if (!isTunnelled(pool)) {
+        meshed ??= learnedByBird();
+        if (!meshed.has(pool)) return [];
+        const told = `${formatPrefix(block.prefix)} is of ${node.name}, which announces ${address.address}`;
+        const evidence = block.quote(told);
+        return [
+          {
+            node,
+            family: 4,
+            range: block.prefix,
+            backend: BIRD,
+            publicIp: address.address,
+            gateway: address.address,
+            evidence,
+          },
+        ];
+      }
       const words = `${formatPrefix(block.prefix)} is of ${node.name}, which announces ${address.address} and the tunnel address ${gateway ?? "(none)"}`;
       return [
         {
           node,
           family: 4,
           range: block.prefix,
-          backend: pool?.object.spec.vxlanMode ?? "",
+          backend: pool.object.spec.vxlanMode ?? "",
           publicIp: address.address,
           gateway: gateway ?? "",
           ...(mac !== undefined && { mac }),
@@ -197,9 +281,14 @@ export function calicoOf({ objects, nodes, components, forwarding }: Parts): Cal
     });
   }
 
-  function pathTo(peer: OverlayPeer, self: NodeView, entries: Entries): OverlayPath {
+  function pathTo(peer: OverlayPeer, self: NodeView, entries: Entries): OverlayPath | undefined {
     const peerIp = parseIp(peer.publicIp);
     const segment = addressOf(self)?.segment;
+    if (peer.backend === BIRD) {
+      // by which router a node of another segment is reached is none of Calico's business, unless it tunnels
+      const isBeside = peerIp !== undefined && segment !== undefined && contains(segment, peerIp);
+      return isBeside || isByIpip(poolOf(peer.range.ip)) ? directPath(peer, entries) : undefined;
+    }
     if (!segment || !peerIp || peer.gateway === "") return judged(peer, [], [], [], true);
     if (peer.backend === "CrossSubnet" && contains(segment, peerIp)) return directPath(peer, entries);
     return tunnelPath(peer, entries, CALICO_TUNNEL);
@@ -211,10 +300,9 @@ export function calicoOf({ objects, nodes, components, forwarding }: Parts): Cal
     poolsWhole: objects.isWhole("ippools"),
     blocks,
     tunnels: agents.length > 0 && blocks.some(({ prefix }) => isTunnelled(poolOf(prefix.ip))),
-    backend: objects
-      .all("configmaps")
-      .find(({ metadata }) => agents.some((agent) => isConfigOf(agent, metadata.name, metadata.namespace)))?.data
-      ?.calico_backend,
+    backend: configMaps.find(({ metadata }) =>
+      agents.some((agent) => isConfigOf(agent, metadata.name, metadata.namespace)),
+    )?.data?.calico_backend,
     poolOf,
     blockOf: (ip) => blocks.find(({ prefix }) => contains(prefix, ip)),
     setting,
@@ -228,11 +316,13 @@ export function calicoOf({ objects, nodes, components, forwarding }: Parts): Cal
       return nodes.all
         .filter((node) => node.name !== name)
         .flatMap(peersOf)
-        .map((peer) => pathTo(peer, self, entries));
+        .flatMap((peer) => pathTo(peer, self, entries) ?? []);
     },
   };
 }
 
+const isByIpip = (pool: CalicoPool | undefined): boolean =>
+  ["Always", "CrossSubnet"].includes(pool?.object.spec.ipipMode ?? "");
 const isTunnelled = (pool: CalicoPool | undefined): boolean =>
   ["Always", "CrossSubnet"].includes(pool?.object.spec.vxlanMode ?? "");
 
@@ -244,9 +334,9 @@ const isConfigOf = (
 
 /** A node may give Pods single addresses out of another's block: routes to those are Calico's own. */
 function withoutBorrowed(entries: Entries): Entries {
-  const isBorrowed = (route: Parameters<typeof destinationOf>[0]) =>
+  const isBorrowed = (route: Route) =>
     destinationOf(route)?.length === 32 &&
-    route.nextHops.some(({ device }) => device === CALICO_TUNNEL || device?.startsWith("cali"));
+    (isByBird(route) || route.nextHops.some(({ device }) => device === CALICO_TUNNEL || device?.startsWith("cali")));
   return {
     ...entries,
     routes: new Map([...entries.routes].map(([range, routes]) => [range, routes.filter((one) => !isBorrowed(one))])),

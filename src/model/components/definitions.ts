@@ -46,6 +46,8 @@ export type ComponentDefinition = {
   };
   /** A controller inside kube-controller-manager: it has an account and no Pods of its own. */
   readonly account?: { readonly namespace: string; readonly name: string };
+  /** The id of a component that stands between it and the API server, where there is one. */
+  readonly servedBy?: string;
   /** It is not one of ours: what those who run it say of it, and in which file. */
   readonly described?: { readonly file: string; readonly by: ComponentDescription };
 };
@@ -87,7 +89,16 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
       namespaces: ["kube-system"],
       workload: { kind: "DaemonSet", name: "calico-node" },
     },
+    servedBy: "calico-typha",
     manifest: "https://raw.githubusercontent.com/projectcalico/calico/{version}/manifests/calico.yaml",
+  },
+  {
+    // it watches the API server for all calico-nodes, which end at their start where they find none
+    id: "calico-typha",
+    name: "Typha",
+    duties: ["operator"],
+    image: /(^|\/)(mirrored-)?calico[/-]typha$/,
+    process: /(^|\/)calico-typha(\s|$)/,
   },
   {
     id: "calico-kube-controllers",

@@ -60,7 +60,7 @@ export function* judgeDns(model: Model): Iterable<Finding> {
       (server) =>
         server.pod.key === pod.key ||
         // resolvers ask by UDP, and by TCP only when they are told to
-        !isDenied(pod, server.pod, { protocol: "UDP", port: server.port }, model),
+        !isDenied(pod, server.pod, { protocol: "UDP", port: server.port }, model, "egress"),
     );
     if (reaches) continue;
     // who may send nothing at all is locked in on purpose; who may send to Pods by label looks for them by name

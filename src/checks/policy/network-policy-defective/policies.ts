@@ -29,10 +29,17 @@ export const breaksOf = (views: readonly PolicyView[]) =>
 export const allowing = ({ rules }: PolicyView, direction: Direction): readonly PolicyRuleView[] =>
   rules.filter((rule) => rule.direction === direction && rule.action === "allow");
 
-/** Whether NetworkPolicies alone deny it: what others deny, too, is theirs. */
-export function isDenied(from: PodView, to: PodView, traffic: PolicyTraffic, model: Model): boolean {
+/** Whether NetworkPolicies alone deny it, at one end if that is told: what others deny, too, is theirs. */
+export function isDenied(
+  from: PodView,
+  to: PodView,
+  traffic: PolicyTraffic,
+  model: Model,
+  at: Direction | "any" = "any",
+): boolean {
   const verdict = model.policies.verdict({ pod: from }, { pod: to }, traffic);
-  return verdict.state === "denied" && ownOf(verdict.by, model) !== undefined;
+  if (verdict.state !== "denied" || ownOf(verdict.by, model) === undefined) return false;
+  return at === "any" || verdict.direction === at;
 }
 
 /** Those that deny, unless others than these are among them: Calico's own have a check of their own. */
