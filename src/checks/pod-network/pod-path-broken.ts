@@ -286,8 +286,20 @@ function breaksOf(
     default:
       if (way.end.is === "no-route")
         return [{ name: "pod.attach", node, ...(way.end.at?.pod && { pod: way.end.at.pod.key }) }];
-      return [{ name: "pod.attach", node, ...(isOfOne(way, node, model) && own) }];
+      return [{ name: "pod.attach", node, ...(isOfOne(way, node, model) && ownerOf(way, model)) }];
   }
+}
+
+/** The Pod whose own device a way ends at: the one that sends, until the packet has left it; else the one that it is for. */
+function ownerOf({ steps, answer }: Way, { pods }: Model): { readonly pod: string } | undefined {
+  const leg = steps.slice(answer ?? 0);
+  const [first] = leg;
+  const hasLeft = leg.some(({ did }) => did === "cross" || did === "carry");
+  if (!hasLeft && first?.did === "send" && first.at.pod) return { pod: first.at.pod.key };
+  const destination = leg.flatMap((step) => ("packet" in step ? step.packet.destination : [])).at(-1);
+  const isTold = destination !== undefined && destination !== "unknown";
+  const pod = isTold ? pods.byAddress(formatIp(destination)) : undefined;
+  return pod && { pod: pod.key };
 }
 
 /** Whether the device that ended it is one Pod's alone: not a bridge, which is all of theirs. */
