@@ -29,8 +29,8 @@ const say = texts("cilium-policy-refused", {
     zh: "此后该策略未放行的连接会被拒绝",
   },
   prevent: {
-    en: 'Alert on `cilium_policy_import_errors_total` (from 1.15 on `cilium_policy_change_total{outcome="fail"}`): a refused policy leaves no trace in kubectl',
-    zh: '对 `cilium_policy_import_errors_total`（1.15 起为 `cilium_policy_change_total{outcome="fail"}`）告警：被拒绝的策略在 kubectl 中看不出来',
+    en: "Alert on `cilium_policy_import_errors_total` (from 1.15 on `cilium_policy_change_total` with outcome fail): a refused policy leaves no trace in kubectl",
+    zh: "对 `cilium_policy_import_errors_total`（1.15 起为 outcome 为 fail 的 `cilium_policy_change_total`）告警：被拒绝的策略在 kubectl 中看不出来",
   },
 });
 

@@ -14,8 +14,8 @@ const say = texts("dns-names-never-learned", {
     zh: "{policy} 按域名放行 {pods} 访问 {names}，但没有任何策略把其 DNS 查询交给 Cilium 的代理（rules.dns）：代理学不到这些域名的地址，因而全部拒绝",
   },
   add: {
-    en: 'Add `rules: {dns: [{matchPattern: "*"}]}` to the rule that lets these Pods ask cluster DNS (port 53)',
-    zh: '在放行这些 Pod 访问集群 DNS（53 端口）的规则中加上 `rules: {dns: [{matchPattern: "*"}]}`',
+    en: "Add `rules.dns` with a `matchPattern` (`*` for every name) to the rule that lets these Pods ask cluster DNS (port 53)",
+    zh: "在放行这些 Pod 访问集群 DNS（53 端口）的规则中加上 `rules.dns`，并写明 `matchPattern`（`*` 表示所有域名）",
   },
   nothing: {
     en: "Nothing: queries take the way through the agent of the node from then on",
