@@ -139,10 +139,10 @@ export function* vitalFlows(node: NodeView, family: Family, parts: Parts): Itera
   const uplink = uplinkOf(node, parts);
   const { config } = parts.flannel;
   const isCalico = family === 4 && parts.calico.tunnels;
-  const port = isCalico ? parts.calico.tunnelPort(name) : (config?.port ?? 8472);
   const isFlannel = parts.flannel.peer(name, family)?.backend === "vxlan";
-  const isTunnel = isCalico || isFlannel;
   const isPast = parts.cilium.carriesPods;
+  const isTunnel = isCalico || isFlannel || isPast;
+  const port = isPast ? parts.cilium.tunnelPort : isCalico ? parts.calico.tunnelPort(name) : (config?.port ?? 8472);
   const wayTo = (to: Ip) => (isFlannel ? tunnelDevice(config?.vni ?? 1, family) : deviceTo(to, node, parts));
   for (const { name: peer, ips } of peersFor(node, family, parts)) {
     const theirs = ipOf(freePod(peer, family, parts), family);

@@ -59,6 +59,13 @@ testCheck(packetFilterDrop, {
       "Node w1 drops packets of its Pods to Pods of other nodes: FORWARD has policy DROP and nothing accepts them",
       "node.forward",
     ),
+    "with Cilium, a firewall drops what other nodes encapsulate": {
+      given: ciliumCluster().edit(addRules("w1", "filter", "-A INPUT -p udp -m udp --dport 8472 -j DROP")),
+      repair: "Node/w1",
+      says: ["encapsulated packets from", "UDP 8472"],
+      breaks: ["node.tunnel"],
+      healedBy: ciliumCluster,
+    },
     "with Cilium, packets between Pods are past the filter, and only what leaves meets it": {
       ...drops(
         ciliumCluster().edit(addRules("w1", "filter", "-A FORWARD -j DROP")),

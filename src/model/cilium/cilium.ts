@@ -64,6 +64,8 @@ export interface Cilium {
    * hand them to the Pods' devices, themselves (bpf_lxc.c, bpf_overlay.c). What leaves the Pod network goes through the stack.
    */
   readonly carriesPods: boolean;
+  /** To which UDP port nodes send what they encapsulate: of VXLAN, or of Geneve (pkg/defaults, TunnelPortVXLAN and TunnelPortGeneve). */
+  readonly tunnelPort: number;
   of(node: string): CiliumNode;
   /** A setting of its ConfigMap. */
   setting(key: string): string | undefined;
@@ -99,6 +101,9 @@ export function ciliumOf(capture: Capture, objects: Objects, components: Compone
       setting("tunnel") !== "disabled" &&
       isSet("enable-endpoint-routes", "false") &&
       isSet("cni-chaining-mode", "none"),
+    tunnelPort:
+      Number(setting("tunnel-port") ?? 0) ||
+      ((setting("tunnel-protocol") ?? setting("tunnel")) === "geneve" ? 6081 : 8472),
     of,
     setting,
     socketLb(node, ends) {
