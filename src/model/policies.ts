@@ -90,7 +90,8 @@ export function policiesOf(
     ...CILIUM_LISTS.flatMap((list) => objects.all(list).flatMap((one) => ciliumPolicyViews(one, list, cluster))),
     ...(isCilium && config && setting("enable-policy") === "always" ? [alwaysEnforced(config)] : []),
   ];
-  const calico = calicoPoliciesOf(components.byId("calico-node").length > 0 ? objects : undefined);
+  const isCalico = components.byId("calico-node").length > 0;
+  const calico = calicoPoliciesOf(isCalico ? objects : undefined);
   const namespaceLabels = new Map(
     objects.all("namespaces").map(({ metadata }) => [
       metadata.name,
@@ -209,7 +210,7 @@ export function policiesOf(
         : undefined,
     verdict(from, to, traffic) {
       // Felix holds what Pods send to their own node to their policies as well (cali-wl-to-host), and so does Cilium
-      const isFree = isOwnNode(from, to) || (isOwnNode(to, from) && calico.all.length === 0 && !isCilium);
+      const isFree = isOwnNode(from, to) || (isOwnNode(to, from) && !isCalico && !isCilium);
       if (isFree) return { state: "allowed" };
       for (const direction of ["egress", "ingress"] as const) {
         const by = direction === "egress" ? denies(from, to, direction, traffic) : denies(to, from, direction, traffic);

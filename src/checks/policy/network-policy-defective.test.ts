@@ -36,6 +36,15 @@ const dns = (port = 53) => ({
 const forgetsDns = egress("frontend", toBackend);
 const wrongPort = ingress("backend", { from: [labels("frontend")], ports: tcp(8081) });
 const forNobody = ingress("backend", { from: [{ ...labels("frontend"), ...inNamespace("shopp") }] });
+const ofCoreDns = (...rules: readonly object[]): Change => ({
+  do: "apply",
+  object: {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: { name: "lockdown", namespace: "kube-system" },
+    spec: { podSelector: { matchLabels: { "k8s-app": "kube-dns" } }, policyTypes: ["Egress"], egress: rules },
+  },
+});
 const noIngress = networkPolicy("default-deny", { podSelector: {}, policyTypes: ["Ingress"] });
 /** CoreDNS listens on another port than its Service, as OpenShift's does. */
 const dnsOn5353 = edits(
@@ -212,6 +221,18 @@ testCheck(networkPolicyDefective, {
       breaks: ["policy.allow"],
       healedBy: cilium,
     },
+    "CoreDNS may send nothing": {
+      given: enforced().with(ofCoreDns()),
+      repair: "NetworkPolicy/kube-system/lockdown",
+      says: ["NetworkPolicy kube-system/lockdown keeps CoreDNS from the API server ("],
+      breaks: ["policy.allow"],
+      healedBy: enforced,
+    },
+    "CoreDNS may send to its upstream servers only": {
+      given: enforced().with(ofCoreDns({ ports: [{ protocol: "UDP", port: 53 }] })),
+      repair: "NetworkPolicy/kube-system/lockdown",
+      healedBy: enforced,
+    },
     "nobody may ask CoreDNS": {
       given: cilium().with(
         ciliumPolicy("CiliumClusterwideNetworkPolicy", "guard", {
@@ -226,6 +247,7 @@ testCheck(networkPolicyDefective, {
     },
   },
   clears: {
+    "CoreDNS may send to the API server": enforced().with(ofCoreDns({ ports: tcp(6443) })),
     "the Services' range beside the Pods themselves": enforced().with(
       networkPolicy("egress", {
         podSelector: { matchLabels: { app: "frontend" } },

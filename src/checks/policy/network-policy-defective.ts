@@ -1,5 +1,5 @@
 import { cannotTell, defineCheck } from "../check.ts";
-import { judgeDns, judgeDnsServers } from "./network-policy-defective/dns.ts";
+import { judgeDns, judgeDnsEgress, judgeDnsServers } from "./network-policy-defective/dns.ts";
 import { judgeCallers, judgePeers, judgeServiceBlocks } from "./network-policy-defective/peers.ts";
 import { judgePorts } from "./network-policy-defective/ports.ts";
 import { remediesFor } from "./network-policy-defective/remedies.ts";
@@ -8,7 +8,7 @@ import { say } from "./network-policy-defective/words.ts";
 /** A NetworkPolicy denies what it can only have meant to allow. */
 export const networkPolicyDefective = defineCheck({
   id: "network-policy-defective",
-  reads: ["policies", "pods", "services", "dns", "sockets", "observations", "components", "objects", "ranges"],
+  reads: ["policies", "pods", "nodes", "services", "dns", "sockets", "observations", "components", "objects", "ranges"],
 
   *find(model) {
     const { policies, pods, services } = model;
@@ -30,6 +30,7 @@ export const networkPolicyDefective = defineCheck({
     }
     yield* judgeDns(model);
     yield* judgeDnsServers(model);
+    yield* judgeDnsEgress(model);
     for (const policy of policies.all) {
       const selected = policies.selected(policy).filter(({ finished }) => !finished);
       if (selected.length === 0) continue;
@@ -45,12 +46,12 @@ export const networkPolicyDefective = defineCheck({
   manual: {
     title: { en: "A NetworkPolicy denies what it meant to allow", zh: "NetworkPolicy 拒绝了本应放行的流量" },
     page: {
-      en: `A NetworkPolicy isolates Pods and allows less than it can have meant: it lets Pods send to others by label and forgets DNS, allows ports on which the Pods do not listen, names peers that do not exist, or lets nobody in to Pods behind a Service that is called.
+      en: `A NetworkPolicy isolates Pods and allows less than it can have meant: it lets Pods send to others by label and forgets DNS, allows ports on which the Pods do not listen, names peers that do not exist, lets nobody in to Pods behind a Service that is called, or keeps CoreDNS from the API server.
 
 **How it looks.** Timeouts (Calico, Cilium) or refusals (kube-router) for the isolated Pods only. With DNS forgotten, everything by name fails ("Temporary failure in name resolution") while connections by address work.
 
 **When this is not the cause.** A connection that a policy denies and that nobody needs is isolation, not a fault: netwhy lists it under "denied on purpose". Pods that may send nothing at all are taken to be locked in on purpose. Where nothing enforces policies, they deny nothing.`,
-      zh: `NetworkPolicy 隔离了 Pod，但放行的少于其本意：按标签放行了出站目标却遗漏 DNS、放行的端口并非 Pod 监听的端口、对端并不存在，或者有人调用的 Service 背后的 Pod 不接受任何来源。
+      zh: `NetworkPolicy 隔离了 Pod，但放行的少于其本意：按标签放行了出站目标却遗漏 DNS、放行的端口并非 Pod 监听的端口、对端并不存在，有人调用的 Service 背后的 Pod 不接受任何来源，或者 CoreDNS 无法访问 API Server。
 
 **现象。** 仅被隔离的 Pod 出现超时（Calico、Cilium）或被拒绝（kube-router）。遗漏 DNS 时，凡用域名的访问都失败（“Temporary failure in name resolution”），直接用地址则正常。
 

@@ -23,7 +23,7 @@ testCheck(proxyClusterCidrWrong, {
       strength: "direct",
     },
     "it is the range of one node": {
-      given: cluster().edit(told("10.128.1.0/24")),
+      given: cluster().edit(told("10.128.2.0/24")),
       repair: CONFIG,
       says: ["it takes them for strangers"],
     },
@@ -34,6 +34,11 @@ testCheck(proxyClusterCidrWrong, {
     },
   },
   warns: {
+    "the few Pods of another pool are left out": {
+      given: cluster().edit(told("10.128.0.0/23")),
+      repair: CONFIG,
+      says: ["5 of 12 Pods have others"],
+    },
     "nothing tells Pods from strangers": {
       given: cluster().edit(told("10.99.0.0/16"), noLocal),
       repair: CONFIG,

@@ -73,7 +73,9 @@ export const proxyClusterCidrWrong = defineCheck({
           : []),
       ];
       const related = proxies.map(({ ref }) => ref);
-      if (others.length > 0 && !tellsApart(model)) {
+      // a pool beside the first is left out more often than noticed
+      const isMost = others.length * 2 > addressed.length;
+      if (others.length > 0 && !(isMost && tellsApart(model))) {
         yield warning(first.source, title, evidence, related);
         continue;
       }
@@ -130,14 +132,14 @@ export const proxyClusterCidrWrong = defineCheck({
 
 **How it comes about.** The Pod range was changed and kube-proxy's ConfigMap was not; the ConfigMap was copied from another cluster; \`kubeadm init phase addon kube-proxy\` was run with other values.
 
-**When this is not the cause.** With detectLocalMode NodeCIDR, BridgeInterface or InterfaceNamePrefix the field is not used; without a value kube-proxy masquerades nothing of the kind. Where no NetworkPolicy is enforced and no Service has a local policy, nobody tells the difference: then it is a warning.`,
+**When this is not the cause.** With detectLocalMode NodeCIDR, BridgeInterface or InterfaceNamePrefix the field is not used; without a value kube-proxy masquerades nothing of the kind. Where no NetworkPolicy is enforced and no Service has a local policy, nobody tells the difference: then it is a warning, as it is where most Pods are in the range and those of another pool are not.`,
       zh: `kube-proxy 的 ConfigMap 中 \`clusterCIDR\` 与 Pod 实际使用的网段不符。kube-proxy 用它区分 Pod 与外部客户端（detectLocalMode 默认为 ClusterCIDR）：外部客户端发往 Service 的报文会改用节点地址，而 Pod 发往负载均衡地址或 NodePort 的报文会留在集群内（pkg/proxy/iptables/proxier.go、pkg/proxy/util/localdetector.go）。
 
 **现象。** 若漏掉了 Pod，它们发往 Service 的报文都带着节点地址到达：按 Pod 标签放行的 NetworkPolicy 会拒绝它们，按地址的日志和限流会出错，externalTrafficPolicy 为 Local 的 Service 会在没有后端的节点上拒绝 Pod。若包含了节点地址，节点发往 Service 的报文会保留自己的地址，应答可能无法原路返回。各节点的规则都是如此。
 
 **成因。** 更改了 Pod 网段而没有更改 kube-proxy 的 ConfigMap；ConfigMap 从其他集群复制而来；或用其他参数运行过 \`kubeadm init phase addon kube-proxy\`。
 
-**何时不是它。** detectLocalMode 为 NodeCIDR、BridgeInterface 或 InterfaceNamePrefix 时不使用该字段；未设置时 kube-proxy 不做这类转换。若没有生效的 NetworkPolicy，也没有使用 Local 策略的 Service，则没有区别，只作为警告。`,
+**何时不是它。** detectLocalMode 为 NodeCIDR、BridgeInterface 或 InterfaceNamePrefix 时不使用该字段；未设置时 kube-proxy 不做这类转换。若没有生效的 NetworkPolicy，也没有使用 Local 策略的 Service，则没有区别，只作为警告；若大多数 Pod 都在该网段内、只有其他地址池的 Pod 不在，也只作为警告。`,
     },
   },
 });

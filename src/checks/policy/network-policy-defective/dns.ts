@@ -133,3 +133,41 @@ export function* judgeDnsServers(model: Model): Iterable<Finding> {
     facts: { case: "servers" },
   });
 }
+
+/** Policies for the servers themselves, which keep them from the API server: nobody means that. */
+export function* judgeDnsEgress(model: Model): Iterable<Finding> {
+  const { policies, services, nodes } = model;
+  const api = services.get("default", "kubernetes")?.ports[0];
+  const addresses = api ? services.endpoints(api) : [];
+  const pods = [...new Set(dnsServers(model).map(({ pod }) => pod))].filter(({ hostNetwork }) => !hostNetwork);
+  const [address] = addresses;
+  if (!api || !address || pods.length === 0) return;
+  const verdicts = pods.flatMap((pod) =>
+    addresses.map(({ address: to, port }) => {
+      const node = nodes.all.find((one) => one.addresses.includes(to));
+      return policies.verdict(
+        { pod },
+        { address: to, ...(node && { node: node.name }) },
+        { protocol: api.protocol, port },
+      );
+    }),
+  );
+  const by = verdicts.map((verdict) =>
+    verdict.state === "denied" && verdict.direction === "egress" ? ownOf(verdict.by, model) : undefined,
+  );
+  const [first] = by;
+  if (!first || by.includes(undefined)) return;
+  yield fault({
+    repair: first[0]!.ref,
+    related: [...first.slice(1).map(({ ref }) => ref), ...pods.slice(0, 1).flatMap(({ owner }) => owner ?? [])],
+    breaks: breaksOf(first),
+    title: say.mutedDns({
+      policies: refsOf(first),
+      count: first.length,
+      address: `${address.address}:${address.port}`,
+    }),
+    evidence: first.map((policy) => quoteSpec(policy, model)),
+    strength: "direct",
+    facts: { case: "api" },
+  });
+}

@@ -9,7 +9,7 @@ import { say } from "./words.ts";
 
 export type Model = Pick<
   ClusterModel,
-  "policies" | "pods" | "services" | "dns" | "sockets" | "observations" | "components" | "objects" | "ranges"
+  "policies" | "pods" | "nodes" | "services" | "dns" | "sockets" | "observations" | "components" | "objects" | "ranges"
 >;
 
 export function names(pods: readonly PodView[]): Text | string {

@@ -58,6 +58,7 @@ const DECISIONS = {
   blocks: say.allowPods,
   peers: say.correctPeer,
   servers: say.allowClients,
+  api: say.allowServer,
 };
 
 function corrected(repair: Ref, facts: Facts, spec: NetworkPolicy["spec"] | undefined): Remedy {

@@ -10,6 +10,10 @@ export const say = texts("network-policy-defective", {
     en: "{policies} {count:keeps|keep} {clients} {clients:Pod|Pods} from asking cluster DNS, such as {first}",
     zh: "{policies} 使 {clients} 个 Pod 无法访问集群 DNS，例如 {first}",
   },
+  mutedDns: {
+    en: "{policies} {count:keeps|keep} CoreDNS from the API server ({address}): it learns of no Service that is new, and does not become ready once it restarts",
+    zh: "{policies} 使 CoreDNS 无法访问 API Server（{address}）：它无法得知新的 Service，重启后也无法就绪",
+  },
   noServices: {
     en: "{policy} lets {pods} send to addresses of Services ({blocks}), which their packets no longer bear when policies are applied",
     zh: "{policy} 放行 {pods} 访问 Service 地址（{blocks}），但策略生效时报文的目的地址已被换成 Pod 地址",
@@ -52,6 +56,10 @@ export const say = texts("network-policy-defective", {
   allowClients: {
     en: "Let all Pods ask cluster DNS, port 53 by UDP and TCP",
     zh: "允许所有 Pod 访问集群 DNS 的 53 端口（UDP 和 TCP）",
+  },
+  allowServer: {
+    en: "Let CoreDNS send to the API server and to its upstream servers",
+    zh: "放行 CoreDNS 访问 API Server 及其上游 DNS 服务器",
   },
   allowCallers: {
     en: "Decide who may call {service}, and add an ingress rule for them (or remove the policy)",
