@@ -101,6 +101,15 @@ export const networkPolicy = (name: string, spec: object) =>
     object: { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name, namespace: "shop" }, spec },
   }) as const;
 
+/** Nobody has renewed a lease since. @param at RFC 3339 */
+export const leasesRenewed =
+  (at: string): Edit =>
+  (draft) =>
+    draft.setList(
+      "leases",
+      draft.list("leases").map((lease) => ({ ...lease, spec: { ...lease.spec, renewTime: at } })),
+    );
+
 /** The Pods of a workload listen on these sockets, of TCP if not said, and no others. */
 export function listening(
   owner: string,

@@ -5,7 +5,6 @@ import { known } from "../evidence/observed.ts";
 import type { Packet } from "../model/netfilter/packet.ts";
 import { type Ref, ref } from "../model/ref.ts";
 import { formatIp } from "../net/ip.ts";
-import { type Text, texts } from "../text.ts";
 import type { Answer, BackEnd, Result } from "../trace/answer.ts";
 import type { Answer as DnsAnswer } from "../trace/dns-answer.ts";
 import type { Source } from "../trace/ends/goal.ts";
@@ -14,12 +13,7 @@ import type { End, Namespace, Step, Way } from "../trace/trace.ts";
 import type { Path, PathBackEnd, PathPacket, PathPlace, PathStep, PathWay } from "./path.ts";
 import { sentenceOf, summaryOf } from "./path-sentences.ts";
 import { settleFor } from "./settle.ts";
-
-const say = texts("path-captured", {
-  lostBetween: { en: "{from} sent the packets, {to} never saw them", zh: "{from} 已发出报文，{to} 从未收到" },
-  answerLost: { en: "{from} saw the answer, {to} did not", zh: "{from} 有应答，{to} 未收到应答" },
-  unanswered: { en: "the packets were seen on {at}, and no answer", zh: "报文出现在 {at}，但没有应答" },
-});
+import { sightingText } from "./sightings.ts";
 
 export type PathInput = {
   readonly answer: Answer;
@@ -71,17 +65,6 @@ export function buildPath({ answer, sightings = [], typed, capture, version, siz
 function capturesFor({ result, contradicting, walked }: Answer, sightings: readonly Sighting[]) {
   const isInDoubt = result === "unclear" || contradicting.length > 0;
   return isInDoubt && sightings.length === 0 ? captureCommands(walked.backEnds.flatMap(({ ways }) => ways)) : [];
-}
-
-function sightingText(sighting: Sighting): Text {
-  switch (sighting.is) {
-    case "lost-between":
-      return say.lostBetween(sighting);
-    case "answer-lost":
-      return say.answerLost(sighting);
-    case "unanswered":
-      return say.unanswered(sighting);
-  }
 }
 
 function fromOf(from: Source, typed: string): Path["from"] {

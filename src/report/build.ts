@@ -18,13 +18,13 @@ import type { Observation } from "../model/observations.ts";
 import { type Ref, refId } from "../model/ref.ts";
 import { timeOf } from "../model/time.ts";
 import { type Text, texts, verbatim } from "../text.ts";
-import type { Sighting } from "../trace/forecast.ts";
 import { ENDS } from "../trace/trace.ts";
 import { blindSpotOf } from "./blind-spots.ts";
 import { doubtOf } from "./mute.ts";
 import { list, phrase } from "./phrases.ts";
 import type { Cause, Effect, Report } from "./report.ts";
 import { missingRights } from "./rights.ts";
+import { sightingText } from "./sightings.ts";
 
 const say = texts("report", {
   willFail: { en: "{what} fails", zh: "{what}将失败" },
@@ -68,17 +68,14 @@ const say = texts("report", {
     zh: "{policies} 按其本意拒绝了 {calls} 次访问",
   },
   passes: {
-    en: "{test}; yet nothing on the nodes stops its packets{where}",
-    zh: "{test}；但按各节点状态推演，没有什么会阻止其报文{where}",
+    en: "{test}; yet nothing on the nodes stops its packets",
+    zh: "{test}；但按各节点状态推演，没有什么会阻止其报文",
   },
   stops: {
     en: "{test}; yet on node {node} its packets should end: {end}",
     zh: "{test}；但按各节点状态推演，其报文应止于节点 {node}：{end}",
   },
-  lostBetween: { en: ": {from} saw them, {to} never did", zh: "：{from} 已发出，{to} 从未收到" },
-  answerLost: { en: ": {from} saw the answer, {to} did not", zh: "：{from} 有应答记录，{to} 未收到应答" },
-  unanswered: { en: ": they came to {at}, and nothing answered", zh: "：报文已到达 {at}，但无应答" },
-  unsighted: { en: "", zh: "" },
+  sighted: { en: "{what}: {sighting}", zh: "{what}：{sighting}" },
   contradicted: {
     en: "{title}; yet {count} {count:test shows|tests show} that it works",
     zh: "{title}；但有 {count} 项探测表明其工作正常",
@@ -342,19 +339,6 @@ function contradictionOf(root: ExplainedRoot): Effect {
   };
 }
 
-function sightingText(sighting: Sighting | undefined): Text {
-  switch (sighting?.is) {
-    case undefined:
-      return say.unsighted();
-    case "lost-between":
-      return say.lostBetween(sighting);
-    case "answer-lost":
-      return say.answerLost(sighting);
-    case "unanswered":
-      return say.unanswered(sighting);
-  }
-}
-
 /** Tests of one kind that disagree with the walk in one way are told of once. */
 function disagreementsOf(disagreements: readonly Disagreement[]): Report["disagreements"] {
   const told = disagreements.map(({ observation, forecast, sighting }) => {
@@ -362,7 +346,9 @@ function disagreementsOf(disagreements: readonly Disagreement[]): Report["disagr
     const end = forecast.failing[0]?.end;
     const says = end
       ? say.stops({ test, node: end.at?.node ?? "", end: phrase(ENDS[end.is]) })
-      : say.passes({ test, where: sightingText(sighting) });
+      : sighting
+        ? say.sighted({ what: say.passes({ test }), sighting: sightingText(sighting) })
+        : say.passes({ test });
     const evidence = [observation.evidence, ...(end?.evidence.slice(0, 2) ?? []), ...(sighting?.evidence ?? [])];
     const kind = `${symptomOf(observation)} ${end?.is ?? "works"} ${end?.at?.node ?? ""} ${sighting?.is ?? ""}`;
     const settle = forecast.says === "works" && !sighting ? captureCommands(forecast.ways) : [];

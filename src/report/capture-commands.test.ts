@@ -139,9 +139,9 @@ describe("a path that is in doubt", () => {
 
   it("tells what they show, once they are read back, and asks for no more", () => {
     const path = asked(pasted(LOST)(unexplained));
-    expect(path.captured?.map(({ says }) => says.en)).toEqual(["cp1 sent the packets, w2 never saw them"]);
+    expect(path.captured?.map(({ says }) => says.en)).toEqual(["cp1 saw them, w2 never did"]);
     expect(path.captures).toEqual([]);
-    expect(drawn(path)).toContain("cp1 sent the packets, w2 never saw them");
+    expect(drawn(path)).toContain("cp1 saw them, w2 never did");
   });
 
   it("is asked again with Pods of ours, where only nodes and Pods could tell", () => {

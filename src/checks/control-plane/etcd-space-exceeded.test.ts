@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { addObjects, type Edit, editPods, edits, said } from "../../../testing/cluster-edits.ts";
+import { addObjects, type Edit, editPods, edits, leasesRenewed, said } from "../../../testing/cluster-edits.ts";
 import { ago, crashing } from "../../../testing/object-states.ts";
 import { diagnose } from "../../diagnose.ts";
 import { etcdSpaceExceeded } from "./etcd-space-exceeded.ts";
@@ -13,14 +13,6 @@ const REFUSED =
   'E1121 02:59:40.774052       1 controller.go:195] "Failed to update lease" err="etcdserver: mvcc: database space exceeded"';
 const LOST = 'E1121 02:54:29.739115       1 controllermanager.go:340] "leaderelection lost"';
 
-/** Nobody has renewed a lease since. */
-const renewed =
-  (at: string): Edit =>
-  (draft) =>
-    draft.setList(
-      "leases",
-      draft.list("leases").map((lease) => ({ ...lease, spec: { ...lease.spec, renewTime: at } })),
-    );
 const leader = (at: string): Edit =>
   addObjects("leases", {
     metadata: { name: "kube-controller-manager", namespace: "kube-system" },
@@ -28,7 +20,7 @@ const leader = (at: string): Edit =>
   });
 const full: Edit = edits(
   leader(ago(360)),
-  renewed(ago(360)),
+  leasesRenewed(ago(360)),
   said("etcd", [alarm("raised")], ago(359)),
   said("kube-apiserver", [REFUSED]),
 );
@@ -45,13 +37,13 @@ testCheck(etcdSpaceExceeded, {
       healedBy: healthy,
     },
     "only the API server is heard": {
-      given: cluster().edit(renewed(ago(360)), said("kube-apiserver", [REFUSED])),
+      given: cluster().edit(leasesRenewed(ago(360)), said("kube-apiserver", [REFUSED])),
       repair: "Pod/kube-system/etcd-cp1",
       healedBy: healthy,
     },
     "etcd is no Pod, and an agent complains": {
       given: cluster().edit(
-        renewed(ago(360)),
+        leasesRenewed(ago(360)),
         editPods("etcd", () => undefined),
         said("kube-flannel-ds", [REFUSED]),
       ),
@@ -65,7 +57,7 @@ testCheck(etcdSpaceExceeded, {
   remembers: {
     "room was made: leases are renewed again": cluster().edit(
       full,
-      renewed(ago(2)),
+      leasesRenewed(ago(2)),
       said("kube-apiserver", [REFUSED], ago(60)),
     ),
     "the alarm was taken away a moment ago": cluster().edit(
@@ -77,7 +69,7 @@ testCheck(etcdSpaceExceeded, {
   cannotTell: {
     "api.write": {
       "we may not list leases": cluster().without("leases"),
-      "leases are old, and nobody says why": cluster().edit(renewed(ago(360))),
+      "leases are old, and nobody says why": cluster().edit(leasesRenewed(ago(360))),
     },
   },
 });

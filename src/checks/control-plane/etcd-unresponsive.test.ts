@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { type Edit, said } from "../../../testing/cluster-edits.ts";
+import { leasesRenewed, said } from "../../../testing/cluster-edits.ts";
 import { ago } from "../../../testing/object-states.ts";
 import { etcdUnresponsive } from "./etcd-unresponsive.ts";
 
@@ -12,21 +12,13 @@ const often = said(
 );
 const LOST =
   '{"level":"info","ts":"2026-11-21T02:55:00Z","logger":"raft","msg":"raft.node: 8d6922fa78f0ee22 lost leader 2 at term 3"}';
-/** Nobody has renewed a lease since. */
-const renewed =
-  (at: string): Edit =>
-  (draft) =>
-    draft.setList(
-      "leases",
-      draft.list("leases").map((lease) => ({ ...lease, spec: { ...lease.spec, renewTime: at } })),
-    );
 const ETCD = { repair: "Pod/kube-system/etcd-cp1" };
 
 testCheck(etcdUnresponsive, {
   finds: {
     "two of three members are gone": {
       ...ETCD,
-      given: cluster().edit(often, renewed(ago(300)), said("etcd", [LOST])),
+      given: cluster().edit(often, leasesRenewed(ago(300)), said("etcd", [LOST])),
       says: [
         "etcd does not answer the API server (“etcdserver: request timed out”): nothing has been written for 300 s",
       ],
