@@ -55,10 +55,10 @@ function variants(): Variant[] {
   const pick = (from: Variant[], count: number) =>
     Array.from({ length: count }, () => from.splice(Math.floor(draw() * from.length), 1)[0]!);
   return [
-    ...pick(all.filter(isList), 75),
+    ...pick(all.filter(isList), 50),
     ...pick(
       all.filter((one) => !isList(one)),
-      75,
+      50,
     ),
   ];
 }
