@@ -7,7 +7,8 @@ export default defineConfig({
     maxWorkers: 2,
     // no test leaves anything behind in a module, and to load them for each file takes three times as long
     isolate: false,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // no test waits for time to pass: what is slow is the machine, and each group has its budget (tools/test.ts)
+    testTimeout: 180_000,
+    hookTimeout: 240_000,
   },
 });

@@ -5,7 +5,7 @@
  * we hold ourselves to: 60 MB/s, and 1.5 times what JSON.parse needs for the same result as JSON.
  */
 import { performance } from "node:perf_hooks";
-import { type IptablesSave, parseIptablesSave, type RuleCache } from "../src/parse/iptables-save.ts";
+import { type IptablesSave, parseIptablesSave, type RuleCache } from "../src/parse/iptables/save.ts";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 

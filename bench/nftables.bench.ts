@@ -12,7 +12,7 @@ import { hook } from "../src/model/netfilter/hooks.ts";
 import { nftRulesets } from "../src/model/netfilter/nftables.ts";
 import type { Packet } from "../src/model/netfilter/packet.ts";
 import { parseIp } from "../src/net/ip.ts";
-import { type NftRuleset, parseNft } from "../src/parse/nft-json.ts";
+import { type NftRuleset, parseNft } from "../src/parse/nftables/json.ts";
 
 const SERVICES = 10_000;
 const ENDPOINTS = 10;

@@ -10,9 +10,9 @@ import type { Capture } from "../src/evidence/capture.ts";
 import type { KindId } from "../src/evidence/catalogue.ts";
 import { present } from "../src/evidence/observed.ts";
 import { modelOf } from "../src/model/model.ts";
-import type { FdbEntry } from "../src/parse/bridge-fdb.ts";
-import type { Neighbour } from "../src/parse/ip-neigh.ts";
-import type { Route } from "../src/parse/ip-route.ts";
+import type { FdbEntry } from "../src/parse/iproute2/bridge-fdb.ts";
+import type { Neighbour } from "../src/parse/iproute2/neigh.ts";
+import type { Route } from "../src/parse/iproute2/route.ts";
 import { cluster } from "../testing/cluster.ts";
 
 const NODES = Number(process.argv[2] ?? 5000);

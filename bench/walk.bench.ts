@@ -158,7 +158,8 @@ for (const [ends, step] of [
   rate(`a node's hooks, to ${ends}, from another Pod`, 3000, asked(other), 1);
   rate(`a node's hooks, to ${ends}, again`, 3000, asked(other));
 }
-rate("Pod to Service, there and back, by all back ends", 2000, toService);
-rate("Pod to Service, there and back, by one back end", 2000, toOne);
-rate("Pod to Pod, there and back", 5000, toPod);
+rate("Pod to Service, there and back, by all back ends", 1000, toService, 10);
+rate("Pod to Service, there and back, by one back end, first to each", 2000, (n) => toOne(n + 8000), 1);
+rate("Pod to Service, there and back, by one back end", 2000, toOne, 20);
+rate("Pod to Pod, there and back", 2000, toPod, 20);
 print(`heap ${megabytes(kept())} MB`);

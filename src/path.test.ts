@@ -338,8 +338,11 @@ describe("what was not seen", () => {
   it("a rule that is not understood leaves a doubt", () => {
     const strange = "-A FORWARD -d 10.128.2.6/32 -m strange --thing 7 -j DROP";
     const doubtful = given(addRules("w1", "filter", strange));
-    const { verdict, backEnds } = path({ to: "data/db-1:5432", given: doubtful });
+    const { verdict, summary, backEnds } = path({ to: "data/db-1:5432", given: doubtful });
     expect(verdict).toBe("unclear");
+    expect(summary.en).toMatch(
+      /what becomes of the packet at `filter: .*-m strange.*` \(nodes\/w1\/.*\) is not known; if nothing/,
+    );
     const guessed = backEnds.flatMap(({ ways }) => ways.filter(({ certainty }) => certainty === "guessed"));
     expect(guessed.flatMap(({ doubts }) => doubts).some(({ quote }) => quote.includes("strange"))).toBe(true);
   });

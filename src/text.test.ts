@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { joinTexts, type TextArgs, texts, verbatim } from "./text.ts";
+import { fewOf, joinTexts, type TextArgs, texts, verbatim } from "./text.ts";
 
 const say = texts("test", {
   plain: { en: "nothing", zh: "无" },
@@ -46,6 +46,20 @@ describe("sentences", () => {
   it("have each language's words of a sentence within", () => {
     const because = say.nested({ why: say.named({ node: "w1" }) });
     expect(because).toMatchObject({ en: "because Node w1 is down", zh: "因为节点 w1 宕机" });
+  });
+
+  it("set lists with the commas of each language", () => {
+    expect(say.named({ node: ["w1", "w2"] })).toMatchObject({ en: "Node w1, w2 is down", zh: "节点 w1、w2 宕机" });
+    expect(say.edges({ what: [verbatim("w1"), 2, say.plain()] })).toMatchObject({
+      en: "w1, 2, nothing",
+      zh: "w1、2、无失败",
+    });
+    expect(say.edges({ what: [] })).toMatchObject({ en: "", zh: "失败" });
+  });
+
+  it("say that a list goes on", () => {
+    expect(say.edges({ what: fewOf(["a", "b", "c"], 2) })).toMatchObject({ en: "a, b …", zh: "a、b …失败" });
+    expect(say.edges({ what: fewOf(["a", "b"], 2) }).en).toBe("a, b");
   });
 
   it("show what is missing instead of an empty place", () => {

@@ -14,7 +14,8 @@ export type Text = {
   readonly zh: string;
 };
 
-export type TextArg = string | number | Text;
+/** A list is set with the commas of the language; that {@link fewOf} left some of it out shows at its end. */
+export type TextArg = string | number | Text | readonly (string | number | Text)[];
 export type TextArgs = { readonly [name: string]: TextArg };
 export type Language = "en" | "zh";
 
@@ -57,13 +58,29 @@ function spaced(before: string, after: string): string {
   return isMixed ? `${before} ${after}` : before + after;
 }
 
+export const isText = (value: TextArg | undefined): value is Text => typeof value === "object" && !Array.isArray(value);
+
+const said = (value: TextArg, language: Language): string => (isText(value) ? value[language] : String(value));
+
+const MORE = "…";
+
+function listed(items: readonly TextArg[], language: Language): string {
+  const isCut = items.at(-1) === MORE;
+  const words = (isCut ? items.slice(0, -1) : items).map((item) => said(item, language));
+  return words.join(language === "en" ? ", " : "、") + (isCut ? ` ${MORE}` : "");
+}
+
+/** The first `most` of a list, and whether there are more, for a sentence. */
+export const fewOf = <T extends string | number | Text>(items: readonly T[], most: number): readonly (T | string)[] =>
+  items.length > most ? [...items.slice(0, most), MORE] : items;
+
 const PLACEHOLDER = /\{([A-Za-z][A-Za-z0-9]*)(?::([^|{}]*)\|([^{}]*))?\}/g;
 
 function argument([whole, name, one, many]: RegExpExecArray, args: TextArgs, language: Language): string {
   const value = Object.hasOwn(args, name!) ? args[name!] : undefined;
   if (value === undefined) return whole;
   if (one !== undefined && many !== undefined) return Number(value) === 1 ? one : many;
-  return typeof value === "object" ? value[language] : String(value);
+  return Array.isArray(value) ? listed(value as readonly TextArg[], language) : said(value, language);
 }
 
 function fill(template: string, args: TextArgs, language: Language): string {

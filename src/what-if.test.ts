@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Cluster, cluster } from "../testing/cluster.ts";
-import type { Typed } from "./model/intent.ts";
+import { calico, probed } from "../testing/cluster-edits.ts";
+import type { Typed } from "./model/changes/intent.ts";
 import { WHAT_IF_FORMATS } from "./report/formats/what-if.ts";
 import type { WhatIf } from "./report/what-if.ts";
 import { whatIfSchema } from "./report/what-if.ts";
@@ -88,6 +89,40 @@ describe("what breaks nothing", () => {
     ]);
     const blind = asked({ delete: ["clusterroles"], selector: "a=b" }, cluster().without("clusterroles"));
     expect(blind.verdict).toBe("unclear");
+  });
+});
+
+describe("policies that end what works", () => {
+  const enforcing = cluster().edit(
+    ...["cp1", "w1", "w2"].map(calico),
+    probed("client", "dns", "kubernetes.default.svc.cluster.local", "ok"),
+  );
+  const lockdown = (namespace: string, ingress: boolean, podSelector: object = {}): Typed => {
+    const spec = { podSelector, policyTypes: [ingress ? "Ingress" : "Egress"] };
+    const metadata = { name: "lock", namespace };
+    const policy = { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata, spec };
+    return { manifests: [{ file: "lock.yaml", text: JSON.stringify(policy) }] };
+  };
+
+  it("may be meant: the calls that were tested are told, and the Pods that could do anything", () => {
+    const answer = asked(lockdown("tools", false), enforcing);
+    expect([answer.verdict, breaks(answer)]).toEqual(["unclear", []]);
+    expect(answer.unclear.map(({ what }) => what.en)).toEqual([
+      expect.stringMatching(
+        /^NetworkPolicy\/tools\/lock would deny \d+ calls? that worked when tested, such as tools\/client-/,
+      ),
+      expect.stringMatching(/^NetworkPolicy\/tools\/lock would let \d+ Pods send nothing that are free to now/),
+    ]);
+  });
+
+  it("are a cause for DNS servers, with what follows from it, and told once", () => {
+    const answer = asked(lockdown("kube-system", true, { matchLabels: { "k8s-app": "kube-dns" } }), enforcing);
+    expect([answer.verdict, breaks(answer)]).toEqual([
+      "breaks",
+      ["network-policy-defective/NetworkPolicy/kube-system/lock"],
+    ]);
+    expect(answer.breaks[0]?.explains.map(({ capability }) => capability)).toContain("dns.resolve");
+    expect(answer.unclear).toEqual([]);
   });
 });
 

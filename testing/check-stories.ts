@@ -26,7 +26,7 @@ import type { Evidence, Origin } from "../src/evidence/origin.ts";
 import { overlay, type Replacement } from "../src/evidence/overlay.ts";
 import { matchPath } from "../src/evidence/path.ts";
 import { type Capability, capabilityId } from "../src/model/capability.ts";
-import type { Change } from "../src/model/change.ts";
+import type { Change } from "../src/model/changes/change.ts";
 import { type ClusterModel, type ModelPart, modelOf } from "../src/model/model.ts";
 import { refId } from "../src/model/ref.ts";
 import type { Text } from "../src/text.ts";

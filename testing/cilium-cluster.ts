@@ -1,5 +1,5 @@
 /** The built cluster with Cilium in it: its agent on every node, its operator, what they are told and what they write. */
-import type { CiliumEndpoint } from "../src/parse/cilium-endpoints.ts";
+import type { CiliumEndpoint } from "../src/parse/cilium/endpoints.ts";
 import type { CiliumNodeObject } from "../src/parse/objects.ts";
 import { type Cluster, cluster, clusterOf } from "./cluster.ts";
 import { withReleases } from "./cluster-components.ts";

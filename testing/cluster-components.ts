@@ -3,7 +3,7 @@
  * the release comes with.
  */
 import type { ListId, ObjectOf } from "../src/evidence/catalogue.ts";
-import type { Change, ManifestObject } from "../src/model/change.ts";
+import type { Change, ManifestObject } from "../src/model/changes/change.ts";
 import { isBootstrapObject } from "../src/model/permissions/baselines.ts";
 import { ref } from "../src/model/ref.ts";
 import type { PodSpec, Workload } from "../src/parse/objects.ts";
@@ -60,6 +60,7 @@ const RELEASES: Readonly<Record<string, string>> = {
   "flannel kubespray": "v0.22.0",
   "flannel helm": "v0.28.4",
   "flannel v0.24": "v0.28.4",
+  "kindnet any": "v20250512-df8de77b",
   "kube-proxy v1.19": "v1.32.5",
 };
 

@@ -5,20 +5,20 @@
  *   cluster().edit(editPods("coredns", crashing()), said("coredns", ["plugin/loop: Loop …"]))
  */
 import { catalogue, type ListId, type ObjectOf } from "../src/evidence/catalogue.ts";
-import type { ManifestObject } from "../src/model/change.ts";
-import type { Draft } from "../src/model/changes.ts";
+import type { ManifestObject } from "../src/model/changes/change.ts";
+import type { Draft } from "../src/model/changes/changes.ts";
 import { modelOf } from "../src/model/model.ts";
 import type { Family } from "../src/net/ip.ts";
-import type { Route } from "../src/parse/ip-route.ts";
-import { printIptablesSave } from "../src/parse/iptables-print.ts";
-import { type IptablesSave, parseIptablesSave } from "../src/parse/iptables-save.ts";
+import type { Route } from "../src/parse/iproute2/route.ts";
+import type { SocketProtocol } from "../src/parse/iproute2/ss.ts";
+import { printIptablesSave } from "../src/parse/iptables/print.ts";
+import { type IptablesSave, parseIptablesSave } from "../src/parse/iptables/save.ts";
 import type { VirtualServer } from "../src/parse/ipvsadm.ts";
-import { type NftElement, type NftRule, type NftTable, parseNft } from "../src/parse/nft-json.ts";
-import { printNftRule } from "../src/parse/nft-print.ts";
+import { type NftElement, type NftRule, type NftTable, parseNft } from "../src/parse/nftables/json.ts";
+import { printNftRule } from "../src/parse/nftables/print.ts";
 import type { Pod, Workload } from "../src/parse/objects.ts";
 import type { Reader } from "../src/parse/parsed.ts";
 import type { Probe } from "../src/parse/probes.ts";
-import type { SocketProtocol } from "../src/parse/ss.ts";
 import { editNode } from "./cluster.ts";
 import { localRoute, logOf, NOW } from "./cluster-nodes.ts";
 import { workload } from "./cluster-objects.ts";

@@ -1,16 +1,16 @@
 /** Bare nodes of the built cluster, before any agent has started, and what is found inside its Pods. */
 
 import { emptyIptables } from "../src/model/agents/iptables.ts";
-import type { Draft } from "../src/model/changes.ts";
-import { writeFlannel, writeProxies } from "../src/model/changes.ts";
+import type { Draft } from "../src/model/changes/changes.ts";
+import { writeFlannel, writeProxies } from "../src/model/changes/changes.ts";
 import { modelOf } from "../src/model/model.ts";
 import { type Family, formatIp, formatPrefix, isOfFamily, nthAddress, parsePrefix } from "../src/net/ip.ts";
-import type { LinkAddress } from "../src/parse/ip-addr.ts";
-import type { Route } from "../src/parse/ip-route.ts";
-import { logDigestReader } from "../src/parse/log-digest.ts";
-import type { NftChain, NftRuleset } from "../src/parse/nft-json.ts";
+import type { LinkAddress } from "../src/parse/iproute2/addr.ts";
+import type { Route } from "../src/parse/iproute2/route.ts";
+import type { SocketProtocol } from "../src/parse/iproute2/ss.ts";
+import { logDigestReader } from "../src/parse/logs/digest.ts";
+import type { NftChain, NftRuleset } from "../src/parse/nftables/json.ts";
 import type { Node, Pod } from "../src/parse/objects.ts";
-import type { SocketProtocol } from "../src/parse/ss.ts";
 import type { ClusterOptions } from "./cluster.ts";
 import { RANGES, serviceAddress } from "./cluster-addresses.ts";
 
@@ -177,7 +177,11 @@ export function bareNode(draft: Draft, object: Node, flavour: Flavour, families:
   const sysctls = {
     "net.ipv4.ip_forward": "1",
     "net.bridge.bridge-nf-call-iptables": "1",
-    ...(has6 && { "net.ipv6.conf.all.forwarding": "1", "net.bridge.bridge-nf-call-ip6tables": "1" }),
+    ...(has6 && {
+      "net.ipv6.conf.all.forwarding": "1",
+      "net.ipv6.conf.all.proxy_ndp": "0",
+      "net.bridge.bridge-nf-call-ip6tables": "1",
+    }),
     ...Object.fromEntries(
       ["all", "default", "eth0", "cni0", "flannel/1"].flatMap((device) =>
         ["rp_filter", "accept_local", "route_localnet", "proxy_arp"].map((key) => [

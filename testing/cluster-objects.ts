@@ -488,6 +488,7 @@ export function clusterObjects(
     })),
     validatingwebhookconfigurations: [],
     mutatingwebhookconfigurations: [],
+    apiservices: [],
     customresourcedefinitions: [],
     ciliumnetworkpolicies: [],
     ciliumclusterwidenetworkpolicies: [],

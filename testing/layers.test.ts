@@ -36,7 +36,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     impure: true,
   },
   model: { from: ["text.ts", "shell.ts", "net", "parse", "evidence"], packages: ["@noble/hashes"] },
-  anonymize: { from: ["net", "evidence", "model"], packages: ["@noble/hashes"] },
+  anonymize: { from: ["net", "parse", "evidence", "model"], packages: ["@noble/hashes"] },
   trace: { from: ["text.ts", "net", "parse", "evidence", "model"] },
   compare: { from: ["text.ts", "net", "parse", "evidence", "model"] },
   backup: {

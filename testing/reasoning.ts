@@ -7,11 +7,12 @@
 import { type Explanation, explain } from "../src/cause/explain.ts";
 import type { Blockage, CannotTell, Fault, Outcome, Strength } from "../src/checks/check.ts";
 import { type Capability, type CapabilityName, capabilityId } from "../src/model/capability.ts";
-import type { Need, Needs } from "../src/model/needs.ts";
+import type { Need } from "../src/model/needs/need.ts";
+import type { Needs } from "../src/model/needs/needs.ts";
 import type { Observation } from "../src/model/observations.ts";
-import type { PolicyView } from "../src/model/policy-views.ts";
+import type { PolicyView } from "../src/model/policies/views.ts";
 import { type Ref, ref } from "../src/model/ref.ts";
-import type { TunnelFlows } from "../src/model/tunnels.ts";
+import type { TunnelFlows } from "../src/model/tunnels/tunnels.ts";
 import { verbatim } from "../src/text.ts";
 import { type Forecasts, NO_FORECASTS } from "../src/trace/forecast.ts";
 

@@ -5,9 +5,9 @@
  * It is the recorded Cilium cluster with its names, versions and addresses exchanged, so that all that Cilium's agents say
  * of their tables is as real agents say it.
  */
-import type { Change } from "../src/model/change.ts";
+import type { Change } from "../src/model/changes/change.ts";
 import { ref } from "../src/model/ref.ts";
-import type { CiliumEndpoint } from "../src/parse/cilium-endpoints.ts";
+import type { CiliumEndpoint } from "../src/parse/cilium/endpoints.ts";
 import type { Metadata, Pod } from "../src/parse/objects.ts";
 import { type Cluster, clusterOf } from "./cluster.ts";
 import { withPermissions, withReleases } from "./cluster-components.ts";
@@ -199,6 +199,12 @@ function someMinutesLater(now: string): Edit {
       editPods("pgo", (pod) => crashing(2)(addressed(madeSince(pod), OPERATOR_ADDRESS))),
       said("cilium", QUOTED.refused, now),
       probed("pgo", "http", "https://10.254.0.1:443/healthz", "timeout"),
+      (own) =>
+        own.set(
+          "probes",
+          {},
+          (own.get("probes", {}) ?? []).map((probe) => (isMadeSince(probe.from.pod) ? { ...probe, at: now } : probe)),
+        ),
       said("pgo", [QUOTED.panic], now),
       said("coredns", [QUOTED.dial, QUOTED.unauthorized], now),
       said("node-local-dns", [QUOTED.upstream], now),

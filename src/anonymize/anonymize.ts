@@ -4,6 +4,7 @@
  * Pure: the key comes from outside, and says alone what stands for what.
  */
 import { absentPath, matchPath, type PathMatch } from "../evidence/path.ts";
+import { parseIpAddr } from "../parse/iproute2/addr.ts";
 import { otherAddress, addresses as otherAddresses } from "./addresses.ts";
 import { derivedNames } from "./derived.ts";
 import { learnDomain, learnLinks, learnObject } from "./learn.ts";
@@ -66,7 +67,7 @@ export function anonymizer(key: Uint8Array): Anonymizer {
           for (const [, user = ""] of line.matchAll(USERNAME)) if (!isOfVocabulary(user)) names.learn(user);
         });
       }
-      if (kind === "links") return atOnce((json) => learnLinks(parsed(json), addresses));
+      if (kind === "links") return atOnce((text) => learnLinks(parseIpAddr(text).value, addresses));
       if (kind === "nodeResolvConf" || kind === "podResolvConf") {
         return byLine((line) => {
           const [, domains = ""] = /^\s*(?:search|domain)\s+(.*)/.exec(line) ?? [];

@@ -1,5 +1,6 @@
 /** What there is to be replaced: names in objects of the API and in paths, and ranges of addresses. */
-import { type Ip, parseIp, parsePrefix, prefixOf } from "../net/ip.ts";
+import { parseIp, parsePrefix, prefixOf } from "../net/ip.ts";
+import type { Link } from "../parse/iproute2/addr.ts";
 import type { Addresses } from "./addresses.ts";
 import type { Derived } from "./derived.ts";
 import type { Names } from "./names.ts";
@@ -180,11 +181,9 @@ export function learnRanges(config: string, addresses: Addresses): void {
 }
 
 /** Ranges that devices of a node are in. @param links what `ip -j addr` printed */
-export function learnLinks(links: unknown, addresses: Addresses): void {
-  for (const link of Array.isArray(links) ? links : []) {
-    for (const { local, prefixlen } of listOf(link, "addr_info")) {
-      const ip: Ip | undefined = parseIp(text(local));
-      if (ip && typeof prefixlen === "number") addresses.keepEndsOf(prefixOf(ip, prefixlen));
-    }
+export function learnLinks(links: readonly Link[], addresses: Addresses): void {
+  for (const { local, prefixLength } of links.flatMap((link) => link.addresses)) {
+    const ip = parseIp(local);
+    if (ip) addresses.keepEndsOf(prefixOf(ip, prefixLength));
   }
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { load } from "js-yaml";
 import { describe, expect, it } from "vitest";
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { archiveText, parseArchive, type Snapshot } from "./archive.ts";
 import { canonicalYaml } from "./canonical-yaml.ts";
 

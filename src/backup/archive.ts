@@ -17,7 +17,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { load } from "js-yaml";
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { refId } from "../model/ref.ts";
 import { type Text, texts, verbatim } from "../text.ts";
 import { canonicalYaml } from "./canonical-yaml.ts";

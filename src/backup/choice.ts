@@ -1,7 +1,7 @@
 /** Which objects of a backup somebody means: by name, kind, namespace or label, as kubectl takes them. */
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { type Labels, meets } from "../model/labels.ts";
-import { parseLabelSelector } from "../parse/label-selector.ts";
+import { parseLabelSelector } from "../parse/selectors/label.ts";
 import { kindNamed } from "./kinds.ts";
 import { isFields } from "./restorable.ts";
 

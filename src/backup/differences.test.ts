@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { ruleAllows, type Want } from "../model/rbac.ts";
 import type { PolicyRule } from "../parse/objects.ts";
 import type { Snapshot, Without } from "./archive.ts";

@@ -1,6 +1,6 @@
 /** What is otherwise in one snapshot than in another: of roles what they permit, of bindings whom, of others each field. */
 import { changesBetween, type FieldChange } from "../compare/values.ts";
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { type Ref, refId } from "../model/ref.ts";
 import type { Snapshot, Without } from "./archive.ts";
 import { roleRefOf, rulesOf, subjectId, subjectsOf } from "./grants.ts";

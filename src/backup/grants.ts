@@ -1,5 +1,5 @@
 /** Who may do what by the RBAC objects of a snapshot, and what somebody may do by one snapshot and not by another. */
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import type { PolicyRule } from "../parse/objects.ts";
 import { beyond, inWords, type Rules } from "./permissions.ts";
 import { isFields } from "./restorable.ts";

@@ -1,5 +1,5 @@
 /** The kinds of objects that a backup holds, in the order in which they are restored: what others need comes first. */
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { type Ref, ref } from "../model/ref.ts";
 
 export type Kind = {

@@ -4,7 +4,7 @@ import { editObjects } from "../../testing/cluster-edits.ts";
 import { captureOf, readRecording } from "../../testing/recordings.ts";
 import { HELM_RELEASES } from "../evidence/helm-releases.ts";
 import { ref, refId } from "../model/ref.ts";
-import type { HelmRelease } from "../parse/helm-release.ts";
+import type { HelmRelease } from "../parse/kubernetes/helm-release.ts";
 import { refOf } from "./kinds.ts";
 import { type Recovery, recoveryOf } from "./recovery.ts";
 

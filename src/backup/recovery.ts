@@ -9,14 +9,14 @@
 
 import type { Capture } from "../evidence/capture.ts";
 import { known } from "../evidence/observed.ts";
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { modelOf } from "../model/model.ts";
 import type { Objects } from "../model/objects.ts";
 import type { BaselineGrant, Subject } from "../model/permissions/baseline.ts";
 import { isBootstrapObject } from "../model/permissions/baselines.ts";
 import type { ComponentPermissions, Flaw } from "../model/permissions/permissions.ts";
 import { type Ref, ref, refId } from "../model/ref.ts";
-import { type HelmRelease, ownedBy } from "../parse/helm-release.ts";
+import { type HelmRelease, ownedBy } from "../parse/kubernetes/helm-release.ts";
 import { type Text, texts } from "../text.ts";
 import { KINDS, refOf } from "./kinds.ts";
 

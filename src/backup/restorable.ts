@@ -5,7 +5,7 @@
  * Source: apimachinery, pkg/apis/meta/v1/types.go (ObjectMeta: "Populated by the system"); owners are known by uids that
  * do not last, and what has an owner that is gone is collected as garbage.
  */
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { apiVersionOf, type Kind } from "./kinds.ts";
 
 type Fields = Readonly<Record<string, unknown>>;

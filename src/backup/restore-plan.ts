@@ -1,5 +1,5 @@
 /** What a restore would do, before anything is done: which objects, in which order, and what they would grant. */
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { refId } from "../model/ref.ts";
 import type { Snapshot } from "./archive.ts";
 import { differenceOf, type ObjectDifference, presentIn, provesAbsence } from "./differences.ts";

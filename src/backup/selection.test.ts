@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { refId } from "../model/ref.ts";
 import { chosenOf } from "./choice.ts";
 import { KINDS, kindNamed, kindOf, refOf } from "./kinds.ts";

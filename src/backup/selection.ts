@@ -1,6 +1,6 @@
 /** Which objects of a cluster belong into a backup: all of RBAC, and what the network is made of. */
-import type { ManifestObject } from "../model/change.ts";
-import { COMPONENTS, imageRepository, type Matcher } from "../model/components/definitions.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
+import { definitionOf, imageRepository, type Matcher } from "../model/components/definitions.ts";
 import { refId } from "../model/ref.ts";
 import { subjectsOf } from "./grants.ts";
 import { kindOf, refOf } from "./kinds.ts";
@@ -19,11 +19,21 @@ const listAt = (value: unknown, ...path: readonly string[]): readonly unknown[] 
 
 const podSpecOf = (workload: ManifestObject): unknown => at(workload, "spec", "template", "spec");
 
-/** One of the programs that the network is made of, by its images. */
-function isOfNetwork(workload: ManifestObject, programs: readonly Matcher[]): boolean {
+const textAt = (value: unknown, key: string): string | undefined => {
+  const found = at(value, key);
+  return typeof found === "string" ? found : undefined;
+};
+
+/** One of the programs that the network is made of. */
+function isOfNetwork(workload: ManifestObject, described: readonly Matcher[]): boolean {
+  const account = textAt(podSpecOf(workload), "serviceAccountName");
   return listAt(podSpecOf(workload), "containers").some((container) => {
-    const image = at(container, "image");
-    return typeof image === "string" && programs.some((each) => each.test(imageRepository(image)));
+    const image = textAt(container, "image");
+    const command = listAt(container, "command").map(String);
+    return (
+      definitionOf({ name: textAt(container, "name"), image, command }, account) !== undefined ||
+      (image !== undefined && described.some((each) => each.test(imageRepository(image))))
+    );
   });
 }
 
@@ -50,10 +60,9 @@ export function selectedForBackup(
   objects: readonly ManifestObject[],
   described: readonly Matcher[] = [],
 ): ManifestObject[] {
-  const programs = [...COMPONENTS.map(({ image }) => image), ...described];
   const isRbac = (object: ManifestObject) => kindOf(object)?.group.startsWith("rbac.") === true;
   const network = new Set(
-    objects.filter((object) => kindOf(object)?.group === "apps" && isOfNetwork(object, programs)),
+    objects.filter((object) => kindOf(object)?.group === "apps" && isOfNetwork(object, described)),
   );
   const wanted = new Set(
     [...network].flatMap((workload) => {

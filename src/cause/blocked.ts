@@ -6,7 +6,7 @@
 import { type Concluding, type ConcludingBy, concludingBy, type Fault } from "../checks/check.ts";
 import { capabilityId } from "../model/capability.ts";
 import type { Observation } from "../model/observations.ts";
-import { areOfPolicy } from "../model/policy-rules.ts";
+import { areOfPolicy } from "../model/policies/rules.ts";
 import { ref } from "../model/ref.ts";
 import type { Forecasts } from "../trace/forecast.ts";
 import type { End } from "../trace/trace.ts";

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { RUNS } from "../../testing/parser-properties.ts";
 import { all, any, capability, denied, needsOf, now, perhaps, toFollow } from "../../testing/reasoning.ts";
 import { CAPABILITIES, type Capability, type CapabilityName, capabilityId, covers } from "../model/capability.ts";
-import type { Need } from "../model/needs.ts";
+import type { Need } from "../model/needs/need.ts";
 import { capabilitySet, denialOf, type Effect, namedIn, provenBy, reasonerOf } from "./effect.ts";
 
 const [A, B, C] = ["node.forward w1", "node.track w1", "node.up w1"] as const;

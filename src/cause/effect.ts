@@ -2,7 +2,8 @@
  * What follows from something being broken: whether a need must fail, may fail, or is not affected.
  */
 import { type Capability, capabilityId, covers, PARTIAL } from "../model/capability.ts";
-import type { Need, Needs } from "../model/needs.ts";
+import type { Need } from "../model/needs/need.ts";
+import type { Needs } from "../model/needs/needs.ts";
 import { refId } from "../model/ref.ts";
 
 export type Effect = "none" | "may" | "must";
@@ -88,7 +89,8 @@ const best = (effects: readonly Effect[]): Effect =>
       : "none";
 
 /** Under which name a policy's denial is broken: the denial is what should not be. */
-const denials = (need: Extract<Need, { is: "denied" }>): Capability[] =>
+/** The policies that deny it, as capabilities. */
+export const denials = (need: Extract<Need, { is: "denied" }>): Capability[] =>
   need.by.map(({ ref }) => ({ name: "policy.allow", policy: refId(ref) }));
 
 /**

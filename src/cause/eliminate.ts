@@ -7,10 +7,10 @@ import { type Concluding, type ConcludingBy, concludingBy, type Ends, type Fault
 import type { Evidence } from "../evidence/origin.ts";
 import { type Capability, type CapabilityName, capabilityId } from "../model/capability.ts";
 import type { ModelParts } from "../model/model.ts";
-import { type Need, pair } from "../model/needs.ts";
+import { type Need, pair } from "../model/needs/need.ts";
 import type { Observation } from "../model/observations.ts";
 import { ref } from "../model/ref.ts";
-import type { Tunnels } from "../model/tunnels.ts";
+import type { Tunnels } from "../model/tunnels/tunnels.ts";
 import type { Forecasts } from "../trace/forecast.ts";
 import type { CapabilitySet } from "./effect.ts";
 

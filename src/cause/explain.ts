@@ -5,11 +5,12 @@
  * docs/reasoning.md tells the same in words, with worked examples.
  */
 import type { CannotTell, Concluding, Fault, Missing, Outcome, Past, Warning } from "../checks/check.ts";
+import type { Evidence } from "../evidence/origin.ts";
 import { type Capability, type CapabilityName, capabilityId } from "../model/capability.ts";
 import type { ModelParts } from "../model/model.ts";
 import type { Nodes } from "../model/nodes.ts";
 import type { Observation } from "../model/observations.ts";
-import type { Denying } from "../model/policy-views.ts";
+import type { Denying } from "../model/policies/views.ts";
 import { refId } from "../model/ref.ts";
 import { timeOf } from "../model/time.ts";
 import type { Text } from "../text.ts";
@@ -74,6 +75,7 @@ type Parts = Pick<ModelParts, "needs" | "observations" | "nodes" | "tunnels" | "
 /** Losing these harms nothing until something changes or restarts. */
 const ONLY_FOLLOWS: ReadonlySet<CapabilityName> = new Set([
   "component.permit",
+  "component.login",
   "component.config",
   "component.learn",
   "component.run",
@@ -81,9 +83,11 @@ const ONLY_FOLLOWS: ReadonlySet<CapabilityName> = new Set([
   "service.follow",
   "service.pod-range",
   "pod-network.config",
+  "pod-network.backend",
   "pod.create",
   "cni.choice",
   "pod.admit",
+  "api.ask",
   "api.write",
 ]);
 
@@ -154,7 +158,7 @@ export function explain(
     unexplained,
     meant,
     contradicted,
-    warnings: ofKind(outcomes, "warning"),
+    warnings: ofKind(outcomes, "warning").filter((one) => !explained.some((root) => isToldBy(root, one))),
     history: ofKind(outcomes, "past"),
     blindSpots: [
       ...blindSpotsOf(cannotTell, explained, broken, exercised, mayExplain),
@@ -165,6 +169,19 @@ export function explain(
     disagreements: disagreementsOf(successes, unexplained, forecasts),
   };
 }
+
+/** A root tells of the same object by the same line: that it is a hazard as well is no news. */
+function isToldBy({ faults }: ExplainedRoot, { repair, evidence }: Warning): boolean {
+  const id = refId(repair);
+  const lines = new Set(evidence.map(lineOf));
+  return faults.some(
+    (one) =>
+      [one.repair, ...one.related].some((object) => refId(object) === id) &&
+      one.evidence.some((quoted) => lines.has(lineOf(quoted))),
+  );
+}
+
+const lineOf = ({ origin, quote }: Evidence): string => [origin.path, origin.line ?? quote].join("\n");
 
 function disagreementsOf(
   successes: readonly Observation[],

@@ -6,9 +6,12 @@
  */
 import { type Capability, type CapabilityName, capabilityId, covers } from "../model/capability.ts";
 import type { ModelParts } from "../model/model.ts";
-import type { Client, Need } from "../model/needs.ts";
-import type { ServiceView } from "../model/services/services.ts";
-import { namedIn } from "./effect.ts";
+import type { Need } from "../model/needs/need.ts";
+import type { Client } from "../model/needs/ways.ts";
+import type { PodView } from "../model/pods.ts";
+import { refId } from "../model/ref.ts";
+import type { ServicePort, ServiceView } from "../model/services/services.ts";
+import { denials, namedIn } from "./effect.ts";
 
 export type Foretold = {
   readonly capability: Capability;
@@ -17,11 +20,12 @@ export type Foretold = {
   readonly leadsTo: readonly Foretold[];
 };
 
-type Parts = Pick<ModelParts, "needs" | "nodes" | "pods" | "services" | "dns">;
+type Parts = Pick<ModelParts, "needs" | "nodes" | "pods" | "services" | "dns" | "policies">;
 
 /** Enough to meet each kind of thing that others are made of. */
 const MOST_NODES = 3;
 const MOST_SERVICES = 3;
+const MOST_CLIENTS = 3;
 
 /** What users do. */
 export const USES: ReadonlySet<CapabilityName> = new Set([
@@ -49,15 +53,46 @@ function questionsOf({ needs, nodes, pods, services, dns }: Parts, broken: reado
     const client: Client = { node, network: "pod" };
     const elsewhere = pods.all.find((pod) => !pod.hostNetwork && pod.node !== undefined && pod.node !== node);
     return [
-      { capability: { name: "dns.resolve", zone: "cluster" }, need: needs.resolve(client, "cluster") },
-      { capability: { name: "dns.resolve", zone: "external" }, need: needs.resolve(client, "external") },
-      ...ports.map((port) => ({
-        capability: { name: "service.reach", node } as const,
-        need: needs.reachService(client, port),
-      })),
+      ...byName(client, ports, needs),
       ...(elsewhere ? [{ capability: { name: "pod.reach" } as const, need: needs.reachPod(client, elsewhere) }] : []),
       { capability: { name: "outside.reach" }, need: needs.reachOutside(client) },
     ];
+  });
+}
+
+/** What clients ask by name: the cluster's names and others, and Services. */
+const byName = (client: Client, ports: readonly ServicePort[], needs: Parts["needs"]): Question[] => [
+  { capability: { name: "dns.resolve", zone: "cluster" }, need: needs.resolve(client, "cluster") },
+  { capability: { name: "dns.resolve", zone: "external" }, need: needs.resolve(client, "external") },
+  ...ports.map((port) => ({
+    capability: { name: "service.reach", node: client.node } as const,
+    need: needs.reachService(client, port),
+  })),
+];
+
+/** Policies are about Pods and not about nodes: what those ask that a policy isolates, and others of them. */
+function questionsOfPods(
+  { needs, nodes, pods, policies, services, dns }: Parts,
+  broken: readonly Capability[],
+): Question[] {
+  const ids = new Set(broken.flatMap(({ name, policy }) => (name === "policy.allow" ? (policy ?? []) : [])));
+  if (ids.size === 0) return [];
+  const isolated = new Set(
+    policies.all.filter(({ ref }) => ids.has(refId(ref))).flatMap((policy) => policies.selected(policy)),
+  );
+  const talks = (pod: PodView) => !pod.hostNetwork && !pod.finished && nodes.get(pod.node ?? "") !== undefined;
+  const clients = [
+    ...[...isolated].filter(talks).slice(0, MOST_CLIENTS),
+    ...pods.all.filter((pod) => talks(pod) && !isolated.has(pod)).slice(0, MOST_CLIENTS),
+  ];
+  const ports = services.all
+    .filter((service) => !dns.services.includes(service) && services.selected(service).some((pod) => isolated.has(pod)))
+    .slice(0, MOST_SERVICES)
+    .flatMap(({ ports: [first] }) => first ?? []);
+  return clients.flatMap((pod): Question[] => {
+    const { key, node = "" } = pod;
+    const client: Client = { node, network: "pod", pod, podKey: key };
+    return byName(client, ports, needs);
   });
 }
 
@@ -96,6 +131,9 @@ class Dependents {
       case "capability":
       case "to-follow-change":
         this.#link(part.of, { to: user, need, later: part.is === "to-follow-change" });
+        return;
+      case "denied":
+        for (const denial of denials(part)) this.#link(denial, { to: user, need, later: false });
     }
     // what perhaps depends on it is not foretold
   }
@@ -122,6 +160,8 @@ function isLost(need: Need, lost: (capability: Capability) => boolean): boolean 
     case "capability":
     case "to-follow-change":
       return lost(need.of);
+    case "denied":
+      return denials(need).some(lost);
     default:
       return false;
   }
@@ -131,7 +171,7 @@ type Reached = { readonly capability: Capability; readonly kind: string; later: 
 
 /** What will be lost for want of what is broken, each under what it is lost for. */
 export function foretoldBy(broken: readonly Capability[], model: Parts): readonly Foretold[] {
-  const questions = questionsOf(model, broken);
+  const questions = [...questionsOf(model, broken), ...questionsOfPods(model, broken)];
   const dependents = new Dependents(model.needs, questions);
   // of what is broken in part, nobody knows which part will be asked for
   const isBroken = (one: Capability) => broken.some((wide) => covers(wide, one));

@@ -38,6 +38,7 @@ const WALKED: ReadonlySet<CapabilityName> = new Set([
   "node.forward",
   "node.masquerade",
   "node.keep-source",
+  "node.keep-rules",
   "node.bridge",
   "node.tunnel",
   "node.lead-to-api",

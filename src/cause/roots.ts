@@ -4,7 +4,8 @@
 import type { Fault, Strength } from "../checks/check.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { capabilityId } from "../model/capability.ts";
-import type { Need, Needs } from "../model/needs.ts";
+import type { Need } from "../model/needs/need.ts";
+import type { Needs } from "../model/needs/needs.ts";
 import { type Ref, refId } from "../model/ref.ts";
 import { capabilityIndex, type Reasoner } from "./effect.ts";
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { type Cluster, cluster } from "../../testing/cluster.ts";
 import { diagnose } from "../diagnose.ts";
-import type { Change } from "../model/change.ts";
+import type { Change } from "../model/changes/change.ts";
 import { ref } from "../model/ref.ts";
-import type { AuditWrite } from "../parse/audit-log.ts";
+import type { AuditWrite } from "../parse/logs/audit.ts";
 
 const ROLE = ref("ClusterRole", "flannel");
 const BINDING = ref("ClusterRoleBinding", "flannel");
@@ -79,6 +79,83 @@ describe("what the audit log tells", () => {
         ),
       ).length;
     expect([two({}), two({ user: "bob" }), two({}, "2026-11-21T09:00:00Z")]).toEqual([1, 2, 2]);
+  });
+
+  describe("of a collection, at a level that keeps no names", () => {
+    const collection = (resource: string, at: string, more: Partial<AuditWrite> = {}): AuditWrite => {
+      const { name: _, ...one } = write(resource, "", at, { verb: "deletecollection", user: "rancher", ...more });
+      return one;
+    };
+    const bySelector = (...labels: readonly string[]) =>
+      triggers(
+        audited(
+          lost,
+          ...labels.map((labelSelector, at) =>
+            collection("clusterroles", `2026-11-21T08:0${at}:00Z`, { labelSelector }),
+          ),
+        ),
+      ).filter(({ by }) => by);
+
+    it("joins what is missing by the labels of its component", () => {
+      expect(bySelector("app in (flannel,calico)", "app=cilium", "x")).toEqual([
+        {
+          what: "all clusterroles with `-l app in (flannel,calico)` deleted at once (deletecollection); of these, missing still: ClusterRole/flannel",
+          by: "rancher",
+          at: "2026-11-21T08:00:00Z",
+          selector: "app in (flannel,calico)",
+          roots: ["component-access-denied/ClusterRole/flannel"],
+        },
+      ]);
+      expect(bySelector("app=cilium")).toEqual([]);
+    });
+
+    it("goes by what Helm recorded, where it did", () => {
+      const recorded = lost.edit((draft) =>
+        draft.set("helmReleases", {}, [
+          {
+            ...{ name: "net", namespace: "kube-system", revision: 1, status: "deployed" },
+            objects: [
+              {
+                apiVersion: "rbac.authorization.k8s.io/v1",
+                kind: "ClusterRole",
+                metadata: { name: "flannel", labels: HELM },
+              },
+            ],
+          },
+        ]),
+      );
+      const by = (labelSelector: string) =>
+        triggers(audited(recorded, collection("clusterroles", "2026-11-21T08:00:00Z", { labelSelector }))).filter(
+          (one) => one.by,
+        ).length;
+      expect([by("app.kubernetes.io/managed-by=Helm"), by("app=flannel")]).toEqual([1, 0]);
+    });
+
+    it("took nothing that had been deleted before", () => {
+      const told = triggers(
+        audited(
+          lost,
+          write("clusterroles", "flannel", "2026-11-21T08:00:00Z"),
+          collection("clusterroles", "2026-11-21T08:10:00Z"),
+        ),
+      );
+      expect(told.map(({ by }) => by)).toEqual(["alice"]);
+    });
+
+    it("is whose who deleted the namespace", () => {
+      const account = cluster().with(...gone(ref("ServiceAccount", "flannel", "kube-flannel")));
+      const told = triggers(
+        audited(
+          account,
+          write("namespaces", "kube-flannel", "2026-11-21T08:00:00Z", { apiGroup: "" }),
+          collection("serviceaccounts", "2026-11-21T08:00:05Z", {
+            ...{ apiGroup: "", namespace: "kube-flannel" },
+            user: "system:serviceaccount:kube-system:namespace-controller",
+          }),
+        ),
+      );
+      expect(told).toMatchObject([{ by: "alice", what: "1 object deleted at once: Namespace/kube-flannel" }]);
+    });
   });
 
   it("is no trigger of what was made again since, nor of what is there", () => {

@@ -7,10 +7,10 @@
 import type { Evidence } from "../evidence/origin.ts";
 import type { ModelParts } from "../model/model.ts";
 import { KIND_NAMES, listOfKind } from "../model/objects.ts";
-import { type Ref, refId } from "../model/ref.ts";
+import { type Ref, ref, refId } from "../model/ref.ts";
 import { timeOf } from "../model/time.ts";
-import type { Write } from "../model/writes.ts";
-import { joinTexts, type Text, texts, verbatim } from "../text.ts";
+import type { Write } from "../model/writes/writes.ts";
+import { fewOf, joinTexts, type Text, texts, verbatim } from "../text.ts";
 import type { Root } from "./roots.ts";
 
 const say = texts("trigger", {
@@ -21,6 +21,14 @@ const say = texts("trigger", {
   deletedBy: {
     en: "{count} {count:object|objects} deleted at once with `-l {selector}`: {objects}",
     zh: "用 `-l {selector}` 一次删除了 {count} 个对象：{objects}",
+  },
+  collectionBy: {
+    en: "all {resources} with `-l {selector}` deleted at once (deletecollection); of these, missing still: {objects}",
+    zh: "一次删除了匹配 `-l {selector}` 的全部 {resources}（deletecollection），其中仍缺失：{objects}",
+  },
+  collection: {
+    en: "all {resources} deleted at once (deletecollection); of these, missing still: {objects}",
+    zh: "一次删除了全部 {resources}（deletecollection），其中仍缺失：{objects}",
   },
   vanished: {
     en: "a delete by label, it seems, as `kubectl delete {types} -l {label}` does: no {kinds} carries the label any more, while {count} {count:workload does|workloads do}; missing: {objects}",
@@ -67,12 +75,13 @@ const isAbsent = ({ kind, namespace, name }: Ref, { objects }: Parts): boolean =
   return list !== undefined && objects.find(list, name, namespace).state === "absent";
 };
 
+const isDelete = ({ verb }: Write): boolean => verb === "delete" || verb === "deletecollection";
+
 /** Deletes of one hand are one action if no more lies between them. */
 const AT_ONCE = 60_000;
 const MOST_NAMED = 6;
 
 function deletionsOf(roots: readonly Root[], model: Parts): Trigger[] {
-  const isDelete = ({ verb }: Write) => verb === "delete" || verb === "deletecollection";
   const actionOf = ({ user, by, userAgent, labelSelector }: Write) =>
     [user, by ?? "", userAgent ?? "", labelSelector ?? ""].join("\n");
   // in their order: whatever is close to the one before belongs to the same action
@@ -84,42 +93,67 @@ function deletionsOf(roots: readonly Root[], model: Parts): Trigger[] {
     else actions.push({ key: actionOf(write), writes: [write] });
   }
   // the newest write to what is missing now is what made it so
-  const culprit = new Map<Write, Set<string>>();
+  const culprits = new Map<Write, { readonly roots: Set<string>; readonly took: Ref[] }>();
   for (const root of roots) {
-    for (const object of objectsOf(root).filter((one) => isAbsent(one, model))) {
-      const [newest] = model.writes.of(object);
-      if (newest && isDelete(newest)) culprit.set(newest, (culprit.get(newest) ?? new Set()).add(root.id));
+    const concerned = objectsOf(root);
+    for (const object of concerned.filter((one) => isAbsent(one, model))) {
+      const write = culpritOf(object, concerned, model);
+      if (!write) continue;
+      const { roots: ids, took } = culprits.get(write) ?? { roots: new Set<string>(), took: [] };
+      culprits.set(write, { roots: ids.add(root.id), took: [...took, object] });
     }
   }
   return actions.flatMap(({ writes }): Trigger[] => {
-    const ids = new Set(writes.flatMap((write) => [...(culprit.get(write) ?? [])]));
+    const guilty = writes.flatMap((write) => culprits.get(write) ?? []);
+    const ids = new Set(guilty.flatMap((one) => [...one.roots]));
     const [first] = writes;
     if (ids.size === 0 || !first) return [];
-    const names = [...new Set(writes.map(nameOf))];
-    const objects = named(names);
+    const gone = distinct([
+      ...writes.flatMap(({ target }) => target ?? []).filter((one) => isAbsent(one, model)),
+      ...guilty.flatMap(({ took }) => took),
+    ]);
     const { labelSelector: selector, user, by } = first;
-    const args = { count: names.length, objects };
     return [
       {
-        what: selector === undefined ? say.deleted(args) : say.deletedBy({ ...args, selector }),
+        what: whatOf(writes, gone),
         at: first.firstAt,
         by: by ?? user,
         ...(selector !== undefined && { selector }),
         roots: roots.map(({ id }) => id).filter((id) => ids.has(id)),
-        took: distinct(writes.flatMap(({ target }) => target ?? [])).filter((one) => isAbsent(one, model)),
+        took: gone,
         evidence: writes.slice(0, 3).map(({ evidence }) => evidence),
       },
     ];
   });
 }
 
-const named = (names: readonly string[]): string =>
-  names.slice(0, MOST_NAMED).join(", ") + (names.length > MOST_NAMED ? " …" : "");
+/** What is in a namespace goes with it: who deleted the namespace did it, not the controller that carries it out. */
+const NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller";
+
+function culpritOf(object: Ref, beside: readonly Ref[], { writes }: Parts): Write | undefined {
+  const [newest] = writes.of(object, beside);
+  if (!newest || !isDelete(newest)) return undefined;
+  if (newest.user !== NAMESPACE_CONTROLLER || object.namespace === undefined) return newest;
+  const ofNamespace = writes.of(ref("Namespace", object.namespace)).filter(({ user }) => user !== NAMESPACE_CONTROLLER);
+  return ofNamespace.find((write) => isDelete(write)) ?? newest;
+}
+
+/** @param gone what it took and that is missing still */
+function whatOf(writes: readonly Write[], gone: readonly Ref[]): Text {
+  const selector = writes[0]?.labelSelector;
+  const names = distinct(writes.flatMap(({ target }) => target ?? [])).map(refId);
+  if (names.length > 0) {
+    const args = { count: names.length, objects: named(names) };
+    return selector === undefined ? say.deleted(args) : say.deletedBy({ ...args, selector });
+  }
+  const collections = writes.map(({ resource, namespace }) => [resource, namespace].filter(Boolean).join("/"));
+  const args = { resources: named([...new Set(collections)]), objects: named(gone.map(refId)) };
+  return selector === undefined ? say.collection(args) : say.collectionBy({ ...args, selector });
+}
+
+const named = (names: readonly string[]) => fewOf(names, MOST_NAMED);
 
 const distinct = (objects: readonly Ref[]): Ref[] => [...new Map(objects.map((one) => [refId(one), one])).values()];
-
-const nameOf = ({ target, resource, namespace }: Write): string =>
-  target ? refId(target) : [resource, namespace].filter(Boolean).join("/");
 
 /** Labels that installers put on all that belongs together, the widest first. */
 const COMMON_LABELS = [

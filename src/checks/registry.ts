@@ -1,5 +1,6 @@
 // Made by tools/generate.ts from the folders: never edited.
 import { admissionWebhookFailing } from "./control-plane/admission-webhook-failing.ts";
+import { aggregatedApiUnavailable } from "./control-plane/aggregated-api-unavailable.ts";
 import { apiServerAddressWrong } from "./control-plane/api-server-address-wrong.ts";
 import { apiServerEndpointStale } from "./control-plane/api-server-endpoint-stale.ts";
 import { componentAccessDenied } from "./control-plane/component-access-denied.ts";
@@ -8,17 +9,24 @@ import { componentCrashLoop } from "./control-plane/component-crash-loop.ts";
 import { componentLoginRefused } from "./control-plane/component-login-refused.ts";
 import { componentMissing } from "./control-plane/component-missing.ts";
 import { controllerLeaseExpired } from "./control-plane/controller-lease-expired.ts";
+import { controllerSwitchedOff } from "./control-plane/controller-switched-off.ts";
 import { etcdRolledBack } from "./control-plane/etcd-rolled-back.ts";
 import { etcdSpaceExceeded } from "./control-plane/etcd-space-exceeded.ts";
 import { etcdUnresponsive } from "./control-plane/etcd-unresponsive.ts";
+import { podCreationRefused } from "./control-plane/pod-creation-refused.ts";
+import { podUnschedulable } from "./control-plane/pod-unschedulable.ts";
 import { clusterDnsAddressMismatch } from "./dns/cluster-dns-address-mismatch.ts";
 import { clusterDnsDown } from "./dns/cluster-dns-down.ts";
 import { clusterDomainMismatch } from "./dns/cluster-domain-mismatch.ts";
 import { corefileInvalid } from "./dns/corefile-invalid.ts";
 import { dnsForwardLoop } from "./dns/dns-forward-loop.ts";
+import { dnsNamesSwallowed } from "./dns/dns-names-swallowed.ts";
+import { dnsPolicyIgnored } from "./dns/dns-policy-ignored.ts";
 import { dnsUpstreamDead } from "./dns/dns-upstream-dead.ts";
 import { conntrackTableFull } from "./node/conntrack-table-full.ts";
+import { defaultRouteWrong } from "./node/default-route-wrong.ts";
 import { ipForwardingOff } from "./node/ip-forwarding-off.ts";
+import { kubeletUnreachable } from "./node/kubelet-unreachable.ts";
 import { neighbourTableFull } from "./node/neighbour-table-full.ts";
 import { nodeAddressWrong } from "./node/node-address-wrong.ts";
 import { nodeMtuTooSmall } from "./node/node-mtu-too-small.ts";
@@ -27,6 +35,7 @@ import { nodeRouteCaptured } from "./node/node-route-captured.ts";
 import { nodeUnreachable } from "./node/node-unreachable.ts";
 import { outsideUnreachable } from "./node/outside-unreachable.ts";
 import { packetFilterDrop } from "./node/packet-filter-drop.ts";
+import { packetFilterFlushed } from "./node/packet-filter-flushed.ts";
 import { packetPathBlocked } from "./node/packet-path-blocked.ts";
 import { routingRuleWrong } from "./node/routing-rule-wrong.ts";
 import { calicoHostAccessOff } from "./pod-network/calico-host-access-off.ts";
@@ -36,6 +45,8 @@ import { ciliumNodeMismatch } from "./pod-network/cilium-node-mismatch.ts";
 import { ciliumTableMismatch } from "./pod-network/cilium-table-mismatch.ts";
 import { cniConfigForeign } from "./pod-network/cni-config-foreign.ts";
 import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
+import { flannelBackendMixed } from "./pod-network/flannel-backend-mixed.ts";
+import { ipBlockMissing } from "./pod-network/ip-block-missing.ts";
 import { ipPoolMasqueradeOff } from "./pod-network/ip-pool-masquerade-off.ts";
 import { ipPoolMissing } from "./pod-network/ip-pool-missing.ts";
 import { podAddressDuplicate } from "./pod-network/pod-address-duplicate.ts";
@@ -47,6 +58,7 @@ import { podNetworkEntryMismatch } from "./pod-network/pod-network-entry-mismatc
 import { podPathBroken } from "./pod-network/pod-path-broken.ts";
 import { podRangeConflict } from "./pod-network/pod-range-conflict.ts";
 import { podRangeMissing } from "./pod-network/pod-range-missing.ts";
+import { podRouteCaptured } from "./pod-network/pod-route-captured.ts";
 import { podSandboxFailing } from "./pod-network/pod-sandbox-failing.ts";
 import { tunnelDeviceMismatch } from "./pod-network/tunnel-device-mismatch.ts";
 import { tunnelMacDuplicate } from "./pod-network/tunnel-mac-duplicate.ts";
@@ -63,8 +75,10 @@ import { policyRulesMismatch } from "./policy/policy-rules-mismatch.ts";
 import type { RegisteredCheck } from "./run.ts";
 import { clusterIpDuplicate } from "./service/cluster-ip-duplicate.ts";
 import { endpointAddressWrong } from "./service/endpoint-address-wrong.ts";
+import { endpointsUnmatched } from "./service/endpoints-unmatched.ts";
 import { flowsToRemovedEndpoint } from "./service/flows-to-removed-endpoint.ts";
 import { loadBalancerPending } from "./service/load-balancer-pending.ts";
+import { nodePortAddressesWrong } from "./service/node-port-addresses-wrong.ts";
 import { proxyClusterCidrWrong } from "./service/proxy-cluster-cidr-wrong.ts";
 import { serviceRulesDuplicate } from "./service/service-rules-duplicate.ts";
 import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
@@ -75,6 +89,7 @@ import { targetPortMismatch } from "./service/target-port-mismatch.ts";
 
 export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: admissionWebhookFailing },
+  { layer: "control-plane", check: aggregatedApiUnavailable },
   { layer: "control-plane", check: apiServerAddressWrong },
   { layer: "control-plane", check: apiServerEndpointStale },
   { layer: "control-plane", check: componentAccessDenied },
@@ -83,11 +98,16 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: componentLoginRefused },
   { layer: "control-plane", check: componentMissing },
   { layer: "control-plane", check: controllerLeaseExpired },
+  { layer: "control-plane", check: controllerSwitchedOff },
   { layer: "control-plane", check: etcdRolledBack },
   { layer: "control-plane", check: etcdSpaceExceeded },
   { layer: "control-plane", check: etcdUnresponsive },
+  { layer: "control-plane", check: podCreationRefused },
+  { layer: "control-plane", check: podUnschedulable },
   { layer: "node", check: conntrackTableFull },
+  { layer: "node", check: defaultRouteWrong },
   { layer: "node", check: ipForwardingOff },
+  { layer: "node", check: kubeletUnreachable },
   { layer: "node", check: neighbourTableFull },
   { layer: "node", check: nodeAddressWrong },
   { layer: "node", check: nodeMtuTooSmall },
@@ -96,6 +116,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "node", check: nodeUnreachable },
   { layer: "node", check: outsideUnreachable },
   { layer: "node", check: packetFilterDrop },
+  { layer: "node", check: packetFilterFlushed },
   { layer: "node", check: packetPathBlocked },
   { layer: "node", check: routingRuleWrong },
   { layer: "pod-network", check: calicoHostAccessOff },
@@ -105,6 +126,8 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: ciliumTableMismatch },
   { layer: "pod-network", check: cniConfigForeign },
   { layer: "pod-network", check: cniConfigMissing },
+  { layer: "pod-network", check: flannelBackendMixed },
+  { layer: "pod-network", check: ipBlockMissing },
   { layer: "pod-network", check: ipPoolMasqueradeOff },
   { layer: "pod-network", check: ipPoolMissing },
   { layer: "pod-network", check: podAddressDuplicate },
@@ -116,6 +139,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: podPathBroken },
   { layer: "pod-network", check: podRangeConflict },
   { layer: "pod-network", check: podRangeMissing },
+  { layer: "pod-network", check: podRouteCaptured },
   { layer: "pod-network", check: podSandboxFailing },
   { layer: "pod-network", check: tunnelDeviceMismatch },
   { layer: "pod-network", check: tunnelMacDuplicate },
@@ -123,8 +147,10 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: underlayPacketLoss },
   { layer: "service", check: clusterIpDuplicate },
   { layer: "service", check: endpointAddressWrong },
+  { layer: "service", check: endpointsUnmatched },
   { layer: "service", check: flowsToRemovedEndpoint },
   { layer: "service", check: loadBalancerPending },
+  { layer: "service", check: nodePortAddressesWrong },
   { layer: "service", check: proxyClusterCidrWrong },
   { layer: "service", check: serviceRulesDuplicate },
   { layer: "service", check: serviceRulesMismatch },
@@ -137,6 +163,8 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "dns", check: clusterDomainMismatch },
   { layer: "dns", check: corefileInvalid },
   { layer: "dns", check: dnsForwardLoop },
+  { layer: "dns", check: dnsNamesSwallowed },
+  { layer: "dns", check: dnsPolicyIgnored },
   { layer: "dns", check: dnsUpstreamDead },
   { layer: "policy", check: calicoInterfacePrefixWrong },
   { layer: "policy", check: calicoPolicyDefective },

@@ -1,6 +1,6 @@
 /** Remedies as data: what to do about a fault, how risky it is, how to take it back and how to see that it worked. */
-import type { Change } from "../model/change.ts";
-import type { DnsForward } from "../model/dns.ts";
+import type { Change } from "../model/changes/change.ts";
+import type { DnsForward } from "../model/dns/dns.ts";
 import { kubectlName, type Ref } from "../model/ref.ts";
 import type { Command } from "../shell.ts";
 import type { Text } from "../text.ts";

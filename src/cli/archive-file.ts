@@ -16,6 +16,11 @@ import { texts, verbatim } from "../text.ts";
 
 const say = texts("archive-file", {
   cannotRead: { en: "The backup {path} cannot be read: {why}", zh: "无法读取备份 {path}：{why}" },
+  isDirectory: { en: "it is a directory", zh: "它是目录" },
+  takeBundle: {
+    en: "Of a bundle, make a backup first: `netwhy rbac backup --bundle {path} -o FILE`",
+    zh: "若是证据包，请先由它生成备份：`netwhy rbac backup --bundle {path} -o 文件`",
+  },
   checkPath: { en: "Check the path.", zh: "请检查路径。" },
   refused: { en: "The backup {path} is refused: {why}.", zh: "拒绝使用备份 {path}：{why}。" },
   takeAnother: {
@@ -50,6 +55,10 @@ export function readArchive(path: string, verifyKey?: string): Archive {
     const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
     text = (isGzip ? gunzipSync(bytes, { maxOutputLength: LARGEST }) : bytes).toString();
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EISDIR") {
+      const says = say.cannotRead({ path, why: say.isDirectory() });
+      throw new DiagnosisError("no-evidence", says, say.takeBundle({ path }), error);
+    }
     throw new DiagnosisError("no-evidence", say.cannotRead({ path, why: why(error) }), say.checkPath(), error);
   }
   const read = parseArchive(text);

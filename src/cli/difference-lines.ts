@@ -2,7 +2,8 @@
 import type { ObjectDifference } from "../backup/differences.ts";
 import type { Gain } from "../backup/grants.ts";
 import { refId } from "../model/ref.ts";
-import { printable } from "../report/formats/document.ts";
+import { line, printable } from "../report/formats/document.ts";
+import { wrapLine } from "../report/formats/wrap.ts";
 import { type Language, type Text, texts, verbatim } from "../text.ts";
 
 const say = texts("difference-lines", {
@@ -16,6 +17,8 @@ const say = texts("difference-lines", {
   roleRef: { en: "roleRef: {before} → {after}", zh: "roleRef：{before} → {after}" },
   more: { en: "{count} more", zh: "另有 {count} 处" },
   moreItems: { en: "{items}, {count} more", zh: "{items}，另有 {count} 项" },
+  asGained: { en: "what {object} permits now, as above", zh: "{object} 新增的权限（见上）" },
+  asLost: { en: "what {object} permits no longer, as above", zh: "{object} 失去的权限（见上）" },
   everywhere: { en: "{subject}:", zh: "{subject}：" },
   inNamespace: { en: "{subject} in {namespace}:", zh: "{subject}（命名空间 {namespace}）：" },
 });
@@ -65,15 +68,41 @@ export function differenceLines(difference: ObjectDifference, lang: Language): s
   ];
 }
 
-/** Who may do what that they may not now: everybody once, with all of it behind an indent. */
-export function gainLines(gains: readonly Gain[], lang: Language): string[] {
+/**
+ * Who may do what that they may not now: everybody once, with all of it behind an indent.
+ *
+ * @param told objects of which the same was said before: what comes of them whole is named and not listed again
+ */
+export function gainLines(
+  gains: readonly Gain[],
+  lang: Language,
+  told: readonly ObjectDifference[] = [],
+  way: "gained" | "lost" = "gained",
+): string[] {
+  const asAbove = way === "gained" ? say.asGained : say.asLost;
   const lines = gains.flatMap(({ subject, namespace, may }) => {
     const who = cut(subject);
+    const sources = told.filter(({ [way]: same }) => same.length > 0 && same.every((what) => may.includes(what)));
+    const others = may.filter((what) => !sources.some(({ [way]: same }) => same.includes(what)));
     return [
       (namespace === undefined ? say.everywhere({ subject: who }) : say.inNamespace({ subject: who, namespace }))[lang],
-      ...may.map((what) => `    ${cutList(what)[lang]}`),
+      ...sources.map(({ object }) => `    ${asAbove({ object: cut(refId(object)) })[lang]}`),
+      ...others.map((what) => `    ${cutList(what)[lang]}`),
     ].map((line) => `    ${line}`);
   });
   const rest = lines.length - 3 * MOST_LINES;
   return rest > 0 ? [...lines.slice(0, 3 * MOST_LINES), `    ${say.more({ count: rest })[lang]}`] : lines;
+}
+
+/** Breaks what is wider than the terminal, and keeps its indent. */
+export function fitted(text: string, width: number): string {
+  const [indent = ""] = /^ */.exec(text) ?? [];
+  const hanging = `${indent}  `;
+  const [first = [], ...rest] = wrapLine(
+    line(text.slice(indent.length)),
+    Math.max(20, width - hanging.length),
+    Math.max(20, width - indent.length),
+  );
+  const plain = (spans: typeof first) => spans.map((span) => span.text).join("");
+  return [`${indent}${plain(first)}`, ...rest.map((spans) => `${hanging}${plain(spans)}`)].join("\n");
 }

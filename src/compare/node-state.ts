@@ -3,9 +3,9 @@ import type { Capture } from "../evidence/capture.ts";
 import type { KindId, ValueOf } from "../evidence/catalogue.ts";
 import { isWhole } from "../evidence/observed.ts";
 import { ref } from "../model/ref.ts";
-import { printIptablesRule } from "../parse/iptables-print.ts";
-import type { IptablesSave } from "../parse/iptables-save.ts";
-import { printNftRule } from "../parse/nft-print.ts";
+import { printIptablesRule } from "../parse/iptables/print.ts";
+import type { IptablesSave } from "../parse/iptables/save.ts";
+import { printNftRule } from "../parse/nftables/print.ts";
 import type { Difference } from "./compare.ts";
 import { lineChanges } from "./values.ts";
 

@@ -1,5 +1,5 @@
 /** What is kept of Helm's records in a bundle: one release a line, its newest deployed revision, and of it no Secret. */
-import { type HelmRelease, parseHelmRecord } from "../parse/helm-release.ts";
+import { type HelmRelease, parseHelmRecord } from "../parse/kubernetes/helm-release.ts";
 
 export const HELM_RELEASES = "helm/releases.jsonl";
 

@@ -1,5 +1,5 @@
 /** What the catalogue says of one kind of evidence. */
-import type { Projection } from "../parse/json-projection.ts";
+import type { Projection } from "../parse/json/projection.ts";
 import type { Parser, Reader } from "../parse/parsed.ts";
 import { whole } from "../parse/parsed.ts";
 import type { Template } from "../text.ts";
@@ -36,6 +36,8 @@ export type Kind<T> = {
   readonly empty: "nothing-there" | "tells-nothing";
   /** Its value is a list of which many nodes have the same items: a capture keeps equal ones once. */
   readonly repeats?: true;
+  /** Its command's output without `-j` is read as well, also as `.txt`. */
+  readonly plain?: true;
   /** What nobody can tell without it. */
   readonly hides: Template;
   readonly sensitivity: "plain" | "names" | "may-hold-secrets";

@@ -3,23 +3,33 @@
  *
  * Lists of any length come in pages or as a watch; what is kept of them is the same lines either way.
  */
-import { itemBytes } from "../parse/item-bytes.ts";
-import { asciiBytes, CLOSE_OBJECT, type Decode, INCOMPLETE } from "../parse/json-bytes.ts";
-import { type Projection, projector } from "../parse/json-projection.ts";
+
+import { asciiBytes, CLOSE_OBJECT, type Decode, INCOMPLETE } from "../parse/json/bytes.ts";
+import { itemBytes } from "../parse/json/item-bytes.ts";
+import { type Projection, projector } from "../parse/json/projection.ts";
 import { CUT_OFF, parseJson } from "../parse/parsed.ts";
 
-export type ListPage = {
+export type ListPage = Onward & {
   /** How many objects it had. */
   readonly count: number;
-  /** Where the next page begins; undefined if this was the last one. */
-  readonly next?: string;
-  /** How many objects come after this page, if the server says so. */
-  readonly remaining?: number;
   /** Why it is not whole. */
   readonly flaw?: string;
 };
 
-export type ListPageReader = { write(piece: Uint8Array): void; end(): ListPage };
+/** What follows a page. */
+type Onward = {
+  /** Where the next page begins; undefined if this was the last one. */
+  readonly next?: string;
+  /** How many objects come after this page, if the server says so. */
+  readonly remaining?: number;
+};
+
+export type ListPageReader = {
+  write(piece: Uint8Array): void;
+  /** What is known of it before its end: an API server writes a list's metadata before its objects. */
+  readonly onward: Onward | undefined;
+  end(): ListPage;
+};
 
 /** A newline in JSON stands between tokens only. */
 const onOneLine = (text: string): string => (text.includes("\n") ? text.replaceAll(/[\r\n]+/g, " ") : text);
@@ -38,22 +48,20 @@ export function listPage({ decode, projection = "whole" }: Reading, onLine: (lin
     onLine(onOneLine(decode(kept())));
     return after;
   });
+  let onward: Onward | undefined;
   return {
     write: (piece) => splitter.write(piece),
+    get onward() {
+      if (onward || splitter.head === undefined) return onward;
+      onward = onwardIn(frameOf(`${splitter.head}[]}`));
+      return onward;
+    },
     end() {
       const { flaw: cut, head, tail } = splitter.end();
-      const frame = parseJson(count === 0 && tail === "" ? head : `${head}[]${tail}`);
-      const list = (frame.ok ? frame.value : undefined) as Frame | undefined;
-      const next = list?.metadata?.continue;
-      const remaining = list?.metadata?.remainingItemCount;
+      const list = frameOf(count === 0 && tail === "" ? head : `${head}[]${tail}`);
       const isEmpty = count === 0 && typeof list?.kind === "string" && list.kind.endsWith("List") && !list.items;
       const flaw = isEmpty ? undefined : (cut ?? (list === undefined ? CUT_OFF : undefined));
-      return {
-        count,
-        ...(typeof next === "string" && next !== "" && { next }),
-        ...(typeof remaining === "number" && { remaining }),
-        ...(flaw !== undefined && { flaw }),
-      };
+      return { count, ...onwardIn(list), ...(flaw !== undefined && { flaw }) };
     },
   };
 }
@@ -63,6 +71,20 @@ type Frame = {
   items?: unknown;
   metadata?: { continue?: unknown; remainingItemCount?: unknown };
 };
+
+function frameOf(text: string): Frame | undefined {
+  const parsed = parseJson(text);
+  return parsed.ok ? (parsed.value as Frame) : undefined;
+}
+
+function onwardIn(list: Frame | undefined): Onward {
+  const next = list?.metadata?.continue;
+  const remaining = list?.metadata?.remainingItemCount;
+  return {
+    ...(typeof next === "string" && next !== "" && { next }),
+    ...(typeof remaining === "number" && { remaining }),
+  };
+}
 
 /** One line of a watch, as far as it matters for a list. */
 export type WatchEvent =

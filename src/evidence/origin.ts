@@ -23,8 +23,11 @@ export type Evidence = {
 
 const LONGEST_QUOTE = 400;
 
+/** Blanks that are not single spaces between words. */
+const IS_RAGGED = /\s\s|[^\S ]|^\s|\s$/;
+
 export function quoteOf(origin: Origin, words: string, at?: string): Evidence {
-  const line = words.replace(/\s+/g, " ").trim();
+  const line = IS_RAGGED.test(words) ? words.replace(/\s+/g, " ").trim() : words;
   // a cut may fall between the two halves of a character
   const quote = line.length > LONGEST_QUOTE ? `${line.slice(0, LONGEST_QUOTE).replace(/[\ud800-\udbff]$/, "")}…` : line;
   return at === undefined ? { origin, quote } : { origin, quote, at };

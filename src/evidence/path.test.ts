@@ -32,6 +32,14 @@ describe("each kind of evidence", () => {
     );
   });
 
+  it("of ip and bridge may be what they print without -j", () => {
+    const routes = { kind: "routes", place: { node: "w1" }, isError: false, isLines: false };
+    expect(matchPath("nodes/w1/ip-route.txt")).toEqual(routes);
+    expect(matchPath("nodes/w1/ip-route.txt.err")).toEqual({ ...routes, isError: true });
+    expect(matchPath("nodes/w1/pods/a/b/ip-addr.txt")?.kind).toBe("podLinks");
+    expect(["nodes/w1/nft-ruleset.txt", "api/v1/pods.txt"].map(matchPath)).toEqual([undefined, undefined]);
+  });
+
   it.each(KINDS)("%s has a path that no other kind has", (kind) => {
     const names = ["a", "b", "c", "d", "e"];
     const path = pathOf(kind, placeOf(kind, names));

@@ -1,6 +1,6 @@
 /** Paths in a bundle: from a kind and a place to a path, and back. */
 import { catalogue, type KindId } from "./catalogue.ts";
-import type { Place } from "./kind.ts";
+import type { Kind, Place } from "./kind.ts";
 
 type Pattern = { readonly kind: KindId; readonly regex: RegExp; readonly fields: readonly (keyof Place)[] };
 
@@ -10,6 +10,7 @@ const PATTERNS: readonly Pattern[] = KIND_IDS.map((kind) => {
   const fields: (keyof Place)[] = [];
   const source = catalogue[kind].path
     .replace(/[.]/g, "\\.")
+    .replace(/json$/, (catalogue[kind] as Kind<unknown>).plain ? "(?:json|txt)" : "json")
     .replace(/\*/g, "[^/]+")
     .replace(/\{(\w+)\}/g, (_, field: keyof Place) => {
       fields.push(field);

@@ -1,9 +1,9 @@
 /**
  * Alert rules for Prometheus on metrics that exist, with the unit tests that `promtool test rules` runs.
  *
- * Sources: k8s.io/apiserver metrics (`apiserver_request_total`), k8s.io/component-base (`rest_client_requests_total`),
- * pkg/proxy/metrics (`kubeproxy_*`), CoreDNS plugins (`coredns_*`), node_exporter (`node_nf_conntrack_*`),
- * kube-state-metrics (`kube_*`).
+ * Sources: k8s.io/apiserver metrics (`apiserver_request_total`, `apiserver_admission_*`), k8s.io/kube-aggregator
+ * (`aggregator_*`), k8s.io/component-base (`rest_client_requests_total`), pkg/proxy/metrics (`kubeproxy_*`), CoreDNS plugins
+ * (`coredns_*`), node_exporter (`node_nf_conntrack_*`), kube-state-metrics (`kube_*`).
  */
 import type { Ref } from "../model/ref.ts";
 import type { ProtectedObject } from "./protected.ts";
@@ -69,6 +69,48 @@ const ALWAYS: readonly Alert[] = [
         { series: 'rest_client_requests_total{code="200",job="kube-proxy",instance="w1:10249"}', values: "0+6x30" },
       ],
       labels: { job: "kube-proxy", instance: "w1:10249", code: "403" },
+    },
+  },
+  {
+    alert: "AdmissionWebhookUnanswered",
+    expr: 'sum by (name) (rate(apiserver_admission_webhook_rejection_count{error_type="calling_webhook_error"}[5m])) > 0',
+    for: "5m",
+    severity: "critical",
+    summary: "writes are refused because nobody answers for the admission webhook {{ $labels.name }}",
+    next: "netwhy explain admission-webhook-failing",
+    test: {
+      firing: [
+        {
+          series:
+            'apiserver_admission_webhook_rejection_count{name="guard.example.org",type="validating",operation="CREATE",error_type="calling_webhook_error",rejection_code="500",instance="cp1"}',
+          values: "0+6x30",
+        },
+      ],
+      quiet: [
+        {
+          series:
+            'apiserver_admission_webhook_rejection_count{name="guard.example.org",type="validating",operation="CREATE",error_type="no_error",rejection_code="403",instance="cp1"}',
+          values: "0+6x30",
+        },
+      ],
+      labels: { name: "guard.example.org" },
+    },
+  },
+  {
+    alert: "AggregatedApiUnavailable",
+    expr: "max by (name) (aggregator_unavailable_apiservice) > 0",
+    for: "5m",
+    severity: "warning",
+    summary: "nobody serves the API {{ $labels.name }}: namespaces that are deleted stay Terminating",
+    next: "netwhy explain aggregated-api-unavailable",
+    test: {
+      firing: [
+        { series: 'aggregator_unavailable_apiservice{name="v1beta1.metrics.k8s.io",instance="cp1"}', values: "1x30" },
+      ],
+      quiet: [
+        { series: 'aggregator_unavailable_apiservice{name="v1beta1.metrics.k8s.io",instance="cp1"}', values: "0x30" },
+      ],
+      labels: { name: "v1beta1.metrics.k8s.io" },
     },
   },
   {

@@ -114,3 +114,21 @@ describe("the files", () => {
     }
   });
 });
+
+it.each([
+  ["v1.36.0", "v1"],
+  ["v1.30.4+k3s1", "v1"],
+  [undefined, "v1"],
+  ["v1.29.15-eks-4096722", "v1beta1"],
+  ["v1.28.0", "v1beta1"],
+  ["v1.27.16", undefined],
+  ["v1.9.11", undefined],
+])("is written for what Kubernetes %s has: %s", (kubernetes, api) => {
+  const found = guardOf(cluster().model(), { image: "netwhy:1", action: "deny", kubernetes });
+  const versions = [...new Set(found.policies.map(({ apiVersion }) => apiVersion))];
+  expect([found.api, versions]).toEqual([api, api ? [`admissionregistration.k8s.io/${api}`] : []]);
+  expect(found.files.has("policies.yaml")).toBe(api !== undefined);
+  expect([...found.files.keys()]).toEqual(
+    expect.arrayContaining(["alerts.yaml", "backup-cronjob.yaml", "netwhy.cron"]),
+  );
+});

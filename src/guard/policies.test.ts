@@ -69,7 +69,11 @@ const OBJECTS: readonly ProtectedObject[] = [
   { object: ref("Deployment", "coredns", "kube-system"), of: ["CoreDNS"], rules: [], subjects: [] },
   { object: ref("Namespace", "kube-flannel"), of: ["flannel"], rules: [], subjects: [] },
 ];
-const POLICIES = guardPolicies(OBJECTS, { exemptUsers: ["system:serviceaccount:o:operator"], action: "deny" });
+const POLICIES = guardPolicies(OBJECTS, {
+  exemptUsers: ["system:serviceaccount:o:operator"],
+  action: "deny",
+  api: "v1",
+});
 
 const named = (name: string, namespace?: string, annotations?: object) => ({
   metadata: { name, ...(namespace !== undefined && { namespace }), ...(annotations && { annotations }) },
@@ -180,13 +184,13 @@ describe("the policies", () => {
   it("have a binding each, which warns where that is wanted", () => {
     const kinds = POLICIES.map(({ kind }) => kind);
     expect(kinds.filter((kind) => kind.endsWith("Binding"))).toHaveLength(kinds.length / 2);
-    const [, warning] = guardPolicies(OBJECTS, { exemptUsers: [], action: "warn" });
+    const [, warning] = guardPolicies(OBJECTS, { exemptUsers: [], action: "warn", api: "v1" });
     expect(warning!.spec.validationActions).toEqual(["Warn", "Audit"]);
   });
 
   it("are made only for what there is", () => {
-    expect(guardPolicies([], { exemptUsers: [], action: "deny" })).toEqual([]);
-    const names = guardPolicies(OBJECTS.slice(4), { exemptUsers: [], action: "deny" }).map(
+    expect(guardPolicies([], { exemptUsers: [], action: "deny", api: "v1" })).toEqual([]);
+    const names = guardPolicies(OBJECTS.slice(4), { exemptUsers: [], action: "deny", api: "v1" }).map(
       ({ metadata }) => metadata.name,
     );
     expect(new Set(names)).toEqual(new Set(["netwhy-guard-deletes"]));

@@ -1,6 +1,5 @@
 /**
- * ValidatingAdmissionPolicies (admissionregistration.k8s.io/v1, Kubernetes 1.30 and later) that refuse to delete or to
- * empty what the network works by.
+ * ValidatingAdmissionPolicies that refuse to delete or to empty what the network works by.
  *
  * What is deleted is always told by `oldObject`: in a `deletecollection` the policy is asked of every object, with
  * `request.name` empty (apiserver, endpoints/handlers/delete.go). Policies cannot lock anybody out: they are not asked of
@@ -75,6 +74,22 @@ const annotated = (object: "object" | "oldObject", name: string): string =>
   `has(${object}.metadata.annotations) && ${cel(name)} in ${object}.metadata.annotations && ` +
   `${object}.metadata.annotations[${cel(name)}] == "true"`;
 
+/** Versions of admissionregistration.k8s.io that have policies. */
+export type PolicyApi = "v1" | "v1beta1";
+
+/**
+ * The version in which a release of Kubernetes has policies as we write them; undefined where it has none. They are on by
+ * default since 1.30 (v1); in 1.28 and 1.29 v1beta1 has to be turned on; v1alpha1 before lacks their variables (KEP-3488).
+ *
+ * @param kubernetes `v1.32.5`; undefined if it is not known: then it counts as new
+ */
+export function policyApiOf(kubernetes: string | undefined): PolicyApi | undefined {
+  const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(kubernetes ?? "") ?? [];
+  const release = major === "1" ? Number(minor) : Number.POSITIVE_INFINITY;
+  if (release >= 30) return "v1";
+  return release >= 28 ? "v1beta1" : undefined;
+}
+
 type Guard = {
   readonly name: string;
   readonly operation: "DELETE" | "UPDATE";
@@ -92,9 +107,10 @@ export type GuardOptions = {
   readonly exemptUsers: readonly string[];
   /** *deny* refuses; *warn* lets it pass, tells who asked and writes it to the audit log. */
   readonly action: "deny" | "warn";
+  readonly api: PolicyApi;
 };
 
-function manifestsOf(guard: Guard, { exemptUsers, action }: GuardOptions): Manifest[] {
+function manifestsOf(guard: Guard, { exemptUsers, action, api }: GuardOptions): Manifest[] {
   const { operation, objects, subresource, variables = [], message } = guard;
   const name = `netwhy-guard-${guard.name}`;
   const byGroup = Map.groupBy(objects, ({ object }) => RESOURCES[object.kind]![0]);
@@ -126,20 +142,20 @@ function manifestsOf(guard: Guard, { exemptUsers, action }: GuardOptions): Manif
       {
         expression: guard.expression,
         messageExpression: `${cel("netwhy guard: ")} + ${KEY} + ${cel(` ${message}`)}`,
-        message: `netwhy guard: the network of this cluster works by this object; it ${message}`,
+        message: `netwhy guard: this object ${message}`,
         reason: "Forbidden",
       },
     ],
   };
   return [
     {
-      apiVersion: "admissionregistration.k8s.io/v1",
+      apiVersion: `admissionregistration.k8s.io/${api}`,
       kind: "ValidatingAdmissionPolicy",
       metadata: { name, labels: LABELS },
       spec: policy,
     },
     {
-      apiVersion: "admissionregistration.k8s.io/v1",
+      apiVersion: `admissionregistration.k8s.io/${api}`,
       kind: "ValidatingAdmissionPolicyBinding",
       metadata: { name, labels: LABELS },
       spec: { policyName: name, validationActions: action === "deny" ? ["Deny"] : ["Warn", "Audit"] },

@@ -44,8 +44,10 @@ export const CAPABILITIES = {
   "pod.ready": { en: "the Pods are ready", zh: "Pod 就绪" },
   "pod.create": { en: "the control plane makes Pods that are missing", zh: "控制面会创建缺少的 Pod" },
   "pod.admit": { en: "new Pods are admitted", zh: "新建的 Pod 能通过准入" },
+  "pod.schedule": { en: "nodes take the Pods", zh: "有节点可以运行这些 Pod" },
   "pod.listen": { en: "the Pods listen on the target port", zh: "Pod 监听目标端口" },
   "pod.attach": { en: "Pods are connected to the network", zh: "Pod 已接入网络" },
+  "pod.release": { en: "Pods give their network back when they end", zh: "Pod 结束时能释放网络" },
   "pod.labels": { en: "the CNI agent knows the labels of the Pods", zh: "CNI 代理获知了 Pod 的标签" },
   "pod.identity": { en: "the CNI agent has given the Pods their identities", zh: "CNI 代理已为 Pod 分配身份" },
   "pod.hairpin": { en: "Pods reach themselves through their own Service", zh: "Pod 能经由自己的 Service 访问自身" },
@@ -53,6 +55,11 @@ export const CAPABILITIES = {
   "policy.allow": { en: "NetworkPolicies allow the traffic", zh: "NetworkPolicy 放行该流量" },
   "policy.rules": { en: "the node's rules for policies are as the policies are", zh: "节点的策略规则与策略一致" },
   "pod-network.entries": { en: "the node's routes to other nodes' Pods", zh: "节点通往其他节点 Pod 的路由表项" },
+  "pod-network.gateway": {
+    en: "the node has the address that its Pods have for a gateway",
+    zh: "节点拥有其 Pod 的网关地址",
+  },
+  "pod-network.backend": { en: "the nodes tell each other how they are reached", zh: "节点之间互相通告可达方式" },
   "pod-network.config": {
     en: "the Pod network's configuration holds the node's Pod range",
     zh: "Pod 网络的配置包含该节点的 Pod 网段",
@@ -75,6 +82,10 @@ export const CAPABILITIES = {
   "node.keep-source": {
     en: "the node leaves the addresses of packets to Pods as they are",
     zh: "节点不改写发往 Pod 的报文的源地址",
+  },
+  "node.keep-rules": {
+    en: "the node keeps the rules that its agents have written",
+    zh: "节点上各代理写入的规则未被清除",
   },
   "node.bridge": {
     en: "the node takes answers between its own Pods through the Service rules",
@@ -120,7 +131,9 @@ export const CAPABILITIES = {
     zh: "节点之间的网络能传送大报文",
   },
   "outside.reach": { en: "reaching the outside", zh: "访问集群外部" },
+  "kubelet.answer": { en: "the API server reaches the node's kubelet", zh: "API Server 能访问节点的 kubelet" },
   "component.permit": { en: "the component may do its work", zh: "组件拥有所需权限" },
+  "component.login": { en: "the component and the API server accept each other", zh: "组件与 API Server 互相信任" },
   "component.config": { en: "the component's configuration is there", zh: "组件的配置存在" },
   "component.run": { en: "the component runs", zh: "组件正常运行" },
   "component.learn": { en: "the component follows changes", zh: "组件能跟踪变化" },
@@ -128,6 +141,11 @@ export const CAPABILITIES = {
   "api.reach": { en: "the node reaches the API server", zh: "节点能访问 API Server" },
   "api.remember": { en: "the API server knows what was written last", zh: "API Server 保有最新写入的数据" },
   "api.write": { en: "the API server writes what it is given", zh: "API Server 能够写入数据" },
+  "api.extend": { en: "the API server reaches what serves an API for it", zh: "API Server 能访问代其提供 API 的程序" },
+  "api.ask": {
+    en: "the API server reaches the webhooks that it has to ask",
+    zh: "API Server 能访问它必须询问的 webhook",
+  },
   "api.serve": { en: "the API server answers", zh: "API Server 应答" },
 } as const satisfies Record<string, Template>;
 

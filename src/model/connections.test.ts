@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { cluster } from "../../testing/cluster.ts";
-import { parseConntrack } from "../parse/conntrack.ts";
+import { parseConntrack } from "../parse/conntrack/entries.ts";
 
 /** A table in which a Pod of w1 asks CoreDNS' Service and a Service of the shop. */
 const table = (...lines: readonly string[]) =>

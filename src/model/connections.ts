@@ -8,7 +8,7 @@
 import { known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { canonicalIp } from "../net/ip.ts";
-import type { ConntrackEntry } from "../parse/conntrack.ts";
+import type { ConntrackEntry } from "../parse/conntrack/entries.ts";
 import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
 import type { Nodes } from "./nodes.ts";
 

@@ -1,7 +1,7 @@
 /** What components count of themselves, as evidence. They count since their start: that something failed, not that it does. */
 import { known, type Observed } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import type { MetricSample, Metrics } from "../parse/metrics.ts";
+import type { MetricSample, Metrics } from "../parse/kubernetes/metrics.ts";
 
 /** A sample as its component writes it. */
 function written(name: string, { labels, value }: MetricSample): string {

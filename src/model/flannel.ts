@@ -9,9 +9,9 @@ import type { Capture } from "../evidence/capture.ts";
 import { isWhole, known, type Observed } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import { canonicalIp, type Family, formatIp, formatPrefix, type Prefix, parsePrefix, prefixOf } from "../net/ip.ts";
-import type { FdbEntry } from "../parse/bridge-fdb.ts";
-import type { Neighbour } from "../parse/ip-neigh.ts";
-import type { Route } from "../parse/ip-route.ts";
+import type { FdbEntry } from "../parse/iproute2/bridge-fdb.ts";
+import type { Neighbour } from "../parse/iproute2/neigh.ts";
+import type { Route } from "../parse/iproute2/route.ts";
 import { parseJson } from "../parse/parsed.ts";
 import type { SubnetEnv } from "../parse/subnet-env.ts";
 import type { Components } from "./components/components.ts";
@@ -20,6 +20,7 @@ import { destinationOf } from "./forwarding/route-table.ts";
 import { quoteRoute } from "./forwarding/routing.ts";
 import type { Nodes, NodeView } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
+import type { Ref } from "./ref.ts";
 import {
   directPath,
   type Entries,
@@ -29,8 +30,7 @@ import {
   type OverlayPeer,
   onSameSegment,
   tunnelPath,
-} from "./overlay.ts";
-import type { Ref } from "./ref.ts";
+} from "./tunnels/overlay.ts";
 
 export type FlannelConfig = {
   /** What reads it. */

@@ -11,12 +11,17 @@ export type Renewal = {
   readonly evidence: Evidence;
 };
 
-/** The newest renewal of any lease: the last time at which somebody was seen to write through the API server. */
-export function newestRenewal(objects: Objects): Renewal | undefined {
+/**
+ * The newest renewal of any lease: the last time at which somebody was seen to write through the API server.
+ *
+ * @param namespace only of leases there: lists of single namespaces were read one after the other
+ */
+export function newestRenewal(objects: Objects, namespace?: string): Renewal | undefined {
   let newest: Omit<Renewal, "evidence"> | undefined;
   let words = "";
   let origin: ReturnType<Objects["all"]>[number] | undefined;
   for (const lease of objects.all("leases")) {
+    if (namespace !== undefined && lease.metadata.namespace !== namespace) continue;
     const at = lease.spec?.renewTime ?? undefined;
     const when = timeOf(at);
     if (at === undefined || when === undefined || when <= (newest?.when ?? 0)) continue;

@@ -1,7 +1,7 @@
 /** Connections of Pods to what is outside the cluster, as nodes' connection tracking shows them. */
 import { type Evidence, type Origin, quoteOf } from "../evidence/origin.ts";
 import { contains, type Ip, type Prefix, parseIp, parsePrefix } from "../net/ip.ts";
-import type { ConntrackEntry } from "../parse/conntrack.ts";
+import type { ConntrackEntry } from "../parse/conntrack/entries.ts";
 import type { Nodes, NodeView } from "./nodes.ts";
 import type { Services } from "./services/services.ts";
 

@@ -2,8 +2,8 @@
 import type { Capture, Captured } from "../evidence/capture.ts";
 import { known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import type { LogDigest, LogEntry } from "../parse/log-digest.ts";
-import type { LogLine } from "../parse/log-line.ts";
+import type { LogDigest, LogEntry } from "../parse/logs/digest.ts";
+import type { LogLine } from "../parse/logs/line.ts";
 import { isCurrent, isOngoing } from "./observations.ts";
 import type { PodView } from "./pods.ts";
 import type { CaptureTime } from "./time.ts";
@@ -18,12 +18,18 @@ export type Saying = {
   readonly place: Captured<LogDigest>["place"];
 };
 
+export type Asked =
+  | { readonly isHad: true }
+  | { readonly isHad: false; readonly answer: string; readonly evidence: Evidence };
+
 export interface Logs {
   /** What containers of a Pod said that matches, in the current and the previous run, oldest first. */
   said(pod: PodView, pattern: RegExp): readonly Saying[];
   /** What any container said. */
   saidAnywhere(pattern: RegExp): readonly Saying[];
   kubeletSaid(node: string, pattern: RegExp): readonly Saying[];
+  /** The present run's logs of a Pod's containers that were asked for: whether they were had, else what was answered. */
+  asked(pod: PodView): readonly Asked[];
   /** The last lines of a container's latest finished run, or of its present one. */
   lastWords(
     pod: PodView,
@@ -61,6 +67,14 @@ export function logsOf(capture: Capture, time: CaptureTime): Logs {
       sayings([...capture.all("previousContainerLog"), ...capture.all("containerLog")], pattern),
     kubeletSaid: (node, pattern) =>
       sayings([{ place: { node }, observed: capture.get("kubeletLog", { node }) }], pattern),
+    asked: (pod) =>
+      pod.object.spec.containers.flatMap(({ name }): Asked[] => {
+        const observed = capture.get("containerLog", { namespace: pod.namespace, pod: pod.name, container: name });
+        if (observed.state === "present") return [{ isHad: true }];
+        if (observed.state === "absent" || observed.why.reason !== "failed") return [];
+        const { message: answer } = observed.why;
+        return [{ isHad: false, answer, evidence: quoteOf(observed.origin, answer) }];
+      }),
     lastWords(pod, container) {
       const place = { namespace: pod.namespace, pod: pod.name, container };
       const previous = capture.get("previousContainerLog", place);

@@ -5,17 +5,17 @@
  */
 import type { Capture } from "../evidence/capture.ts";
 import { type Calico, calicoOf } from "./calico/calico.ts";
-import type { Change } from "./change.ts";
-import { captureWith } from "./changes.ts";
+import type { Change } from "./changes/change.ts";
+import { captureWith } from "./changes/changes.ts";
 import { type Cilium, ciliumOf } from "./cilium/cilium.ts";
 import { type Cni, cniOf } from "./cni.ts";
 import { type Components, componentsOf } from "./components/components.ts";
 import { type Connections, connectionsOf } from "./connections.ts";
-import { type Dns, dnsOf } from "./dns.ts";
+import { type Dns, dnsOf } from "./dns/dns.ts";
 import { type Flannel, flannelOf } from "./flannel.ts";
 import { type Forwarding, forwardingOf } from "./forwarding/plane.ts";
 import { type Logs, logsOf } from "./logs.ts";
-import { type Needs, needsOf } from "./needs.ts";
+import { type Needs, needsOf } from "./needs/needs.ts";
 import { type Nodes, nodesOf } from "./nodes.ts";
 import { type Objects, objectsOf } from "./objects.ts";
 import { type Observations, observationsOf } from "./observations.ts";
@@ -23,7 +23,7 @@ import { type PacketCaptures, packetCapturesOf } from "./packet-captures.ts";
 import { type Permissions, permissionsOf } from "./permissions/permissions.ts";
 import { type PodNamespaces, podNamespacesOf } from "./pod-namespaces.ts";
 import { type Pods, podsOf } from "./pods.ts";
-import { type Policies, policiesOf } from "./policies.ts";
+import { type Policies, policiesOf } from "./policies/policies.ts";
 import { proxyOf, type ServiceProxy } from "./proxy.ts";
 import { type Ranges, rangesOf } from "./ranges.ts";
 import { type Rbac, rbacOf } from "./rbac.ts";
@@ -32,8 +32,8 @@ import { type Sandboxes, sandboxesOf } from "./sandboxes.ts";
 import { type Services, servicesOf } from "./services/services.ts";
 import { type Sockets, socketsOf } from "./sockets.ts";
 import { type CaptureTime, captureTime } from "./time.ts";
-import { type Tunnels, tunnelsOf } from "./tunnels.ts";
-import { type Writes, writesOf } from "./writes.ts";
+import { type Tunnels, tunnelsOf } from "./tunnels/tunnels.ts";
+import { type Writes, writesOf } from "./writes/writes.ts";
 
 export type ModelParts = {
   readonly time: CaptureTime;
@@ -89,7 +89,7 @@ const MAKERS: Makers = {
   permissions: ({ objects, rbac, components }, capture) => permissionsOf(capture, { objects, rbac, components }),
   releases: (_, capture) => releasesOf(capture),
   logs: ({ time }, capture) => logsOf(capture, time),
-  writes: ({ objects }, capture) => writesOf(capture, objects),
+  writes: (parts, capture) => writesOf(capture, parts),
   packetCaptures: ({ nodes }, capture) => packetCapturesOf(capture, nodes),
   forwarding: (_, capture) => forwardingOf(capture),
   flannel: ({ objects, nodes, components, forwarding }, capture) =>

@@ -50,6 +50,7 @@ export const KIND_NAMES = {
   leases: "Lease",
   validatingwebhookconfigurations: "ValidatingWebhookConfiguration",
   mutatingwebhookconfigurations: "MutatingWebhookConfiguration",
+  apiservices: "APIService",
   customresourcedefinitions: "CustomResourceDefinition",
   ciliumnetworkpolicies: "CiliumNetworkPolicy",
   ciliumclusterwidenetworkpolicies: "CiliumClusterwideNetworkPolicy",

@@ -4,7 +4,7 @@ import { type Cluster, cluster } from "../../testing/cluster.ts";
 import { said } from "../../testing/cluster-edits.ts";
 import { logOf, NOW } from "../../testing/cluster-nodes.ts";
 import { ago } from "../../testing/object-states.ts";
-import { logDigestReader } from "../parse/log-digest.ts";
+import { logDigestReader } from "../parse/logs/digest.ts";
 import type { Probe } from "../parse/probes.ts";
 import type { Observation } from "./observations.ts";
 

@@ -1,8 +1,8 @@
 /** The network namespaces of Pods: their devices and routes. */
 import type { Capture } from "../evidence/capture.ts";
 import type { Observed } from "../evidence/observed.ts";
-import type { Link } from "../parse/ip-addr.ts";
-import type { Route } from "../parse/ip-route.ts";
+import type { Link } from "../parse/iproute2/addr.ts";
+import type { Route } from "../parse/iproute2/route.ts";
 import type { PodView } from "./pods.ts";
 
 export type PodNamespace = {

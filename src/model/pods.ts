@@ -5,6 +5,7 @@ import { hasLabels, type Labels } from "./labels.ts";
 import type { NodeView } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
 import { type Ref, ref } from "./ref.ts";
+import type { CaptureTime } from "./time.ts";
 
 export type PodView = {
   readonly name: string;
@@ -166,3 +167,23 @@ export function containerStatuses(
     ...(status?.containerStatuses ?? []).map((container) => ({ status: container, init: false })),
   ];
 }
+
+/** Milliseconds. */
+const SETTLED = 10_000;
+
+/** Pods of a node in the Pod network that run, with an address and for a moment already: others come and go meanwhile. */
+export const steadyPods = (
+  node: string,
+  { pods, time }: { readonly pods: Pods; readonly time: CaptureTime },
+): PodView[] =>
+  pods
+    .onNode(node)
+    .filter(
+      (pod) =>
+        !pod.hostNetwork &&
+        !pod.finished &&
+        !pod.terminating &&
+        pod.object.status?.phase === "Running" &&
+        pod.addresses.length > 0 &&
+        (time.age(pod.object.metadata.creationTimestamp) ?? SETTLED) >= SETTLED,
+    );

@@ -19,7 +19,7 @@ import {
   parseIp,
 } from "../net/ip.ts";
 import { withoutBrackets } from "../parse/fields.ts";
-import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
+import { parseKubeProxyConfig } from "../parse/kubernetes/kube-proxy-config.ts";
 import type { Component, Components } from "./components/components.ts";
 import { type UsualRules, usualRules } from "./forwarding/kube-services.ts";
 import { isOfKubeProxy, usualNftRules } from "./forwarding/kube-services-nft.ts";
@@ -33,6 +33,8 @@ import type { Step } from "./netfilter/when.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
 import { type HeldBack, heldBackOn } from "./proxy-writes.ts";
+import { type Ref, ref } from "./ref.ts";
+import { nodePortAddress } from "./services/node-port-addresses.ts";
 import { clusterIpOf, type ServicePort, type Services } from "./services/services.ts";
 import type { CaptureTime } from "./time.ts";
 
@@ -47,6 +49,8 @@ export type Programmed = {
   readonly to: "cluster-ip" | "node-port" | "itself";
   /** Back ends, `address:port`, to which packets may be delivered, each with the rule that sends them there. */
   readonly delivered: ReadonlyMap<string, Evidence>;
+  /** Of these the ones that packets are sent to by somebody else's rules, with those rules. */
+  readonly divertedBy: ReadonlyMap<string, Step>;
   /** Packets are refused or dropped by these rules. */
   readonly refusedBy: readonly Step[];
   /** Packets pass with the Service's address unchanged: no rule knows it. */
@@ -57,6 +61,15 @@ export type Programmed = {
   readonly marked: boolean;
 };
 
+export type NodePortPlace = {
+  /** nodePortAddresses */
+  readonly ranges: readonly string[];
+  readonly config: Ref;
+  readonly evidence: Evidence;
+  /** One of them; undefined if the node has none in the ranges. */
+  readonly address?: Ip;
+};
+
 export interface ServiceProxy {
   /** The mode that a kube-proxy is configured for; undefined if its configuration was not seen. */
   configuredMode(component: Component): ProxyMode | undefined;
@@ -64,6 +77,11 @@ export interface ServiceProxy {
   mode(node: string): ProxyMode | undefined;
   /** The range of Pod addresses of a family by which kube-proxy tells Pods from others. */
   clusterRange(family: Family): string | undefined;
+  /**
+   * At which of a node's addresses its kube-proxy is to serve node ports; undefined where it is told of no ranges, and serves
+   * them at all.
+   */
+  nodePorts(node: string, family: Family): NodePortPlace | undefined;
   /** Whether a node surely delivers a port to just the back ends that it should, from everywhere; of one family. */
   isRight(port: ServicePort, node: string, family: Family): boolean;
   /**
@@ -80,6 +98,8 @@ export interface ServiceProxy {
   beside(node: string): readonly ServiceRuleset[];
   /** Changes that the node's kube-proxy knows of and has not written, as it says itself. */
   heldBack(node: string): HeldBack | undefined;
+  /** Whether the node's kube-proxy was asked whether it writes, or any of the node's rules were seen. */
+  showsWrites(node: string): boolean;
 }
 
 type Parts = {
@@ -105,7 +125,7 @@ function configOf(component: Component, objects: Objects) {
     .all("configmaps")
     .find(({ metadata }) => metadata.namespace === component.ref.namespace && names.includes(metadata.name));
   const text = map?.data?.["config.conf"];
-  return text === undefined ? undefined : parseKubeProxyConfig(text).value;
+  return map === undefined || text === undefined ? undefined : { map, ...parseKubeProxyConfig(text).value };
 }
 
 export function proxyOf(
@@ -126,13 +146,14 @@ export function proxyOf(
     return modes.get(name);
   }
 
+  const proxyOn = (name: string): Component | undefined =>
+    proxies.find((component) => component.belongsOn(name) ?? component.pods.some((pod) => pod.node === name));
+
   function modeOf(name: string): ProxyMode | undefined {
     const plane = forwarding.of(name);
     const device = knownOf(plane.links)?.find((link) => link.name === "kube-ipvs0");
     if (device && device.addresses.length > 0) return "ipvs";
-    const here = proxies.find(
-      (component) => component.belongsOn(name) ?? component.pods.some((pod) => pod.node === name),
-    );
+    const here = proxyOn(name);
     const configured = here && modeOfConfig(here);
     if (configured === "nftables" || configured === "ipvs") return configured;
     if (configured) return "iptables";
@@ -190,6 +211,36 @@ export function proxyOf(
   function podAddress(name: string, family: Family): Ip | undefined {
     const range = nodes.get(name)?.podRanges.find(({ ip }) => ip.family === family);
     return range && nthAddress(range, 2 ** Math.min(bitsOf(family) - range.length, 16) - 2);
+  }
+
+  /** The address by which a node is known, unless none of its devices has it. */
+  function ownAddress(name: string, family: Family): Ip | undefined {
+    const own = nodes.get(name)?.ips[family];
+    const local = knownOf(forwarding.of(name).localAddresses);
+    return own && local?.has(formatIp(own)) === false ? undefined : own;
+  }
+
+  function nodePorts(name: string, family: Family): NodePortPlace | undefined {
+    const proxy = proxyOn(name);
+    const config = proxy && configs.get(proxy);
+    const ranges = config?.nodePortAddresses ?? [];
+    if (!config || ranges.length === 0) return undefined;
+    const { metadata } = config.map;
+    const address = addressOfNodePorts(name, family);
+    return {
+      ranges,
+      config: ref("ConfigMap", metadata.name, metadata.namespace),
+      evidence: objects.quote("configmaps", config.map, `nodePortAddresses: ${ranges.join(", ")}`),
+      ...(address && { address }),
+    };
+  }
+
+  /** An address of the node at which it is to serve node ports. */
+  function addressOfNodePorts(name: string, family: Family): Ip | undefined {
+    const proxy = proxyOn(name);
+    const said = (proxy && configs.get(proxy)?.nodePortAddresses) ?? [];
+    const local = [...(knownOf(forwarding.of(name).localAddresses) ?? [])].flatMap((text) => parseIp(text) ?? []);
+    return nodePortAddress(said, family, ownAddress(name, family), local);
   }
 
   type Usual = { readonly rules: UsualRules; readonly masks: boolean; readonly tried?: ServicePort };
@@ -255,7 +306,13 @@ export function proxyOf(
     },
     configuredMode: modeOfConfig,
     mode,
+    nodePorts,
     heldBack: (node) => heldBackOn(node, capture, time),
+    showsWrites: (node) =>
+      FAMILIES.some((family) => forwarding.of(node).filter.stateOf(family) !== "unknown") ||
+      [capture.get("proxyHealth", { node }), capture.get("proxyMetrics", { node })].some(
+        ({ state }) => state === "present",
+      ),
     clusterRange: (family) =>
       [...configs.values()]
         .map((config) => config?.clusterCIDR)
@@ -298,7 +355,7 @@ export function proxyOf(
     if (nodeMode === "ipvs") return ipvsProgrammed(port, plane, family);
     if (!isWalked(name, family)) return undefined;
     const address = parseIp(clusterIpOf(port.service, family) ?? "");
-    const own = nodes.get(name)?.ips[family];
+    const own = ownAddress(name, family);
     if (!address) return undefined;
     const protocol = PROTOCOLS[port.protocol];
     const found: (Programmed | undefined)[] = [];
@@ -316,16 +373,17 @@ export function proxyOf(
       const way = { vantage: "host", to: "cluster-ip", masks: usualOf(name, family).masks } as const;
       found.push(programmedBy(way, ends, address, plane, ends.filter(isRefusedAsService)));
     }
-    if (own && port.nodePort !== undefined) {
+    const served = port.nodePort === undefined ? undefined : addressOfNodePorts(name, family);
+    if (served && port.nodePort !== undefined) {
       const packet = firstPacket({
         protocol,
         source: OUTSIDE[family],
-        destination: own,
+        destination: served,
         port: port.nodePort,
         inDevice: "eth0",
       });
       const way = { vantage: "outside", to: "node-port", masks: !port.service.policy.externalLocal } as const;
-      found.push(programmedBy(way, entering(packet, own, "input", plane), own, plane));
+      found.push(programmedBy(way, entering(packet, served, "input", plane), served, plane));
     }
     const known = found.filter((one) => one !== undefined);
     return known.length > 0 ? known : undefined;
@@ -334,7 +392,7 @@ export function proxyOf(
   function programmedInside(port: ServicePort, name: string, family: Family): readonly Programmed[] | undefined {
     const { plane } = liveOf(name, family);
     const address = parseIp(clusterIpOf(port.service, family) ?? "");
-    const own = nodes.get(name)?.ips[family];
+    const own = addressOfNodePorts(name, family);
     if (mode(name) === "ipvs" || !isWalked(name, family) || !address) return undefined;
     const protocol = PROTOCOLS[port.protocol];
     const { externalLocal } = port.service.policy;
@@ -364,6 +422,10 @@ export function proxyOf(
     return found.filter((one) => one !== undefined);
   }
 }
+
+/** Whether a rule is one of kube-proxy's. */
+export const isKubeProxys = ({ chain, ruleset }: Step): boolean =>
+  chain.startsWith("KUBE-") || ruleset.endsWith(" kube-proxy");
 
 /** In nftables mode kube-proxy refuses what is for a cluster IP and no rule of a Service has translated. */
 const isForUntranslated = ({ ruleset, chain }: Step): boolean =>
@@ -444,6 +506,7 @@ function programmedBy(
   if (ends.some(isGuess)) return undefined;
   const delivered = new Map<string, Evidence>();
   const unmasked = new Map<string, Evidence>();
+  const divertedBy = new Map<string, Step>();
   const refusedBy: Step[] = refused.flatMap(({ rules }) => rules.slice(-1));
   let untouched = false;
   for (const { verdict, packet, rules, met } of ends) {
@@ -456,6 +519,7 @@ function programmedBy(
       const sending = rules.findLast(({ rule }) => rule?.target.does === "dnat") ?? decisive;
       const backEnd = formatSocket(formatIp(packet.destination), packet.destinationPort ?? "");
       if (sending && (isRefused || verdict.is === "accept")) delivered.set(backEnd, plane.filter.quote(sending));
+      if (sending && !isKubeProxys(sending)) divertedBy.set(backEnd, sending);
       if (sending && masks === true && verdict.is === "accept" && !isMasked(packet, plane))
         unmasked.set(backEnd, plane.filter.quote(sending));
     } else if (isRefused && decisive && !isForUntranslated(decisive)) refusedBy.push(decisive);
@@ -463,7 +527,8 @@ function programmedBy(
     else if (verdict.is === "accept" && untracking) refusedBy.push(untracking);
     else if (verdict.is === "accept" && packet.destination !== "unknown") untouched = true;
   }
-  return { ...way, delivered, refusedBy, untouched, unmasked, marked: ends.some(({ packet }) => isMarked(packet)) };
+  const marked = ends.some(({ packet }) => isMarked(packet));
+  return { ...way, delivered, divertedBy, refusedBy, untouched, unmasked, marked };
 }
 
 /** IPVS: the virtual server's real servers that take new connections (weight above zero). */
@@ -485,6 +550,7 @@ function ipvsProgrammed(port: ServicePort, plane: NodePlane, family: Family): re
       vantage: "host",
       to: "cluster-ip",
       unmasked: new Map(),
+      divertedBy: new Map(),
       marked: false,
       delivered: new Map(
         servers.map((real) => [

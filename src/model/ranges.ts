@@ -3,8 +3,9 @@ import type { Capture } from "../evidence/capture.ts";
 import { known } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { covers, formatPrefix, overlaps, type Prefix, parseIp, parsePrefix, prefixOf } from "../net/ip.ts";
-import { parseKubeProxyConfig } from "../parse/kube-proxy-config.ts";
+import { parseKubeProxyConfig } from "../parse/kubernetes/kube-proxy-config.ts";
 import type { Components } from "./components/components.ts";
+import { flag } from "./components/flags.ts";
 import type { Flannel } from "./flannel.ts";
 import type { Nodes, NodeView } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
@@ -39,23 +40,6 @@ export interface Ranges {
   readonly services: readonly Range[];
   /** Whether every Pod range of a node is known. */
   readonly whole: boolean;
-}
-
-/** `--name=value` of a control-plane component, out of its Pod. */
-function flag(components: Components, id: string, name: string): { value: string; evidence: Evidence; source: Ref }[] {
-  return components.byId(id).flatMap((component) =>
-    component.pods.flatMap((pod) =>
-      pod.object.spec.containers.flatMap(({ command, args }) =>
-        [...(command ?? []), ...(args ?? [])]
-          .filter((word) => word.startsWith(`--${name}=`))
-          .map((word) => ({
-            value: word.slice(name.length + 3),
-            source: pod.ref,
-            evidence: quoteOf({ kind: "api", path: "api/v1/pods.json" }, `${pod.key}: ${word}`),
-          })),
-      ),
-    ),
-  );
 }
 
 function prefixesIn(list: string): Prefix[] {

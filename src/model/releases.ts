@@ -1,7 +1,7 @@
 /** What Helm's records say that it has installed: the very objects, of the newest deployed revisions. */
 import type { Capture } from "../evidence/capture.ts";
 import { known } from "../evidence/observed.ts";
-import type { HelmRelease } from "../parse/helm-release.ts";
+import type { HelmRelease } from "../parse/kubernetes/helm-release.ts";
 import { type Ref, ref, sameRef } from "./ref.ts";
 
 type Installed = { readonly object: HelmRelease["objects"][number]; readonly release: HelmRelease };

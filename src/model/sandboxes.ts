@@ -1,12 +1,15 @@
 /** The Pods that nodes really run: the network namespaces that were found there, whatever the API server says. */
 import type { Capture } from "../evidence/capture.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
+import { canonicalIp } from "../net/ip.ts";
 import { counted } from "./counted.ts";
 
 export type Sandbox = {
   readonly node: string;
   readonly namespace: string;
   readonly pod: string;
+  /** Canonical; those of its loopback too. */
+  readonly addresses: readonly string[];
   readonly evidence: Evidence;
 };
 
@@ -25,7 +28,10 @@ export function sandboxesOf(capture: Capture): Sandboxes {
   const all = capture.all("podLinks").flatMap(({ place, observed }): Sandbox[] => {
     const { node, namespace, pod } = place;
     if (node === undefined || namespace === undefined || pod === undefined || observed.state !== "present") return [];
-    return [{ node, namespace, pod, evidence: quoteOf(observed.origin, `${namespace}/${pod} runs on ${node}`) }];
+    const held = observed.value.flatMap(({ addresses }) => addresses);
+    const addresses = held.map(({ local }) => canonicalIp(local) ?? local);
+    const evidence = quoteOf(observed.origin, `${namespace}/${pod} runs on ${node}`);
+    return [{ node, namespace, pod, addresses, evidence }];
   });
   const nodes = new Set(all.map(({ node }) => node));
   return {

@@ -2,7 +2,7 @@
 import type { Capture } from "../evidence/capture.ts";
 import { isWhole, known, type Observed } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import type { ListeningSocket } from "../parse/ss.ts";
+import type { ListeningSocket } from "../parse/iproute2/ss.ts";
 import type { PodView } from "./pods.ts";
 
 export type ClosedProbe = {

@@ -38,3 +38,16 @@ export function captureTime(capture: Capture): CaptureTime {
     },
   };
 }
+
+/** The same, of evidence that was read before the end of the capture. @param at milliseconds; undefined if it is not known */
+export function earlierOf(time: CaptureTime, at: number | undefined): CaptureTime {
+  if (at === undefined || time.now === undefined || at >= time.now) return time;
+  return {
+    now: at,
+    nowText: new Date(at).toISOString(),
+    age(text) {
+      const then = timeOf(text);
+      return then === undefined ? undefined : at - then;
+    },
+  };
+}

@@ -5,7 +5,7 @@
 import { known } from "../evidence/observed.ts";
 import { contains, type Family, type Ip, type Prefix, parseIp } from "../net/ip.ts";
 import { splitPort } from "../parse/fields.ts";
-import type { Link } from "../parse/ip-addr.ts";
+import type { Link } from "../parse/iproute2/addr.ts";
 import { tunnelDevice } from "./flannel.ts";
 import type { Flow } from "./forwarding/packet-filter.ts";
 import { lookupRoute } from "./forwarding/routing.ts";

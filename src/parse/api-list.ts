@@ -5,10 +5,10 @@
  * projected by a schema of objects.ts while they are read; one that does not fit is a gap of the list.
  */
 import type { z } from "zod";
-import { itemSplitter } from "./json-items.ts";
+import { itemSplitter } from "./json/items.ts";
+import { sharing } from "./json/sharing.ts";
 import { lineSplitter } from "./line-splitter.ts";
 import { CUT_OFF, type Gap, parseJson, type Reader } from "./parsed.ts";
-import { sharing } from "./sharing.ts";
 
 export type ApiList<T> = {
   readonly items: readonly T[];

@@ -16,7 +16,7 @@
  * They come from strangers too: there are no regular expressions in them, aliases are refused, and everything has a limit.
  */
 import { z } from "zod";
-import { documentsOf } from "./manifests.ts";
+import { documentsOf } from "./kubernetes/manifests.ts";
 import type { Gap, Parser } from "./parsed.ts";
 
 const words = z

@@ -4,7 +4,7 @@
  * A field that is missing or null is absent; a field of another type than expected makes its object unreadable, and
  * what is wrong with it is said in words, for a gap.
  */
-import { itemSplitter } from "./json-items.ts";
+import { itemSplitter } from "./json/items.ts";
 import { CUT_OFF, type Gap, type Parsed } from "./parsed.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;

@@ -6,40 +6,21 @@
  * other types than these cannot come from an API server: it is handed back as unreadable, and its list is incomplete.
  */
 import { z } from "zod";
-
-const text = z.string();
-const number = z.number();
-const flag = z.boolean();
-const maybe = <T extends z.ZodType>(schema: T) => schema.nullish();
-const labels = maybe(z.record(text, text));
-const intOrString = z.union([number, text]);
-
-const metadata = z.object({
-  name: text,
-  namespace: maybe(text),
-  uid: maybe(text),
+import {
+  condition,
+  flag,
+  intOrString,
+  labelSelector,
   labels,
-  annotations: labels,
-  creationTimestamp: maybe(text),
-  deletionTimestamp: maybe(text),
-  generation: maybe(number),
-  resourceVersion: maybe(text),
-  ownerReferences: maybe(z.array(z.object({ kind: text, name: text, uid: maybe(text), controller: maybe(flag) }))),
-  managedFields: maybe(z.array(z.object({ manager: maybe(text), operation: maybe(text), time: maybe(text) }))),
-});
+  maybe,
+  metadata,
+  number,
+  text,
+} from "./objects/shared.ts";
 
-const labelSelector = z.object({
-  matchLabels: labels,
-  matchExpressions: maybe(z.array(z.object({ key: text, operator: text, values: maybe(z.array(text)) }))),
-});
-
-const condition = z.object({
-  type: text,
-  status: text,
-  reason: maybe(text),
-  message: maybe(text),
-  lastTransitionTime: maybe(text),
-});
+export * from "./objects/calico.ts";
+export * from "./objects/cilium.ts";
+export type { LabelSelector, Metadata } from "./objects/shared.ts";
 
 const containerPort = z.object({
   name: maybe(text),
@@ -299,8 +280,22 @@ export const configMap = z.object({
   data: labels,
 });
 
-/** core/v1 Namespace and ServiceAccount, apiextensions.k8s.io/v1 CustomResourceDefinition: that they exist */
+/** apiextensions.k8s.io/v1 CustomResourceDefinition: that it exists */
 export const named = z.object({ metadata });
+
+/** core/v1 */
+export const namespace = z.object({ metadata, status: maybe(z.object({ conditions: maybe(z.array(condition)) })) });
+
+/** apiregistration.k8s.io/v1: without a Service, the API server serves it itself */
+export const apiService = z.object({
+  metadata,
+  spec: z.object({
+    group: maybe(text),
+    version: maybe(text),
+    service: maybe(z.object({ namespace: text, name: text, port: maybe(number) })),
+  }),
+  status: maybe(z.object({ conditions: maybe(z.array(condition)) })),
+});
 
 /** core/v1 ServiceAccount */
 export const serviceAccount = z.object({ metadata, automountServiceAccountToken: maybe(flag) });
@@ -322,18 +317,31 @@ export const event = z.object({
 });
 
 /** admissionregistration.k8s.io/v1: MutatingWebhookConfiguration, ValidatingWebhookConfiguration */
-export const webhookConfiguration = z.object({
-  metadata,
-  webhooks: maybe(
+const webhook = z.object({
+  name: text,
+  failurePolicy: maybe(text),
+  rules: maybe(
     z.array(
       z.object({
-        name: text,
-        failurePolicy: maybe(text),
-        clientConfig: maybe(z.object({ url: maybe(text), service: maybe(z.object({ namespace: text, name: text })) })),
+        apiGroups: maybe(z.array(text)),
+        resources: maybe(z.array(text)),
+        operations: maybe(z.array(text)),
+        scope: maybe(text),
       }),
     ),
   ),
+  namespaceSelector: maybe(labelSelector),
+  objectSelector: maybe(labelSelector),
+  matchConditions: maybe(z.array(z.object({ name: maybe(text) }))),
+  clientConfig: maybe(
+    z.object({
+      url: maybe(text),
+      caBundle: maybe(text),
+      service: maybe(z.object({ namespace: text, name: text, port: maybe(number) })),
+    }),
+  ),
 });
+export const webhookConfiguration = z.object({ metadata, webhooks: maybe(z.array(webhook)) });
 
 /** apps/v1: DaemonSet, Deployment, StatefulSet, ReplicaSet */
 export const workload = z.object({
@@ -377,98 +385,6 @@ export const networkPolicy = z.object({
   }),
 });
 
-/** crd.projectcalico.org/v1 IPPool */
-export const ipPool = z.object({
-  metadata,
-  spec: z.object({
-    cidr: text,
-    vxlanMode: maybe(text),
-    ipipMode: maybe(text),
-    natOutgoing: maybe(flag),
-    disabled: maybe(flag),
-    allowedUses: maybe(z.array(text)),
-  }),
-});
-
-/** crd.projectcalico.org/v1 IPAMBlock: for each address of the block who has it (an index of `attributes`), or null */
-export const ipamBlock = z.object({
-  metadata,
-  spec: z.object({
-    cidr: text,
-    affinity: maybe(text),
-    deleted: maybe(flag),
-    allocations: maybe(z.array(z.number().nullable())),
-    attributes: maybe(z.array(z.object({ secondary: labels }))),
-  }),
-});
-
-/** crd.projectcalico.org/v1 FelixConfiguration: `default`, and `node.NAME` for one node */
-export const felixConfiguration = z.object({
-  metadata,
-  spec: maybe(
-    z.object({
-      vxlanEnabled: maybe(flag),
-      vxlanPort: maybe(number),
-      vxlanVNI: maybe(number),
-      /** How the names of Pods' devices begin; several are divided by commas. */
-      interfacePrefix: maybe(text),
-      /** What becomes of what Pods send to their own node: Drop unless said otherwise. */
-      defaultEndpointToHostAction: maybe(text),
-    }),
-  ),
-});
-
-const calicoEntity = maybe(
-  z.object({
-    nets: maybe(z.array(text)),
-    notNets: maybe(z.array(text)),
-    ports: maybe(z.array(intOrString)),
-    notPorts: maybe(z.array(intOrString)),
-    selector: maybe(text),
-    notSelector: maybe(text),
-    namespaceSelector: maybe(text),
-    serviceAccounts: maybe(z.object({ names: maybe(z.array(text)), selector: maybe(text) })),
-    services: maybe(z.object({ name: maybe(text), namespace: maybe(text) })),
-  }),
-);
-
-const calicoRule = z.object({
-  action: text,
-  protocol: maybe(intOrString),
-  notProtocol: maybe(intOrString),
-  ipVersion: maybe(number),
-  source: calicoEntity,
-  destination: calicoEntity,
-});
-
-/** crd.projectcalico.org/v1 NetworkPolicy and GlobalNetworkPolicy */
-export const calicoPolicy = z.object({
-  metadata,
-  spec: maybe(
-    z.object({
-      tier: maybe(text),
-      order: maybe(number),
-      selector: maybe(text),
-      namespaceSelector: maybe(text),
-      serviceAccountSelector: maybe(text),
-      types: maybe(z.array(text)),
-      ingress: maybe(z.array(calicoRule)),
-      egress: maybe(z.array(calicoRule)),
-      doNotTrack: maybe(flag),
-      preDNAT: maybe(flag),
-    }),
-  ),
-});
-
-/** crd.projectcalico.org/v1 HostEndpoint: an interface of a node, to which policies apply as to a Pod's */
-export const hostEndpoint = z.object({
-  metadata,
-  spec: maybe(z.object({ node: maybe(text), interfaceName: maybe(text), profiles: maybe(z.array(text)) })),
-});
-
-/** crd.projectcalico.org/v1 NetworkSet and GlobalNetworkSet: addresses with labels, by which rules select them */
-export const calicoNetworkSet = z.object({ metadata, spec: maybe(z.object({ nets: maybe(z.array(text)) })) });
-
 const policyRule = z.object({
   apiGroups: maybe(z.array(text)),
   resources: maybe(z.array(text)),
@@ -491,59 +407,6 @@ export const roleBinding = z.object({
   subjects: maybe(z.array(z.object({ kind: text, apiGroup: maybe(text), name: text, namespace: maybe(text) }))),
 });
 
-const ciliumPortRule = z.object({
-  ports: maybe(z.array(z.object({ port: maybe(text), endPort: maybe(number), protocol: maybe(text) }))),
-  rules: maybe(z.record(text, z.unknown())),
-});
-const ciliumRule = z.object({
-  fromEndpoints: maybe(z.array(labelSelector)),
-  fromRequires: maybe(z.array(labelSelector)),
-  fromEntities: maybe(z.array(text)),
-  fromCIDR: maybe(z.array(text)),
-  fromCIDRSet: maybe(z.array(z.object({ cidr: maybe(text), except: maybe(z.array(text)) }))),
-  fromNodes: maybe(z.array(labelSelector)),
-  fromGroups: maybe(z.array(z.unknown())),
-  toEndpoints: maybe(z.array(labelSelector)),
-  toRequires: maybe(z.array(labelSelector)),
-  toEntities: maybe(z.array(text)),
-  toCIDR: maybe(z.array(text)),
-  toCIDRSet: maybe(z.array(z.object({ cidr: maybe(text), except: maybe(z.array(text)) }))),
-  toNodes: maybe(z.array(labelSelector)),
-  toGroups: maybe(z.array(z.unknown())),
-  toFQDNs: maybe(z.array(z.object({ matchName: maybe(text), matchPattern: maybe(text) }))),
-  toServices: maybe(z.array(z.unknown())),
-  toPorts: maybe(z.array(ciliumPortRule)),
-  icmps: maybe(z.array(z.unknown())),
-});
-const ciliumPolicySpec = z.object({
-  endpointSelector: maybe(labelSelector),
-  nodeSelector: maybe(labelSelector),
-  enableDefaultDeny: maybe(z.object({ ingress: maybe(flag), egress: maybe(flag) })),
-  ingress: maybe(z.array(ciliumRule)),
-  ingressDeny: maybe(z.array(ciliumRule)),
-  egress: maybe(z.array(ciliumRule)),
-  egressDeny: maybe(z.array(ciliumRule)),
-});
-
-/** cilium.io/v2 CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy */
-export const ciliumPolicy = z.object({
-  metadata,
-  spec: maybe(ciliumPolicySpec),
-  specs: maybe(z.array(ciliumPolicySpec)),
-});
-
-/** cilium.io/v2 CiliumNode: what an agent says of its node, and the operator's answer */
-export const ciliumNode = z.object({
-  metadata,
-  spec: maybe(
-    z.object({
-      addresses: maybe(z.array(z.object({ type: maybe(text), ip: maybe(text) }))),
-      ipam: maybe(z.object({ podCIDRs: maybe(z.array(text)) })),
-    }),
-  ),
-  status: maybe(z.object({ ipam: maybe(z.object({ "operator-status": maybe(z.object({ error: maybe(text) })) })) })),
-});
-
 /** coordination.k8s.io/v1 */
 export const lease = z.object({
   metadata,
@@ -557,8 +420,6 @@ export const lease = z.object({
   ),
 });
 
-export type Metadata = z.infer<typeof metadata>;
-export type LabelSelector = z.infer<typeof labelSelector>;
 export type ContainerStatus = z.infer<typeof containerStatus>;
 export type PodSpec = z.infer<typeof podSpec>;
 export type Pod = z.infer<typeof pod>;
@@ -567,21 +428,12 @@ export type Service = z.infer<typeof service>;
 export type EndpointSlice = z.infer<typeof endpointSlice>;
 export type Event = z.infer<typeof event>;
 export type ConfigMap = z.infer<typeof configMap>;
+export type ApiService = z.infer<typeof apiService>;
+export type WebhookConfiguration = z.infer<typeof webhookConfiguration>;
 export type Workload = z.infer<typeof workload>;
 export type NetworkPolicy = z.infer<typeof networkPolicy>;
 export type PolicyPeer = z.infer<typeof policyPeer>;
 export type PolicyPort = z.infer<typeof policyPort>;
-export type CiliumPolicy = z.infer<typeof ciliumPolicy>;
-export type CiliumNodeObject = z.infer<typeof ciliumNode>;
-export type CiliumPolicySpec = z.infer<typeof ciliumPolicySpec>;
-export type CiliumPolicyRule = z.infer<typeof ciliumRule>;
-export type IpPool = z.infer<typeof ipPool>;
-export type IpamBlock = z.infer<typeof ipamBlock>;
-export type CalicoPolicy = z.infer<typeof calicoPolicy>;
-export type HostEndpoint = z.infer<typeof hostEndpoint>;
-export type CalicoRule = z.infer<typeof calicoRule>;
-export type CalicoEntity = z.infer<typeof calicoEntity>;
-export type FelixConfiguration = z.infer<typeof felixConfiguration>;
 export type Role = z.infer<typeof role>;
 export type PolicyRule = z.infer<typeof policyRule>;
 export type RoleBinding = z.infer<typeof roleBinding>;

@@ -7,7 +7,7 @@ import { kindOf, listPathOf, refOf } from "../backup/kinds.ts";
 import { mergePatchBetween } from "../backup/merge-patch.ts";
 import { restorable, withoutAggregated } from "../backup/restorable.ts";
 import type { RestorePlan, RestoreStep } from "../backup/restore-plan.ts";
-import type { ManifestObject } from "../model/change.ts";
+import type { ManifestObject } from "../model/changes/change.ts";
 import { refId } from "../model/ref.ts";
 import type { Api, Failure } from "../sources/live/api.ts";
 

@@ -8,7 +8,7 @@
 import type { Sink } from "../evidence/capture.ts";
 import { matchPath } from "../evidence/path.ts";
 import { BUILT_IN, builtIn, type ResourceType } from "../model/resource-types.ts";
-import { itemSplitter } from "../parse/json-items.ts";
+import { itemSplitter } from "../parse/json/items.ts";
 import { lineSplitter } from "../parse/line-splitter.ts";
 import { type Gap, parseJson } from "../parse/parsed.ts";
 import { type CustomResource, customResourcesOf } from "./custom-resources.ts";

@@ -1,8 +1,8 @@
 /** Which objects a request asks for: its namespace, its label selector and its field selector. */
 import { meets } from "../model/labels.ts";
 import type { ResourceType } from "../model/resource-types.ts";
-import { parseFieldSelector } from "../parse/field-selector.ts";
-import { parseLabelSelector } from "../parse/label-selector.ts";
+import { parseFieldSelector } from "../parse/selectors/field.ts";
+import { parseLabelSelector } from "../parse/selectors/label.ts";
 import { whyNotSelectable } from "./fields.ts";
 import { StatusError } from "./status.ts";
 import type { StoredObject } from "./store.ts";

@@ -59,7 +59,7 @@ export function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpo
   const reason =
     spot.because ?? (reasons.length > 0 ? list(distinct(reasons).slice(0, MOST_REASONS)) : say.notCollected());
   return {
-    what: nodes.length > 0 ? say.ofNodes({ what, nodes: nodes.join(", ") }) : what,
+    what: nodes.length > 0 ? say.ofNodes({ what, nodes: nodes }) : what,
     why: kinds.length > 0 && doubted.length > 0 ? say.inDoubt({ reason, what: list(doubted) }) : reason,
     matters: [...spot.roots, ...(spot.matters ? [...new Set(spot.capabilities.map(({ name }) => name))] : [])],
     settle: settleFor(missing),

@@ -1,8 +1,8 @@
 /** Makes the answer to a what-if question of two diagnoses: of the cluster as it is, and as it would be. */
 import type { Capture } from "../evidence/capture.ts";
 import { known } from "../evidence/observed.ts";
-import type { Change } from "../model/change.ts";
-import type { DeletionPlan, Taken } from "../model/deletion.ts";
+import type { Change } from "../model/changes/change.ts";
+import type { DeletionPlan, Taken } from "../model/changes/deletion.ts";
 import type { ClusterModel } from "../model/model.ts";
 import type { Grant } from "../model/rbac.ts";
 import { type Ref, ref, refId, sameRef } from "../model/ref.ts";
@@ -29,6 +29,22 @@ const say = texts("what-if", {
   unclear: { en: "Cannot tell: {what} could not be seen", zh: "无法判断：未能观测到{what}" },
   owned: { en: "goes with {owner}", zh: "随 {owner} 一并删除" },
   inNamespace: { en: "is in {owner}", zh: "位于 {owner} 中" },
+  ended: {
+    en: "{policies} would deny {count} {count:call|calls} that worked when tested, such as {from} to {to}",
+    zh: "{policies} 会拒绝 {count} 个测试时正常的访问，例如 {from} 访问 {to}",
+  },
+  mute: {
+    en: "{policies} would let {count} {count:Pod|Pods} send nothing that are free to now, such as {first}",
+    zh: "{policies} 会使 {count} 个目前不受限的 Pod 不能向外发送任何报文，例如 {first}",
+  },
+  closed: {
+    en: "{policies} would let nobody in to {count} {count:Pod|Pods} that are open now, such as {first}",
+    zh: "{policies} 会使 {count} 个目前开放的 Pod 拒绝一切访问，例如 {first}",
+  },
+  meant: {
+    en: "Breaks nothing if it is meant so: {what}",
+    zh: "若本意如此则无故障：{what}",
+  },
   unread: { en: "which {resource} it would take", zh: "会删除哪些 {resource}" },
 });
 
@@ -39,20 +55,40 @@ export type Judged = {
   readonly faults: readonly { readonly id: string; readonly nodes: readonly string[] }[];
 };
 
+/** A test that succeeded, and that policies would deny. */
+export type EndedCall = {
+  readonly policies: readonly Ref[];
+  readonly from: string;
+  readonly to: string;
+};
+
+/** A Pod that is free, and that policies would cut off in one direction. */
+export type LockedPod = {
+  readonly policies: readonly Ref[];
+  readonly direction: "ingress" | "egress";
+  readonly pod: string;
+};
+
 export type WhatIfInput = {
   readonly capture: Capture;
   readonly plan: DeletionPlan;
   readonly changes: readonly Change[];
   readonly before: Judged;
   readonly after: Judged;
+  readonly ended: readonly EndedCall[];
+  readonly locked: readonly LockedPod[];
   readonly version: string;
 };
 
-export function buildWhatIf({ capture, plan, changes, before, after, version }: WhatIfInput): WhatIf {
+export function buildWhatIf({ capture, plan, changes, before, after, ended, locked, version }: WhatIfInput): WhatIf {
   const breaks = after.report.rootCauses.filter((cause) => isNew(cause, before, after));
   const repairs = before.report.rootCauses.filter(({ id }) => after.faults.every((fault) => fault.id !== id));
   const remains = after.report.rootCauses.filter((cause) => !breaks.includes(cause));
   const unclear = [...unreadOf(plan.unread), ...newlyBlind(before.report, after.report)];
+  // what is a cause is told as one
+  const isTold = ({ policies }: Pick<EndedCall, "policies">) =>
+    breaks.some(({ object }) => policies.some((policy) => sameRef(policy, object as Ref)));
+  const denied = [...endedOf(ended.filter((one) => !isTold(one))), ...lockedOf(locked.filter((one) => !isTold(one)))];
   const told = {
     taken: plan.taken.map((one) => takenOf(one, plan, breaks, before.model, after.model)),
     changes: changes as WhatIf["changes"],
@@ -60,7 +96,7 @@ export function buildWhatIf({ capture, plan, changes, before, after, version }: 
     repairs,
     remains: remains.map(({ id, title }) => ({ id, title })),
     notFound: [...plan.notFound],
-    unclear,
+    unclear: [...denied, ...unclear],
   };
   const cluster = known(capture.get("cluster"));
   const at = cluster?.endedAt ?? cluster?.capturedAt ?? cluster?.startedAt;
@@ -73,7 +109,7 @@ export function buildWhatIf({ capture, plan, changes, before, after, version }: 
       ...(kubernetes !== undefined && { version: kubernetes }),
       ...(at !== undefined && { capturedAt: at }),
     },
-    ...verdictOf(told, plan.changes.length + changes.length),
+    ...verdictOf(told, plan.changes.length + changes.length, denied[0]?.what),
     ...told,
   };
 }
@@ -89,6 +125,7 @@ function isNew({ id }: Cause, before: Judged, after: Judged): boolean {
 function verdictOf(
   { taken, breaks, repairs, unclear }: Pick<WhatIf, "taken" | "breaks" | "repairs" | "unclear">,
   changes: number,
+  denied: Text | undefined,
 ): Pick<WhatIf, "verdict" | "summary"> {
   const [broken] = breaks;
   if (broken) {
@@ -96,6 +133,7 @@ function verdictOf(
     const summary = breaks.length === 1 ? say.breaksOne({ title }) : say.breaksMany({ title, count: breaks.length });
     return { verdict: "breaks", summary };
   }
+  if (denied) return { verdict: "unclear", summary: say.meant({ what: denied }) };
   const [hidden] = unclear;
   if (hidden) return { verdict: "unclear", summary: say.unclear({ what: hidden.what }) };
   const [repaired] = repairs;
@@ -106,6 +144,24 @@ function verdictOf(
   }
   if (changes > 0) return { verdict: "harmless", summary: say.harmless() };
   return { verdict: "nothing", summary: taken.length === 0 ? say.nothingSelected() : say.nothing() };
+}
+
+/** One for the policies that deny together. */
+function endedOf(ended: readonly EndedCall[]): WhatIf["unclear"] {
+  const groups = Map.groupBy(ended, ({ policies }) => policies.map(refId).join(", "));
+  return [...groups].map(([policies, same]) => {
+    const [{ from, to }] = same as [EndedCall];
+    return { what: say.ended({ policies, count: same.length, from, to }), settle: [] };
+  });
+}
+
+function lockedOf(locked: readonly LockedPod[]): WhatIf["unclear"] {
+  const groups = Map.groupBy(locked, ({ policies, direction }) => `${direction} ${policies.map(refId).join(", ")}`);
+  return [...groups.values()].map((same) => {
+    const [{ policies, direction, pod }] = same as [LockedPod];
+    const args = { policies: policies.map(refId), count: same.length, first: pod };
+    return { what: direction === "egress" ? say.mute(args) : say.closed(args), settle: [] };
+  });
 }
 
 function unreadOf(types: readonly ResourceType[]): WhatIf["unclear"] {

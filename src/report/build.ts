@@ -121,7 +121,7 @@ function effectsOf(owned: readonly Observation[], all: readonly Observation[]): 
     const failed = measured.length;
     const heard = group.length - failed;
     const counts = [
-      ...(failed > 0 ? [say.ratio({ failed, total: made.length, from: from.join(", ") })] : []),
+      ...(failed > 0 ? [say.ratio({ failed, total: made.length, from: from })] : []),
       ...(heard > 0 ? [say.heard({ count: heard })] : []),
     ];
     const isAll = failed === made.length;
@@ -294,7 +294,7 @@ function causeOf(
   const nodes = [...new Set(root.faults.flatMap((fault) => fault.nodes))].sort();
   const related = new Map(root.faults.flatMap((fault) => fault.related).map((object) => [refId(object), object]));
   const objects = [first.repair, ...related.values()];
-  const writes = objects.flatMap((object) => model.writes.of(object).slice(0, 1)).slice(0, MOST_WRITES);
+  const writes = objects.flatMap((object) => model.writes.of(object, objects).slice(0, 1)).slice(0, MOST_WRITES);
   // what was deleted last is what is missing
   const deleted = writes.find(({ verb }) => verb === "delete" || verb === "deletecollection");
   const [since] = [root.since, deleted?.at]
@@ -439,7 +439,7 @@ export function buildReport({ capture, model, checks, results, explanation, vers
     meantDenials: explanation.meant.map(({ policies, observations: denied }) => ({
       policies: policies.map(({ ref }) => ref),
       says: say.denied({
-        policies: policies.map(({ ref }) => refId(ref)).join(", "),
+        policies: policies.map(({ ref }) => refId(ref)),
         count: policies.length,
         calls: denied.length,
       }),

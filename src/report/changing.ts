@@ -4,7 +4,7 @@
  * Where a cause rests on state that differs from what an agent would write, the two sides were read some time apart: the
  * agent may have written in between. It counts once two readings, some seconds apart, both show it.
  */
-import { type Text, type TextArg, texts } from "../text.ts";
+import { isText, type Text, type TextArg, texts } from "../text.ts";
 import type { Report } from "./report.ts";
 
 const say = texts("changing", {
@@ -18,8 +18,8 @@ const say = texts("changing", {
   },
 });
 
-const mentions = (text: TextArg, id: string): boolean =>
-  typeof text === "object" && (text.id === id || Object.values(text.args).some((arg) => mentions(arg, id)));
+const mentions = (said: TextArg, id: string): boolean =>
+  isText(said) && (said.id === id || Object.values(said.args).some((arg) => mentions(arg, id)));
 
 /** The root causes that rest on a difference and nothing else. */
 export function differing({ rootCauses }: Report): readonly string[] {

@@ -66,6 +66,10 @@ const say = texts("path", {
   senderKey: { en: "the sender's public key is not recorded", zh: "未记录发送端的公钥" },
   unknownTarget: { en: "a rule has a target that is not understood", zh: "某条规则的目标无法识别" },
   missingChain: { en: "a rule jumps to a chain that is not there", zh: "某条规则跳转到不存在的链" },
+  ruleLoop: {
+    en: "its rules lead round in a circle or too deep, which no kernel loads: the listing is not what the kernel has",
+    zh: "规则之间形成环路或嵌套过深，而内核不会加载这样的规则：该列表与内核中的规则不符",
+  },
   cutOff: { en: "the rules are cut off", zh: "规则内容被截断" },
   tooMany: { en: "there are more possibilities than are followed", zh: "可能性过多，未全部检查" },
 
@@ -90,6 +94,10 @@ const say = texts("path", {
   sometimesOne: { en: "{from} does not always reach {to}: {why}", zh: "{from} 访问 {to} 时通时断：{why}" },
   leaves: { en: "what {from} sends to {to} goes outside: {why}", zh: "{from} 发往 {to} 的报文去往集群外部：{why}" },
   unclear: { en: "it cannot be told whether {from} reaches {to}: {why}", zh: "无法判断 {from} 能否访问 {to}：{why}" },
+  undecided: {
+    en: "what becomes of the packet at `{rule}` ({place}) is not known; if nothing does, {why}",
+    zh: "报文在 `{rule}`（{place}）处的结果未知；若该处不作处理，则{why}",
+  },
 
   queriesFail: { en: "its DNS queries for {name} fail: {why}", zh: "其对 {name} 的 DNS 查询失败：{why}" },
   unresolved: { en: "it cannot resolve {name}: {why}", zh: "无法解析 {name}：{why}" },
@@ -127,6 +135,7 @@ const REASONS: Readonly<Record<string, Text>> = {
   "unknown-target": say.unknownTarget(),
   "missing-chain": say.missingChain(),
   "cut-off": say.cutOff(),
+  loop: say.ruleLoop(),
   "too-many": say.tooMany(),
   "more ways than are followed": say.tooMany(),
 };
@@ -172,13 +181,17 @@ export function sentenceOf(way: Way): Text {
   const isVague = end.is === "insufficient" && because === undefined;
   const told = end.is === "left-cluster" ? verbatim(sourceOf(way)) : isVague ? verbatim("") : detail;
   const what = SENTENCES[end.is]({ where: whereOf(end.at), detail: told });
-  return answer !== undefined && end.is !== "answered" && end.is !== "wrong-answer" ? say.onTheWayBack({ what }) : what;
+  return answer !== undefined && !isToldOfQuestion(end) ? say.onTheWayBack({ what }) : what;
 }
+
+/** The answer came, whatever it says: a refusal is one as well, and tells what became of the question. */
+const isToldOfQuestion = ({ is, with: how }: Way["end"]): boolean =>
+  is === "answered" || is === "wrong-answer" || is === "refused" || (is === "rejected" && how !== undefined);
 
 function whyUnresolved({ queries, result }: NonNullable<Answer["resolution"]>["lookup"]): Text {
   switch (result.is) {
     case "outside":
-      return say.dnsOutside({ servers: result.servers.join(", "), name: queries.at(-1)?.name ?? "" });
+      return say.dnsOutside({ servers: result.servers, name: queries.at(-1)?.name ?? "" });
     case "unknown":
       return result.because === undefined ? say.dnsUnknown() : say.dnsUnknownWhy({ detail: result.because });
     case "no-data":
@@ -214,6 +227,19 @@ const goalName = (to: Ends["to"]): string =>
 /** The way that tells why, of all back ends. */
 const worstOf = ({ backEnds }: Walked): Way | undefined => backEnds[0]?.ways[0];
 
+/** Of a way that is guessed it is said first what leaves it open. */
+function whyGuessed(way: Way): Text {
+  const [doubted] = way.doubts ?? [];
+  const why = sentenceOf(way);
+  if (way.certainty !== "guessed" || way.end.is === "insufficient" || !doubted) return why;
+  const { origin, quote } = doubted;
+  return say.undecided({
+    rule: quote,
+    place: origin.line === undefined ? origin.path : `${origin.path}:${origin.line}`,
+    why,
+  });
+}
+
 function whyOf(answer: Answer): Text {
   const { resolution, walked, addresses } = answer;
   const asked = resolution?.walked;
@@ -227,7 +253,7 @@ function whyOf(answer: Answer): Text {
     return result.is === "outside" ? reason : say.unresolved({ name, why: reason });
   }
   const own = worstOf(walked);
-  if (walked.result !== "answered" && own) return sentenceOf(own);
+  if (walked.result !== "answered" && own) return walked.result === "unclear" ? whyGuessed(own) : sentenceOf(own);
   if (worst && asked.result === "sometimes") return say.sometimesUnresolved({ name, why: sentenceOf(worst) });
   if (worst && asked.result !== "answered") return say.cannotTellDns({ name, why: sentenceOf(worst) });
   return answer.notes[0] ?? say.nowhere();

@@ -1,17 +1,19 @@
 /** What schemas of the report and of the path share. */
 import { z } from "zod";
 
+const word = z.union([z.string(), z.number(), z.lazy(() => text)]);
 export const text: z.ZodType<TextData> = z.lazy(() =>
   z.object({
     id: z.string().describe("names the sentence for ever"),
-    args: z.record(z.string(), z.union([z.string(), z.number(), text])),
+    args: z.record(z.string(), z.union([word, z.array(word)])),
     en: z.string(),
     zh: z.string(),
   }),
 );
+type WordData = string | number | TextData;
 export type TextData = {
   readonly id: string;
-  readonly args: { readonly [name: string]: string | number | TextData };
+  readonly args: { readonly [name: string]: WordData | readonly WordData[] };
   readonly en: string;
   readonly zh: string;
 };

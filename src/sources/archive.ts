@@ -10,6 +10,8 @@ export type ArchiveEntry = {
   readonly name: string;
   /** `file`, `directory`, or whatever else: what is none of them is no evidence. */
   readonly type: string;
+  /** Where a link leads, as it says. */
+  readonly link?: string;
   /** Its bytes. What is not asked for is passed over; what was is read before the next entry comes. */
   content(): Promise<AsyncIterable<Uint8Array>>;
 };
@@ -107,11 +109,12 @@ async function* tarEntries(raw: Readable, magic: string, onBytes: OnBytes): Asyn
   source.pipe(tar);
   try {
     for await (const entry of tar) {
-      const { name, type } = entry.header;
+      const { name, type, linkname } = entry.header;
       let isAsked = false;
       yield {
         name,
         type: type === "contiguous-file" ? "file" : (type ?? "?"),
+        ...(type === "symlink" && linkname && { link: linkname }),
         async content() {
           isAsked = true;
           return entry as unknown as AsyncIterable<Uint8Array>;

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { type Header, pack } from "tar-stream";
 import { afterAll, describe, expect, it } from "vitest";
+import { asTroubleshoot } from "../../testing/foreign-bundles.ts";
 import { LONG } from "../../testing/long.ts";
 import { readRecording, recordingPath } from "../../testing/recordings.ts";
 import { diagnose } from "../diagnose.ts";
@@ -93,6 +94,26 @@ describe("the forms of a bundle", () => {
     for (const path of [...paths, join(folder, "link")])
       expect(JSON.stringify(diagnose(await readBundle(path)))).toBe(expected);
   });
+});
+
+it("a Troubleshoot support bundle is known as one by its objects, whatever its logs' folder is called", async () => {
+  const entries = [...asTroubleshoot((await readRecording("kube-proxy-role-deleted")).files)];
+  const log = entries.find(([path]) => path.includes("/logs/"))![0];
+  const tar = await tarOf([
+    // macOS' tar adds these
+    [{ name: "support-bundle-2026/._version.yaml" }, "Mac OS X"],
+    ...entries.map(([path, text]) => [{ name: path }, text] as const),
+    [
+      {
+        name: "support-bundle-2026/all-logs/a.log",
+        type: "symlink",
+        linkname: `../${log.split("/").slice(1).join("/")}`,
+      },
+    ],
+  ]);
+  const capture = await readBundle(store("troubleshoot.tar", tar));
+  expect(notes(capture)).toEqual([expect.stringMatching(/^bundle: taken for a Troubleshoot support bundle/)]);
+  expect(diagnose(capture).rootCauses.map(({ check }) => check)).toEqual(["component-access-denied"]);
 });
 
 it("a folder that holds a bundle, and what somebody noted of it, is that bundle", async () => {

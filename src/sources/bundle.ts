@@ -5,14 +5,14 @@
  * depth and the ratio of compression are limited. What is refused or cut is noted and the rest is still read.
  */
 import { createReadStream } from "node:fs";
-import { opendir, readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { opendir, readdir, readlink, stat } from "node:fs/promises";
+import { join, posix } from "node:path";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { DiagnosisError } from "../errors.ts";
 import { type Capture, createIntake, type Ending, type Intake, type Sink } from "../evidence/capture.ts";
 import { catalogue, type KindId } from "../evidence/catalogue.ts";
-import { foreignIntake } from "../evidence/foreign/foreign.ts";
+import { foreignIntake, isForeignPath } from "../evidence/foreign/foreign.ts";
 import { type Text, texts, verbatim } from "../text.ts";
 import { type ArchiveEntry, entriesInside, entriesOf, isArchive, type OnBytes, unpackedFile } from "./archive.ts";
 
@@ -91,14 +91,19 @@ export async function readBundle(
   limits: BundleLimits = BUNDLE_LIMITS,
   intake: Intake = createIntake(),
 ): Promise<Capture> {
-  await readFiles(path, intake, limits);
+  let isOfOthers = false;
+  const open: Intake["open"] = (name) => {
+    isOfOthers ||= isForeignPath(name);
+    return intake.open(name);
+  };
+  await readFiles(path, { ...intake, open }, limits);
   let capture = intake.capture();
-  const packed = isOurs(capture) ? undefined : await onlyArchiveIn(path);
+  const packed = isOurs(capture, isOfOthers) ? undefined : await onlyArchiveIn(path);
   if (packed !== undefined) {
     await readFiles(packed, intake, limits);
     capture = intake.capture();
   }
-  if (!isOurs(capture)) {
+  if (!isOurs(capture, isOfOthers)) {
     const foreign = foreignIntake(intake);
     await readFiles(path, foreign, limits, { opensArchives: true });
     if (foreign.finish()) capture = intake.capture();
@@ -117,12 +122,13 @@ async function onlyArchiveIn(path: string): Promise<string | undefined> {
   return only === undefined || others.length > 0 ? undefined : join(path, only);
 }
 
-/** Evidence in our own layout: objects of the API, or the state of a node. Single files can have such names by chance. */
-function isOurs(capture: Capture): boolean {
+/** Evidence in our own layout. Single files can have such names by chance, and others keep logs in folders of our name. */
+function isOurs(capture: Capture, isOfOthers: boolean): boolean {
   const kinds = Object.keys(catalogue) as KindId[];
   return kinds.some((kind) => {
     const { how } = catalogue[kind];
-    return ("list" in how || "command" in how || "logs" in how) && capture.all(kind).length > 0;
+    const tells = "list" in how || "command" in how || ("logs" in how && !isOfOthers);
+    return tells && capture.all(kind).length > 0;
   });
 }
 
@@ -201,6 +207,8 @@ function readingOf(intake: Pick<Intake, "open" | "note">, limits: BundleLimits):
     begin(name) {
       if (++entries > limits.entries) throw new LimitReached(say.tooManyEntries({ limit: limits.entries }));
       const path = name.replace(/^(\.\/)+/, "");
+      // what macOS puts beside each file, for what other file systems have no place
+      if (/(^|\/)\._[^/]*$/.test(path)) return undefined;
       if (path.startsWith("/") || path.split("/").some((part) => part === ".." || part === "." || part === "")) {
         intake.note(name.slice(0, 200), say.leadsOut());
         return undefined;
@@ -251,6 +259,13 @@ async function pour(content: AsyncIterable<Uint8Array>, sink: Sink, reading: Rea
   end({});
 }
 
+/** Other tools give a log several names: a link to another file of the bundle hides nothing, and that file is read. */
+function leadsInside(name: string, link: string): boolean {
+  const target = posix.join(posix.dirname(name), link);
+  const isUp = target === "." || target.startsWith("..") || name.startsWith(target);
+  return !link.startsWith("/") && !isUp;
+}
+
 async function readDirectory(root: string, reading: Reading, limits: BundleLimits): Promise<void> {
   try {
     await readFolder(root, "", reading, limits);
@@ -266,7 +281,8 @@ async function readFolder(root: string, folder: string, reading: Reading, limits
     const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
     if (names.length > limits.entries) throw new LimitReached(say.tooManyEntries({ limit: limits.entries }));
     if (entry.isDirectory() || entry.isFile()) names.push({ name, isFolder: entry.isDirectory() });
-    else reading.note(name, say.noFile());
+    else if (!entry.isSymbolicLink() || !leadsInside(name, await readlink(join(root, name))))
+      reading.note(name, say.noFile());
   }
   names.sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const { name, isFolder } of names) {
@@ -341,8 +357,9 @@ async function readEntries(
   reading: Reading,
   limits: BundleLimits,
 ): Promise<void> {
-  for await (const { name: inside, type, content } of entries) {
+  for await (const { name: inside, type, link, content } of entries) {
     const name = folder + inside;
+    if (link !== undefined && leadsInside(inside, link)) continue;
     if (type !== "file" && type !== "directory") reading.note(name.slice(0, 200), say.noEvidenceType({ type }));
     if (type !== "file") continue;
     if (folder === "" && reading.opens(name)) {

@@ -16,6 +16,7 @@ import { serviceOf } from "./ends/port.ts";
 import { openingPacket } from "./packet.ts";
 import { type Lookup, lookupFirst } from "./resolve.ts";
 import type { Namespace, Way } from "./trace.ts";
+import { trafficNotes } from "./traffic-notes.ts";
 import { type World, walk } from "./walk.ts";
 
 const say = texts("path-answer", {
@@ -114,6 +115,7 @@ export function answerOf(ends: Ends, model: Model, options: AnswerOptions = {}):
     notes: [
       ...aim.notes,
       ...serverNotes(ends, aim.lookup, model),
+      ...(result === "answered" || result === "left" ? [] : notesOfTraffic(ends, aim, model)),
       ...(service ? serviceNotes(service, ends, rulesKnown ? walked : undefined, model) : podNotes(ends)),
     ],
     tests,
@@ -329,6 +331,16 @@ function resultWith(resolution: Answer["resolution"], { targets, lookup: found }
 
 const MOST_NOTES = 4;
 
+/** Of many addresses, the node ports of all nodes, each can end otherwise. */
+function notesOfTraffic(ends: Ends, { targets }: Aim, model: Model): readonly Text[] {
+  return targets
+    .flatMap(({ address, port }) => {
+      const at = { ...ends, ...(port !== undefined && { port }) };
+      return trafficNotes(address, sourceAddress(ends.from, address.family), at, model);
+    })
+    .slice(0, MOST_NOTES);
+}
+
 function serviceNotes(service: ServiceView, ends: Ends, walked: Walked | undefined, model: Model): readonly Text[] {
   const { services } = model;
   const { protocol, port } = ends;
@@ -341,7 +353,7 @@ function serviceNotes(service: ServiceView, ends: Ends, walked: Walked | undefin
     const ports = service.ports.map(
       (one) => `${one.name ? `${one.name} ` : ""}${one.port}/${one.protocol.toLowerCase()}`,
     );
-    return [say.noSuchPort({ service: named, port: port ?? "", protocol, ports: ports.join(", ") })];
+    return [say.noSuchPort({ service: named, port: port ?? "", protocol, ports: ports })];
   }
   if (!services.endpointsWhole) return [];
   if (!service.families.some((family) => services.endpoints(own, family).some(({ ready }) => ready)))
@@ -392,7 +404,7 @@ function serverNotes({ from }: Ends, found: Lookup | undefined, { dns }: Model):
   const policy = from.pod.object.spec.dnsPolicy ?? "ClusterFirst";
   const addresses = dns.services.flatMap(({ clusterIps }) => clusterIps);
   if (!policy.startsWith("ClusterFirst") || addresses.length === 0) return [];
-  return [say.otherServer({ server, addresses: addresses.join(", ") })];
+  return [say.otherServer({ server, addresses: addresses })];
 }
 
 const podNotes = ({ to }: Ends): readonly Text[] =>

@@ -11,7 +11,7 @@ import type { Evidence } from "../evidence/origin.ts";
 import type { ClusterModel } from "../model/model.ts";
 import type { ServiceEndpoint, ServiceView } from "../model/services/services.ts";
 import { canonicalIp, parseIp } from "../net/ip.ts";
-import type { CorefileDirective, CorefileServer } from "../parse/corefile.ts";
+import type { CorefileDirective, CorefileServer } from "../parse/corefile/corefile.ts";
 
 export type Answer =
   | {

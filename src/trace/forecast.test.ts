@@ -2,9 +2,9 @@
 import { expect, it } from "vitest";
 import { type Cluster, cluster, editNode } from "../../testing/cluster.ts";
 import { probed } from "../../testing/cluster-edits.ts";
-import { parseConntrack } from "../parse/conntrack.ts";
-import { parseIpLinkStats } from "../parse/ip-link-stats.ts";
-import { parseNstat } from "../parse/nstat.ts";
+import { parseConntrack } from "../parse/conntrack/entries.ts";
+import { parseIpLinkStats } from "../parse/iproute2/link-stats.ts";
+import { parseNstat } from "../parse/iproute2/nstat.ts";
 import { forecastsOf } from "./forecast.ts";
 
 /** A Pod of w2; the first client is on another node. */

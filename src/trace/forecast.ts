@@ -10,7 +10,7 @@ import type { ClusterModel } from "../model/model.ts";
 import type { Packet } from "../model/netfilter/packet.ts";
 import type { Observation } from "../model/observations.ts";
 import { formatIp } from "../net/ip.ts";
-import type { ConntrackEntry } from "../parse/conntrack.ts";
+import type { ConntrackEntry } from "../parse/conntrack/entries.ts";
 import { capturedOn } from "./captured.ts";
 import { predict } from "./probe.ts";
 import type { Way } from "./trace.ts";

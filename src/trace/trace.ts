@@ -20,7 +20,7 @@ export type Step =
       readonly hook: Hook;
       readonly before: Packet;
       readonly packet: Packet;
-      /** Those that decided, the last first. */
+      /** Those that decided, the last first; before them the one that translated the packet. */
       readonly rules: readonly Evidence[];
       /** If asked for: all rules that it met, in order. */
       readonly met?: readonly Evidence[];

@@ -9,7 +9,7 @@ import { addRules, dropRules, type Edit, ipvsMode, listening } from "../../testi
 import { LONG } from "../../testing/long.ts";
 import { catalogue, type KindId } from "../evidence/catalogue.ts";
 import { formatIp, parseIp } from "../net/ip.ts";
-import type { Route } from "../parse/ip-route.ts";
+import type { Route } from "../parse/iproute2/route.ts";
 import { parseWg } from "../parse/wg.ts";
 import { openingPacket, type Protocol } from "./packet.ts";
 import { ENDS, type EndName, type Namespace, type Way } from "./trace.ts";
@@ -704,6 +704,29 @@ describe("walked again", () => {
     expect(ways(story.given, { ...story, explain: true }).map(({ end: { met, ...end } }) => end)).toEqual(
       first.map(({ end }) => end),
     );
+  });
+
+  it("whatever else was asked before, it goes the same way", () => {
+    const questions: readonly Sent[] = [CLIENT, "shop/backend-7d9f8c6b5-aaaa0", "w2", "cp1", "203.0.113.9"].flatMap(
+      (from) =>
+        [NEAR, FAR, SERVICE, "10.96.0.10", "192.168.10.11"].flatMap((to) =>
+          [8080, 53, NODE_PORT].flatMap((port) =>
+            (["tcp", "udp"] as const).flatMap((how) => [
+              { from, to, port, how },
+              { from, to, port, how, towards: [FAR] },
+            ]),
+          ),
+        ),
+    );
+    const asked = (all: readonly Sent[]) => {
+      const fresh = cluster();
+      return new Map(all.map((one) => [one, ways(fresh, one)]));
+    };
+    const forwards = asked(questions);
+    const backwards = asked(questions.toReversed());
+    for (const [question, found] of forwards) expect(backwards.get(question), JSON.stringify(question)).toEqual(found);
+    const reach = [...forwards.values()].filter((found) => found.some(({ end }) => end.is === "answered"));
+    expect(reach.length).toBeGreaterThan(20);
   });
 
   it("by way of a Service and to the Pod itself: through the tunnel it goes alike", () => {

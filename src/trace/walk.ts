@@ -11,14 +11,14 @@
  * `insufficient`, with the evidence that would tell; it is never taken for passing or for dropped.
  */
 import { inFull } from "../model/netfilter/packet.ts";
-import { loopBack, receiveOnNode } from "./stages/arrive.ts";
+import { loopBack } from "./stages/arrive.ts";
 import { byRoutes } from "./stages/leave.ts";
-import { after, type Moving, type Next, type Sending, type Walk, type World } from "./stages/moving.ts";
-import { throughTunnel } from "./stages/passage.ts";
+import { after, type Moving, type Next, type Onward, type Sending, type Walk, type World } from "./stages/moving.ts";
+import { throughNode, throughTunnel } from "./stages/passage.ts";
 import { send } from "./stages/send.ts";
 import { arriveFromOutside } from "./stages/underlay.ts";
 import { asSeen } from "./stages/whole.ts";
-import type { Trace, Way } from "./trace.ts";
+import type { Trace } from "./trace.ts";
 
 export { type Sending, WORLD, type World } from "./stages/moving.ts";
 
@@ -46,24 +46,24 @@ export function walk(sending: Sending, world: World): Trace {
   return { ways: follow(walking, first).filter((next) => "end" in next) };
 }
 
-/** Each way to its end, or to where it is in fewer tunnels than `depth`, in the order in which they part. */
-function follow(walk: Walk, from: readonly Next[], depth = 0): Next[] {
+/** Each way to its end, or to where it is far enough, in the order in which they part. */
+function follow(walk: Walk, from: readonly Next[], isFar: (next: Onward) => boolean = () => false): Next[] {
   const far: Next[] = [];
   const ahead = from.toReversed();
   for (let next = ahead.pop(); next; next = ahead.pop()) {
-    if ("end" in next || next.moving.inner.length < depth) far.push(next);
+    if ("end" in next || isFar(next)) far.push(next);
     else ahead.push(...goOn(walk, next).toReversed());
   }
   return far;
 }
 
-function goOn(walk: Walk, onward: Exclude<Next, Way>): readonly Next[] {
+function goOn(walk: Walk, onward: Onward): readonly Next[] {
   const { moving } = onward;
   switch (onward.go) {
     case "send":
       return throughTunnel(walk, moving, onward.at, follow);
     case "arrive":
-      return receiveOnNode(walk, moving, onward.node, onward.device, undefined, onward.mark);
+      return throughNode(walk, onward, follow);
     case "route":
       return byRoutes(walk, moving, onward.node);
     case "loop-back":

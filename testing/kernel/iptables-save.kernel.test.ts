@@ -3,8 +3,8 @@
  * printed, loaded and saved again. Both saves must be the same, and so must be what we print.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { printIptablesSave } from "../../src/parse/iptables-print.ts";
-import { parseIptablesSave } from "../../src/parse/iptables-save.ts";
+import { printIptablesSave } from "../../src/parse/iptables/print.ts";
+import { parseIptablesSave } from "../../src/parse/iptables/save.ts";
 import { seededRandom } from "../random.ts";
 import { addNamespace, canAsk, deleteNamespace, inNamespace } from "./namespaces.ts";
 

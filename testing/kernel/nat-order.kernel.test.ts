@@ -8,8 +8,8 @@ import { hook } from "../../src/model/netfilter/hooks.ts";
 import { nftRulesets } from "../../src/model/netfilter/nftables.ts";
 import { iptablesRulesets } from "../../src/model/netfilter/ruleset.ts";
 import { formatIp, parseIp } from "../../src/net/ip.ts";
-import { parseIptablesSave } from "../../src/parse/iptables-save.ts";
-import { parseNft } from "../../src/parse/nft-json.ts";
+import { parseIptablesSave } from "../../src/parse/iptables/save.ts";
+import { parseNft } from "../../src/parse/nftables/json.ts";
 import { addNamespace, canAsk, deleteNamespace, inNamespace } from "./namespaces.ts";
 import { PYTHON } from "./three-hosts.ts";
 

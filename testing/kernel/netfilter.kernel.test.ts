@@ -15,10 +15,10 @@ import { type Maybe, type Packet, replyTo } from "../../src/model/netfilter/pack
 import { iptablesRulesets, type Ruleset } from "../../src/model/netfilter/ruleset.ts";
 import type { Step } from "../../src/model/netfilter/when.ts";
 import { canonicalIp, formatIp, type Ip, parseIp } from "../../src/net/ip.ts";
-import { printIptablesRule } from "../../src/parse/iptables-print.ts";
-import { parseIptablesSave } from "../../src/parse/iptables-save.ts";
-import { parseNft } from "../../src/parse/nft-json.ts";
-import { printNftRule } from "../../src/parse/nft-print.ts";
+import { printIptablesRule } from "../../src/parse/iptables/print.ts";
+import { parseIptablesSave } from "../../src/parse/iptables/save.ts";
+import { parseNft } from "../../src/parse/nftables/json.ts";
+import { printNftRule } from "../../src/parse/nftables/print.ts";
 import { seededRandom } from "../random.ts";
 import { addNamespace, canAsk, deleteNamespace, inNamespace } from "./namespaces.ts";
 import { NFT_TABLES, nftTables } from "./random-nft.ts";

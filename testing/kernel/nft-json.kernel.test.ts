@@ -3,8 +3,8 @@
  * listings say the same.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type NftRuleset, parseNft } from "../../src/parse/nft-json.ts";
-import { printNftRuleset } from "../../src/parse/nft-print.ts";
+import { type NftRuleset, parseNft } from "../../src/parse/nftables/json.ts";
+import { printNftRuleset } from "../../src/parse/nftables/print.ts";
 import { seededRandom } from "../random.ts";
 import { addNamespace, canAsk, deleteNamespace, inNamespace } from "./namespaces.ts";
 import { nftTables } from "./random-nft.ts";

@@ -46,13 +46,17 @@ const SET_UP = [
 ];
 
 /** Runs the script, where there are no tools but those of a folder. */
-function read(namespace: string, tools?: string, mode = "host") {
+function printed(namespace: string, tools?: string, mode = "host"): string {
   const script = tools === undefined ? nodeScript() : nodeScript().replace(/^ {2}PATH=.*$/m, `  PATH=${tools}`);
-  const { stdout } = spawnSync("ip", ["netns", "exec", namespace, "/bin/sh", "-s", mode, DEFAULT_MARK], {
+  return spawnSync("ip", ["netns", "exec", namespace, "/bin/sh", "-s", mode, DEFAULT_MARK], {
     input: script,
     encoding: "utf8",
     maxBuffer: 1 << 28,
-  });
+  }).stdout;
+}
+
+function read(namespace: string, tools?: string, mode = "host") {
+  const stdout = printed(namespace, tools, mode);
   const intake = createIntake();
   const files = nodeIntake(intake, NODE.node, [POD]);
   const reader = files.reader(DEFAULT_MARK);
@@ -156,6 +160,19 @@ describe.skipIf(!canAsk(...TOOLS.split(" ")))("the node script", () => {
       expect(isTold, kind).toBe(true);
     }
   });
+
+  it.skipIf(!canAsk("ethtool"))(
+    "shows what devices do in the kernel's place but for Pods' links, and what runs beside",
+    () => {
+      const text = printed(node);
+      const told = [...text.matchAll(/^\S+ \+ ethtool\/(\S+)\.txt\n(.*)/gm)];
+      expect(told.map(([, device]) => device)).toEqual(["cni0", "eth0", "flannel.1"]);
+      for (const [, device, first] of told) expect(first).toBe(`Features for ${device}:`);
+      // or that they are not there
+      for (const file of ["modules", "selinux", "services"])
+        expect(text).toMatch(new RegExp(`^\\S+ [+!] ${file}\\.txt`, "m"));
+    },
+  );
 
   it("looks into the network of a Pod, which it knows by its address", () => {
     const { capture } = read(node);

@@ -23,7 +23,7 @@ import { kubeProxyTable } from "../../src/model/agents/kube-proxy-nft.ts";
 import { modelOf } from "../../src/model/model.ts";
 import type { Services } from "../../src/model/services/services.ts";
 import type { Family } from "../../src/net/ip.ts";
-import { printNftRuleset } from "../../src/parse/nft-print.ts";
+import { printNftRuleset } from "../../src/parse/nftables/print.ts";
 import { captureOf } from "../recordings.ts";
 import { ipv6Twin } from "./ipv6-twin.ts";
 import { addNamespace, deleteNamespace } from "./namespaces.ts";

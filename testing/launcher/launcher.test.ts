@@ -18,7 +18,7 @@ import {
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const NOBODY = 65534;
@@ -29,6 +29,8 @@ const base = mkdtempSync(join(tmpdir(), "netwhy launcher-"));
 chmodSync(base, 0o755);
 const npmCache = process.env.npm_config_cache ?? join(homedir(), ".npm");
 afterAll(() => rmSync(base, { recursive: true, force: true }));
+// how long npm takes is for its registry to say
+vi.setConfig({ testTimeout: 400_000 });
 
 /** The PATH of a machine that has Node and npm, but not those that this clone has brought for itself. */
 const MACHINE_PATH = (process.env.PATH ?? "")
@@ -147,12 +149,13 @@ function ownedBy(path: string, uid: number | undefined): string {
 describe("a clone that cannot be written", () => {
   const uid = isRoot ? NOBODY : undefined;
   const user = { ...(uid !== undefined && { uid }) };
-  const cacheOf = (name: string) => ({ npm_config_cache: ownedBy(folder(`${name} npm`), uid) });
+  // what the first of them fetches need not be fetched again
+  const npmCacheOfUser = { npm_config_cache: ownedBy(folder("npm"), uid) };
 
   it("keeps everything in the user's cache, and a changed clone apart from the one before", async () => {
     const home = readOnly(clone("read only"));
     const cache = ownedBy(folder("cache"), uid);
-    const env = { XDG_CACHE_HOME: cache, ...cacheOf("ro") };
+    const env = { XDG_CACHE_HOME: cache, ...npmCacheOfUser };
     const first = await run(join(home, "netwhy"), ["--version"], { ...user, env });
     expect(first.out).toBe(VERSION);
     expect(FIRST_USE.exec(first.err)?.[1]).toBe(join(cache, "netwhy"));
@@ -182,7 +185,7 @@ describe("a clone that cannot be written", () => {
       HOME: "/nonexistent",
       XDG_CACHE_HOME: "",
       TMPDIR: ownedBy(folder("user tmp"), uid),
-      ...cacheOf("tmp"),
+      ...npmCacheOfUser,
     };
     const { out, err } = await run(join(home, "netwhy"), ["--version"], { ...user, env });
     expect(out).toBe(VERSION);

@@ -78,7 +78,7 @@ const OBJECTS: readonly ProtectedObject[] = [
   guarded(ref("Namespace", NS)),
 ];
 
-const POLICIES = list(...guardPolicies(OBJECTS, { exemptUsers: [], action: "deny" }));
+const POLICIES = list(...guardPolicies(OBJECTS, { exemptUsers: [], action: "deny", api: "v1" }));
 const REFUSED = "netwhy guard: ";
 const TO_EXEMPT = "--as=guard-test --as-group=system:masters --as-group=netwhy:guard-exempt";
 

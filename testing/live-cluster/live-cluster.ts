@@ -47,6 +47,8 @@ export interface LiveCluster extends AsyncDisposable {
   damage(breaking: readonly Step[], mending: readonly Step[]): Promise<Damage>;
   /** A kubeconfig for the same API server and another user. */
   configWith(user: object, server?: string): string;
+  /** A kubeconfig's path, of a ServiceAccount in our namespace. */
+  configOf(account: string): Promise<string>;
   /** A file that is removed in the end. */
   file(name: string, text?: string): string;
 }
@@ -157,6 +159,29 @@ export async function liveCluster(): Promise<LiveCluster> {
     return { ...said, report: JSON.parse(said.out) as Report };
   }
 
+  function configWith(user: object, address = connection.server.href): string {
+    const { caData, caFile, skipTLSVerify, tlsServerName } = connection.config.getCurrentCluster()!;
+    const server = {
+      server: address,
+      ...(caData && { "certificate-authority-data": caData }),
+      ...(caFile && { "certificate-authority": caFile }),
+      ...(skipTLSVerify && { "insecure-skip-tls-verify": true }),
+      ...(tlsServerName && { "tls-server-name": tlsServerName }),
+    };
+    return JSON.stringify({
+      clusters: [{ name: "it", cluster: server }],
+      users: [{ name: "somebody", user }],
+      contexts: [{ name: "it", context: { cluster: "it", user: "somebody" } }],
+      "current-context": "it",
+    });
+  }
+
+  function file(name: string, text?: string): string {
+    const path = join(folder, name);
+    if (text !== undefined) writeFileSync(path, text, { mode: 0o600 });
+    return path;
+  }
+
   async function damage(breaking: readonly Step[], mending: readonly Step[]): Promise<Damage> {
     const id = await mender.promise(mending);
     let isMended = false;
@@ -228,27 +253,17 @@ export async function liveCluster(): Promise<LiveCluster> {
     send: (method, path, body) => send(connection, { method, path, ...(body && { body }) }),
     on: (node, script, input) => onNode(connection, node, script, input),
     damage,
-    configWith(user, address = connection.server.href) {
-      const { caData, caFile, skipTLSVerify, tlsServerName } = connection.config.getCurrentCluster()!;
-      const server = {
-        server: address,
-        ...(caData && { "certificate-authority-data": caData }),
-        ...(caFile && { "certificate-authority": caFile }),
-        ...(skipTLSVerify && { "insecure-skip-tls-verify": true }),
-        ...(tlsServerName && { "tls-server-name": tlsServerName }),
-      };
-      return JSON.stringify({
-        clusters: [{ name: "it", cluster: server }],
-        users: [{ name: "somebody", user }],
-        contexts: [{ name: "it", context: { cluster: "it", user: "somebody" } }],
-        "current-context": "it",
+    configWith,
+    async configOf(account) {
+      const { text } = await send(connection, {
+        method: "POST",
+        path: `${namespace}/serviceaccounts/${account}/token`,
+        body: { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds: 3600 } },
       });
+      const { token } = (JSON.parse(text) as { status: { token: string } }).status;
+      return file(`${account}.conf`, configWith({ token }));
     },
-    file(name, text) {
-      const path = join(folder, name);
-      if (text !== undefined) writeFileSync(path, text, { mode: 0o600 });
-      return path;
-    },
+    file,
     async [Symbol.asyncDispose]() {
       await mender.end();
       const left = await list(`/api/v1/pods?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dnetwhy-debug`);

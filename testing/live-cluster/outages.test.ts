@@ -6,6 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ObjectOf } from "../../src/evidence/catalogue.ts";
 import type { Report } from "../../src/report/report.ts";
 import { nodeScript } from "../../src/sources/live/read-nodes.ts";
 import { controlPlaneOf, workerOf } from "./faults.ts";
@@ -21,6 +22,11 @@ const MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const ASIDE = "/etc/kubernetes/netwhy-test.kube-apiserver.yaml";
 const SCRIPT = "/tmp/netwhy-test.sh";
 const OUTPUT = "/tmp/netwhy-test.out";
+
+async function readyOf(cluster: LiveCluster, name: string): Promise<string | undefined> {
+  const node = (await cluster.list<ObjectOf<"nodes">>("/api/v1/nodes")).find(({ metadata }) => metadata.name === name);
+  return node?.status?.conditions?.find(({ type }) => type === "Ready")?.status;
+}
 
 describe.skipIf(!KUBECONFIG)("a cluster in part", { timeout: 600_000, concurrent: false }, () => {
   let cluster: LiveCluster;
@@ -50,11 +56,14 @@ describe.skipIf(!KUBECONFIG)("a cluster in part", { timeout: 600_000, concurrent
     const name = workerOf(cluster);
     const { NETWHY_STOP_KUBELET: stop, NETWHY_START_KUBELET: start } = process.env;
     const ready: Step = { do: "wait", until: "ready", path: `/api/v1/nodes/${name}` };
-    const halt = `k=$(pidof kubelet) && kill -STOP $k && { (sleep ${ALONE}; kill -CONT $k) >/dev/null 2>&1 & }`;
+    // a moment later: that this command has ended is told by the kubelet
+    const halt = `k=$(pidof kubelet) && { (sleep 2; kill -STOP $k; sleep ${ALONE}; kill -CONT $k) </dev/null >/dev/null 2>&1 & }`;
     await using damage = await cluster.damage(
       [stop ? { do: "command", node: name, run: stop } : { do: "node", node: name, script: halt }],
       start ? [{ do: "command", node: name, run: start }, ready] : [ready],
     );
+    // reading a node that does not answer may take longer than it is halted
+    await expect.poll(() => readyOf(cluster, name), { timeout: ALONE * 1000, interval: 1000 }).not.toBe("True");
     const report = await cluster.until(
       (told) => ids(told).some((id) => id === `node-not-ready/Node/${name}`),
       "named as node-not-ready",

@@ -30,13 +30,7 @@ describe.skipIf(!KUBECONFIG)("who may list Pods and nodes only", { timeout: 300_
       ],
       [remove(`${RBAC}/clusterrolebindings/${NAME}`), remove(`${RBAC}/clusterroles/${NAME}`)],
     );
-    const { text } = await cluster.send("POST", `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${NAME}/token`, {
-      apiVersion: "authentication.k8s.io/v1",
-      kind: "TokenRequest",
-      spec: { expirationSeconds: 3600 },
-    });
-    const { token } = (JSON.parse(text) as { status: { token: string } }).status;
-    kubeconfig = cluster.file("reader.conf", cluster.configWith({ token }));
+    kubeconfig = await cluster.configOf(NAME);
   }, 300_000);
   afterAll(() => cluster?.[Symbol.asyncDispose](), 300_000);
 

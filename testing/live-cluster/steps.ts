@@ -22,10 +22,13 @@ export type Step =
   | { readonly do: "node"; readonly node: string; readonly script: string }
   /** On this machine: how a cluster's owner stops what the Kubernetes API cannot. */
   | { readonly do: "command"; readonly run: string; readonly node: string }
-  /** Until an object is gone, or a node ready. */
+  /** Until an object is gone, or a node or all Pods of a DaemonSet ready. */
   | { readonly do: "wait"; readonly until: "gone" | "ready"; readonly path: string };
 
+/** Of a script. */
 const LIMIT_MS = 60_000;
+/** Of waiting: an image may have to be pulled. */
+const WAIT_MS = 150_000;
 
 export type Response = { readonly status: number; readonly text: string };
 
@@ -105,19 +108,26 @@ async function run(command: string, node: string): Promise<void> {
   if (code !== 0) throw new Error(`${command}: exit ${code}`);
 }
 
-type Conditions = { status?: { conditions?: { type: string; status: string }[] } };
+type Readiness = {
+  status?: {
+    conditions?: { type: string; status: string }[];
+    numberReady?: number;
+    desiredNumberScheduled?: number;
+  };
+};
 
 function isReady(text: string): boolean {
-  const { status } = JSON.parse(text) as Conditions;
-  return status?.conditions?.some((condition) => condition.type === "Ready" && condition.status === "True") === true;
+  const { conditions, numberReady, desiredNumberScheduled = 0 } = (JSON.parse(text) as Readiness).status ?? {};
+  if (numberReady !== undefined) return desiredNumberScheduled > 0 && numberReady === desiredNumberScheduled;
+  return conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
 }
 
 async function waited(connection: Connection, { until, path }: Step & { do: "wait" }): Promise<void> {
-  const end = Date.now() + LIMIT_MS;
+  const end = Date.now() + WAIT_MS;
   for (;;) {
     const { status, text } = await send(connection, { method: "GET", path });
     if (until === "gone" ? status === 404 : status === 200 && isReady(text)) return;
-    if (Date.now() > end) throw new Error(`${path} is not ${until} after ${LIMIT_MS / 1000} s`);
+    if (Date.now() > end) throw new Error(`${path} is not ${until} after ${WAIT_MS / 1000} s`);
     await sleep(500);
   }
 }

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { recoveryOf } from "../../src/backup/recovery.ts";
 import { diagnose } from "../../src/diagnose.ts";
 import { guardOf } from "../../src/guard/guard.ts";
-import type { Change } from "../../src/model/change.ts";
+import type { Change } from "../../src/model/changes/change.ts";
 import { ref, refId } from "../../src/model/ref.ts";
 import { renderRunbook } from "../../src/report/formats/runbook.ts";
 import { renderTerminal } from "../../src/report/formats/terminal.ts";

@@ -113,10 +113,10 @@ export const apiServerEndpointStale = defineCheck({
       related: [ref("Endpoints", "kubernetes", "default"), port.service.ref, ...(node ? [node.ref] : [])],
       breaks: stale.map(({ address }) => ({ name: "service.backend", service: port.key, address })),
       title: say.stale({
-        address: stale.map(({ address, port: number }) => formatSocket(address, number)).join(", "),
+        address: stale.map(({ address, port: number }) => formatSocket(address, number)),
         dead: stale.length,
         all: endpoints.length,
-        service: port.service.clusterIps.map((address) => formatSocket(address, port.port)).join(", "),
+        service: port.service.clusterIps.map((address) => formatSocket(address, port.port)),
       }),
       evidence: [
         objects.quote(

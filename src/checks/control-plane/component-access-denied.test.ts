@@ -5,9 +5,10 @@ import { addObjects, editObjects, editPods, edits, installed, said } from "../..
 import { workload } from "../../../testing/cluster-objects.ts";
 import { ago, crashing, ready } from "../../../testing/object-states.ts";
 import { releasedVariants } from "../../../testing/rbac-baselines.ts";
-import type { Draft } from "../../model/changes.ts";
+import type { Draft } from "../../model/changes/changes.ts";
 import { ref } from "../../model/ref.ts";
 import type { ComponentDescription } from "../../parse/component-file.ts";
+import type { PolicyRule } from "../../parse/objects.ts";
 import { componentAccessDenied } from "./component-access-denied.ts";
 
 const role = (name: string) => ({ do: "delete", target: ref("ClusterRole", name) }) as const;
@@ -43,6 +44,56 @@ const canal = calico.edit(
   })),
 );
 
+/** A release from before all whose roles are known, without a rule that all of those have. */
+const ancientCalico = calico.edit(
+  editObjects("daemonsets", "calico-node", ({ spec, ...set }) => {
+    const containers = spec.template.spec.containers.map((one) => ({ ...one, image: "calico/node:v3.8.2" }));
+    return { ...set, spec: { ...spec, template: { ...spec.template, spec: { ...spec.template.spec, containers } } } };
+  }),
+  editObjects("clusterroles", "calico-node", ({ rules, ...own }) => ({
+    ...own,
+    rules: (rules ?? []).filter(({ apiGroups }) => !apiGroups?.includes("networking.k8s.io")),
+  })),
+);
+
+const withConfigContainer = clusterWith(
+  releasedVariants().find(({ component, variant }) => component === "cilium-agent" && variant === "v1.17")!,
+).edit(
+  editObjects("daemonsets", "cilium", ({ spec, ...set }) => {
+    const initContainers = [{ name: "config", image: "quay.io/cilium/cilium:v1.17.1" }];
+    const template = { ...spec.template, spec: { ...spec.template.spec, initContainers } };
+    return { ...set, spec: { ...spec, template } };
+  }),
+);
+
+/** RKE2's: images that are called otherwise, one account for both programs, and no account for the CNI plugin. */
+const CANAL = { namespace: "kube-system", name: "canal" };
+const rke2Canal = canal.edit(
+  addObjects("serviceaccounts", { metadata: CANAL }),
+  editObjects("daemonsets", "calico-node", ({ spec, ...set }) => {
+    const { containers, ...pod } = spec.template.spec;
+    const renamed = containers.map((one) => ({
+      ...one,
+      image: "rancher/hardened-calico:v3.28.1-build20240806",
+      env: [...(one.env ?? []), { name: "CALICO_CNI_SERVICE_ACCOUNT" }],
+    }));
+    const template = { ...spec.template, spec: { ...pod, serviceAccountName: CANAL.name, containers: renamed } };
+    return { ...set, spec: { ...spec, template } };
+  }),
+  editObjects("clusterroles", "calico-cni-plugin", () => undefined),
+  editObjects("clusterrolebindings", "calico-cni-plugin", () => undefined),
+  editObjects("serviceaccounts", "calico-cni-plugin", () => undefined),
+  editObjects("clusterroles", "calico-node", ({ rules, ...own }) => ({
+    ...own,
+    rules: (rules ?? []).map((rule) => (rule.resourceNames ? { ...rule, resourceNames: [CANAL.name] } : rule)),
+  })),
+  editObjects("clusterrolebindings", "calico-node", (own) => ({
+    ...own,
+    metadata: { name: "canal-calico" },
+    subjects: [{ kind: "ServiceAccount", ...CANAL }],
+  })),
+);
+
 /** As RKE2's chart names them. */
 const COREDNS_OF_RKE2 = "rke2-coredns-rke2-coredns";
 const rke2 = cluster().edit(
@@ -59,6 +110,10 @@ const rulesOf = (name: string) =>
     .model()
     .objects.all("clusterroles")
     .find(({ metadata }) => metadata.name === name)!.rules!;
+
+const retyped = (name: string, change: (rule: PolicyRule) => PolicyRule) =>
+  cluster().edit(editObjects("clusterroles", name, (own) => ({ ...own, rules: (own.rules ?? []).map(change) })));
+const singular = (resource: string) => resource.replace(/s(?=\/|$)/, "");
 
 /** Somebody made flannel's role collect its rules from parts. */
 const PART = { "rbac.acme.example/flannel": "true" };
@@ -204,6 +259,14 @@ testCheck(componentAccessDenied, {
       repair: "ClusterRole/system:controller:endpointslice-controller",
       healedBy: () => cluster(),
     },
+    "a Calico of old lacks a rule, and says that it was refused": {
+      given: ancientCalico.edit(
+        said("calico-node", [
+          'E failed to list: networkpolicies is forbidden: User "system:serviceaccount:kube-system:calico-node" cannot list resource "networkpolicies" in API group "networking.k8s.io" at the cluster scope',
+        ]),
+      ),
+      repair: "ClusterRole/calico-node",
+    },
     "flannel's ServiceAccount was deleted": {
       given: cluster().with({ do: "delete", target: ref("ServiceAccount", "flannel", "kube-flannel") }),
       repair: "ServiceAccount/kube-flannel/flannel",
@@ -219,6 +282,53 @@ testCheck(componentAccessDenied, {
       given: cluster().with({ do: "patch", target: ref("ClusterRole", "flannel"), patch: { rules: [] } }),
       repair: "ClusterRole/flannel",
       says: ["no rule of ClusterRole/flannel allows it"],
+    },
+    "its rules were typed in capitals": {
+      given: retyped("flannel", (rule) => ({ ...rule, verbs: (rule.verbs ?? []).map((verb) => verb.toUpperCase()) })),
+      repair: "ClusterRole/flannel",
+      says: ["has a rule for it that does not count, because verbs are compared letter by letter", "PATCH"],
+    },
+    "its rules name resources in the singular": {
+      given: retyped("flannel", (rule) => ({ ...rule, resources: (rule.resources ?? []).map(singular) })),
+      repair: "ClusterRole/flannel",
+      says: ["resources go by their plural in small letters, and it names node/status"],
+    },
+    "its rules have the core group's version for a group": {
+      given: retyped("system:coredns", (rule) => ({
+        ...rule,
+        apiGroups: (rule.apiGroups ?? []).map((group) => (group === "" ? "v1" : `${group}/v1`)),
+      })),
+      repair: "ClusterRole/system:coredns",
+      says: ['the core group is "": it has v1'],
+    },
+    "its rules are for one name": {
+      given: retyped("system:coredns", (rule) => ({ ...rule, resourceNames: ["kube-dns"] })),
+      repair: "ClusterRole/system:coredns",
+      says: ["it holds for kube-dns alone (resourceNames)"],
+    },
+    "a RoleBinding was made in place of the ClusterRoleBinding": {
+      given: cluster()
+        .with(binding("flannel"))
+        .edit(
+          addObjects("rolebindings", {
+            metadata: { name: "flannel", namespace: "kube-flannel" },
+            roleRef: { kind: "ClusterRole", name: "flannel" },
+            subjects: [{ kind: "ServiceAccount", name: "flannel", namespace: "kube-flannel" }],
+          }),
+        ),
+      repair: "ClusterRoleBinding/flannel",
+      says: [
+        "RoleBinding/kube-flannel/flannel gives ClusterRole/flannel to ServiceAccount kube-flannel/flannel in one namespace",
+      ],
+    },
+    "a chart was installed into another namespace than its binding names": {
+      given: cluster().with({
+        do: "patch",
+        target: ref("ClusterRoleBinding", "flannel"),
+        patch: { subjects: [{ kind: "ServiceAccount", name: "flannel", namespace: "kube-system" }] },
+      }),
+      repair: "ClusterRoleBinding/flannel",
+      says: ["ClusterRoleBinding/flannel does not name ServiceAccount kube-flannel/flannel"],
     },
     "the binding refers to a role that never was": {
       given: cluster().with({
@@ -250,6 +360,20 @@ testCheck(componentAccessDenied, {
       repair: "ClusterRole/calico-node",
       says: ["Felix never gets in sync after a restart"],
     },
+    "RKE2's Canal has lost it": {
+      given: rke2Canal.with(role("calico-node")),
+      repair: "ClusterRole/calico-node",
+      says: ["calico-node has lost its permissions: ClusterRole/calico-node does not exist"],
+    },
+    "the Role is gone with its binding by which Cilium's init container reads its configuration": {
+      given: withConfigContainer.with(
+        { do: "delete", target: ref("Role", "cilium-config-agent", "kube-system") },
+        { do: "delete", target: ref("RoleBinding", "cilium-config-agent", "kube-system") },
+      ),
+      repair: "Role/kube-system/cilium-config-agent",
+      says: ["its init container cannot read cilium-config"],
+      breaks: ["component.permit"],
+    },
     "the account of flannel was hardened: its next Pods get no token": {
       given: cluster().edit(withToken, account(false)),
       repair: "ServiceAccount/kube-flannel/flannel",
@@ -271,10 +395,10 @@ testCheck(componentAccessDenied, {
     },
   },
   warns: {
-    "Canal's roles allow less than Calico's, and it needs no more": {
-      given: canal,
+    "a Calico of old lacks a rule that all later releases have, and was refused nothing": {
+      given: ancientCalico,
       repair: "ClusterRole/calico-node",
-      says: ["only a feature that has to be turned on stops working"],
+      says: ["networkpolicies"],
     },
     "flannel may not get its node, as in Canal: it lists and watches it": {
       given: cluster().with({
@@ -299,6 +423,8 @@ testCheck(componentAccessDenied, {
     "a healthy cluster": cluster(),
     "an agent that a file describes has what it needs": acme,
     "CoreDNS as RKE2 names it": rke2,
+    "Canal's roles allow less than Calico's, and it needs no more": canal,
+    "RKE2's Canal, which calls everything otherwise": rke2Canal,
     "a role that collects its rules": collecting,
     "no token is mounted, and its Pods work all the same: they log in by other means": cluster().edit(account(false)),
     "k3s, where agents have no accounts": cluster({ flavour: "k3s" }),

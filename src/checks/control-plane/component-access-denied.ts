@@ -7,13 +7,15 @@ import { type ComponentPermissions, type Flaw, isFault, isGrave } from "../../mo
 import { tokenlessOf } from "../../model/permissions/tokens.ts";
 import type { Want } from "../../model/rbac.ts";
 import { type Ref, ref, refId } from "../../model/ref.ts";
-import { joinTexts, type Text } from "../../text.ts";
+import { fewOf, joinTexts, type Text } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, past, warning, works } from "../check.ts";
+import { misspeltIn } from "./component-access-denied/misspelt.ts";
 import { refusalsOf, refusedOf, roleNotFound, unauthorizedOf } from "./component-access-denied/refusals.ts";
 import {
   accountStep,
   heardSteps,
   identitySteps,
+  liveRules,
   nameOf,
   restartSteps,
   restored,
@@ -25,7 +27,7 @@ type Model = Pick<ClusterModel, "components" | "permissions" | "rbac" | "release
 
 const shortList = (names: readonly string[]) => {
   const distinct = [...new Set(names)];
-  return distinct.length > 3 ? `${distinct.slice(0, 2).join(", ")} …` : distinct.join(", ");
+  return fewOf(distinct, distinct.length > 3 ? 2 : 3);
 };
 const resourceOf = (want: Want) => ("path" in want ? want.path : want.resource);
 
@@ -42,7 +44,7 @@ function consequenceText({ consequences, reason }: Flaw): Text {
 const makerOf = ({ comparison: { baseline } }: ComponentPermissions): string =>
   baseline.isBootstrap ? "kube-apiserver" : baseline.id;
 
-function titleOf(flaw: Flaw, permissions: ComponentPermissions): Text {
+function titleOf(flaw: Flaw, permissions: ComponentPermissions, { objects }: Model): Text {
   const { reason, object, role, binding, subject, lacks } = flaw;
   const consequence = consequenceText(flaw);
   const account = subject ? nameOf(subject) : "";
@@ -62,10 +64,14 @@ function titleOf(flaw: Flaw, permissions: ComponentPermissions): Text {
   switch (reason) {
     case "role-missing":
       return say.roleMissing(args);
-    case "rule-missing":
-      return say.ruleMissing({ ...args, verbs, resources });
+    case "rule-missing": {
+      const because = told[0] && misspeltIn(liveRules(role, { objects }), told[0].want);
+      return because
+        ? say.ruleMisspelt({ ...args, verbs, resources, because })
+        : say.ruleMissing({ ...args, verbs, resources });
+    }
     case "binding-missing":
-      return say.bindingMissing(args);
+      return flaw.narrow ? say.bindingNarrow({ ...args, narrow: refId(flaw.narrow) }) : say.bindingMissing(args);
     case "both-missing":
       return say.bothMissing(args);
     case "subject-wrong":
@@ -75,7 +81,7 @@ function titleOf(flaw: Flaw, permissions: ComponentPermissions): Text {
   }
 }
 
-function evidenceOf({ reason, object, role, binding, subject }: Flaw, { objects, rbac }: Model): Evidence[] {
+function evidenceOf({ reason, object, role, binding, subject, narrow }: Flaw, { objects, rbac }: Model): Evidence[] {
   const list = role.kind === "Role" ? "roles" : "clusterroles";
   const bindings = binding?.kind === "RoleBinding" ? "rolebindings" : "clusterrolebindings";
   const noRole = () => objects.quoteAbsence(list, `no ${role.kind} ${role.name}`);
@@ -91,7 +97,13 @@ function evidenceOf({ reason, object, role, binding, subject }: Flaw, { objects,
     case "both-missing":
       return [noRole(), noBinding()];
     case "binding-missing":
-      return [noBinding()];
+      return [
+        ...rbac
+          .bindingsTo(role)
+          .filter((grant) => narrow && refId(grant.ref) === refId(narrow))
+          .map(rbac.quote),
+        noBinding(),
+      ];
     case "rule-missing":
       return quoteRules(role, objects);
     default: {
@@ -138,13 +150,16 @@ function* judge(permissions: ComponentPermissions, model: Model): Iterable<Findi
   const { component, flaws, missing, comparison } = permissions;
   const told = component?.account ? refusalsOf(component, model) : { all: [], current: [], heard: [] };
   const related = component ? [component.ref] : [];
+  // before the oldest release that is known it may have done without a rule
+  const isGuess = comparison.fit === "older" && told.current.length === 0;
+  const counts = (flaw: Flaw): boolean => isFault(flaw) && !(isGuess && flaw.reason === "rule-missing");
   for (const flaw of flaws) {
-    const title = titleOf(flaw, permissions);
+    const title = titleOf(flaw, permissions, model);
     const evidence = evidenceOf(flaw, model);
     const others = [flaw.role, flaw.binding, subjectRef(flaw)].filter(
       (one): one is Ref => one !== undefined && refId(one) !== refId(flaw.object),
     );
-    if (!isFault(flaw)) {
+    if (!counts(flaw)) {
       yield warning(flaw.object, title, evidence, [...others, ...related]);
       continue;
     }
@@ -160,7 +175,7 @@ function* judge(permissions: ComponentPermissions, model: Model): Iterable<Findi
     });
   }
   if (!component?.account) return;
-  if (flaws.some(isFault)) yield* refused(component, told);
+  if (flaws.some(counts)) yield* refused(component, told);
   const unauthorized = unauthorizedOf(component, model);
   if (unauthorized) {
     const says = say.unauthorized({ component: component.definition.name });
@@ -199,7 +214,7 @@ function* refused(component: Component, told: ReturnType<typeof refusalsOf>): It
     repair: component.ref,
     nodes,
     breaks: nodes.map((node) => ({ name: "component.learn", component: refId(component.ref), node })),
-    title: say.refused({ component: component.definition.name, nodes: nodes.join(", "), verbs, resources }),
+    title: say.refused({ component: component.definition.name, nodes: nodes, verbs, resources }),
     evidence: wants.slice(0, 3).map(({ evidence }) => evidence),
     strength: "heard",
     since: told.current[0]?.entry.first.at,
@@ -361,7 +376,7 @@ export const componentAccessDenied = defineCheck({
         ...(source && { source }),
         steps: [...steps, ...restarts, ...(component ? identitySteps(component) : [])],
         prevent: [
-          ...(objects.length > 0 ? [say.preventAdmission({ objects: objects.slice(0, 2).join(", ") })] : []),
+          ...(objects.length > 0 ? [say.preventAdmission({ objects: objects.slice(0, 2) })] : []),
           say.preventBackup(),
           say.preventAlert({ component: name }),
         ],

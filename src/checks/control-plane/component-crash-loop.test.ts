@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { editConfig, editPods, said } from "../../../testing/cluster-edits.ts";
+import { addEvents, editConfig, editPods, said } from "../../../testing/cluster-edits.ts";
 import { ago, crashing, deleted, initialising, ready, unready, waiting } from "../../../testing/object-states.ts";
 import { componentCrashLoop } from "./component-crash-loop.ts";
 
@@ -76,6 +76,18 @@ testCheck(componentCrashLoop, {
       given: cluster().edit(editPods("kube-flannel-ds", initialising("install-cni", ended(1, ago(20), ago(19))))),
       repair: "DaemonSet/kube-flannel/kube-flannel-ds",
       says: ["container install-cni (Error, exit code 1)"],
+      healedBy: healthy,
+    },
+    "CoreDNS runs, and the kubelet tells what its probe is answered": {
+      given: cluster().edit(editPods("coredns", unready()), (draft) => {
+        for (const { metadata } of draft.list("pods")) {
+          if (!metadata.name.startsWith("coredns-")) continue;
+          const pod = { kind: "Pod", namespace: metadata.namespace!, name: metadata.name };
+          addEvents(pod, "Unhealthy", ["Readiness probe failed: HTTP probe failed with statuscode: 503\n"])(draft);
+        }
+      }),
+      repair: "Deployment/kube-system/coredns",
+      says: ["CoreDNS runs on w1 and does not become ready", "says “HTTP probe failed with statuscode: 503”"],
       healedBy: healthy,
     },
     "CoreDNS runs and has never become ready": {

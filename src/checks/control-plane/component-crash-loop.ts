@@ -33,6 +33,10 @@ const say = texts("component-crash-loop", {
     en: "{component} runs on {node} and does not become ready: the readiness probe of container {container} fails",
     zh: "节点 {node} 上的 {component} 已运行但始终未就绪：容器 {container} 的就绪探针失败",
   },
+  notReadySaying: {
+    en: "{component} runs on {node} and does not become ready: the readiness probe of container {container} says “{line}”",
+    zh: "节点 {node} 上的 {component} 已运行但始终未就绪：容器 {container} 的就绪探针返回“{line}”",
+  },
   probesClosedPort: {
     en: "{component} on {node} does not become ready: its readiness probe asks port {port}, on which nothing listens",
     zh: "节点 {node} 上的 {component} 始终未就绪：其就绪探针访问端口 {port}，而该端口无人监听",
@@ -131,6 +135,22 @@ function mayCrashAgain({ state, lastState, restartCount }: ContainerStatus, time
   return crashedAgo < RECENT && age < Math.max(ranFor, SETTLING / 2);
 }
 
+/** What the readiness probe of a container was answered last, as the kubelet tells it: calico-node names its lost BGP peers so. */
+function probeAnswer(pod: PodView, container: string, { objects, time }: Pick<ClusterModel, "objects" | "time">) {
+  const answers = objects.all("events").flatMap((event) => {
+    const { reason, involvedObject: of, message, lastTimestamp, eventTime } = event;
+    const isOf = of?.kind === "Pod" && of.namespace === pod.namespace && of.name === pod.name;
+    const isOfContainer = of?.fieldPath == null || of.fieldPath.includes(`{${container}}`);
+    const line = /^Readiness probe failed: (.*\S)/s.exec(message ?? "")?.[1];
+    const age = time.age(event.series?.lastObservedTime ?? lastTimestamp ?? eventTime);
+    if (reason !== "Unhealthy" || !isOf || !isOfContainer || line === undefined || age === undefined) return [];
+    return [{ age, line: line.replace(/\s+/g, " "), event }];
+  });
+  const last = answers.toSorted((a, b) => a.age - b.age)[0];
+  if (!last || last.age > RECENT) return undefined;
+  return { line: briefly(last.line), evidence: objects.quote("events", last.event, `${pod.key}: ${last.line}`) };
+}
+
 /** Of a container's last lines the one that says why it ended: the last fatal or error line, else the last. */
 function reasonLine(pod: PodView, container: string, logs: Logs) {
   const words = logs.lastWords(pod, container);
@@ -193,11 +213,14 @@ function* judgePod(
     const image = imageOf(pod, container);
     const args = { component: name, node, container, reason, image };
     const probed = kind === "notReady" ? sockets.closedProbe(pod) : undefined;
+    const answer = kind === "notReady" && !probed ? probeAnswer(pod, container, { objects, time }) : undefined;
     const title = why
       ? say.crashesBecause({ ...args, line: briefly(why.quote) })
       : probed
         ? say.probesClosedPort({ ...args, port: probed.port })
-        : say[kind](args);
+        : answer
+          ? say.notReadySaying({ ...args, line: answer.line })
+          : say[kind](args);
     const { waiting, terminated } = status.state ?? {};
     const state = waiting?.reason ?? terminated?.reason ?? "running, not ready";
     const more =
@@ -218,6 +241,7 @@ function* judgePod(
         ...(setting ? quoteSetting(setting, faulty?.namespace, objects) : []),
         objects.quote("pods", pod.object, seen),
         ...(probed ? [probed.evidence] : []),
+        ...(answer ? [answer.evidence] : []),
       ],
       strength: "direct",
       since,

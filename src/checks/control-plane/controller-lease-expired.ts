@@ -13,6 +13,10 @@ const say = texts("controller-lease-expired", {
     en: "{controller} does not run: nobody has renewed its lease for {seconds} s (last {holder})",
     zh: "{controller} 未在运行：其租约已有 {seconds} 秒无人续约（最后持有者 {holder}）",
   },
+  released: {
+    en: "{controller} does not run: its last leader gave its lease up {seconds} s ago, and nobody has taken it since",
+    zh: "{controller} 未在运行：最后的 leader 在 {seconds} 秒前释放了租约，此后无人获取",
+  },
   bringBack: {
     en: "Bring {controller} back: see whether its static Pod's manifest is there, and what it said last",
     zh: "恢复 {controller}：检查其静态 Pod 清单是否存在，以及它最后的日志",
@@ -35,6 +39,15 @@ function nodeOf(holder: string, { nodes }: Model): Ref | undefined {
   return nodes.get(holder.replace(/_[0-9a-f-]+$/, ""))?.ref;
 }
 
+/** The controller took to a lease of another namespace since, as OpenShift's kube-scheduler did (`openshift-kube-scheduler`). */
+const isLeftBehind = (controller: string, renewed: number, { objects }: Model): boolean =>
+  objects
+    .all("leases")
+    .some(
+      ({ metadata: { name, namespace }, spec }) =>
+        name === controller && namespace !== "kube-system" && (timeOf(spec?.renewTime) ?? 0) > renewed,
+    );
+
 /** A controller of the control plane has stopped: what it keeps up to date freezes. */
 export const controllerLeaseExpired = defineCheck({
   id: "controller-lease-expired",
@@ -42,7 +55,7 @@ export const controllerLeaseExpired = defineCheck({
 
   *find(model) {
     const { objects, components } = model;
-    const newest = newestRenewal(objects)?.when ?? 0;
+    const newest = newestRenewal(objects, objects.isWhole("leases") ? undefined : "kube-system")?.when ?? 0;
     for (const controller of CONTROLLERS) {
       const lease = objects.find("leases", controller, "kube-system");
       const running = components.byId(controller);
@@ -55,10 +68,18 @@ export const controllerLeaseExpired = defineCheck({
       }
       const renewed = lease.state === "present" ? timeOf(lease.value.spec?.renewTime) : undefined;
       // managed clusters keep theirs elsewhere
-      if (lease.state !== "present" || renewed === undefined) continue;
-      const { holderIdentity: holder = "", renewTime } = lease.value.spec ?? {};
+      if (lease.state !== "present" || renewed === undefined || isLeftBehind(controller, renewed, model)) continue;
+      const { holderIdentity: holder, renewTime } = lease.value.spec ?? {};
+      if (!holder && !objects.isWhole("leases")) {
+        yield cannotTell(breaks[0]!, [{ kind: "leases" }]);
+        continue;
+      }
       const evidence = [
-        objects.quote("leases", lease.value, `Lease kube-system/${controller}: renewed ${renewTime} by ${holder}`),
+        objects.quote(
+          "leases",
+          lease.value,
+          `Lease kube-system/${controller}: renewed ${renewTime} by ${holder || "nobody"}`,
+        ),
       ];
       // that one holds it now does not show that it works: one that crash-loops does now and then
       if (newest - renewed < PATIENCE) continue;
@@ -69,7 +90,7 @@ export const controllerLeaseExpired = defineCheck({
         repair: own ?? replicas[0]!,
         related: [...(node ? [node] : []), ...replicas],
         breaks,
-        title: say.silent({ controller, seconds, holder: holder ?? "" }),
+        title: holder ? say.silent({ controller, seconds, holder }) : say.released({ controller, seconds }),
         evidence,
         strength: "direct",
         since: renewTime ?? undefined,

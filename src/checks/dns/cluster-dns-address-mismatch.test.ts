@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { addDevice, type Edit, editObjects, edits } from "../../../testing/cluster-edits.ts";
+import { addDevice, agent, type Edit, editObjects, edits, installed } from "../../../testing/cluster-edits.ts";
 import { ref } from "../../model/ref.ts";
 import { clusterDnsAddressMismatch } from "./cluster-dns-address-mismatch.ts";
 
@@ -14,6 +14,10 @@ const kubeDnsAt = (clusterIP: string): Edit =>
   editObjects("services", "kube-dns", (one) => ({ ...one, spec: { ...one.spec, clusterIP } }));
 const cachesOn = (...nodes: readonly string[]): Edit =>
   edits(everywhere("169.254.20.10"), ...nodes.map((node) => addDevice(node, "nodelocaldns", "169.254.20.10")));
+/** NodeLocal DNSCache runs on every node. */
+const cached = cluster().with(
+  installed("DaemonSet", agent("node-local-dns", "registry.k8s.io/dns/k8s-dns-node-cache:1.26.4")),
+);
 const noKubeDns = { do: "delete", target: ref("Service", "kube-dns", "kube-system") } as const;
 testCheck(clusterDnsAddressMismatch, {
   finds: {
@@ -63,6 +67,13 @@ testCheck(clusterDnsAddressMismatch, {
       says: ["The kubelet of w1 gives its Pods 169.254.20.10 as DNS server, an address for a cache on the node"],
       breaks: ["dns.client"],
       healedBy: () => cluster().edit(cachesOn("cp1", "w1", "w2")),
+    },
+    "the cache of w1 runs on, and somebody deleted its device": {
+      given: cached.edit(cachesOn("cp1", "w2")),
+      repair: "Node/w1",
+      says: ["no device of the node has that address any more: DaemonSet/kube-system/node-local-dns makes it"],
+      breaks: ["dns.client"],
+      healedBy: () => cached.edit(cachesOn("cp1", "w1", "w2")),
     },
     "caches were removed, and kubelets were not told": {
       given: cluster().edit(cachesOn()),

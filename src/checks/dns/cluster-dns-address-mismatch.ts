@@ -24,6 +24,18 @@ const say = texts("cluster-dns-address-mismatch", {
     en: "The kubelet of {node} gives its Pods {address} as DNS server, an address for a cache on the node, which has none",
     zh: "节点 {node} 的 kubelet 将 {address} 作为 DNS 服务器下发给 Pod，该地址属于节点本地缓存，而节点上并没有",
   },
+  cacheLost: {
+    en: "The kubelet of {node} gives its Pods {address} as DNS server, and no device of the node has that address any more: {cache} makes it when it starts",
+    zh: "节点 {node} 的 kubelet 将 {address} 作为 DNS 服务器下发给 Pod，但节点上已没有网卡持有该地址：它由 {cache} 在启动时创建",
+  },
+  restartCache: {
+    en: "Restart {cache} on {node}: it makes its device and its rules anew",
+    zh: "重启 {node} 上的 {cache}：它会重新创建网卡和规则",
+  },
+  preventCache: {
+    en: "Keep network managers off the device of the cache (NetworkManager: unmanaged-devices, systemd-networkd: Unmanaged=yes), and alert where Pods of a node resolve nothing",
+    zh: "让网络管理程序不要管理缓存的网卡（NetworkManager：unmanaged-devices；systemd-networkd：Unmanaged=yes），并对节点上 Pod 无法解析域名设置告警",
+  },
   nodeLost: {
     en: "The kubelet of {node} gives Pods {address} as DNS server; the cluster has no DNS Service",
     zh: "节点 {node} 的 kubelet 让 Pod 使用 {address} 作为 DNS，而该地址不是 DNS Service；集群中没有 DNS Service",
@@ -80,6 +92,11 @@ const isMissingOn = (node: string, address: string, { forwarding, components }: 
   components.byId("cilium").length === 0 &&
   known(forwarding.of(node).localAddresses)?.has(address) === false;
 
+const isSeenOn = (node: string, address: string, { forwarding, components }: Model): boolean =>
+  !LINK_LOCAL.test(address) ||
+  components.byId("cilium").length > 0 ||
+  known(forwarding.of(node).localAddresses) !== undefined;
+
 /** Whether something that answers DNS may be at this address. */
 function isDnsAddress(address: string, { dns, services, pods }: Model): boolean {
   const service = services.byClusterIp(address);
@@ -134,7 +151,13 @@ export const clusterDnsAddressMismatch = defineCheck({
       );
       const wrong = isRight ? undefined : given.addresses[0];
       judged.push({ node, wrong, evidence: given.evidence });
-      if (isRight) yield works(capability, [given.evidence]);
+      if (!isRight) continue;
+      // of the node's own addresses nothing is known: one for a cache may be among them
+      const isSeen = given.addresses.some(
+        (address) => isDnsAddress(address, model) && isSeenOn(node.name, address, model),
+      );
+      if (isSeen) yield works(capability, [given.evidence]);
+      else yield presumed(capability, [{ kind: "links", place: { node: node.name } }]);
     }
     const wrong = judged.filter((one) => one.wrong !== undefined);
     const first = wrong[0];
@@ -168,7 +191,9 @@ export const clusterDnsAddressMismatch = defineCheck({
       });
       return;
     }
+    const [cache] = model.components.withDuty("node-dns").map((component) => component.ref);
     for (const { node, wrong: address, evidence } of wrong) {
+      const isCache = LINK_LOCAL.test(address!);
       const affected = pods.onNode(node.name).flatMap((pod) => {
         const resolver = dns.resolverOf(pod);
         const asked = resolver.state === "present" && resolver.value.nameservers.includes(address!);
@@ -176,22 +201,48 @@ export const clusterDnsAddressMismatch = defineCheck({
       });
       yield fault({
         repair: node.ref,
-        related: [ref("ConfigMap", "kubelet-config", "kube-system")],
+        related: isCache && cache ? [cache] : [ref("ConfigMap", "kubelet-config", "kube-system")],
         nodes: [node.name],
         breaks: [{ name: "dns.client", node: node.name }],
-        title: LINK_LOCAL.test(address!)
-          ? say.cacheMissing({ node: node.name, address: address! })
+        title: isCache
+          ? cache
+            ? say.cacheLost({ node: node.name, address: address!, cache: refId(cache) })
+            : say.cacheMissing({ node: node.name, address: address! })
           : right
             ? say.nodeWrong({ node: node.name, address: address!, right })
             : say.nodeLost({ node: node.name, address: address! }),
-        evidence: [evidence, ...affected.slice(0, 3)],
+        evidence: [
+          evidence,
+          ...(isCache
+            ? [quoteOf(model.forwarding.of(node.name).links.origin, `no device of ${node.name} has ${address}`)]
+            : []),
+          ...affected.slice(0, 3),
+        ],
         strength: "direct",
-        facts: { case: "node", address: address!, ...(right && { right }) },
+        facts: { case: isCache && cache ? "cache" : "node", address: address!, ...(right && { right }) },
       });
     }
   },
 
-  remedies({ repair, facts }, { services }) {
+  remedies({ repair, related, facts }, { services }) {
+    const cache = facts.case === "cache" ? related[0] : undefined;
+    if (cache) {
+      const { name: node } = repair;
+      const step = {
+        why: say.restartCache({ cache: refId(cache), node }),
+        change: { do: "restart", component: cache, node } as const,
+        verify: { run: sh`ip -brief address | grep -F ${String(facts.address)}`, node },
+      };
+      return [
+        {
+          id: "restart-cache",
+          risk: "low",
+          interrupts: say.interrupts(),
+          steps: [step],
+          prevent: [say.preventCache()],
+        },
+      ];
+    }
     if (facts.case === "service") {
       const { namespace, name } = repair as { namespace: string; name: string };
       const object = services.get(namespace, name)?.object;

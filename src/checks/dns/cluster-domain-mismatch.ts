@@ -1,6 +1,6 @@
 import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
-import type { DnsServer } from "../../model/dns.ts";
+import type { DnsServer } from "../../model/dns/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { kubectlName, ref, refId } from "../../model/ref.ts";
 import { sh } from "../../shell.ts";
@@ -98,7 +98,7 @@ function* judge(server: DnsServer, model: Model): Iterable<Finding> {
   }
   // a zone that is left to another server is somebody's on purpose
   const lost = told.filter((one) => !zones.includes(one.domain) && !others.some((zone) => isIn(one.domain, zone)));
-  const args = { zones: zones.join(", ") };
+  const args = { zones: zones };
   if (lost.length > 0 && lost.length === told.length && new Set(lost.map((one) => one.domain)).size === 1) {
     const title = say.zone({ ...args, domain });
     const evidence = [quote, ...lost.slice(0, 3).map((one) => one.evidence)];

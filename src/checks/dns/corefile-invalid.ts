@@ -1,6 +1,6 @@
 import type { Evidence } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
-import { type DnsServer, meantDirective } from "../../model/dns.ts";
+import { type DnsServer, meantDirective } from "../../model/dns/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
 import { kubectlName, ref, refId } from "../../model/ref.ts";

@@ -14,6 +14,9 @@ const stub =
     draft.set("nodeResolvConf", { node: "w1" }, { nameservers: [nameserver], search: [], options: new Map() });
 const LOOP =
   '[FATAL] plugin/loop: Loop (127.0.0.1:41321 -> :53) detected for zone ".", see https://coredns.io/plugins/loop#troubleshooting. Query: "HINFO 4547991504243258144.3688648895315093531."';
+const LOOP_1_2_2 = '[FATAL] plugin/loop: Seen "HINFO IN 2050421060481615995." more than twice, loop detected';
+const LOOP_1_3_0 =
+  '[FATAL] plugin/loop: Forwarding loop detected in "." zone. Exiting. See https://coredns.io/plugins/loop#troubleshooting. Probe query: "HINFO 6207481526."';
 const stopped: Edit = edits(editPods("coredns", crashing(), "w1"), said("coredns", [LOOP], ago(40), "w1"));
 /** A CoreDNS of their own, for names of the office, that asks cluster DNS. */
 const second = (built: Cluster): Cluster =>
@@ -44,7 +47,7 @@ testCheck(dnsForwardLoop, {
       given: cluster({ flavour: "managed" }).edit(
         forwardTo("dns://127.0.0.1:53"),
         editPods("coredns", crashing()),
-        said("coredns", [LOOP]),
+        said("coredns", [LOOP_1_2_2]),
       ),
       repair: "ConfigMap/kube-system/coredns",
       says: ["sends “.” to dns://127.0.0.1:53"],
@@ -59,7 +62,11 @@ testCheck(dnsForwardLoop, {
       healedBy: healthy,
     },
     "w1 itself asks cluster DNS": {
-      given: cluster({ flavour: "k3s" }).edit(stub("10.96.0.10"), stopped),
+      given: cluster({ flavour: "k3s" }).edit(
+        stub("10.96.0.10"),
+        editPods("coredns", crashing(), "w1"),
+        said("coredns", [LOOP_1_3_0], ago(40), "w1"),
+      ),
       repair: "Node/w1",
       says: ["resolv.conf of node w1 names 10.96.0.10"],
       healedBy: () => cluster({ flavour: "k3s" }),

@@ -1,6 +1,6 @@
 import type { Evidence } from "../../evidence/origin.ts";
 import { quoteOf } from "../../evidence/origin.ts";
-import type { DnsForward } from "../../model/dns.ts";
+import type { DnsForward } from "../../model/dns/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
 import { texts } from "../../text.ts";
@@ -49,8 +49,11 @@ const say = texts("dns-forward-loop", {
   nothing: { en: "Nothing more than is broken already", zh: "不会比现状更糟" },
 });
 
-/** plugin/loop: it asks itself a question at its start and exits if the question comes back. */
-const LOOP = /plugin\/loop: Loop .*detected for zone/;
+/**
+ * plugin/loop: it asks itself a question at its start and exits if the question comes back. Before 1.3.1 it said so in other
+ * words.
+ */
+const LOOP = /plugin\/loop: (?:Loop .*detected for zone|Forwarding loop detected in|Seen .* loop detected)/;
 /** systemd-resolved's own address. */
 const STUB = "127.0.0.53";
 const LOOPBACK = /^(127\.|::1$|localhost$)/;
@@ -188,7 +191,7 @@ export const dnsForwardLoop = defineCheck({
               verify: seen,
             }
           : servers
-            ? { why: say.toNodes({ servers: servers.join(", ") }), ...forwardedToNodes(repair, forward), verify }
+            ? { why: say.toNodes({ servers: servers }), ...forwardedToNodes(repair, forward), verify }
             : { why: say.correctForward(), change: edit, undo: edit, verify };
     const restart = { why: say.restart(), change: { do: "restart", component: workload } as const, verify };
     const prevent = [say.prevent()];

@@ -25,6 +25,17 @@ const works = probed("client", "dns", "example.org", "ok");
 
 testCheck(dnsUpstreamDead, {
   finds: {
+    "a CoreDNS of 2018 says so in the words of its time": {
+      given: cluster().edit(
+        said("coredns", [
+          "[ERROR] 2 example.org. A: unreachable backend: read udp 10.128.1.3:41293->172.16.255.254:53: i/o timeout",
+        ]),
+        fails,
+      ),
+      repair: "ConfigMap/kube-system/coredns",
+      says: ["CoreDNS gets no answer from its upstream server 172.16.255.254"],
+      healedBy: healthy,
+    },
     "the name server of the nodes is down, CoreDNS says so and external names fail": {
       given: cluster().edit(complains, fails),
       repair: "ConfigMap/kube-system/coredns",

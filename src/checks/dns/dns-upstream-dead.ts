@@ -1,5 +1,5 @@
 import type { Component } from "../../model/components/components.ts";
-import type { DnsForward } from "../../model/dns.ts";
+import type { DnsForward } from "../../model/dns/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { kubectlName, ref, refId } from "../../model/ref.ts";
 import { texts } from "../../text.ts";
@@ -37,10 +37,13 @@ const say = texts("dns-upstream-dead", {
   },
 });
 
-/** plugin/errors, rcode 2 (SERVFAIL), of a query that was forwarded; the loop plugin's own HINFO question says nothing. */
+/**
+ * plugin/errors, rcode 2 (SERVFAIL), of a query that was forwarded; the loop plugin's own HINFO question says nothing. Before
+ * 1.3 it did not name itself, and up to 1.4 another plugin forwarded.
+ */
 const NO_ANSWER =
-  /plugin\/errors: 2 (\S+) (?!HINFO)[A-Z]*:? ?(?:read|dial|write) (?:udp|tcp) .*?(?:->|tcp )([\d.]+|\[[0-9a-f:]+\]):(\d+): (?:i\/o timeout|connect: connection refused|read: connection refused|no route to host|network is unreachable)/;
-const FORWARD_FAILED = /plugin\/errors: 2 (\S+) .*(no healthy (upstream|proxies))/;
+  /(?:plugin\/errors:|\[ERROR\]) 2 (\S+) (?!HINFO)[A-Z]*:? ?(?:unreachable backend: )?(?:read|dial|write) (?:udp|tcp) .*?(?:->|tcp )([\d.]+|\[[0-9a-f:]+\]):(\d+): (?:i\/o timeout|connect: connection refused|read: connection refused|no route to host|network is unreachable)/;
+const FORWARD_FAILED = /(?:plugin\/errors:|\[ERROR\]) 2 (\S+) .*(no healthy (upstream|proxies))/;
 
 function findForward(component: Component, upstream: string | undefined, { dns }: Model): DnsForward | undefined {
   const own = dns.forwards.filter(({ server }) => server.component === component);
@@ -121,7 +124,7 @@ export const dnsUpstreamDead = defineCheck({
         related: [component.ref, ...(fromNode ? nodes.map((node) => ref("Node", node)) : [])],
         nodes: fromNode ? nodes : [],
         breaks: [{ name: "dns.upstream" }],
-        title: say.dead({ upstream: upstream ?? forward?.to.join(", ") ?? say.unnamed(), config: refId(config) }),
+        title: say.dead({ upstream: upstream ?? forward?.to ?? say.unnamed(), config: refId(config) }),
         evidence: [last.evidence, ...quote, ...failed.slice(0, 2).map(({ evidence }) => evidence), ...counted],
         // that CoreDNS says so and that names fail are two independent witnesses
         strength: failed.length > 0 ? "direct" : "heard",
@@ -154,7 +157,7 @@ export const dnsUpstreamDead = defineCheck({
     const servers = forward && dns.upstreamOfNodes(forward);
     const edit = { run: `kubectl edit ${kubectlName(repair)}` };
     const correct = servers
-      ? { why: say.toNodes({ servers: servers.join(", ") }), ...forwardedToNodes(repair, forward), verify }
+      ? { why: say.toNodes({ servers: servers }), ...forwardedToNodes(repair, forward), verify }
       : { why: say.correctForward({ line }), change: edit, undo: edit, verify };
     return [{ ...base, steps: [correct] }];
   },

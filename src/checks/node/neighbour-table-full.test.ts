@@ -1,7 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
 import type { Edit } from "../../../testing/cluster-edits.ts";
-import { parseKernelLog } from "../../parse/kernel-log.ts";
+import { parseKernelLog } from "../../parse/logs/kernel.ts";
 import { neighbourTableFull } from "./neighbour-table-full.ts";
 
 const limited =

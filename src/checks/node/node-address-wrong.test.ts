@@ -60,6 +60,21 @@ testCheck(nodeAddressWrong, {
       breaks: ["node.tunnel"],
       healedBy,
     },
+    "flannel of w2 took the device of a VPN, whose default route is better": {
+      given: cluster().edit(told("w2", "192.0.2.7"), held("w2", "192.0.2.7")),
+      repair: "Node/w2",
+      says: ["flannel of w2 tells the other nodes that it is reached at 192.0.2.7", "where it has 172.16.0.3 (eth0)"],
+      breaks: ["node.tunnel"],
+      strength: "differing",
+      healedBy,
+    },
+    "the kubelet of w2 was started with the address of a storage network": {
+      given: cluster().edit(counted("w2", "192.0.2.7"), held("w2", "192.0.2.7")),
+      repair: "Node/w2",
+      says: ["Node w2 counts as 192.0.2.7 (eth0), in a network that no other node is in"],
+      breaks: ["node.reach"],
+      healedBy,
+    },
     "kubelets told it as well": {
       given: cluster().edit(everywhere((node) => edits(counted(node, "10.0.2.15"), held(node, "10.0.2.15")))),
       repair: "Node/cp1",
@@ -73,7 +88,13 @@ testCheck(nodeAddressWrong, {
     "a dual-stack cluster": cluster({ families: "dual-stack" }),
     "an IPv6 cluster": cluster({ families: "ipv6" }),
     k3s: cluster({ flavour: "k3s" }),
-    "flannel takes a second device, which the node has": cluster().edit(
+    "flannel takes a second device, which all nodes have": cluster().edit(
+      told("w2", "192.0.2.7"),
+      ...["192.0.2.5", "192.0.2.6", "192.0.2.7"].map((address, i) => held(["cp1", "w1", "w2"][i]!, address)),
+    ),
+    "nodes are in networks of their own, with routes between them": cluster().edit(
+      told("w1", "198.51.100.7"),
+      held("w1", "198.51.100.7"),
       told("w2", "192.0.2.7"),
       held("w2", "192.0.2.7"),
     ),

@@ -4,7 +4,7 @@ import type { Capability } from "../../model/capability.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { kubectlName, type Ref } from "../../model/ref.ts";
-import type { Family } from "../../net/ip.ts";
+import { contains, type Family, formatPrefix, type Ip, type Prefix, parseIp, parsePrefix } from "../../net/ip.ts";
 import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
 import { defineCheck, type Finding, fault } from "../check.ts";
@@ -27,6 +27,18 @@ const say = texts("node-address-wrong", {
   sharedTold: {
     en: "flannel of {nodes} tells one and the same address: {address}",
     zh: "{nodes} 的 flannel 公布了同一个地址：{address}",
+  },
+  aside: {
+    en: "Node {node} counts as {address} ({device}), in a network that no other node is in: those count by {network}, where it has {right} ({by})",
+    zh: "节点 {node} 登记的地址是 {address}（{device}），其他节点都不在该网络中：它们登记的地址属于 {network}，而该节点在其中的地址是 {right}（{by}）",
+  },
+  asideTold: {
+    en: "flannel of {node} tells the other nodes that it is reached at {address} ({device}), in a network that none of them is in: they are reached by {network}, where it has {right} ({by})",
+    zh: "{node} 的 flannel 向其他节点公布的地址是 {address}（{device}），其他节点都不在该网络中：它们通过 {network} 互通，而该节点在其中的地址是 {right}（{by}）",
+  },
+  nameAddress: {
+    en: "Let the kubelet of {node} tell {right} (`--node-ip`, in /var/lib/kubelet/kubeadm-flags.env with kubeadm), and restart it",
+    zh: "让 {node} 的 kubelet 上报 {right}（`--node-ip`，kubeadm 集群在 /var/lib/kubelet/kubeadm-flags.env 中），然后重启它",
   },
   tellAnew: {
     en: "Give the node its address again; or, if the new one is right, restart the kubelet, which tells it, and then the CNI's agent",
@@ -129,7 +141,7 @@ function* judgeShared(model: Model): Iterable<Finding> {
     if (names.length < 2 || names.some((name) => hasIt(name) === false)) continue;
     const isTold = same.every((one) => one.isTold);
     const [agent] = agentsOf(model);
-    const args = { nodes: names.join(", "), address: first.address };
+    const args = { nodes: names, address: first.address };
     const title: Text = isTold ? say.sharedTold(args) : say.shared(args);
     yield fault({
       repair: isTold && agent ? agent : first.node.ref,
@@ -144,13 +156,83 @@ function* judgeShared(model: Model): Iterable<Finding> {
   }
 }
 
+/**
+ * Whether a node is the only one that is known by an address of another network: all others are known by one in which it
+ * has an address as well, and none of them has one beside that which it is known by.
+ */
+function* judgeAside(node: NodeView, model: Model): Iterable<Finding> {
+  const { links } = model.forwarding.of(node.name);
+  const others = model.nodes.all.filter((one) => one !== node);
+  if (!isWhole(links) || others.length === 0 || !model.nodes.whole) return;
+  const held = links.value.flatMap(({ name, addresses }) =>
+    addresses.flatMap(({ local, prefixLength, scope }) => {
+      const prefix = scope === "global" ? parsePrefix(`${local}/${prefixLength}`) : undefined;
+      return prefix ? [{ device: name, local, prefix }] : [];
+    }),
+  );
+  const owned = addressesOf(node, model);
+  for (const known of owned) {
+    const { address, isTold, evidence, family } = known;
+    const own = held.find(({ local }) => local === address);
+    if (!own) continue;
+    const knownBy = others.map((other) => by(other, isTold, family, model));
+    const home = held.find(
+      ({ prefix, local }) =>
+        local !== address &&
+        isWide(prefix) &&
+        knownBy.every((ip) => ip !== undefined && contains(prefix, ip) && !contains(own.prefix, ip)),
+    );
+    const neighbours = others.map(({ name }) => model.forwarding.of(name).localAddresses).filter(isWhole);
+    const isAlone = neighbours.every(({ value }) =>
+      [...value].every((local) => {
+        const ip = parseIp(local);
+        return ip === undefined || !contains(own.prefix, ip);
+      }),
+    );
+    if (!home || neighbours.length === 0 || !isAlone) continue;
+    const { device, prefix, local: right } = home;
+    const args = { node: node.name, address, device: own.device, network: formatPrefix(prefix), right, by: device };
+    yield fault({
+      repair: node.ref,
+      related: agentsOf(model),
+      nodes: [node.name],
+      breaks: isTold
+        ? breaksOf([node.name], true)
+        : [
+            { name: "node.reach", node: node.name },
+            { name: "node.reach", peer: node.name },
+          ],
+      title: isTold ? say.asideTold(args) : say.aside(args),
+      evidence: [
+        evidence,
+        quoteOf(links.origin, `addresses: ${held.map((one) => `${one.local} (${one.device})`).join(", ")}`),
+      ],
+      strength: "differing",
+      facts: { case: isTold ? "aside-told" : "aside", right },
+    });
+  }
+}
+
+/** Others' own networks, not what leads to one address. */
+const isWide = ({ length, ip }: Prefix): boolean => length < (ip.family === 4 ? 32 : 128);
+
+/** The address by which flannel, or by which the cluster, knows a node. */
+function by(node: NodeView, isTold: boolean, family: Family, { flannel }: Model): Ip | undefined {
+  const internal = node.addresses.map(parseIp).find((ip) => ip?.family === family);
+  return isTold ? parseIp(flannel.peer(node.name, family)?.publicIp ?? "") : internal;
+}
+
 /** A node is known by an address that it does not have, or that another has as well. */
 export const nodeAddressWrong = defineCheck({
   id: "node-address-wrong",
   reads: ["nodes", "forwarding", "flannel", "objects", "components"],
 
   *find(model) {
-    for (const node of model.nodes.all) if (node.sampled) yield* judgeAbsent(node, model);
+    for (const node of model.nodes.all) {
+      if (!node.sampled) continue;
+      yield* judgeAbsent(node, model);
+      yield* judgeAside(node, model);
+    }
     yield* judgeShared(model);
   },
 
@@ -170,6 +252,11 @@ export const nodeAddressWrong = defineCheck({
         ...(renew ? [renew] : []),
       ],
       told: renew ? [renew] : [{ why: say.tellFlannel({ node }), verify: shown }],
+      aside: [{ why: say.nameAddress({ node, right: String(facts.right) }), verify: shown }],
+      "aside-told": [
+        { why: say.chooseDevice(), ...(edit && { change: edit, undo: edit }), verify: shown },
+        ...(renew ? [renew] : []),
+      ],
       shared: [{ why: say.makeUnique(), verify: shown }],
       "shared-told": [{ why: say.chooseDevice(), ...(edit && { change: edit, undo: edit }), verify: shown }],
     }[String(facts.case)];

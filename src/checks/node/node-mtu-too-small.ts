@@ -3,9 +3,9 @@ import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
-import { ipOf, type PodView } from "../../model/pods.ts";
+import { ipOf, type PodView, steadyPods } from "../../model/pods.ts";
 import type { Family } from "../../net/ip.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
 import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
@@ -45,23 +45,8 @@ const say = texts("node-mtu-too-small", {
   },
 });
 
-const SETTLED = 10_000;
 /** Of many Pods whose devices differ, so many are tried. */
 const MOST_ODD = 10;
-
-/** Pods that run, with an address and for a moment already: others come and go while the evidence is taken. */
-const steadyPods = (node: string, { pods, time }: Model): PodView[] =>
-  pods
-    .onNode(node)
-    .filter(
-      (pod) =>
-        !pod.hostNetwork &&
-        !pod.finished &&
-        !pod.terminating &&
-        pod.object.status?.phase === "Running" &&
-        pod.addresses.length > 0 &&
-        (time.age(pod.object.metadata.creationTimestamp) ?? SETTLED) >= SETTLED,
-    );
 
 /** The device by which a Pod is in the network, if it was seen. */
 const deviceOf = (pod: PodView, { podNamespaces }: Model): Link | undefined =>

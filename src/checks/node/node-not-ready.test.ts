@@ -1,6 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
 import { editObjects } from "../../../testing/cluster-edits.ts";
+import { logOf, NOW } from "../../../testing/cluster-nodes.ts";
 import { ago, created } from "../../../testing/object-states.ts";
 import { nodeNotReady } from "./node-not-ready.ts";
 
@@ -28,6 +29,10 @@ const NO_CNI = {
     "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized",
 };
 const healthy = () => cluster();
+const kubeletSays = (why: string) =>
+  `E1121 02:59:50.000000     812 kubelet_node_status.go:549] "Error updating node status, will retry" err="${why}"`;
+const refusedAs = (user: string) =>
+  `error getting node \\"w2\\": nodes \\"w2\\" is forbidden: User \\"${user}\\" cannot get resource \\"nodes\\" in API group \\"\\" at the cluster scope`;
 
 testCheck(nodeNotReady, {
   finds: {
@@ -52,6 +57,51 @@ testCheck(nodeNotReady, {
     },
     "a firewall keeps the kubelet of w2 from the API server": {
       given: silent(cluster()),
+      repair: "Node/w2",
+      says: ["Node w2 has stopped reporting, although its kubelet runs"],
+      healedBy: healthy,
+    },
+    ...Object.fromEntries(
+      Object.entries({
+        "the client certificate of w2's kubelet ended, and its rotation had failed": [
+          "E1121 02:59:50.000000     812 bootstrap.go:266] part of the existing bootstrap client certificate in /etc/kubernetes/kubelet.conf is expired: 2026-11-20 00:00:00 +0000 UTC",
+          "the client certificate of its kubelet has expired",
+        ],
+        "the CA was made anew, and the kubelet of w2 has a certificate of the old one": [
+          kubeletSays('error getting node \\"w2\\": Unauthorized'),
+          "does not accept the client certificate of its kubelet (401)",
+        ],
+        "w2 was cloned from w1 with its certificates": [
+          kubeletSays(refusedAs("system:node:w1")),
+          "its kubelet logs in as system:node:w1 and not as system:node:w2",
+        ],
+        "the certificate of w2's kubelet was made without the group system:nodes": [
+          kubeletSays(refusedAs("system:node:w2")),
+          "its certificate is not of the group system:nodes",
+        ],
+        "the kubeconfig of w2's kubelet lost its certificate": [
+          kubeletSays(refusedAs("system:anonymous")),
+          "shows the API server no client certificate",
+        ],
+      }).map(([story, [line, says]]) => [
+        story,
+        {
+          given: silent(cluster()).edit((draft) => draft.set("kubeletLog", { node: "w2" }, logOf([line!], NOW))),
+          repair: "Node/w2",
+          says: [says!],
+          breaks: ["node.report"],
+          healedBy: healthy,
+        } as const,
+      ]),
+    ),
+    "a CNI plugin on w2 is refused, and its kubelet says so": {
+      given: silent(cluster()).edit((draft) =>
+        draft.set(
+          "kubeletLog",
+          { node: "w2" },
+          logOf([kubeletSays("error getting ClusterInformation: connection is unauthorized: Unauthorized")], NOW),
+        ),
+      ),
       repair: "Node/w2",
       says: ["Node w2 has stopped reporting, although its kubelet runs"],
       healedBy: healthy,

@@ -2,6 +2,7 @@ import { quoteOf } from "../../evidence/origin.ts";
 import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault, works } from "../check.ts";
+import { certificateSteps, refusalOf } from "./node-not-ready/refusal.ts";
 
 const say = texts("node-not-ready", {
   silent: {
@@ -48,9 +49,9 @@ const JOINING = 120_000;
 /** A node is not ready: its Pods are taken out of Services, and after five minutes they are evicted. */
 export const nodeNotReady = defineCheck({
   id: "node-not-ready",
-  reads: ["nodes", "objects", "time"],
+  reads: ["nodes", "objects", "time", "logs"],
 
-  *find({ nodes, objects, time }) {
+  *find({ nodes, objects, time, logs }) {
     for (const { name, ref, ready, object, kubelet } of nodes.all) {
       const capability = { name: "node.report", node: name } as const;
       if (!object) {
@@ -82,6 +83,8 @@ export const nodeNotReady = defineCheck({
       const message = condition?.message ?? condition?.reason ?? "";
       // who answered a command when the kubelet was silent already is up
       if (ready === "Unknown" && kubelet) yield works({ name: "node.up", node: name }, [kubelet.evidence]);
+      // who logs in with no certificate that counts cannot report
+      const refusal = ready === "Unknown" ? refusalOf(name, { logs }) : undefined;
       const silent = kubelet === undefined ? say.silent : kubelet.runs ? say.cutOff : say.stopped;
       const byNetwork = ready === "False" && NETWORK_NOT_READY.test(message);
       yield fault({
@@ -89,15 +92,18 @@ export const nodeNotReady = defineCheck({
         nodes: [name],
         // a node without a CNI configuration works and reports, and the Pods that it has stay connected
         breaks: [byNetwork ? { name: "node.ready", node: name } : capability],
-        title: ready === "Unknown" ? silent({ node: name }) : say.notReady({ node: name, message }),
+        title: refusal?.says ?? (ready === "Unknown" ? silent({ node: name }) : say.notReady({ node: name, message })),
         evidence: [
           ...evidence,
           ...leaseOf(name, objects, time),
+          ...(refusal ? [refusal.evidence] : []),
           ...(ready === "Unknown" && kubelet ? [kubelet.evidence] : []),
         ],
         strength: "direct",
         since: condition?.lastTransitionTime ?? undefined,
-        facts: { case: byNetwork ? "network" : kubelet?.runs === false ? "stopped" : "kubelet" },
+        facts: {
+          case: byNetwork ? "network" : refusal ? "certificate" : kubelet?.runs === false ? "stopped" : "kubelet",
+        },
       });
     }
   },
@@ -110,18 +116,20 @@ export const nodeNotReady = defineCheck({
     const files = { why: say.lookCni(), change: { run: "ls -l /etc/cni/net.d /opt/cni/bin", node }, verify };
     const kubelet = "systemctl status kubelet containerd --no-pager; journalctl -u kubelet -n 50 --no-pager";
     const steps =
-      facts.case === "network"
-        ? [{ ...describe, change: { run: `${describe.change.run}; ${agents}` } }, files]
-        : [
-            ...(facts.case === "stopped" ? [] : [describe]),
-            { why: say.lookKubelet(), change: { run: kubelet, node }, verify },
-            {
-              why: say.startKubelet(),
-              change: { run: "systemctl enable --now containerd kubelet", node },
-              undo: { run: "systemctl stop kubelet", node },
-              verify,
-            },
-          ];
+      facts.case === "certificate"
+        ? certificateSteps(node, verify)
+        : facts.case === "network"
+          ? [{ ...describe, change: { run: `${describe.change.run}; ${agents}` } }, files]
+          : [
+              ...(facts.case === "stopped" ? [] : [describe]),
+              { why: say.lookKubelet(), change: { run: kubelet, node }, verify },
+              {
+                why: say.startKubelet(),
+                change: { run: "systemctl enable --now containerd kubelet", node },
+                undo: { run: "systemctl stop kubelet", node },
+                verify,
+              },
+            ];
     return [{ id: "bring-node-back", risk: "low", interrupts: say.interrupts(), steps, prevent: [say.prevent()] }];
   },
 
@@ -132,10 +140,14 @@ export const nodeNotReady = defineCheck({
 
 **How it looks.** The Pods of the node are taken out of EndpointSlices after about a minute and evicted after five. If only the kubelet is down, the node's Pods and rules go on working and growing stale; if the node is down, everything on it is gone.
 
+A kubelet that is not let in says so in its log: its client certificate has expired (\`bootstrap client certificate … is expired\`, \`Unauthorized\`), is another node's, or is not of the group \`system:nodes\` (\`forbidden\`).
+
 **When this is not the cause.** A node that is not ready because \`cni plugin not initialized\` waits for its CNI agent: that is where to look.`,
       zh: `节点的 Ready 条件为 False，或因 kubelet 停止续租而变为 Unknown。
 
 **现象。** 约一分钟后该节点的 Pod 被移出 EndpointSlice，五分钟后被驱逐。若只是 kubelet 停止，节点上的 Pod 和规则仍然工作但逐渐陈旧；若节点宕机，其上的一切都不可用。
+
+kubelet 登录被拒时，其日志会写明原因：客户端证书已过期（\`bootstrap client certificate … is expired\`、\`Unauthorized\`）、属于另一节点，或不属于 \`system:nodes\` 组（\`forbidden\`）。
 
 **何时不是它。** 因 \`cni plugin not initialized\` 而未就绪的节点是在等待 CNI 代理，应从 CNI 查起。`,
     },

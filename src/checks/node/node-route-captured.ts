@@ -1,17 +1,22 @@
 import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
+import type { Capability } from "../../model/capability.ts";
+import type { NodePlane } from "../../model/forwarding/plane.ts";
 import { destinationOf } from "../../model/forwarding/route-table.ts";
 import { formatRoute, lookupRoute } from "../../model/forwarding/routing.ts";
+import { linkNamed } from "../../model/forwarding/tables.ts";
 import type { ClusterModel } from "../../model/model.ts";
-import { pair } from "../../model/needs.ts";
+import { pair } from "../../model/needs/need.ts";
 import type { NodeView } from "../../model/nodes.ts";
-import { contains, covers, type Family, formatPrefix, type Prefix } from "../../net/ip.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import { clusterIpOf } from "../../model/services/services.ts";
+import { contains, covers, type Family, formatPrefix, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
+import type { Route } from "../../parse/iproute2/route.ts";
 import { shellWord } from "../../shell.ts";
-import { texts } from "../../text.ts";
-import { defineCheck, type Finding, fault } from "../check.ts";
+import { fewOf, texts } from "../../text.ts";
+import { defineCheck, type Finding, fault, warning } from "../check.ts";
 
-type Model = Pick<ClusterModel, "nodes" | "forwarding">;
+type Model = Pick<ClusterModel, "nodes" | "forwarding" | "services">;
 
 const say = texts("node-route-captured", {
   bridge: {
@@ -21,6 +26,14 @@ const say = texts("node-route-captured", {
   tunnel: {
     en: "Node {node} sends packets for {count:node|nodes} {peers} into {device} ({range}) and not out of {uplink}",
     zh: "节点 {node} 把发往节点 {peers} 的报文送进了 {device}（{range}），而不是从 {uplink} 发出",
+  },
+  refused: {
+    en: "A route of node {node} throws away what it sends to {count:node|nodes} {peers}: {route}",
+    zh: "节点 {node} 上有一条路由丢弃发往节点 {peers} 的报文：{route}",
+  },
+  services: {
+    en: "On node {node} {count} {count:Service has its|Services have their} address in the network of {device} ({range}): what no rule translates goes there, and the node's own calls leave with an address of {device}",
+    zh: "节点 {node} 上有 {count} 个 Service 的地址落在 {device} 的网段（{range}）内：未经规则转换的报文会被送到那里，节点自身的访问会以 {device} 的地址发出",
   },
   move: {
     en: "Give the bridge a network that nothing else uses (Docker: `bip` and `default-address-pools` in /etc/docker/daemon.json), and restart what made it",
@@ -59,30 +72,43 @@ type Captured = {
 const uplinkOf = ({ addresses }: NodeView, links: readonly Link[]): Link | undefined =>
   links.find((link) => link.addresses.some(({ local }) => addresses.includes(local)));
 
+type Stray = { readonly route: Route; readonly range: Prefix; readonly link: Link };
+
+/** The node's routes of a family that lead neither to the nodes' network nor to Pods. */
+function straysOf(node: NodeView, family: Family, uplink: Link, { forwarding }: Model): Stray[] {
+  const { links, routes } = forwarding.of(node.name);
+  return (known(routes) ?? []).flatMap((route): Stray[] => {
+    const range = destinationOf(route);
+    const link = linkNamed(links, route.nextHops[0]?.device);
+    if (range?.ip.family !== family || range.length === 0 || route.type !== "unicast" || !link) return [];
+    if (link === uplink || !ELSEWHERE.has(link.kind ?? "") || OF_NODES.test(link.name)) return [];
+    // a Pod bridge, or one on which the node's own network device is
+    if (node.podRanges.some((own) => covers(own, range)) || uplink.master === link.name) return [];
+    return [{ route, range, link }];
+  });
+}
+
+/** Whether what a node sends to an address surely goes out of a device. */
+function leadsInto({ name }: Link, destination: Ip, plane: NodePlane): boolean {
+  const lookup = lookupRoute(plane, { destination });
+  return lookup.end === "via" && lookup.hops.every(({ device }) => device === name);
+}
+
 /** @param inside the nodes in a range: many nodes have the same */
 function* capturedBy(
   node: NodeView,
   family: Family,
   inside: (range: Prefix) => readonly NodeView[],
-  { forwarding }: Model,
+  model: Model,
 ): Iterable<Captured> {
-  const plane = forwarding.of(node.name);
-  const links = known(plane.links) ?? [];
-  const uplink = uplinkOf(node, links);
+  const plane = model.forwarding.of(node.name);
+  const uplink = uplinkOf(node, known(plane.links) ?? []);
   if (!uplink) return;
-  for (const route of known(plane.routes) ?? []) {
-    const range = destinationOf(route);
-    const link = links.find(({ name }) => name === route.nextHops[0]?.device);
-    if (range?.ip.family !== family || range.length === 0 || route.type !== "unicast" || !link) continue;
-    if (link === uplink || !ELSEWHERE.has(link.kind ?? "") || OF_NODES.test(link.name)) continue;
-    // a Pod bridge, or one on which the node's own network device is
-    if (node.podRanges.some((own) => covers(own, range)) || uplink.master === link.name) continue;
-    const taken = (one: NodeView): boolean => {
+  for (const { route, range, link } of straysOf(node, family, uplink, model)) {
+    const peers = inside(range).filter((one) => {
       const ip = one.ips[family];
-      const lookup = ip && lookupRoute(plane, { destination: ip });
-      return lookup?.end === "via" && lookup.hops.every(({ device }) => device === link.name);
-    };
-    const peers = inside(range).filter((one) => one !== node && taken(one));
+      return one !== node && ip !== undefined && leadsInto(link, ip, plane);
+    });
     if (peers.length === 0) continue;
     const words = formatRoute(route);
     const held = uplink.addresses.map(({ local, prefixLength }) => `${local}/${prefixLength}`).join(" ");
@@ -96,12 +122,71 @@ function* capturedBy(
   }
 }
 
+/** Bits: what is shorter stands for a default route (0.0.0.0/1 of a VPN that takes all). */
+const OF_A_NETWORK = 8;
+
+/** Bridges and VPNs in whose networks Services have their addresses: kube-proxy's rules come first, and spare most of the harm. */
+function* servicesTaken(node: NodeView, family: Family, model: Model): Iterable<Finding> {
+  const plane = model.forwarding.of(node.name);
+  const uplink = uplinkOf(node, known(plane.links) ?? []);
+  if (!uplink) return;
+  for (const { route, range, link } of straysOf(node, family, uplink, model)) {
+    if (link.kind === "dummy" || range.length < OF_A_NETWORK) continue;
+    const taken = model.services.all.filter((service) => {
+      const ip = service.proxied ? parseIp(clusterIpOf(service, family) ?? "") : undefined;
+      return ip !== undefined && contains(range, ip) && leadsInto(link, ip, plane);
+    });
+    if (taken.length === 0) continue;
+    const args = { node: node.name, count: taken.length, device: link.name, range: formatPrefix(range) };
+    const evidence = quoteOf(plane.routes.origin, formatRoute(route));
+    yield warning(
+      node.ref,
+      say.services(args),
+      [evidence],
+      taken.map(({ ref }) => ref),
+    );
+  }
+}
+
+/** Other nodes that a node's routes refuse to send to: blackhole, unreachable, prohibit. */
+function* refusedBy(node: NodeView, { nodes, forwarding }: Model): Iterable<Finding> {
+  const plane = forwarding.of(node.name);
+  const types = new Set((known(plane.routes) ?? []).map(({ type }) => type));
+  if (!["blackhole", "unreachable", "prohibit"].some((type) => types.has(type))) return;
+  const refused = nodes.all.flatMap((peer) =>
+    Object.values(peer.ips).flatMap((destination) => {
+      const lookup = peer !== node && destination ? lookupRoute(plane, { destination }) : undefined;
+      return lookup?.end === "refused" ? [{ peer, lookup, route: formatRoute(lookup.route) }] : [];
+    }),
+  );
+  for (const [route, group] of Map.groupBy(refused, (one) => one.route)) {
+    const names = group.map(({ peer }) => peer.name);
+    yield fault({
+      repair: node.ref,
+      related: group.map(({ peer }) => peer.ref),
+      nodes: [node.name],
+      breaks: reaching(node.name, names),
+      title: say.refused({ node: node.name, count: names.length, peers: fewOf(names, NAMED), route }),
+      evidence: group.slice(0, 1).map(({ lookup }) => lookup.evidence),
+      strength: "direct",
+      facts: { kind: "", route },
+    });
+  }
+}
+
+/** What a node lacks that does not get to others. */
+const reaching = (node: string, peers: readonly string[]): Capability[] =>
+  peers.flatMap((peer) => [
+    { name: "node.reach", ...pair(node, peer) } as const,
+    { name: "underlay.carry", ...pair(node, peer) } as const,
+  ]);
+
 const NAMED = 3;
 
 /** A bridge or a VPN on a node takes what it sends to other nodes. */
 export const nodeRouteCaptured = defineCheck({
   id: "node-route-captured",
-  reads: ["nodes", "forwarding"],
+  reads: ["nodes", "forwarding", "services"],
 
   *find(model): Iterable<Finding> {
     const { nodes } = model;
@@ -118,6 +203,11 @@ export const nodeRouteCaptured = defineCheck({
         node.sampled ? [...capturedBy(node, family, inside, model)].map((captured) => ({ node, captured })) : [],
       ),
     );
+    for (const node of nodes.all)
+      if (node.sampled) {
+        yield* refusedBy(node, model);
+        for (const family of [4, 6] as const) yield* servicesTaken(node, family, model);
+      }
     for (const { node, captured } of all) {
       const { link, uplink, range, peers, route, evidence } = captured;
       // where most nodes do so, it is the way that is meant
@@ -125,16 +215,13 @@ export const nodeRouteCaptured = defineCheck({
       const names = peers.map(({ name }) => name);
       const args = {
         ...{ node: node.name, device: link.name, uplink, range: formatPrefix(range), count: names.length },
-        peers: names.length > NAMED ? `${names.slice(0, NAMED).join(", ")} …` : names.join(", "),
+        peers: fewOf(names, NAMED),
       };
       yield fault({
         repair: node.ref,
         related: peers.map(({ ref }) => ref),
         nodes: [node.name],
-        breaks: names.flatMap((peer) => [
-          { name: "node.reach", ...pair(node.name, peer) } as const,
-          { name: "underlay.carry", ...pair(node.name, peer) } as const,
-        ]),
+        breaks: reaching(node.name, names),
         title: link.kind === "bridge" ? say.bridge(args) : say.tunnel(args),
         evidence,
         strength: "direct",
@@ -174,14 +261,14 @@ export const nodeRouteCaptured = defineCheck({
 
 **How it comes about.** Docker's default networks (172.17.0.0/16 and on, 192.168.0.0/20 and on) overlap the data centre's. A VPN pushes routes for the whole of 10.0.0.0/8 or 192.168.0.0/16; a longer prefix, or a smaller metric, wins over the node's own route.
 
-**When this is not the cause.** Networks that overlap while no node has an address in the part that is taken do no harm, and are not named. Routes to Pods of other nodes that others take away have a page of their own (pod-network-entry-mismatch). Meshes of nodes (WireGuard of Calico, Cilium and flannel, KubeSpan, Tailscale) are meant so.`,
+**When this is not the cause.** Networks that overlap while no node has an address in the part that is taken do no harm, and are not named. Routes to Pods of other nodes that others take away have a page of their own (pod-network-entry-mismatch). Meshes of nodes (WireGuard of Calico, Cilium and flannel, KubeSpan, Tailscale) are meant so. A network in which Services have their addresses is only warned of: rules translate those before any route is asked, but for what the node sends itself, whose own address is chosen by that route.`,
       zh: `节点上存在一条路由，其网段包含其他节点的地址，却不从节点自身的网卡发出：Docker、Podman 或 libvirt 创建的网桥使用了节点网络中的一段，或 VPN 客户端接收了这样的路由。
 
 **现象。** 该节点访问不到某些节点，ping 也不通，因此 Pod 之间经隧道的报文也无法到达；不在该网段内的节点正常。若 API Server 所在节点在其中，该节点会变为 NotReady。
 
 **成因。** Docker 的默认网段（172.17.0.0/16 起、192.168.0.0/20 起）与机房网络重叠；VPN 下发了整个 10.0.0.0/8 或 192.168.0.0/16 的路由。前缀更长或 metric 更小的路由优先于节点自身的路由。
 
-**何时不是它。** 网段重叠但没有节点的地址落在被截走的部分，则无害，不会列出。通往其他节点 Pod 的路由被截走另有页面（pod-network-entry-mismatch）。节点间的加密网络（Calico、Cilium、flannel 的 WireGuard，KubeSpan，Tailscale）是有意为之。`,
+**何时不是它。** 网段重叠但没有节点的地址落在被截走的部分，则无害，不会列出。通往其他节点 Pod 的路由被截走另有页面（pod-network-entry-mismatch）。节点间的加密网络（Calico、Cilium、flannel 的 WireGuard，KubeSpan，Tailscale）是有意为之。Service 的地址落在其中的网段仅作警告：规则在查路由之前就会转换这些地址，只有节点自身发出的报文会按该路由选择源地址。`,
     },
   },
 });

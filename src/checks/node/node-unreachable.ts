@@ -20,7 +20,7 @@ const say = texts("node-unreachable", {
 
 const title = ({ are, nodes }: Ends) => {
   const [a = "", b = ""] = nodes;
-  if (are === "all") return say.all({ nodes: nodes.join(", ") });
+  if (are === "all") return say.all({ nodes: nodes });
   return are === "pair" ? say.pair({ a, b }) : say.oneToAll({ a });
 };
 

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { ciliumCluster } from "../../../testing/cilium-cluster.ts";
 import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
@@ -11,8 +11,9 @@ import {
   type Edit,
   editIptables,
 } from "../../../testing/cluster-edits.ts";
+import { NOW } from "../../../testing/cluster-nodes.ts";
 import { diagnose } from "../../diagnose.ts";
-import { parseIptablesSave } from "../../parse/iptables-save.ts";
+import { parseIptablesSave } from "../../parse/iptables/save.ts";
 import { CHECKS } from "../registry.ts";
 import { runChecks } from "../run.ts";
 import { packetFilterDrop } from "./packet-filter-drop.ts";
@@ -57,6 +58,11 @@ testCheck(packetFilterDrop, {
     "an old Docker set the policy of FORWARD to DROP, and flannel was told not to write rules": drops(
       cluster().edit(policy("FORWARD"), dropRules("w1", /FLANNEL-FWD/)),
       "Node w1 drops packets of its Pods to Pods of other nodes: FORWARD has policy DROP and nothing accepts them",
+      "node.forward",
+    ),
+    "a rule shuts one port to all Pods": drops(
+      cluster().edit(addRules("w1", "filter", "-A FORWARD -p tcp -m tcp --dport 8080 -j DROP")),
+      "A rule on node w1 drops some packets of its Pods to Pods of other nodes",
       "node.forward",
     ),
     "with Cilium, a firewall drops what other nodes encapsulate": {
@@ -266,4 +272,33 @@ it("of one address family leaves the other as it is", () => {
 it("is repaired in the back end of iptables in which it is", () => {
   const [{ remedies } = { remedies: [] }] = diagnose(inLegacy.capture).rootCauses;
   expect(JSON.stringify(remedies)).toContain("iptables-legacy -t filter -P FORWARD ACCEPT");
+});
+
+describe("a rule that drops a part of what Pods send", () => {
+  const [pinged, called] = ["client-w2", "backend-7d9f8c6b5-aaaa1"].map(
+    (name) =>
+      cluster()
+        .model()
+        .pods.all.find((pod) => pod.name === name)!.addresses[0]!,
+  );
+  it("owns what ends at it, and is not refuted by the rest", () => {
+    const shut = addRules("w1", "filter", "-A FORWARD -s 10.128.1.2/32 -p tcp -m tcp --dport 8080 -j DROP");
+    const tests = [
+      ["icmp", pinged!, "ok"],
+      ["icmp", called!, "ok"],
+      ["tcp", `${called}:8080`, "timeout"],
+    ] as const;
+    const probes = tests.map(([test, target, result], index) => ({
+      ...{ line: index + 1, at: NOW, test, target, result },
+      from: { node: "w1", network: "pod" as const, pod: "tools/client-w1" },
+    }));
+    const { rootCauses, unexplained } = diagnose(
+      cluster().edit(shut, (draft) => draft.set("probes", {}, probes)).capture,
+    );
+    expect(rootCauses.map(({ id, confidence }) => [id, confidence])).toEqual([
+      ["packet-filter-drop/Node/w1", "certain"],
+    ]);
+    expect(unexplained).toEqual([]);
+    expect(JSON.stringify(rootCauses[0]!.explains)).toContain(`tcp ${called}:8080`);
+  });
 });

@@ -7,7 +7,7 @@ import type { Outcome } from "../../model/netfilter/evaluate.ts";
 import type { Step } from "../../model/netfilter/when.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { POLICY_CHAINS, type VitalFlow, vitalFlows } from "../../model/vital-flows.ts";
-import { type Family, formatIp } from "../../net/ip.ts";
+import { type Family, formatIp, type Ip } from "../../net/ip.ts";
 import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, inFamily, works } from "../check.ts";
@@ -28,6 +28,10 @@ const say = texts("packet-filter-drop", {
   rule: {
     en: "A rule on node {node} drops {flow} ({table} {chain})",
     zh: "节点 {node} 上的一条规则丢弃{flow}（{table} 表 {chain} 链）",
+  },
+  part: {
+    en: "A rule on node {node} drops some {flow} ({table} {chain})",
+    zh: "节点 {node} 上的一条规则丢弃部分{flow}（{table} 表 {chain} 链）",
   },
   toPods: { en: "packets of its Pods to Pods of other nodes", zh: "本节点 Pod 发往其他节点 Pod 的报文" },
   fromPods: { en: "packets of other nodes' Pods to its Pods", zh: "其他节点 Pod 发往本节点 Pod 的报文" },
@@ -79,7 +83,31 @@ const say = texts("packet-filter-drop", {
   },
 });
 
-type Dropped = { readonly one: VitalFlow; readonly by: Step; readonly verdict: "drop" | "reject" };
+/** `partly`: others of the kind pass, by another protocol or port, or between other addresses. */
+type Dropped = {
+  readonly one: VitalFlow;
+  readonly by: Step;
+  readonly verdict: "drop" | "reject";
+  readonly partly: boolean;
+};
+
+/** Flows that stand for many, of any port and between any Pods. */
+const STANDS_FOR_MANY: ReadonlySet<VitalFlow["kind"]> = new Set(["to-pods", "from-pods", "pods-out", "to-own-pods"]);
+
+/** A neighbour of an address, in the range of the same node. */
+const beside = (ip: Ip): Ip =>
+  ip.family === 4 ? { family: 4, value: (ip.value ^ 0x55) >>> 0 } : { family: 6, value: ip.value ^ 0x55n };
+
+/** Others that a flow stands for. */
+function likes({ flow, ...one }: VitalFlow): readonly VitalFlow[] {
+  const changes: readonly Partial<VitalFlow["flow"]>[] = [
+    { protocol: "tcp", port: 40_001 },
+    { protocol: "udp", port: 40_001 },
+    { source: beside(flow.source) },
+    { destination: beside(flow.destination) },
+  ];
+  return changes.map((change) => ({ ...one, flow: { ...flow, ...change } }));
+}
 
 /** All ends of a flow. What leaves prerouting has yet to be routed: by the device that the flow names. */
 function endsOf({ hooks, flow }: VitalFlow, filter: PacketFilter): readonly Outcome[] {
@@ -101,7 +129,9 @@ function judge(one: VitalFlow, filter: PacketFilter): Dropped | "passes" | "unkn
   const by = first?.rules.at(-1);
   if (drops.length < ends.length || !by) return "unknown";
   if (first!.rules.some(({ chain }) => POLICY_CHAINS.test(chain))) return "unknown";
-  return { one, by, verdict: first!.verdict.is as "drop" | "reject" };
+  const passes = (like: VitalFlow): boolean => endsOf(like, filter).every(({ verdict }) => verdict.is === "accept");
+  const partly = STANDS_FOR_MANY.has(one.kind) && likes(one).some(passes);
+  return { one, by, verdict: first!.verdict.is as "drop" | "reject", partly };
 }
 
 /** What the cluster lacks where a node drops a flow. */
@@ -129,6 +159,12 @@ function breaksOf({ kind, peer, flow }: VitalFlow, node: string, { services }: M
     case "api-from-node":
       return { name: "api.reach", node };
   }
+}
+
+/** What is dropped of many flows is a part of what is needed: which packets it hits, their walk tells. */
+function brokenBy({ one, partly }: Dropped, node: string, model: Model): Capability {
+  const whole = breaksOf(one, node, model);
+  return partly ? { ...whole, pod: formatIp(one.flow.destination) } : whole;
 }
 
 function wordsOf({ kind, peer = "", flow }: VitalFlow): Text {
@@ -217,7 +253,7 @@ function* judgeNode(node: NodeView, family: Family, model: Model): Iterable<Find
   if (isWhole(iptables) && legacy.state !== "unknown" && nftables.state !== "unknown")
     yield* passing(name, family, results, model);
   for (const [, group] of Map.groupBy(dropped, ({ by }) => `${by.ruleset} ${by.table} ${by.chain} ${by.line}`)) {
-    const { one, by } = group[0]!;
+    const { one, by, partly } = group[0]!;
     const evidence: Evidence[] = [filter.quote(by)];
     const { table, chain } = by;
     const args = { node: name, flow: wordsOf(one), table, chain };
@@ -226,10 +262,13 @@ function* judgeNode(node: NodeView, family: Family, model: Model): Iterable<Find
       related: model.components.withDuty("cni").map((component) => component.ref),
       nodes: [name],
       breaks: widened(
-        group.map((drop) => breaksOf(drop.one, name, model)),
+        group.map((drop) => brokenBy(drop, name, model)),
         judged,
       ),
-      title: inFamily(by.rule ? say.rule(args) : say.policy(args), model.services.ofFamily(family)),
+      title: inFamily(
+        by.rule ? (partly ? say.part : say.rule)(args) : say.policy(args),
+        model.services.ofFamily(family),
+      ),
       evidence,
       strength: "direct",
       facts: { case: by.rule ? "rule" : "policy", chain, ...repairOf(by, group, filter) },

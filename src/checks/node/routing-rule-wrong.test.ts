@@ -4,7 +4,7 @@ import { cluster, editNode } from "../../../testing/cluster.ts";
 import type { Edit } from "../../../testing/cluster-edits.ts";
 import { diagnose } from "../../diagnose.ts";
 import type { Family } from "../../net/ip.ts";
-import type { RoutingRule } from "../../parse/ip-rule.ts";
+import type { RoutingRule } from "../../parse/iproute2/rule.ts";
 import { routingRuleWrong } from "./routing-rule-wrong.ts";
 
 /** Adds a rule, and its table 77 with nothing but a default route. */

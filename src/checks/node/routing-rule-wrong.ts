@@ -7,8 +7,8 @@ import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { ipOf, type PodView } from "../../model/pods.ts";
 import type { Family, Ip } from "../../net/ip.ts";
-import type { Route } from "../../parse/ip-route.ts";
-import type { RoutingRule } from "../../parse/ip-rule.ts";
+import type { Route } from "../../parse/iproute2/route.ts";
+import type { RoutingRule } from "../../parse/iproute2/rule.ts";
 import { texts } from "../../text.ts";
 import { defineCheck, type Finding, fault, inFamily, works } from "../check.ts";
 
@@ -128,9 +128,7 @@ function* judgeNode(node: NodeView, family: Family, model: Model): Iterable<Find
       nodes: [node.name],
       breaks: isOwn ? [whole] : peers.map((peer) => ({ ...whole, peer })),
       title: inFamily(
-        isOwn
-          ? say.own({ node: node.name, rule: text })
-          : say.peers({ node: node.name, peers: peers.join(", "), rule: text }),
+        isOwn ? say.own({ node: node.name, rule: text }) : say.peers({ node: node.name, peers: peers, rule: text }),
         ofFamily,
       ),
       evidence: [quoteOf(rules.origin, text)],

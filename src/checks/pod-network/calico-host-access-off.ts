@@ -2,7 +2,7 @@ import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { kubectlName, type Ref, refId } from "../../model/ref.ts";
-import type { Rule } from "../../parse/iptables-save.ts";
+import type { Rule } from "../../parse/iptables/save.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault } from "../check.ts";
 
@@ -80,7 +80,7 @@ export const calicoHostAccessOff = defineCheck({
     for (const group of Map.groupBy(found, (one) => refId(whose(one))).values()) {
       const [first] = group as [(typeof group)[number]];
       const { setting } = first;
-      const node = group.map((one) => one.node).join(", ");
+      const node = group.map((one) => one.node);
       yield fault({
         repair: whose(first),
         related: setting?.ref.kind === "FelixConfiguration" ? [agent.ref] : [],

@@ -110,7 +110,7 @@ export const calicoNodeAddressWrong = defineCheck({
       nodes: names,
       breaks: breaksOf(unreached, model),
       title: say.unreached({
-        nodes: names.join(", "),
+        nodes: names,
         node: first.node.name,
         address: first.address,
         own: first.node.addresses[0] ?? "?",

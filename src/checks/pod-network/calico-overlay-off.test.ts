@@ -14,6 +14,12 @@ testCheck(calicoOverlayOff, {
       breaks: ["pod-network.config", "pod-network.entries"],
       strength: "direct",
     },
+    "the pool was changed to IPIP where no BGP runs": {
+      given: healthy.edit(editPool({ vxlanMode: "Never", ipipMode: "Always" })),
+      repair: `IPPool/${POOL}`,
+      says: ["uses IPIP, for which BIRD writes the routes", "calico_backend: vxlan"],
+      breaks: ["pod-network.config", "pod-network.entries"],
+    },
     "VXLAN was turned off for Felix": {
       given: healthy.edit(felix("default", { vxlanEnabled: false })),
       repair: "FelixConfiguration/default",
@@ -30,6 +36,10 @@ testCheck(calicoOverlayOff, {
   clears: {
     "as it was installed": healthy,
     "all nodes have another port": healthy.edit(felix("default", { vxlanPort: 4790 })),
+    "Felix writes the routes of IPIP itself": healthy.edit(
+      editPool({ vxlanMode: "Never", ipipMode: "Always" }),
+      felix("default", { programClusterRoutes: "Enabled" }),
+    ),
     "VXLAN is said to be on": healthy.edit(felix("default", { vxlanEnabled: true })),
     "BGP carries what is not encapsulated": healthy.edit(editPool({ vxlanMode: "Never" }), (draft) => {
       const maps = draft.list("configmaps").map((map) => {

@@ -14,6 +14,10 @@ const say = texts("calico-overlay-off", {
     en: "IPPool {pool} uses no encapsulation, and Calico runs without BGP (calico_backend: {backend}): nothing carries packets to Pods of other nodes",
     zh: "IPPool {pool} 未使用任何封装，而 Calico 未运行 BGP（calico_backend: {backend}）：没有任何机制传送到其他节点 Pod 的报文",
   },
+  ipip: {
+    en: "IPPool {pool} uses IPIP, for which BIRD writes the routes, and Calico runs without BGP (calico_backend: {backend}): nothing carries packets to Pods of other nodes",
+    zh: "IPPool {pool} 使用 IPIP，其路由由 BIRD 写入，而 Calico 未运行 BGP（calico_backend: {backend}）：没有任何机制传送到其他节点 Pod 的报文",
+  },
   off: {
     en: "{config} turns VXLAN off (vxlanEnabled: false), which IPPool {pool} asks for: nodes have neither vxlan.calico nor routes to Pods of other nodes",
     zh: "{config} 关闭了 VXLAN（vxlanEnabled: false），而 IPPool {pool} 要求使用：节点没有 vxlan.calico，也没有通往其他节点 Pod 的路由",
@@ -46,16 +50,17 @@ const isVxlan = ({ object }: CalicoPool): boolean => ["Always", "CrossSubnet"].i
 const isIpip = ({ object }: CalicoPool): boolean => ["Always", "CrossSubnet"].includes(object.spec.ipipMode ?? "");
 
 /** BIRD carries what is in no tunnel of Felix'; without it nobody does. */
-function* unencapsulated({ calico }: Model, inUse: readonly CalicoPool[]): Iterable<Off> {
+function* unencapsulated({ calico, nodes }: Model, inUse: readonly CalicoPool[]): Iterable<Off> {
   const { backend } = calico;
-  if (backend !== "vxlan") return;
+  const isFelix = nodes.all.some(({ name }) => calico.setting(name, "programClusterRoutes")?.value === "Enabled");
+  if (backend !== "vxlan" || isFelix) return;
   for (const pool of inUse) {
-    if (isVxlan(pool) || isIpip(pool)) continue;
+    if (isVxlan(pool)) continue;
     const { vxlanMode, ipipMode } = pool.object.spec;
     const words = `IPPool ${pool.ref.name}: vxlanMode: ${vxlanMode ?? "Never"}, ipipMode: ${ipipMode ?? "Never"}`;
     yield {
       repair: pool.ref,
-      title: say.never({ pool: pool.ref.name, backend }),
+      title: (isIpip(pool) ? say.ipip : say.never)({ pool: pool.ref.name, backend }),
       evidence: [pool.quote(words)],
       breaks: [{ name: "pod-network.entries" }, { name: "pod-network.config" }],
       key: "vxlanMode",
@@ -133,7 +138,8 @@ export const calicoOverlayOff = defineCheck({
 
   remedies({ repair, facts }) {
     const key = String(facts.key);
-    const patch = { spec: { [key]: key === "vxlanMode" ? "Always" : null } };
+    // a pool has one encapsulation
+    const patch = { spec: key === "vxlanMode" ? { ipipMode: "Never", vxlanMode: "Always" } : { [key]: null } };
     const step = {
       why: key === "vxlanMode" ? say.encapsulate() : say.remove({ key }),
       change: { do: "patch", target: repair, patch } as const,

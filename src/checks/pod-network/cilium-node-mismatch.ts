@@ -88,7 +88,7 @@ function* troublesOf(node: NodeView, one: CiliumNodeObject, model: Model): Itera
   const said = internalOf(one);
   if (said.length > 0 && node.addresses.length > 0 && !said.some((address) => node.addresses.includes(address)))
     yield {
-      title: say.wrongAddress({ node: name, said: said.join(", "), own: node.addresses.join(", ") }),
+      title: say.wrongAddress({ node: name, said: said, own: node.addresses }),
       evidence: [
         ...quote(`InternalIP ${said.join(", ")}`),
         ...(node.object ? [objects.quote("nodes", node.object, `Node ${name}: ${node.addresses.join(", ")}`)] : []),

@@ -4,7 +4,7 @@ import { type Edit, editObjects } from "../../../testing/cluster-edits.ts";
 import { captureOf, readRecording } from "../../../testing/recordings.ts";
 import type { KindId, ValueOf } from "../../evidence/catalogue.ts";
 import { canonicalIp, parsePrefix } from "../../net/ip.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
 import { ciliumTableMismatch } from "./cilium-table-mismatch.ts";
 
 /** What the check looks at: the rest takes long to read. */
@@ -49,6 +49,15 @@ const withLink =
     editNode(draft, "links", "cp1", (links) =>
       links.flatMap((link) => (link.name === name ? (change(link) ?? []) : link)),
     );
+
+const geneveWanted = editObjects("configmaps", "cilium-config", (map) => ({
+  ...map,
+  data: { ...map.data, "tunnel-protocol": "geneve" },
+}));
+const geneveOnW1: Edit = (draft) =>
+  editNode(draft, "links", "w1", (links) =>
+    links.map((link) => (link.name === "cilium_vxlan" ? { ...link, name: "cilium_geneve" } : link)),
+  );
 
 const six = (text: string): string =>
   canonicalIp(`fd00::${text.split(".").slice(0, 2).join(":")}:${text.split(".").slice(2).join(":")}`)!;
@@ -175,6 +184,14 @@ testCheck(ciliumTableMismatch, {
       strength: "differing",
       healedBy: () => healthy,
     },
+    "the tunnel's protocol was changed, and only w1's agent was started since": {
+      given: healthy.edit(geneveWanted, geneveOnW1),
+      repair: "Node/cp1",
+      says: ["Cilium's device cilium_geneve on node cp1 is missing"],
+      breaks: ["node.tunnel"],
+      strength: "differing",
+      healedBy: () => healthy,
+    },
     "somebody deleted the pair of devices by which the node reaches Pods": {
       given: healthy.edit(
         withLink("cilium_host", () => undefined),
@@ -234,6 +251,7 @@ testCheck(ciliumTableMismatch, {
   },
   clears: {
     "what an agent prints in a healthy cluster": healthy,
+    "the tunnel's protocol was changed, and no agent was started since": healthy.edit(geneveWanted),
     "the same in both families": dual,
     "Services and Pods of both families, where the agent has one": dual.edit(
       onCp1("ciliumLb", (all) => all.filter(({ address }) => !address.includes(":"))),

@@ -110,7 +110,7 @@ function* unconnected(node: CiliumNode, model: Model): Iterable<Difference> {
   const names = lost.slice(0, 3).map(({ key }) => key);
   yield {
     what: "unconnected",
-    title: say.unconnected({ node: node.node, count: lost.length, pods: names.join(", ") }),
+    title: say.unconnected({ node: node.node, count: lost.length, pods: names }),
     breaks: lost.map(({ key }) => ({ name: "pod.attach", node: node.node, pod: key })),
     evidence: names.map((name) => quoteOf(node.endpoints.origin, `no endpoint of ${name}`)),
     pods: lost,
@@ -164,16 +164,24 @@ function differenceOf(
     ...found.evidence,
     ...slices.map(() => services.quote(port.service, `back ends of ${port.key}: ${[...wanted].join(", ")}`)),
   ];
-  if (stale.length > 0)
-    return { title: say.stale({ ...named, count: stale.length, ends: stale.join(", ") }), evidence };
-  return lacking.length > 0 ? { title: say.lacking({ ...named, ends: lacking.join(", ") }), evidence } : undefined;
+  if (stale.length > 0) return { title: say.stale({ ...named, count: stale.length, ends: stale }), evidence };
+  return lacking.length > 0 ? { title: say.lacking({ ...named, ends: lacking }), evidence } : undefined;
 }
+
+/** The tunnels' devices that nodes have, of whichever protocol. */
+const tunnelsOf = ({ nodes, forwarding }: Model): ReadonlySet<string> =>
+  new Set(
+    nodes.all
+      .flatMap(({ name }) => known(forwarding.of(name).links) ?? [])
+      .filter(({ name, flags }) => /^cilium_(?:vxlan|geneve)$/.test(name) && flags.includes("UP"))
+      .map(({ name }) => name),
+  );
 
 /**
  * The devices that the agent makes: the tunnel, and the pair by which the node itself reaches Pods. Nobody else sets them down,
  * and the agent does so only at its start.
  */
-function* devices(node: CiliumNode, { forwarding, cilium }: Model): Iterable<Difference> {
+function* devices(node: CiliumNode, { forwarding, cilium }: Model, tunnels: ReadonlySet<string>): Iterable<Difference> {
   const plane = forwarding.of(node.node);
   const links = known(plane.links);
   // where it has made none, it works in another way (in clouds, chained to another CNI)
@@ -190,6 +198,8 @@ function* devices(node: CiliumNode, { forwarding, cilium }: Model): Iterable<Dif
   ] as const) {
     const link = links.find(({ name }) => name === device);
     if (link?.flags.includes("UP")) continue;
+    // its agent has not been started since the protocol was changed, and nor has any other: all still speak the old one
+    if (!link && device === tunnel && !tunnels.has(tunnel) && links.some(({ name }) => tunnels.has(name))) continue;
     const words = { device, node: node.node };
     yield {
       what: "device",
@@ -284,11 +294,12 @@ export const ciliumTableMismatch = defineCheck({
     const { cilium, components, nodes, pods } = model;
     if (!cilium.runs || !pods.whole) return;
     const agents = components.byId("cilium").map(({ ref }) => ref);
+    const tunnels = tunnelsOf(model);
     for (const { name, ref } of nodes.all) {
       const node = cilium.of(name);
       const isAgent = components.byId("cilium").some(({ pods: agents }) => agents.some((pod) => pod.node === name));
       const differences = [
-        ...(isAgent ? devices(node, model) : []),
+        ...(isAgent ? devices(node, model, tunnels) : []),
         ...usedUp(node, model),
         ...unconnected(node, model),
         ...services(node, model),

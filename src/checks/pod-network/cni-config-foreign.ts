@@ -123,7 +123,7 @@ function* judge(node: NodeView, model: Model): Iterable<Finding> {
   const args = {
     node: node.name,
     file: taken.name,
-    plugins: taken.plugins.join(", "),
+    plugins: taken.plugins,
     agent: agent.definition.name,
     right: right.name,
     reach,
@@ -142,6 +142,8 @@ function* judge(node: NodeView, model: Model): Iterable<Finding> {
         .map((pod) => objects.quote("pods", pod.object, `Pod ${pod.key}: podIP ${pod.addresses[0]}`)),
     ],
     strength: "direct",
+    // the agent has written its own: the other's being there is nothing that it could help
+    lost: isHere,
     facts: { file: taken.name, isHere: String(isHere) },
   });
 }

@@ -1,7 +1,7 @@
 import { calicoCluster, editPool, POOL } from "../../../testing/calico.ts";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster as built, type Cluster } from "../../../testing/cluster.ts";
-import type { ConntrackEntry } from "../../parse/conntrack.ts";
+import type { ConntrackEntry } from "../../parse/conntrack/entries.ts";
 import { ipPoolMasqueradeOff } from "./ip-pool-masquerade-off.ts";
 
 const healthy = await calicoCluster();

@@ -93,7 +93,7 @@ export const ipPoolMissing = defineCheck({
                 ...of,
                 address: first.address,
                 pool: serving[0].ref.name,
-                cidr: serving.map(({ object }) => object.spec.cidr).join(", "),
+                cidr: serving.map(({ object }) => object.spec.cidr),
               }),
               inForce(serving[0]),
             ]

@@ -113,6 +113,7 @@ export const podAddressDuplicate = defineCheck({
             ),
           ),
         strength: "direct",
+        lost: true,
         since: younger.object.metadata.creationTimestamp ?? undefined,
         facts: { younger: group.map((pair) => pair.younger.key), node: younger.node! },
       });

@@ -1,7 +1,7 @@
 import type { Capability } from "../../model/capability.ts";
 import { connectedPods } from "../../model/cilium/endpoint-identity.ts";
 import { sh } from "../../shell.ts";
-import { texts } from "../../text.ts";
+import { fewOf, texts } from "../../text.ts";
 import { defineCheck, fault, works } from "../check.ts";
 
 const say = texts("pod-identity-missing", {
@@ -40,13 +40,13 @@ export const podIdentityMissing = defineCheck({
     const nameless = known.flatMap(({ node, nameless: found }) => found.map((one) => ({ node, ...one })));
     if (!agent || nameless.length === 0) return;
     const shown = nameless.slice(0, MOST_NAMED);
-    const names = shown.map(({ pod }) => `${pod.key} (${pod.node})`).join(", ");
+    const names = nameless.map(({ pod }) => `${pod.key} (${pod.node})`);
     yield fault({
       repair: agent.ref,
       related: shown.map(({ pod }) => pod.ref),
       nodes: [...new Set(nameless.map(({ node }) => node.node))],
       breaks: nameless.map(({ node, pod }): Capability => ({ name: "pod.identity", node: node.node, pod: pod.key })),
-      title: say.found({ count: nameless.length, pods: nameless.length > MOST_NAMED ? `${names} …` : names }),
+      title: say.found({ count: nameless.length, pods: fewOf(names, MOST_NAMED) }),
       evidence: shown.map(({ node, pod, endpoint }) => {
         const { identity, labels, state } = endpoint;
         return node.quoteEndpoint(endpoint, `${pod.key}: identity ${identity} ${labels.join(",")}, ${state}`);

@@ -74,7 +74,7 @@ export const podLabelsUnread = defineCheck({
       related: unread.slice(0, MOST_SHOWN).map(({ pod }) => pod.ref),
       nodes: on,
       breaks: unread.map(({ name, pod }): Capability => ({ name: "pod.labels", node: name, pod: pod.key })),
-      title: say.found({ nodes: on.join(", "), count: unread.length }),
+      title: say.found({ nodes: on, count: unread.length }),
       evidence: unread.slice(0, MOST_SHOWN).map(({ evidence }) => evidence),
       strength: "differing",
     });

@@ -1,6 +1,8 @@
+import { expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
-import { addRules, addRules6, dropRules, type Edit } from "../../../testing/cluster-edits.ts";
+import { addRules, addRules6, dropRules, type Edit, editPods } from "../../../testing/cluster-edits.ts";
+import { atAddress } from "../../../testing/object-states.ts";
 import { podMasqueradeMismatch } from "./pod-masquerade-mismatch.ts";
 
 const without = (pattern: RegExp, built = cluster()) => built.edit(dropRules("w1", pattern));
@@ -17,6 +19,8 @@ const k3s = cluster({ flavour: "k3s" });
 const nft = cluster({ proxy: "nftables" });
 const dual = cluster({ families: "dual-stack" });
 const only6 = cluster({ families: "ipv6" });
+
+const snat = (to: string) => `-A POSTROUTING -s 10.128.0.0/9 ! -d 10.128.0.0/9 -j SNAT --to-source ${to}`;
 
 testCheck(podMasqueradeMismatch, {
   finds: {
@@ -61,6 +65,13 @@ testCheck(podMasqueradeMismatch, {
       ),
       breaks: ["node.keep-source"],
     },
+    "a rule gives them an address that keepalived has moved to another node": {
+      ...healed(
+        "gives packets of its Pods that leave the cluster the address 172.16.0.250, which is none of its own",
+        cluster().edit(addRules("w1", "nat", snat("172.16.0.250"))),
+      ),
+      breaks: ["node.masquerade"],
+    },
     "dual stack: flannel's jump is gone from POSTROUTING of IPv6 alone": {
       ...healed(
         "leave the cluster with the Pods' addresses: no answer finds back to them (IPv6)",
@@ -83,6 +94,14 @@ testCheck(podMasqueradeMismatch, {
     },
   },
   clears: {
+    "a rule gives them the node's own address": cluster().edit(addRules("w1", "nat", snat("172.16.0.2"))),
+    "a Pod of the node has an address of another's range": cluster().edit(
+      editPods(
+        "client",
+        atAddress(() => "10.128.2.99"),
+        "w1",
+      ),
+    ),
     "a dual-stack cluster": dual,
     "a healthy cluster": cluster(),
     "an IPv6 cluster": only6,
@@ -95,9 +114,18 @@ testCheck(podMasqueradeMismatch, {
   },
   cannotTell: {
     "node.masquerade": {
+      "a rule of w1 asks for what nobody understands": cluster().edit(
+        addRules("w1", "filter", "-A FORWARD -m geoip --source-country XX -j DROP"),
+      ),
       "the rules of w1 were not collected": cluster().without("iptables", { node: "w1" }),
       "those for IPv6 were not": dual.without("ip6tables", { node: "w1" }),
       "nobody knows whether flannel is to masquerade": without(/FLANNEL-POSTRTG/).without("subnetEnv", { node: "w1" }),
     },
   },
+});
+
+it("names the rule that is not understood", () => {
+  const given = cluster().edit(addRules("w1", "filter", "-A FORWARD -m geoip --source-country XX -j DROP"));
+  const [finding] = [...podMasqueradeMismatch.find(given.model())].filter(({ outcome }) => outcome === "cannot-tell");
+  expect(finding).toMatchObject({ because: { en: expect.stringContaining("-m geoip --source-country XX -j DROP") } });
 });

@@ -1,7 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
 import { dropRules, type Edit, editObjects } from "../../../testing/cluster-edits.ts";
-import { parseConntrack } from "../../parse/conntrack.ts";
+import { parseConntrack } from "../../parse/conntrack/entries.ts";
 import { podMasqueradeOff } from "./pod-masquerade-off.ts";
 
 const NODES = ["cp1", "w1", "w2"];

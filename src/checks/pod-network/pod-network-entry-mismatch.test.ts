@@ -4,7 +4,7 @@ import { cluster, editNode } from "../../../testing/cluster.ts";
 import { type Edit, editObjects, edits } from "../../../testing/cluster-edits.ts";
 import { ago, annotated, created } from "../../../testing/object-states.ts";
 import { known } from "../../evidence/observed.ts";
-import type { Route } from "../../parse/ip-route.ts";
+import type { Route } from "../../parse/iproute2/route.ts";
 import { podNetworkEntryMismatch } from "./pod-network-entry-mismatch.ts";
 
 const route = (destination: string, gateway?: string): Route => ({

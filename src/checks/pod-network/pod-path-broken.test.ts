@@ -1,8 +1,8 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
 import { dropRules, type Edit } from "../../../testing/cluster-edits.ts";
-import type { BridgePort } from "../../parse/bridge-link.ts";
-import type { Route } from "../../parse/ip-route.ts";
+import type { BridgePort } from "../../parse/iproute2/bridge-link.ts";
+import type { Route } from "../../parse/iproute2/route.ts";
 import { podPathBroken } from "./pod-path-broken.ts";
 
 const down =
@@ -30,6 +30,13 @@ const sysctl = (key: string, value: string) => ({ do: "sysctl", node: "w1", key,
 const healedBy = () => cluster();
 const dual = cluster({ families: "dual-stack" });
 const only6 = cluster({ families: "ipv6" });
+
+/** Its parameters are gone with it; those of other modules are there. */
+const notLoaded: Edit = (draft) =>
+  editNode(draft, "sysctls", "w1", (all) => {
+    const others = [...all].filter(([key]) => !key.startsWith("net.bridge."));
+    return new Map([...others, ["net.netfilter.nf_conntrack_max", { value: "262144", line: 90 }]]);
+  });
 
 testCheck(podPathBroken, {
   finds: {
@@ -62,10 +69,17 @@ testCheck(podPathBroken, {
       breaks: ["service.masquerade"],
       healedBy,
     },
-    "the module br_netfilter was unloaded": {
+    "somebody switched off that bridged packets pass the rules": {
       given: cluster().with(sysctl("net.bridge.bridge-nf-call-iptables", "0")),
       repair: "Node/w1",
-      says: ["answers of Pods to Pods of the same node bypass the Service rules"],
+      says: ["bypass the Service rules: net.bridge.bridge-nf-call-iptables is 0"],
+      breaks: ["node.bridge"],
+      healedBy,
+    },
+    "the module br_netfilter was not loaded after a reboot": {
+      given: cluster().edit(notLoaded),
+      repair: "Node/w1",
+      says: ["bypass the Service rules: the module br_netfilter is not loaded"],
       breaks: ["node.bridge"],
       healedBy,
     },

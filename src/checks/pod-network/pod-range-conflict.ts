@@ -1,12 +1,12 @@
 import type { CapabilityName } from "../../model/capability.ts";
-import type { Change } from "../../model/change.ts";
+import type { Change } from "../../model/changes/change.ts";
 import type { FlannelConfig } from "../../model/flannel.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { Range, RangeConflict, Ranges } from "../../model/ranges.ts";
 import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
 import { contains, covers, formatPrefix, type Ip, type Prefix, parseIp } from "../../net/ip.ts";
 import { sh } from "../../shell.ts";
-import { texts } from "../../text.ts";
+import { fewOf, texts } from "../../text.ts";
 import { cannotTell, defineCheck, fault, warning, works } from "../check.ts";
 import { type Remedy, rolledOut } from "../remedy.ts";
 
@@ -73,7 +73,7 @@ const say = texts("pod-range-conflict", {
   },
 });
 
-const list = (items: readonly string[]) => (items.length > 3 ? `${items.slice(0, 3).join(", ")} …` : items.join(", "));
+const list = (items: readonly string[]) => fewOf(items, 3);
 
 function titleOf({ what, a, b, nodes }: RangeConflict) {
   const [rangeA, rangeB] = [formatPrefix(a.prefix), formatPrefix(b.prefix)];

@@ -101,8 +101,9 @@ export const podRangeMissing = defineCheck({
     const bare: NodeView[] = [];
     for (const node of nodes.all) {
       const capability = { name: "pod-network.config", node: node.name } as const;
-      if (!node.object) yield cannotTell(capability, [{ kind: "nodes" }]);
-      else if (node.podRanges.length > 0 || !agent.belongsOn(node.name)) continue;
+      if (node.podRanges.length > 0 || (node.object && !agent.belongsOn(node.name))) continue;
+      // what is not shown whole may have been given one
+      if (!node.object || !nodes.whole) yield cannotTell(capability, [{ kind: "nodes" }]);
       else if ((time.age(node.object.metadata.creationTimestamp) ?? JOINING) < JOINING)
         yield presumed(capability, [], say.joining());
       else bare.push(node);
@@ -119,7 +120,7 @@ export const podRangeMissing = defineCheck({
     const isOff = !isFull && !allocates && words(components).length > 0;
     const own = components.byId("kube-controller-manager").flatMap(({ pods }) => pods)[0];
     const args = {
-      nodes: bare.map(({ name }) => name).join(", "),
+      nodes: bare.map(({ name }) => name),
       count: bare.length,
       agent: agent.definition.name,
     };

@@ -1,4 +1,5 @@
 import { testCheck } from "../../../testing/check-stories.ts";
+import { ciliumCluster } from "../../../testing/cilium-cluster.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
 import { type Edit, editConfig } from "../../../testing/cluster-edits.ts";
 import { tunnelDeviceMismatch } from "./tunnel-device-mismatch.ts";
@@ -36,6 +37,15 @@ testCheck(tunnelDeviceMismatch, {
       repair: "ConfigMap/kube-flannel/kube-flannel-cfg",
       says: ["only some nodes have taken it", "Port 4789, those of cp1, w2 8472"],
       healedBy,
+    },
+    "the port was changed in cilium-config, and w2 alone has restarted": {
+      given: ciliumCluster().edit(
+        editConfig("cilium-config", "tunnel-port", () => "8473"),
+        ...["cp1", "w1", "w2"].map((node) => tunnel(node, { port: node === "w2" ? 8473 : 8472 }, "cilium_vxlan")),
+      ),
+      repair: "ConfigMap/kube-system/cilium-config",
+      says: ["only some nodes have taken it", "Port 8473, those of cp1, w1 8472"],
+      healedBy: ciliumCluster,
     },
     "an agent inside k3s": {
       given: cluster({ flavour: "k3s" }).edit(...onPort(4789, "w3")),

@@ -1,10 +1,12 @@
+import type { Evidence } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
-import { type TunnelDevice, tunnelDevices } from "../../model/tunnel-devices.ts";
+import { type Ref, ref } from "../../model/ref.ts";
+import { type TunnelDevice, tunnelDevices } from "../../model/tunnels/devices.ts";
 import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { defineCheck, type Finding, fault } from "../check.ts";
 
-type Model = Pick<ClusterModel, "nodes" | "forwarding" | "flannel" | "calico" | "components">;
+type Model = Pick<ClusterModel, "nodes" | "forwarding" | "flannel" | "calico" | "cilium" | "components" | "objects">;
 
 const say = texts("tunnel-device-mismatch", {
   port: {
@@ -60,14 +62,29 @@ function odd(devices: readonly TunnelDevice[], key: Key, wanted: number | undefi
   return rest.flatMap(([value, members]) => members.map((device) => ({ key, value, others: most[0], device })));
 }
 
+/** What all agents of a network are told by one ConfigMap: they read it when they start. */
+type Told = { readonly port: number; readonly id?: number; readonly map: Ref; readonly evidence: Evidence };
+
+function toldOf(kind: string, { flannel, cilium, objects }: Model): Told | undefined {
+  if (kind.startsWith("flannel") && flannel.config && flannel.configMap) {
+    const { port, vni, evidence } = flannel.config;
+    return { port, id: vni, map: flannel.configMap, evidence };
+  }
+  const port = Number(cilium.setting("tunnel-port"));
+  const map = objects.all("configmaps").find(({ metadata }) => metadata.name === "cilium-config");
+  if (!kind.includes("cilium") || !map || !port) return undefined;
+  const { name, namespace } = map.metadata;
+  const evidence = objects.quote("configmaps", map, `ConfigMap ${name}: tunnel-port: ${port}`);
+  return { port, map: ref("ConfigMap", name, namespace), evidence };
+}
+
 function* judge(kind: string, devices: readonly TunnelDevice[], model: Model): Iterable<Finding> {
-  const { flannel, calico, components, nodes } = model;
-  const isFlannel = kind.startsWith("flannel");
+  const { calico, components, nodes } = model;
   const isCalico = kind.includes("calico");
-  const config = isFlannel ? flannel.config : undefined;
+  const config = toldOf(kind, model);
   const agents = components.withDuty("cni").map(({ ref }) => ref);
   for (const key of KEYS) {
-    const wanted = key === "port" ? config?.port : config?.vni;
+    const wanted = config?.[key];
     const found = odd(devices, key, wanted).filter(({ device, value }) => {
       const setting = isCalico ? calico.setting(device.node.name, FELIX[key]) : undefined;
       return setting?.value !== value;
@@ -83,18 +100,18 @@ function* judge(kind: string, devices: readonly TunnelDevice[], model: Model): I
       ]);
     const like = devices.find(({ vxlan }) => vxlan[key] === first.others)!;
     // those that are otherwise are as they are told now: the others have not started since
-    if (config && flannel.configMap && found.every(({ value }) => value === wanted)) {
+    if (config && found.every(({ value }) => value === wanted)) {
       const late = devices.filter(({ vxlan }) => vxlan[key] !== wanted).map(({ node }) => node.name);
       yield fault({
-        repair: flannel.configMap,
+        repair: config.map,
         related: [...agents, ...found.map(({ device }) => device.node.ref)],
         nodes: late,
         breaks: breaks(found),
         title: say.config({
-          config: `ConfigMap/${flannel.configMap.name}`,
+          config: `ConfigMap/${config.map.name}`,
           key: key === "port" ? "Port" : "VNI",
           value: first.value,
-          nodes: late.join(", "),
+          nodes: late,
           others: first.others,
         }),
         evidence: [config.evidence, first.device.evidence, like.evidence],
@@ -123,7 +140,7 @@ function* judge(kind: string, devices: readonly TunnelDevice[], model: Model): I
 /** A node's VXLAN device has another port or VNI than those of the other nodes. */
 export const tunnelDeviceMismatch = defineCheck({
   id: "tunnel-device-mismatch",
-  reads: ["nodes", "forwarding", "flannel", "calico", "components"],
+  reads: ["nodes", "forwarding", "flannel", "calico", "cilium", "components", "objects"],
 
   *find(model) {
     for (const [kind, devices] of tunnelDevices(model.nodes, model.forwarding)) yield* judge(kind, devices, model);

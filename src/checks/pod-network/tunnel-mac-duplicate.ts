@@ -1,7 +1,7 @@
 import type { Evidence } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
-import { tunnelDevices } from "../../model/tunnel-devices.ts";
+import { tunnelDevices } from "../../model/tunnels/devices.ts";
 import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { defineCheck, type Finding, fault } from "../check.ts";

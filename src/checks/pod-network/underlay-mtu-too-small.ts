@@ -33,7 +33,7 @@ const say = texts("underlay-mtu-too-small", {
 
 const title = ({ are, nodes }: Ends) => {
   const [a = "", b = ""] = nodes;
-  if (are === "all") return say.all({ nodes: nodes.join(", ") });
+  if (are === "all") return say.all({ nodes: nodes });
   return are === "pair" ? say.pair({ a, b }) : say.oneToAll({ a });
 };
 

@@ -62,7 +62,7 @@ function captured(node: string, peer: string, model: Model) {
 
 const title = ({ are, nodes }: Ends) => {
   const [a = "", b = ""] = nodes;
-  if (are === "all") return say.all({ nodes: nodes.join(", ") });
+  if (are === "all") return say.all({ nodes: nodes });
   return are === "pair" ? say.pair({ a, b }) : say.oneToAll({ a });
 };
 

@@ -2,7 +2,7 @@ import type { Evidence } from "../../evidence/origin.ts";
 import type { CalicoPolicyView } from "../../model/calico/policies.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
-import type { Denying, PolicyTraffic } from "../../model/policy-views.ts";
+import type { Denying, PolicyTraffic } from "../../model/policies/views.ts";
 import { kubectlName, refId, sameRef } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import { type Text, texts } from "../../text.ts";
@@ -158,7 +158,7 @@ type Defect = {
   readonly facts: { readonly case: "dns" | "callers"; readonly service?: string };
 };
 
-const namesOf = ({ by }: Denial): string => by.map(({ ref }) => refId(ref)).join(", ");
+const namesOf = ({ by }: Denial) => by.map(({ ref }) => refId(ref));
 
 /** The one whose rule denies; of those that only do not allow, the first in Calico's order. */
 const culpritOf = ({ by }: Denial): Denying => by.find(isCalico)!;

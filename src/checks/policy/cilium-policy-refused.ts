@@ -1,6 +1,6 @@
 import type { Evidence } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
-import type { PolicyView } from "../../model/policy-views.ts";
+import type { PolicyView } from "../../model/policies/views.ts";
 import { kubectlName, ref, refId } from "../../model/ref.ts";
 import { texts } from "../../text.ts";
 import { defineCheck, fault } from "../check.ts";

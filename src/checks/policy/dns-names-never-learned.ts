@@ -1,9 +1,9 @@
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
-import type { PolicyView } from "../../model/policy-views.ts";
+import type { PolicyView } from "../../model/policies/views.ts";
 import { kubectlName, refId } from "../../model/ref.ts";
 import type { CiliumPolicyRule, CiliumPolicySpec } from "../../parse/objects.ts";
-import { texts } from "../../text.ts";
+import { fewOf, texts } from "../../text.ts";
 import { defineCheck, fault } from "../check.ts";
 
 type Model = Pick<ClusterModel, "policies" | "pods" | "observations" | "cilium">;
@@ -52,9 +52,8 @@ const namesIn = (policy: PolicyView): readonly string[] =>
 
 const MOST_NAMED = 3;
 
-function namesOf(pods: readonly PodView[]): string {
-  const owners = [...new Set(pods.map((pod) => (pod.owner ? refId(pod.owner) : pod.key)))];
-  return owners.length > MOST_NAMED ? `${owners.slice(0, MOST_NAMED).join(", ")} …` : owners.join(", ");
+function namesOf(pods: readonly PodView[]) {
+  return fewOf([...new Set(pods.map((pod) => (pod.owner ? refId(pod.owner) : pod.key)))], MOST_NAMED);
 }
 
 /** A policy of Cilium's allows names of which nothing learns the addresses. */
@@ -82,7 +81,7 @@ export const dnsNamesNeverLearned = defineCheck({
         repair: policy.ref,
         related: unlearned.flatMap(({ owner }) => owner ?? []).slice(0, MOST_NAMED),
         breaks: [{ name: "policy.allow", policy: refId(policy.ref) }],
-        title: say.noProxy({ policy: refId(policy.ref), pods: namesOf(unlearned), names: names.join(", ") }),
+        title: say.noProxy({ policy: refId(policy.ref), pods: namesOf(unlearned), names }),
         evidence: [
           policies.quote(policy, `${refId(policy.ref)}: ${JSON.stringify(policy.spec)}`),
           ...complaints.slice(0, 2).map(({ evidence }) => evidence),

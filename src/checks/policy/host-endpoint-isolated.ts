@@ -35,7 +35,7 @@ export const hostEndpointIsolated = defineCheck({
       const host = `HostEndpoint/${ref.name}`;
       if (!selecting) yield cannotTell(capability, [], say.unread({ host }));
       if (!selecting || isolated.length === 0) continue;
-      const names = selecting.map(({ ref: { name } }) => `GlobalNetworkPolicy/${name}`).join(", ");
+      const names = selecting.map(({ ref: { name } }) => `GlobalNetworkPolicy/${name}`);
       yield fault({
         repair: ref,
         related: [{ kind: "Node", name: node }, ...selecting.map((policy) => policy.ref)],

@@ -14,7 +14,7 @@ import {
   said,
 } from "../../../testing/cluster-edits.ts";
 import { withContainers } from "../../../testing/object-states.ts";
-import type { Change } from "../../model/change.ts";
+import type { Change } from "../../model/changes/change.ts";
 import { ref } from "../../model/ref.ts";
 import type { Fault } from "../check.ts";
 import { networkPolicyDefective } from "./network-policy-defective.ts";

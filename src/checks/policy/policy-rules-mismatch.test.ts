@@ -2,7 +2,7 @@ import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster as built, type Cluster, clusterOf, editNode } from "../../../testing/cluster.ts";
 import { addRules6, type Edit } from "../../../testing/cluster-edits.ts";
 import { captureOf, readRecording } from "../../../testing/recordings.ts";
-import type { CiliumEndpoint } from "../../parse/cilium-endpoints.ts";
+import type { CiliumEndpoint } from "../../parse/cilium/endpoints.ts";
 import { policyRulesMismatch } from "./policy-rules-mismatch.ts";
 
 /** What the check looks at: the rest takes long to read. */

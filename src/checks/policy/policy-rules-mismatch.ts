@@ -2,11 +2,11 @@ import type { Evidence } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { ipOf, type PodView } from "../../model/pods.ts";
-import { areOfPolicy } from "../../model/policy-rules.ts";
-import { namedPorts, type PolicyTraffic } from "../../model/policy-views.ts";
+import { areOfPolicy } from "../../model/policies/rules.ts";
+import { namedPorts, type PolicyTraffic } from "../../model/policies/views.ts";
 import { refId } from "../../model/ref.ts";
 import type { Family } from "../../net/ip.ts";
-import { texts } from "../../text.ts";
+import { fewOf, texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { Way } from "../../trace/trace.ts";
 import { WORLD, walk } from "../../trace/walk.ts";
@@ -212,8 +212,7 @@ function cutOff(node: string, differing: readonly Differing[], sending: Compared
     ...new Set(differing.filter(({ isSent, of }) => isSent && !sending.has(of)).map(({ of }) => of.key)),
   ];
   if (concerned.length === 0) return undefined;
-  const names = concerned.slice(0, MOST_NAMED).join(", ");
-  return say.cutsOff({ node, count: concerned.length, pods: concerned.length > MOST_NAMED ? `${names} …` : names });
+  return say.cutsOff({ node, count: concerned.length, pods: fewOf(concerned, MOST_NAMED) });
 }
 
 function* judge(family: Family, model: Model): Iterable<Finding> {

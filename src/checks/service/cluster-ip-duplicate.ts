@@ -82,7 +82,7 @@ export const clusterIpDuplicate = defineCheck({
             name: "service.address",
             service: key,
           })),
-          title: say.shared({ ...args, ports: [...new Set(ports.map(({ port }) => port))].join(", ") }),
+          title: say.shared({ ...args, ports: [...new Set(ports.map(({ port }) => port))] }),
           evidence,
           strength: "direct",
           since: service.object.metadata.creationTimestamp ?? undefined,

@@ -109,7 +109,7 @@ function judgePort(endpoint: ServiceEndpoint, { protocol }: ServicePort, model: 
       : { kind: "sockets", place: { node: node!.name } };
     return { is: "unseen", missing: [missing] };
   }
-  const ports = [...new Set(open.map(({ port }) => port))].sort((a, b) => a - b).join(", ");
+  const ports = [...new Set(open.map(({ port }) => port))].sort((a, b) => a - b);
   const quoted = quoteOf(observed.origin, `${whose}: ${protocol} ports that listen: ${ports || "none"}`);
   return wrong(say.notListening({ whose, listening: ports || say.nothing() }), [quoted]);
 }

@@ -2,7 +2,7 @@ import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
 import { type Edit, editObjects, ipvsMode } from "../../../testing/cluster-edits.ts";
 import { ago, annotated } from "../../../testing/object-states.ts";
-import { parseConntrack } from "../../parse/conntrack.ts";
+import { parseConntrack } from "../../parse/conntrack/entries.ts";
 import { flowsToRemovedEndpoint } from "./flows-to-removed-endpoint.ts";
 
 const DNS = "10.96.0.10";

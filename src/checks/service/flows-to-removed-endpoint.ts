@@ -58,10 +58,7 @@ function* judgeNode({ name, ref, sampled }: NodeView, model: Model): Iterable<Fi
     const [first] = mine as [StaleFlow];
     const args = {
       node: name,
-      client: senders
-        .slice(0, NAMED)
-        .map((address, index) => clients[index]?.key ?? address)
-        .join(", "),
+      client: senders.slice(0, NAMED).map((address, index) => clients[index]?.key ?? address),
       service: port.key,
     };
     const backends = services.endpoints(port).map(({ address, port: number }) => formatSocket(address, number));

@@ -1,8 +1,8 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
 import type { Edit } from "../../../testing/cluster-edits.ts";
-import { printIptablesSave } from "../../parse/iptables-print.ts";
-import { parseIptablesSave } from "../../parse/iptables-save.ts";
+import { printIptablesSave } from "../../parse/iptables/print.ts";
+import { parseIptablesSave } from "../../parse/iptables/save.ts";
 import { serviceRulesDuplicate } from "./service-rules-duplicate.ts";
 
 const inIptables = cluster();

@@ -87,7 +87,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], model: Model)
       title: inFamily(
         say.stale({
           ...{ node: name, left: nameOf(left), service: port.key, count: extra.length },
-          extra: extra.length > 2 ? say.more({ first: target, count: extra.length - 1 }) : extra.join(", "),
+          extra: extra.length > 2 ? say.more({ first: target, count: extra.length - 1 }) : extra,
         }),
         ofFamily,
       ),

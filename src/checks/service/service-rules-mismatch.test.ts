@@ -19,7 +19,7 @@ import { ago, annotated, ready } from "../../../testing/object-states.ts";
 import { chainHash } from "../../model/agents/kube-proxy.ts";
 import { ref } from "../../model/ref.ts";
 import type { VirtualServer } from "../../parse/ipvsadm.ts";
-import { type NftElement, parseNft } from "../../parse/nft-json.ts";
+import { type NftElement, parseNft } from "../../parse/nftables/json.ts";
 import { serviceRulesMismatch } from "./service-rules-mismatch.ts";
 
 const BACKEND = "10.96.10.1/32";
@@ -33,12 +33,32 @@ const added = (table: string, ...rules: readonly string[]) => cluster().edit(add
 const noRule = `-A KUBE-SERVICES -d ${BACKEND}`;
 /** kube-proxy of w1 has not seen that a back end was replaced. */
 const elsewhere: Edit = editIptables("w1", (text) => text.replaceAll("10.128.2.4:8080", "10.128.2.99:8080"));
-const changed = annotated({ "endpoints.kubernetes.io/last-change-trigger-time": ago(2) });
+const changedAt = (at: string) => annotated({ "endpoints.kubernetes.io/last-change-trigger-time": at });
+/** The Pod that replaced it, which was not there yet when Pods were listed. */
+const heir: Edit = (draft) => {
+  const held = [{ family: "inet" as const, local: "10.128.2.99", prefixLength: 24, scope: "global" }];
+  const link = { index: 2, name: "eth0", flags: ["UP"], mtu: 1450, kind: "veth", addresses: held };
+  draft.set("podLinks", { node: "w2", namespace: "shop", pod: "backend-0-new" }, [link]);
+};
+const cutOff = editObjects("nodes", "w2", (node) => ({
+  ...node,
+  status: { ...node.status, conditions: [{ type: "Ready", status: "Unknown" }] },
+}));
+/** Its rules were read so long before the rest, by the node's own clock. */
+const saved =
+  (at: string): Edit =>
+  (draft) =>
+    editNode(draft, "iptables", "w1", (save) => ({ ...save, on: at }));
 /** Clients of a Service come to the same back end again. */
 const sticky = cluster()
   .edit(editObjects("services", "backend", (one) => ({ ...one, spec: { ...one.spec, sessionAffinity: "ClientIP" } })))
   .with({ do: "restart", component: ref("DaemonSet", "kube-proxy", "kube-system") });
-const slices = ["backend-00000", "backend-local-00000"].map((name) => editObjects("endpointslices", name, changed));
+const slicesChanged = (at: string) =>
+  ["backend-00000", "backend-local-00000"].map((name) => editObjects("endpointslices", name, changedAt(at)));
+/** kube-proxy is to serve node ports in these ranges. */
+const nodePortsAt = (ranges: string): Edit =>
+  editConfig("kube-proxy", "config.conf", (text) => `${text}\nnodePortAddresses: ${ranges}\n`);
+const noNodePorts = dropRules("w1", /-j KUBE-NODEPORTS/);
 const noBackends = { do: "scale", target: ref("Deployment", "backend", "shop"), replicas: 0 } as const;
 const setUnseen = (built: Cluster) => built.without("ipset", { node: "w1" });
 const fromSet = `-d ${BACKEND} -m set --match-set friends src -j DROP`;
@@ -121,6 +141,13 @@ const healed = (given: Cluster, says: string, by = cluster()) => ({ ...found(giv
 
 testCheck(serviceRulesMismatch, {
   finds: {
+    "node ports are to be served at the node's address, among others, and are not": {
+      given: cluster().edit(nodePortsAt('["203.0.113.0/24", "172.16.0.0/16"]'), noNodePorts),
+      repair: "Node/w1",
+      says: ["packets from outside bypass the Service rules"],
+      healedBy: () => cluster(),
+    },
+
     "packets of Pods are taken out of connection tracking, to spare the table": {
       ...healed(
         added("raw", "-A PREROUTING -s 10.128.0.0/9 -j CT --notrack"),
@@ -165,6 +192,28 @@ testCheck(serviceRulesMismatch, {
     ),
     "it delivers to a Pod that is gone": found(
       cluster().edit(elsewhere),
+      "sends Service shop/backend:http to 10.128.2.99:8080, which is not among its back ends",
+    ),
+    "somebody's rule catches all queries of DNS": {
+      ...found(
+        added("nat", "-A PREROUTING -p udp -m udp --dport 53 -j DNAT --to-destination 127.0.0.53:53"),
+        "A foreign rule on node w1 sends packets for Service kube-system/kube-dns:dns to 127.0.0.53:53",
+      ),
+      healedBy: () => cluster(),
+    },
+    "a Pod's port on the node is the Service's node port": {
+      ...found(
+        added(
+          "nat",
+          `-A PREROUTING -m addrtype --dst-type LOCAL -p tcp -m tcp --dport ${NODE_PORT} -j CNI-DN-1`,
+          "-A CNI-DN-1 -p tcp -j DNAT --to-destination 10.128.1.7:8080",
+        ),
+        "A foreign rule on node w1 sends packets for Service shop/frontend:http to 10.128.1.7:8080",
+      ),
+      healedBy: () => cluster(),
+    },
+    "a back end has been removed that its node, cut off, runs on": found(
+      cluster().edit(elsewhere, heir, cutOff),
       "sends Service shop/backend:http to 10.128.2.99:8080, which is not among its back ends",
     ),
     "it has never been told of one of three back ends": found(
@@ -337,6 +386,14 @@ testCheck(serviceRulesMismatch, {
   },
   clears: {
     "a healthy cluster": cluster(),
+    "node ports are to be served in a range that w1 has no address of": cluster().edit(
+      nodePortsAt('["203.0.113.0/24"]'),
+      noNodePorts,
+    ),
+    "the same with nftables": nft(
+      nodePortsAt('["203.0.113.0/24"]'),
+      editNftElements("w1", "nodeport-ips", () => undefined),
+    ),
     "NodeLocal DNSCache holds the cluster IP of DNS, and keeps its packets out of connection tracking": cluster().edit(
       addDevice("w1", "nodelocaldns", "10.96.0.10"),
       addRules(
@@ -369,7 +426,18 @@ testCheck(serviceRulesMismatch, {
   cannotTell: {
     "component.learn": {
       "a back end became ready meanwhile": cluster().edit(elsewhere, editPods("backend", ready(ago(3)))),
-      "a back end was deleted meanwhile": cluster().edit(elsewhere, ...slices),
+      "a back end was deleted meanwhile": cluster().edit(elsewhere, ...slicesChanged(ago(2))),
+      "a back end was replaced after Pods had been listed": cluster().edit(elsewhere, heir),
+      "the rules were read before a back end was replaced": cluster().edit(
+        elsewhere,
+        saved("Sat Nov 21 02:50:00 2026"),
+        ...slicesChanged(ago(300)),
+      ),
+      "the same, by a clock of another time zone": cluster().edit(
+        elsewhere,
+        saved("Sat Nov 21 10:50:00 2026"),
+        ...slicesChanged(ago(300)),
+      ),
     },
     "service.rules": {
       "a rule asks a set that was not collected": setUnseen(

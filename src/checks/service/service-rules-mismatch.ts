@@ -1,13 +1,16 @@
+import { savedAt } from "../../model/forwarding/saved-at.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { Programmed } from "../../model/proxy.ts";
 import { refId } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import { isSettled } from "../../model/services/settled.ts";
+import { earlierOf } from "../../model/time.ts";
 import type { Family } from "../../net/ip.ts";
 import { cannotTell, defineCheck, type Finding, fault, warning, works } from "../check.ts";
 import {
   brokenBy,
   type Deviation,
+  isOvertaken,
   isUndropped,
   judge,
   shortList,
@@ -35,6 +38,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
   const proxies = model.components.withDuty("service-proxy").map(({ ref: self }) => self);
   const mode = model.proxy.mode(name);
   const plane = model.forwarding.of(name);
+  const readAt = earlierOf(model.time, savedAt(plane, model.time));
   if (mode === undefined) {
     if (plane.filter.stateOf(family) !== "whole")
       yield cannotTell(whole, [{ kind: SAVED[family], place: { node: name } }]);
@@ -72,7 +76,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
     marked ||= ways.some((way) => way.marked);
     if (found.length === 0) {
       const undropped = programmed.find((one) => isUndropped(servedBy(port), one, model));
-      if (undropped && isSettled(port, model.services, model.time)) {
+      if (undropped && isSettled(port, model.services, readAt)) {
         const what = undropped.vantage === "outside" ? say.toNodePort() : say.toClusterIp();
         yield warning(
           node.ref,
@@ -82,7 +86,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
         );
       }
       const bare = ways.filter((way) => way.unmasked.size > 0);
-      if (bare.length > 0 && isSettled(port, model.services, model.time)) unmasked.push({ port, ways: bare });
+      if (bare.length > 0 && isSettled(port, model.services, readAt)) unmasked.push({ port, ways: bare });
       continue;
     }
     // who shuts NodePorts to strangers may mean it
@@ -93,7 +97,8 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
     }
     const harm = found.filter((deviation) => !shut.includes(deviation));
     if (harm.length === 0) continue;
-    if (isSettled(port, model.services, model.time)) deviations.push(...harm);
+    const isMoving = ways.some((way) => isOvertaken(servedBy(port), way, model));
+    if (!isMoving && isSettled(port, model.services, readAt)) deviations.push(...harm);
     else moving.push(port);
   }
   if (judged.length === 0) {
@@ -159,7 +164,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
       breaks: brokenBy(mine, servedBy(port), { ...whole, service: port.key }, model),
       title: found.title,
       evidence: [...found.evidence, ...(found.what === "foreign" ? [] : [quoteBackends({ port, family }, model)])],
-      lost: found.what === "foreign" || wasWritten(name, port, model),
+      lost: found.what === "foreign" || found.what === "diverted" || wasWritten(name, port, model),
       facts: {
         case: found.what,
         shows: showing(port, mode, family),
@@ -172,7 +177,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
 /** A node's rules do not deliver a Service to the back ends that it has: missing, stale, or foreign rules. */
 export const serviceRulesMismatch = defineCheck({
   id: "service-rules-mismatch",
-  reads: ["nodes", "pods", "services", "proxy", "components", "logs", "time", "forwarding"],
+  reads: ["nodes", "pods", "services", "proxy", "components", "logs", "time", "forwarding", "sandboxes"],
 
   *find(model) {
     const proxied = model.services.all.filter((service) => service.proxied);

@@ -31,6 +31,9 @@ const complains = said(
   undefined,
   "w1",
 );
+const LOCKED =
+  '"Failed to execute iptables-restore" err="exit status 4: Another app is currently holding the xtables lock; still 3s 0us time ahead to have a chance to grab the lock..."';
+const failing = said("kube-proxy", Array<string>(4).fill(LOCKED), undefined, "w1");
 const healedBy = () => cluster().edit(health(true));
 
 testCheck(serviceRulesUnwritten, {
@@ -57,8 +60,16 @@ testCheck(serviceRulesUnwritten, {
       says: ["changes of Services have waited"],
       healedBy: () => cluster().edit(synced(900, 899, 29)),
     },
+    "nothing was had of the node but the log": {
+      given: cluster().edit(failing).without("iptables").without("nftables"),
+      repair: "Node/w1",
+      says: ["fails to write its rules: “Failed to execute iptables-restore"],
+      strength: "heard",
+      healedBy: () => cluster().without("iptables").without("nftables"),
+    },
   },
   clears: {
+    "its rules are there, whatever it said": cluster().edit(failing),
     "all is written": cluster().edit(health(true), synced(30, 29)),
     "a change came a moment ago, after a quiet hour": cluster().edit(synced(1, 3600)),
     "it failed now and then, and wrote since": cluster().edit(synced(900, 870, 12)),

@@ -27,8 +27,12 @@ const say = texts("service-rules-unwritten", {
   },
 });
 
-/** What the tools that write say, on a line of its own or within kube-proxy's: proxier.go, "Failed to execute iptables-restore". */
-const WRITING_FAILED = /(?:ip6?tables-restore v[\d.]+ \(\w+\): .*|nftables sync failed.*)/;
+/**
+ * What the tools that write say, on a line of its own or within kube-proxy's (proxier.go of 1.18 to 1.36: "Failed to execute
+ * iptables-restore", "Failed to ensure chain exists").
+ */
+const WRITING_FAILED =
+  /(?:ip6?tables-restore v[\d.]+ \(\w+\): .*|nftables sync failed.*|Failed to execute iptables-restore.*(?:exit status|signal).*|Failed to ensure (?:chain exists|that \w+ chain \S+ exists).*)/;
 
 const MOST_SAID = 160;
 
@@ -40,7 +44,17 @@ function reasonOf(proxy: Component, node: string, { logs }: Model) {
     .filter(({ current }) => current);
   const last = sayings.at(-1);
   const line = last && WRITING_FAILED.exec(last.entry.last.message)?.[0].slice(0, MOST_SAID);
-  return last && line !== undefined ? { line, evidence: last.evidence } : undefined;
+  return last && line !== undefined ? { line, evidence: last.evidence, saying: last } : undefined;
+}
+
+/** It tries again every half a minute: one that fails to all the time, up to the end, has written nothing since. */
+const OFTEN = 3;
+
+function heardOf(proxy: Component, node: string, model: Model & Pick<ClusterModel, "proxy">) {
+  // its own word, or its rules, tell more than what it complains of
+  if (model.proxy.showsWrites(node)) return undefined;
+  const reason = reasonOf(proxy, node, model);
+  return reason?.saying.ongoing && reason.saying.entry.count >= OFTEN ? reason : undefined;
 }
 
 /** kube-proxy of a node learns of changes and cannot write them. */
@@ -53,23 +67,38 @@ export const serviceRulesUnwritten = defineCheck({
     const used = new Set(services.all.filter(({ proxied }) => proxied).flatMap(({ families }) => families));
     for (const component of components.byId("kube-proxy")) {
       for (const { name: node, ref: self } of nodes.all) {
-        const held = component.belongsOn(node) === false ? undefined : proxy.heldBack(node);
+        if (component.belongsOn(node) === false) continue;
+        const pod = component.pods.find((one) => one.node === node);
+        const common = {
+          repair: self,
+          related: [component.ref],
+          nodes: [node],
+          breaks: [{ name: "component.learn", component: refId(component.ref), node }] as const,
+          facts: pod ? { namespace: pod.namespace, pod: pod.name } : {},
+        };
+        const held = proxy.heldBack(node);
+        const heard = heardOf(component, node, model);
+        if (heard) {
+          const title = say.fails({ node, line: heard.line });
+          yield fault({
+            ...common,
+            title,
+            evidence: [heard.evidence],
+            strength: "heard",
+            since: heard.saying.entry.first.at,
+          });
+        }
         if (!held) continue;
         // nobody asks for rules of a family of which there is no Service
         const { families, evidence, since } = held;
         if (families.length > 0 && !families.some((family) => used.has(family === "IPv4" ? 4 : 6))) continue;
         const reason = reasonOf(component, node, model);
-        const pod = component.pods.find((one) => one.node === node);
         yield fault({
-          repair: self,
-          related: [component.ref],
-          nodes: [node],
-          breaks: [{ name: "component.learn", component: refId(component.ref), node }],
+          ...common,
           title: reason ? say.fails({ node, line: reason.line }) : say.waits({ node }),
           evidence: [...evidence.slice(0, 1), ...(reason ? [reason.evidence] : []), ...evidence.slice(1)],
           strength: "direct",
           since,
-          facts: pod ? { namespace: pod.namespace, pod: pod.name } : {},
         });
       }
     }
@@ -88,14 +117,14 @@ export const serviceRulesUnwritten = defineCheck({
   manual: {
     title: { en: "kube-proxy does not write its rules", zh: "kube-proxy 没有写入规则" },
     page: {
-      en: `kube-proxy on a node knows of changes of Services and their back ends and has not written them for more than a minute: it says so itself, with 503 at \`/healthz\` on port 10256, or by its metrics, where the time of the last change is ahead of the time of the last write.
+      en: `kube-proxy on a node knows of changes of Services and their back ends and has not written them for more than a minute: it says so itself, with 503 at \`/healthz\` on port 10256, or by its metrics, where the time of the last change is ahead of the time of the last write. Where neither was asked and its rules were not seen, its log tells, if it fails all the time.
 
 **How it looks.** Its Pod runs and is Ready. Connections to Services work where nothing has changed, and on this node only go to back ends that are gone, or to nothing, where something has. Its log repeats \`Failed to execute iptables-restore\`.
 
 **How it comes about.** Something else holds the lock of xtables or floods the rules; iptables refuses a rule (a module or an extension is missing, two versions of iptables are mixed); the kernel has no memory for the table; a write takes longer than changes take to come.
 
 **When this is not the cause.** A kube-proxy that is not told of changes (permissions, API server) has nothing to write and counts as healthy. A rule that somebody else took away is not noticed by it either.`,
-      zh: `节点上的 kube-proxy 已获知 Service 及其后端的变化，但超过一分钟没有写入规则。这由它自己报告：10256 端口的 \`/healthz\` 返回 503；或者从指标看，最近一次变化的时间领先于最近一次写入的时间。
+      zh: `节点上的 kube-proxy 已获知 Service 及其后端的变化，但超过一分钟没有写入规则。这由它自己报告：10256 端口的 \`/healthz\` 返回 503；或者从指标看，最近一次变化的时间领先于最近一次写入的时间。若两者均未采集且看不到其规则，则由持续报错的日志判断。
 
 **现象。** 它的 Pod 在运行且为 Ready。没有变化的 Service 访问正常；有变化的 Service，仅在该节点上会被转发到已不存在的后端，或无法转发。日志反复出现 \`Failed to execute iptables-restore\`。
 

@@ -3,104 +3,19 @@ import { formatSelector, hasLabels, type Labels } from "../../model/labels.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { Objects } from "../../model/objects.ts";
 import type { PodView } from "../../model/pods.ts";
-import { kubectlName, type Ref, ref, refId } from "../../model/ref.ts";
+import { type Ref, ref, refId } from "../../model/ref.ts";
 import type { ServiceView } from "../../model/services/services.ts";
 import { distance } from "../../model/spelling.ts";
 import { canonicalIp } from "../../net/ip.ts";
-import { sh } from "../../shell.ts";
-import { type Text, texts } from "../../text.ts";
+import type { Text } from "../../text.ts";
 import { cannotTell, defineCheck, type Finding, fault, presumed, warning } from "../check.ts";
+import { remediesOf } from "./service-without-endpoints/remedies.ts";
+import { say } from "./service-without-endpoints/words.ts";
 
 type Model = Pick<
   ClusterModel,
   "services" | "pods" | "objects" | "observations" | "dns" | "time" | "components" | "sockets"
 >;
-
-const say = texts("service-without-endpoints", {
-  noMatch: {
-    en: "Service {service} selects no Pod: none in its namespace carries {selector}",
-    zh: "Service {service} 没有选中任何 Pod：其命名空间内没有 Pod 带有标签 {selector}",
-  },
-  noMatchMeant: {
-    en: "Service {service} selects no Pod: it wants {selector}, the Pods of {workload} carry {labels}",
-    zh: "Service {service} 没有选中任何 Pod：它要求 {selector}，而 {workload} 的 Pod 带有 {labels}",
-  },
-  notReady: {
-    en: "Service {service} has no ready back end: no Pod of {workload} is ready ({reason})",
-    zh: "Service {service} 没有就绪的后端：{workload} 的 Pod 均未就绪（{reason}）",
-  },
-  scaledToZero: {
-    en: "Service {service} has no back end: {workload} is scaled to zero",
-    zh: "Service {service} 没有后端：{workload} 的副本数为 0",
-  },
-  noPods: {
-    en: "Service {service} has no back end: {workload} asks for {count} {count:Pod|Pods} and has none",
-    zh: "Service {service} 没有后端：{workload} 期望 {count} 个 Pod，实际一个都没有",
-  },
-  notWritten: {
-    en: "Service {service} has {count} ready {count:Pod|Pods} that its EndpointSlices do not name",
-    zh: "Service {service} 有 {count} 个就绪的 Pod 未写入其 EndpointSlice",
-  },
-  changing: { en: "its Pods were coming or going", zh: "其 Pod 正在变化" },
-  probeFails: { en: "readiness probe fails", zh: "就绪探针失败" },
-  probesClosedPort: {
-    en: "readiness probe asks port {port}, on which nothing listens",
-    zh: "就绪探针访问端口 {port}，而该端口无人监听",
-  },
-  gateFails: { en: "readiness gate {gate} is not met", zh: "就绪门控 {gate} 未满足" },
-  ended: { en: "terminated", zh: "已退出" },
-  deleting: { en: "being deleted", zh: "正在删除" },
-  unready: { en: "not ready", zh: "未就绪" },
-  correctSelector: {
-    en: "Let the selector select the Pods of {workload} again",
-    zh: "让选择器重新选中 {workload} 的 Pod",
-  },
-  seeLabels: {
-    en: "See which labels the Pods carry, then correct the selector of the Service, or the labels of the Pods",
-    zh: "查看 Pod 实际的标签，然后修正 Service 的选择器或 Pod 的标签",
-  },
-  scaleUp: {
-    en: "Scale the workload up again, to as many Pods as it had",
-    zh: "恢复工作负载的副本数",
-  },
-  correctProbe: {
-    en: "Let the probe ask a port on which the Pods listen ({listening}), or the program listen on {port}",
-    zh: "让探针访问 Pod 实际监听的端口（{listening}），或让程序监听 {port}",
-  },
-  lookAtPods: {
-    en: "See why the Pods are not ready: what the probe was answered, what the program says",
-    zh: "查看 Pod 未就绪的原因：探针得到的响应，以及程序日志",
-  },
-  lookAtWorkload: {
-    en: "See why no Pod is made: quota, admission webhook, a Pod template that is refused",
-    zh: "查看 Pod 未被创建的原因：配额、准入 Webhook、Pod 模板被拒绝",
-  },
-  lookAtController: {
-    en: "See whether kube-controller-manager, which writes EndpointSlices, holds and renews its lease",
-    zh: "检查写入 EndpointSlice 的 kube-controller-manager 是否持有租约并在续租",
-  },
-  restartController: {
-    en: "Restart it where it hangs; kubelet starts it again",
-    zh: "在其卡住的节点上重启它，kubelet 会重新拉起",
-  },
-  nothing: { en: "Nothing", zh: "无" },
-  controllers: {
-    en: "Controllers for some seconds; traffic goes on",
-    zh: "控制器中断数秒，流量不受影响",
-  },
-  attaches: {
-    en: "The Service gets other back ends: check first which Pods the new selector selects",
-    zh: "Service 的后端会改变：先核对新选择器会选中哪些 Pod",
-  },
-  preventEmpty: {
-    en: "Alert on Services that had back ends and have none (kube_endpoint_address with ready=true)",
-    zh: "对曾有后端而现在没有的 Service 设置告警（kube_endpoint_address 且 ready=true）",
-  },
-  preventSelector: {
-    en: "Make selector and Pod labels from one source (Helm helper, kustomize labels), and compare them in CI",
-    zh: "选择器与 Pod 标签由同一份配置生成（Helm helper、kustomize labels），并在 CI 中核对",
-  },
-});
 
 const SETTLING = 60_000;
 
@@ -198,6 +113,21 @@ function reasonOf(pods: readonly PodView[]): Reason {
   return { reason: pods[0]?.object.status?.phase ?? say.unready(), crashes: false };
 }
 
+/** The kubelet waits for the network of one of them: that is no affair of the program's. */
+const lackNetwork = (pods: readonly PodView[], { objects }: Model): boolean =>
+  pods.some(
+    (pod) =>
+      pod.addresses.length === 0 &&
+      objects
+        .all("events")
+        .some(
+          ({ reason, involvedObject }) =>
+            reason === "FailedCreatePodSandBox" &&
+            involvedObject?.name === pod.name &&
+            involvedObject.namespace === pod.namespace,
+        ),
+  );
+
 const inEnglish = (words: Text | string): string => (typeof words === "string" ? words : words.en);
 
 function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Finding> {
@@ -277,6 +207,8 @@ function* judgeEmptySelection(service: ServiceView, model: Model): Iterable<Find
         ),
       ...wanted,
     ],
+    // somebody wrote it: no controller that cannot follow does
+    lost: true,
     facts: {
       case: "selector",
       ...(meant && { labels: Object.entries(meant.template).map(([key, value]) => `${key}=${value}`) }),
@@ -314,7 +246,7 @@ function* judgeUnready(service: ServiceView, pods: readonly PodView[], model: Mo
   ];
   const title = say.notReady({ service: keyOf(service), workload: refId(owner), reason });
   // an application that crashes and that nobody misses is its owner's affair, not the network's
-  if (crashes && wanted.length === 0) yield warning(owner, title, evidence, [service.ref]);
+  if (crashes && wanted.length === 0 && !lackNetwork(pods, model)) yield warning(owner, title, evidence, [service.ref]);
   else {
     yield fault({
       repair: owner,
@@ -412,84 +344,7 @@ export const serviceWithoutEndpoints = defineCheck({
     }
   },
 
-  remedies({ repair, related, facts }, { services }) {
-    const service = [repair, ...related].find(({ kind }) => kind === "Service")!;
-    const namespace = service.namespace ?? "default";
-    const slices = sh`kubectl get endpointslices -n ${namespace} -l ${`kubernetes.io/service-name=${service.name}`}`;
-    const verify = { run: slices };
-    const edit = { run: `kubectl edit ${kubectlName(repair)}` };
-    const describe = `kubectl describe ${kubectlName(repair)}`;
-    switch (facts.case) {
-      case "scaled": {
-        const scale = (replicas: number) => ({ do: "scale", target: repair, replicas }) as const;
-        const step = { why: say.scaleUp(), change: scale(1), undo: scale(0), verify };
-        return [
-          { id: "scale-up", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.preventEmpty()] },
-        ];
-      }
-      case "selector": {
-        const selector = services.get(namespace, service.name)?.selector ?? {};
-        const carried = Object.fromEntries(
-          ((facts.labels ?? []) as readonly string[]).map((label) => label.split("=") as [string, string]),
-        );
-        const keys = Object.keys(selector);
-        const patched = (labels: Labels) =>
-          ({ do: "patch", target: repair, patch: { spec: { selector: labels } } }) as const;
-        const meant = related.find(({ kind }) => kind !== "Service");
-        const labels = sh`kubectl get pods -n ${namespace} --show-labels`;
-        const step =
-          meant && keys.every((key) => carried[key] !== undefined)
-            ? {
-                why: say.correctSelector({ workload: refId(meant) }),
-                change: patched(Object.fromEntries(keys.map((key) => [key, carried[key]!]))),
-                undo: patched(selector),
-                verify,
-              }
-            : { why: say.seeLabels(), change: { run: `${labels}; ${edit.run}` }, undo: edit, verify };
-        return [
-          {
-            id: "correct-selector",
-            risk: "low",
-            interrupts: say.attaches(),
-            steps: [step],
-            prevent: [say.preventSelector(), say.preventEmpty()],
-          },
-        ];
-      }
-      case "not-written": {
-        const { node, pod } = facts as Record<string, string>;
-        const lease = "kubectl get lease -n kube-system kube-controller-manager -o yaml";
-        const stop = "crictl ps -q --name '^kube-controller-manager$' | xargs crictl stop";
-        const steps = [
-          { why: say.lookAtController(), change: { run: lease }, verify },
-          ...(node === undefined || pod === undefined
-            ? []
-            : [{ why: say.restartController(), change: { run: stop, node }, undo: say.nothing(), verify }]),
-        ];
-        return [{ id: "find-out", risk: "low", interrupts: say.controllers(), steps, prevent: [say.preventEmpty()] }];
-      }
-      default: {
-        const { pod, port, listening } = facts as Record<string, string>;
-        const isUnready = facts.case === "not-ready";
-        const logs = pod === undefined ? "" : sh`; kubectl logs -n ${namespace} ${pod} --all-containers --tail=20`;
-        const look = pod === undefined ? describe : `${sh`kubectl describe -n ${namespace} pod/${pod}`}${logs}`;
-        const step = { why: isUnready ? say.lookAtPods() : say.lookAtWorkload(), change: { run: look }, verify };
-        const correct =
-          port === undefined
-            ? []
-            : [{ why: say.correctProbe({ port, listening: listening! }), change: edit, undo: edit, verify }];
-        return [
-          {
-            id: "find-out",
-            risk: port === undefined ? "none" : "low",
-            interrupts: say.nothing(),
-            steps: [...(port === undefined ? [step] : []), ...correct],
-            prevent: [say.preventEmpty()],
-          },
-        ];
-      }
-    }
-  },
+  remedies: remediesOf,
 
   manual: {
     title: { en: "A Service has no back end", zh: "Service 没有后端" },

@@ -112,7 +112,7 @@ function* judge(service: ServiceView, kind: Kind, model: Model): Iterable<Findin
     related: distinct(owners),
     nodes: on,
     breaks: [...broken.values()].map(({ node, port }) => ({ name: "service.local", node, service: port.key })),
-    title: say[kind]({ service: keyOf(service), nodes: on.join(", ") }),
+    title: say[kind]({ service: keyOf(service), nodes: on }),
     evidence: [
       services.quote(service, `Service ${keyOf(service)}: ${kind}TrafficPolicy Local`),
       model.objects.quote("endpointslices", slice, `EndpointSlice ${slice.metadata.name}: ${listed(others)}`),

@@ -2,10 +2,10 @@ import { known } from "../../evidence/observed.ts";
 import { quoteOf } from "../../evidence/origin.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
-import { namedPorts } from "../../model/policy-views.ts";
+import { namedPorts } from "../../model/policies/views.ts";
 import { kubectlName, refId } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
-import type { ListeningSocket } from "../../parse/ss.ts";
+import type { ListeningSocket } from "../../parse/iproute2/ss.ts";
 import { sh, shellWord } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { cannotTell, defineCheck, type Facts, type Finding, fault, presumed, warning, works } from "../check.ts";
@@ -72,7 +72,7 @@ function socketsFor(sockets: readonly ListeningSocket[], protocol: string): read
 
 function formatPorts(sockets: readonly ListeningSocket[]) {
   const ports = [...new Set(sockets.filter(({ address }) => !LOOPBACK.test(address)).map(({ port }) => port))];
-  return ports.length === 0 ? say.nothing() : ports.sort((a, b) => a - b).join(", ");
+  return ports.length === 0 ? say.nothing() : ports.sort((a, b) => a - b);
 }
 
 function declares(pod: PodView, number: number, protocol: string): boolean {
@@ -104,7 +104,7 @@ function* judgeName(port: ServicePort, name: string, pods: readonly PodView[], m
   const title = say.wrongName({
     service: port.key,
     target: name,
-    names: names.length > 0 ? names.join(", ") : say.noNames(),
+    names: names.length > 0 ? names : say.noNames(),
   });
   const evidence = [
     model.services.quote(port.service, `Service ${port.key}: targetPort ${name}`),

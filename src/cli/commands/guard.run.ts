@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DiagnosisError } from "../../errors.ts";
+import { known } from "../../evidence/observed.ts";
 import { type Guard, guardOf } from "../../guard/guard.ts";
 import type { Manifest } from "../../guard/policies.ts";
 import { modelOf } from "../../model/model.ts";
@@ -25,6 +26,18 @@ const say = texts("guard-command", {
   sees: {
     en: "`{program} diagnose` shows what can be seen of it.",
     zh: "可用 `{program} diagnose` 查看能观测到的内容。",
+  },
+  betaOnly: {
+    en: "Kubernetes {kubernetes} has ValidatingAdmissionPolicies as v1beta1 only, and not by default: kube-apiserver needs --feature-gates=ValidatingAdmissionPolicy=true and --runtime-config=admissionregistration.k8s.io/v1beta1=true (1.30 has them as they are)",
+    zh: "Kubernetes {kubernetes} 的 ValidatingAdmissionPolicy 只有 v1beta1 且默认关闭：kube-apiserver 需要 --feature-gates=ValidatingAdmissionPolicy=true 和 --runtime-config=admissionregistration.k8s.io/v1beta1=true（1.30 起默认可用）",
+  },
+  tooOld: {
+    en: "Kubernetes {kubernetes} has no ValidatingAdmissionPolicies that could hold this (they came with 1.28, and are on since 1.30): policies.yaml is left out; until the upgrade, the backup, the alerts and the audit rules are what there is, or a webhook such as Kyverno's",
+    zh: "Kubernetes {kubernetes} 没有可用的 ValidatingAdmissionPolicy（1.28 引入，1.30 起默认启用）：不生成 policies.yaml；升级之前，可用备份、告警和审计规则，或 Kyverno 等准入 Webhook",
+  },
+  upgrade: {
+    en: "`{program} guard render` writes what works there all the same.",
+    zh: "可用 `{program} guard render` 生成在该版本上可用的其余部分。",
   },
   written: { en: "{path}", zh: "{path}" },
   protects: {
@@ -50,16 +63,27 @@ const say = texts("guard-command", {
 
 const IMAGE = "netwhy:0.1.0";
 
-async function guardFrom(given: Given, surroundings: Surroundings): Promise<Guard> {
+type Found = { readonly guard: Guard; readonly kubernetes: string | undefined };
+
+async function guardFrom(given: Given, surroundings: Surroundings): Promise<Found> {
   const { readLive } = await import("../live.ts");
   const { bundle, image = IMAGE, action } = given as Readonly<Record<string, string | undefined>>;
   const described = await describer(given);
   const capture = bundle === undefined ? await readLive(given, surroundings) : await readBundle(bundle);
-  const guard = guardOf(modelOf(described(capture)), { image, action: action === "warn" ? "warn" : "deny" });
+  const kubernetes = known(capture.get("version"))?.gitVersion ?? known(capture.get("cluster"))?.kubernetesVersion;
+  const guard = guardOf(modelOf(described(capture)), {
+    image,
+    action: action === "warn" ? "warn" : "deny",
+    kubernetes,
+  });
   if (guard.objects.length === 0)
     throw new DiagnosisError("no-evidence", say.nothing(), say.sees({ program: surroundings.program }));
-  return guard;
+  return { guard, kubernetes };
 }
+
+/** What of it this release of Kubernetes cannot do, if anything. */
+const limitOf = ({ guard: { api }, kubernetes = "" }: Found) =>
+  api === undefined ? say.tooOld({ kubernetes }) : api === "v1beta1" ? say.betaOnly({ kubernetes }) : undefined;
 
 const componentsOf = ({ objects }: Guard, lang: "en" | "zh"): string =>
   [...new Set(objects.flatMap(({ of }) => of))].sort().join(lang === "zh" ? "、" : ", ");
@@ -73,7 +97,8 @@ function tellProtected(guard: Guard, { out, lang }: Surroundings): void {
 export async function guardRenderCommand(given: Given, surroundings: Surroundings): Promise<ExitCode> {
   const { lang, out, err, program } = surroundings;
   const directory = (given.output as string | undefined) ?? "netwhy-guard";
-  const guard = await guardFrom(given, surroundings);
+  const found = await guardFrom(given, surroundings);
+  const { guard } = found;
   mkdirSync(directory, { recursive: true });
   tellProtected(guard, surroundings);
   for (const [name, text] of guard.files) {
@@ -81,8 +106,10 @@ export async function guardRenderCommand(given: Given, surroundings: Surrounding
     writeWhole(path, text);
     out(`${say.written({ path })[lang]}\n`);
   }
+  const limit = limitOf(found);
+  if (limit) err(`${limit[lang]}\n`);
   if (given.image === undefined) err(`${say.noImage({ image: IMAGE })[lang]}\n`);
-  err(`${say.next({ path: directory, program })[lang]}\n`);
+  if (guard.api) err(`${say.next({ path: directory, program })[lang]}\n`);
   return EXIT.healthy;
 }
 
@@ -131,7 +158,13 @@ async function applyAll(api: Api, { policies }: Guard, given: Given, surrounding
 }
 
 export async function guardInstallCommand(given: Given, surroundings: Surroundings): Promise<ExitCode> {
-  const guard = await guardFrom(given, surroundings);
+  const found = await guardFrom(given, surroundings);
+  const { guard } = found;
+  const limit = limitOf(found);
+  if (limit && !guard.api) {
+    throw new DiagnosisError("usage", limit, say.upgrade({ program: surroundings.program }));
+  }
   tellProtected(guard, surroundings);
+  if (limit) surroundings.err(`${limit[surroundings.lang]}\n`);
   return withApi(given, surroundings, (api) => applyAll(api, guard, given, surroundings));
 }

@@ -7,7 +7,7 @@ import { DiagnosisError } from "../../errors.ts";
 import { RBAC_DIFF } from "../../report/rbac-diff.ts";
 import { texts } from "../../text.ts";
 import { readArchive } from "../archive-file.ts";
-import { differenceLines, gainLines } from "../difference-lines.ts";
+import { differenceLines, fitted, gainLines } from "../difference-lines.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { snapshotFor } from "../snapshot.ts";
 import type { Surroundings } from "../surroundings.ts";
@@ -44,7 +44,7 @@ export async function rbacDiffCommand(
   given: Given,
   surroundings: Surroundings,
 ): Promise<ExitCode> {
-  const { program, lang, out } = surroundings;
+  const { program, lang, out, width } = surroundings;
   if (oldPath === undefined) throw new DiagnosisError("usage", say.noBackup(), say.how({ program }));
   const key = given.verifyKey as string | undefined;
   const read = (path: string): Snapshot | Promise<Snapshot> =>
@@ -72,11 +72,16 @@ export async function rbacDiffCommand(
       say.sides({ old: when(old.head), now: when(now.head) })[lang],
       ...(isOtherCluster(old, now) ? [say.otherCluster()[lang]] : []),
       ...differences.flatMap((difference) => differenceLines(difference, lang)),
-      ...(losses.length > 0 ? [say.losses()[lang], ...gainLines(losses, lang)] : []),
-      ...(gains.length > 0 ? [say.gains()[lang], ...gainLines(gains, lang)] : []),
+      ...(losses.length > 0 ? [say.losses()[lang], ...gainLines(losses, lang, differences, "lost")] : []),
+      ...(gains.length > 0 ? [say.gains()[lang], ...gainLines(gains, lang, differences)] : []),
       ...(uncompared.length > 0 ? [say.uncompared({ gaps: gapsInWords(uncompared) })[lang]] : []),
     ];
-    out(`${lines.join("\n")}\n`);
+    out(
+      `${lines
+        .flatMap((text) => text.split("\n"))
+        .map((text) => fitted(text, width))
+        .join("\n")}\n`,
+    );
   }
   if (differences.length > 0) return EXIT.faulty;
   return uncompared.length > 0 ? EXIT.unclear : EXIT.healthy;

@@ -5,13 +5,13 @@ import { presentIn, provesAbsence } from "../../backup/differences.ts";
 import { refOf } from "../../backup/kinds.ts";
 import { type RestorePlan, type RestoreStep, restorePlan } from "../../backup/restore-plan.ts";
 import { DiagnosisError } from "../../errors.ts";
-import type { ManifestObject } from "../../model/change.ts";
+import type { ManifestObject } from "../../model/changes/change.ts";
 import { refId } from "../../model/ref.ts";
 import { restore, type StepResult, tryRestore } from "../../repair/restore.ts";
 import type { Api } from "../../sources/live/api.ts";
 import { texts, verbatim } from "../../text.ts";
 import { readArchive, writeWhole } from "../archive-file.ts";
-import { differenceLines, gainLines } from "../difference-lines.ts";
+import { differenceLines, fitted, gainLines } from "../difference-lines.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { snapshotNow, withApi } from "../snapshot.ts";
 import type { Surroundings } from "../surroundings.ts";
@@ -106,7 +106,7 @@ type Options = {
 };
 
 const idOf = (object: ManifestObject): string => refId(refOf(object));
-const namesOf = (steps: readonly RestoreStep[]): string => steps.map(({ object }) => idOf(object)).join(", ");
+const namesOf = (steps: readonly RestoreStep[]) => steps.map(({ object }) => idOf(object));
 
 /** What is chosen; without a choice, all that is missing now. */
 function chosenIn(
@@ -212,7 +212,11 @@ export async function rbacRestoreCommand(
       out(`${(chosen.length === 0 ? say.nothingMissing() : say.nothing({ count: chosen.length }))[lang]}\n`);
       return EXIT.healthy;
     }
-    out(`${planLines(plan, lang).join("\n")}\n`);
+    out(
+      `${planLines(plan, lang)
+        .map((text) => fitted(text, surroundings.width))
+        .join("\n")}\n`,
+    );
     if (!(await isTakenDry(api, plan, surroundings))) return EXIT.faulty;
     if (options.dryRun) return EXIT.healthy;
     if (!(await isWanted(plan, options, surroundings))) return EXIT.faulty;

@@ -1,11 +1,11 @@
 /** What Cilium's agents know. */
-import { parseCiliumEndpoints } from "../../parse/cilium-endpoints.ts";
-import { parseCiliumIdentities } from "../../parse/cilium-identities.ts";
-import { parseCiliumIpcache } from "../../parse/cilium-ipcache.ts";
-import { parseCiliumLb } from "../../parse/cilium-lb.ts";
-import { parseCiliumServices } from "../../parse/cilium-services.ts";
-import { parseCiliumStatus } from "../../parse/cilium-status.ts";
-import { parseCiliumTunnels } from "../../parse/cilium-tunnels.ts";
+import { parseCiliumEndpoints } from "../../parse/cilium/endpoints.ts";
+import { parseCiliumIdentities } from "../../parse/cilium/identities.ts";
+import { parseCiliumIpcache } from "../../parse/cilium/ipcache.ts";
+import { parseCiliumLb } from "../../parse/cilium/lb.ts";
+import { parseCiliumServices } from "../../parse/cilium/services.ts";
+import { parseCiliumStatus } from "../../parse/cilium/status.ts";
+import { parseCiliumTunnels } from "../../parse/cilium/tunnels.ts";
 import type { Parser } from "../../parse/parsed.ts";
 import type { Template } from "../../text.ts";
 import { type Kind, parsedBy } from "../kind.ts";

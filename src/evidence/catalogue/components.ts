@@ -1,7 +1,8 @@
 /** What components say, and what they count of themselves. */
-import { type LogDigest, logDigestReader } from "../../parse/log-digest.ts";
-import { type Metrics, metricsReader } from "../../parse/metrics.ts";
-import { type ProxyHealth, parseProxyHealth } from "../../parse/proxy-health.ts";
+
+import { type Metrics, metricsReader } from "../../parse/kubernetes/metrics.ts";
+import { type ProxyHealth, parseProxyHealth } from "../../parse/kubernetes/proxy-health.ts";
+import { type LogDigest, logDigestReader } from "../../parse/logs/digest.ts";
 import type { Template } from "../../text.ts";
 import { type Kind, parsedBy } from "../kind.ts";
 import { unread } from "./shapes.ts";

@@ -1,7 +1,8 @@
 /** What comes from elsewhere than the cluster, or is put together of it. */
-import { type AuditLog, auditLogReader } from "../../parse/audit-log.ts";
+
 import { type ComponentDescription, parseComponentFile } from "../../parse/component-file.ts";
-import { type HelmRelease, parseHelmReleases } from "../../parse/helm-release.ts";
+import { type HelmRelease, parseHelmReleases } from "../../parse/kubernetes/helm-release.ts";
+import { type AuditLog, auditLogReader } from "../../parse/logs/audit.ts";
 import { parseManifest } from "../../parse/manifest.ts";
 import { type PacketCapture, parsePacketCaptures } from "../../parse/packet-capture.ts";
 import { parseProbes } from "../../parse/probes.ts";

@@ -1,26 +1,27 @@
 /** What the kernels, tools and files of nodes tell, and Pods' network namespaces. */
-import { parseBridgeFdb } from "../../parse/bridge-fdb.ts";
-import { parseBridgeLink } from "../../parse/bridge-link.ts";
+
 import { parseCniConflist } from "../../parse/cni-conflist.ts";
-import { parseConntrack } from "../../parse/conntrack.ts";
-import { parseConntrackCount } from "../../parse/conntrack-count.ts";
-import { parseConntrackStats } from "../../parse/conntrack-stats.ts";
-import { parseIpAddr } from "../../parse/ip-addr.ts";
-import { parseIpLinkStats } from "../../parse/ip-link-stats.ts";
-import { parseIpNeigh } from "../../parse/ip-neigh.ts";
-import { parseIpRoute } from "../../parse/ip-route.ts";
-import { parseIpRule } from "../../parse/ip-rule.ts";
+import { parseConntrackCount } from "../../parse/conntrack/count.ts";
+import { parseConntrack } from "../../parse/conntrack/entries.ts";
+import { parseConntrackStats } from "../../parse/conntrack/stats.ts";
+import { parseIpAddr } from "../../parse/iproute2/addr.ts";
+import { parseBridgeFdb } from "../../parse/iproute2/bridge-fdb.ts";
+import { parseBridgeLink } from "../../parse/iproute2/bridge-link.ts";
+import { parseIpLinkStats } from "../../parse/iproute2/link-stats.ts";
+import { parseIpNeigh } from "../../parse/iproute2/neigh.ts";
+import { parseNstat } from "../../parse/iproute2/nstat.ts";
+import { parseIpRoute } from "../../parse/iproute2/route.ts";
+import { parseIpRule } from "../../parse/iproute2/rule.ts";
+import { parseSs } from "../../parse/iproute2/ss.ts";
 import { parseIpset } from "../../parse/ipset.ts";
-import { parseIptablesSave } from "../../parse/iptables-save.ts";
+import { parseIptables } from "../../parse/iptables/list-rules.ts";
 import { parseIpvsadm } from "../../parse/ipvsadm.ts";
-import { parseKernelLog } from "../../parse/kernel-log.ts";
-import { parseKubeletConfig } from "../../parse/kubelet-config.ts";
-import { type NftRuleset, nftRulesetReader } from "../../parse/nft-json.ts";
-import { parseNstat } from "../../parse/nstat.ts";
+import { parseKubeletConfig } from "../../parse/kubernetes/kubelet-config.ts";
+import { parseKernelLog } from "../../parse/logs/kernel.ts";
+import { type NftRuleset, nftRulesetReader } from "../../parse/nftables/json.ts";
 import type { Parser } from "../../parse/parsed.ts";
 import { parseProcesses } from "../../parse/processes.ts";
 import { parseResolvConf } from "../../parse/resolv-conf.ts";
-import { parseSs } from "../../parse/ss.ts";
 import { parseSubnetEnv } from "../../parse/subnet-env.ts";
 import { parseSysctl } from "../../parse/sysctl.ts";
 import { parseUptime } from "../../parse/uptime.ts";
@@ -43,6 +44,7 @@ function onNode<T>(
     hides,
     sensitivity: "plain",
     cost: "small",
+    ...(file.endsWith(".json") && { plain: true }),
     ...more,
   };
 }
@@ -68,6 +70,7 @@ function inPod<T>(file: string, command: string, parse: Parser<T>, hides: Templa
     hides,
     sensitivity: "plain",
     cost: "medium",
+    ...(file.endsWith(".json") && { plain: true }),
   };
 }
 
@@ -77,7 +80,7 @@ export const ofNodes = {
   iptables: onNode(
     "iptables-save.txt",
     "iptables-save -c",
-    parseIptablesSave,
+    parseIptables,
     {
       en: "what the node does with packets to Services and Pods",
       zh: "节点如何处理发往 Service 和 Pod 的报文",
@@ -87,7 +90,7 @@ export const ofNodes = {
   ip6tables: onNode(
     "ip6tables-save.txt",
     "ip6tables-save -c",
-    parseIptablesSave,
+    parseIptables,
     {
       en: "what the node does with IPv6 packets",
       zh: "节点如何处理 IPv6 报文",
@@ -97,7 +100,7 @@ export const ofNodes = {
   iptablesLegacy: onNode(
     "iptables-legacy-save.txt",
     "iptables-legacy-save -c",
-    parseIptablesSave,
+    parseIptables,
     {
       en: "rules in the other iptables back end",
       zh: "另一个 iptables 后端中的规则",
@@ -107,7 +110,7 @@ export const ofNodes = {
   ip6tablesLegacy: onNode(
     "ip6tables-legacy-save.txt",
     "ip6tables-legacy-save -c",
-    parseIptablesSave,
+    parseIptables,
     {
       en: "rules for IPv6 packets in the other iptables back end",
       zh: "另一个 iptables 后端中的 IPv6 规则",

@@ -1,6 +1,6 @@
 /** Lists of API objects. */
 import { type ApiList, apiListReader, type ItemSchema, jsonLinesReader } from "../../parse/api-list.ts";
-import { projectionOf } from "../../parse/json-projection.ts";
+import { projectionOf } from "../../parse/json/projection.ts";
 import * as objects from "../../parse/objects.ts";
 import type { Template } from "../../text.ts";
 import type { Kind } from "../kind.ts";
@@ -28,9 +28,9 @@ export const objectLists = {
     en: "the nodes, their addresses and Pod ranges",
     zh: "节点及其地址、Pod 网段",
   }),
-  namespaces: list("api/v1/namespaces", objects.named, {
-    en: "the labels of namespaces, by which NetworkPolicies select",
-    zh: "命名空间的标签（NetworkPolicy 据此选择）",
+  namespaces: list("api/v1/namespaces", objects.namespace, {
+    en: "the labels of namespaces, by which NetworkPolicies select, and which of them cannot be deleted",
+    zh: "命名空间的标签（NetworkPolicy 据此选择），以及哪些命名空间无法删除",
   }),
   services: list("api/v1/services", objects.service, { en: "what Services demand", zh: "Service 的期望状态" }),
   endpointslices: list("apis/discovery.k8s.io/*/endpointslices", objects.endpointSlice, {
@@ -140,6 +140,10 @@ export const objectLists = {
     objects.webhookConfiguration,
     { en: "which programs may change an object before it is written", zh: "写入对象之前哪些程序可以修改它" },
   ),
+  apiservices: list("apis/apiregistration.k8s.io/*/apiservices", objects.apiService, {
+    en: "which APIs other programs serve for the API server, and whether it reaches them",
+    zh: "哪些 API 由其他程序代 API Server 提供，以及它能否访问到这些程序",
+  }),
   customresourcedefinitions: list("apis/apiextensions.k8s.io/*/customresourcedefinitions", objects.named, {
     en: "which operators are installed",
     zh: "安装了哪些 Operator",

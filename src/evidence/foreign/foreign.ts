@@ -1,21 +1,24 @@
 /**
  * Bundles that other tools made: Troubleshoot support bundles, `kubectl cluster-info dump`, must-gather, `cilium sysdump`,
- * and folders of `kubectl get -o yaml|json` and command output. What a file holds is recognised by its content, not by
- * its name; it is then taken in as if it stood in a bundle of ours.
+ * results of Sonobuoy, of the log collectors of Rancher and EKS, and folders of `kubectl get -o yaml|json` and command output.
+ * What a file holds is recognised by its content, not by its name; it is then taken in as if it stood in a bundle of ours.
  */
 
-import { parseManifests } from "../../parse/manifests.ts";
+import { parseManifests } from "../../parse/kubernetes/manifests.ts";
 import { type Text, texts } from "../../text.ts";
 import type { Intake, Sink } from "../capture.ts";
+import type { KindId } from "../catalogue.ts";
 import { pathOf } from "../path.ts";
-import { type ListFile, ObjectLists } from "./lists.ts";
+import { HIDDEN } from "./hidden.ts";
+import { type Completeness, type ListFile, ObjectLists } from "./lists.ts";
 import { type KnownPod, type LogPlace, logPlaceAmong, logPlaceOf, logSections, podIn, stamped } from "./logs.ts";
-import { commandIn, kindOfCommand, nodeIn, outputIn } from "./outputs.ts";
+import { commandIn, joined, kindOfCommand, nodeIn, type Output, outputIn, withTable } from "./outputs.ts";
 import { newestTime } from "./times.ts";
 
 const say = texts("foreign-bundle", {
   troubleshoot: { en: "a Troubleshoot support bundle", zh: "Troubleshoot 支持包" },
   mustGather: { en: "OpenShift must-gather", zh: "OpenShift must-gather" },
+  sonobuoy: { en: "results of Sonobuoy", zh: "Sonobuoy 结果" },
   dump: { en: "`kubectl cluster-info dump`", zh: "`kubectl cluster-info dump`" },
   sysdump: { en: "`cilium sysdump`", zh: "`cilium sysdump`" },
   folder: { en: "files of kubectl and of commands on nodes", zh: "kubectl 与节点命令的输出文件" },
@@ -30,14 +33,24 @@ const say = texts("foreign-bundle", {
   },
 });
 
-type Layout = { readonly is: RegExp; readonly name: () => Text; readonly isComplete?: true };
+type Layout = Completeness & { readonly is: RegExp; readonly name: () => Text };
 
 const LAYOUTS: readonly Layout[] = [
   { is: /(^|\/)cluster-resources\//, name: say.troubleshoot },
-  { is: /(^|\/)(cluster-scoped-resources|namespaces\/[^/]+\/core)\//, name: say.mustGather, isComplete: true },
+  // of other kinds it takes what its operators name, and of namespaces those of the platform (openshift/must-gather, gather)
+  {
+    is: /(^|\/)(cluster-scoped-resources|namespaces\/[^/]+\/core)\//,
+    name: say.mustGather,
+    whole: ["nodes"],
+    isByNamespace: true,
+  },
+  { is: /(^|\/)resources\/(cluster|ns\/[^/]+)\/[^/]+\.json$/, name: say.sonobuoy, isByNamespace: true },
   { is: /(^|\/)cilium-sysdump|(^|\/)k8s-(nodes|pods|services)[-.]|(^|\/)cilium-(ds|daemonset)-/, name: say.sysdump },
   { is: /(^|\/)[^/]+\/[^/]+\/logs\.txt$/, name: say.dump },
 ];
+
+/** Whether a path is such as only other tools' bundles have. */
+export const isForeignPath = (path: string): boolean => LAYOUTS.some(({ is }) => is.test(path));
 
 const MIB = 1024 * 1024;
 /** Files are held whole until it is known what they are. */
@@ -63,7 +76,7 @@ export function foreignIntake(intake: Pick<Intake, "open" | "note">): ForeignInt
     if (/\.(json|ya?ml)$/.test(path) || /^\s*([[{]|apiVersion:|kind:)/.test(text.slice(0, 200))) {
       const { value } = parseManifests(text);
       if (value) {
-        lists.add(path, value);
+        lists.add(path, value, text.includes(HIDDEN));
         return;
       }
       version ??= /"gitVersion"\s*:\s*"(v[\d.]+[^"]*)"/.exec(text.slice(0, 10_000))?.[1];
@@ -96,14 +109,19 @@ export function foreignIntake(intake: Pick<Intake, "open" | "note">): ForeignInt
     },
 
     finish() {
-      const nodes = lists.namesOf("nodes");
+      const nodes = nodesOf(lists, waiting);
       const pods = [...lists.objectsOf("pods")].map(knownPod);
       let outputs = 0;
       const takenAt = newestTime(lists);
-      for (const file of waiting) if (handOn(file, { nodes, pods, takenAt }, intake)) outputs++;
+      const parts: Part[] = [];
+      for (const file of waiting) if (handOn(file, { nodes, pods, takenAt, parts }, intake)) outputs++;
+      for (const [path, of] of Map.groupBy(parts, ({ kind, node }) => pathOf(kind, { node }))) {
+        const { text, cutOff } = joined(of[0]!.kind, of);
+        write(path, [text], intake, cutOff);
+      }
       if (lists.size + outputs === 0) return false;
       const [layout] = [...layouts].sort(([, a], [, b]) => b - a)[0] ?? [];
-      for (const file of lists.files(layout?.isComplete ?? false)) writeList(file, intake);
+      for (const file of lists.files(layout)) writeList(file, intake);
       writeCluster(takenAt, version, intake);
       intake.note("bundle", say.taken({ what: (layout?.name ?? say.folder)(), count: lists.size }));
       return true;
@@ -141,12 +159,31 @@ type Surroundings = {
   readonly nodes: ReadonlySet<string>;
   readonly pods: readonly KnownPod[];
   readonly takenAt: string | undefined;
+  /** Takes what was printed on nodes: there may be more of the same kind. */
+  readonly parts: Part[];
 };
+
+type Part = Output & { readonly kind: KindId; readonly node: string };
+
+/**
+ * The nodes that the objects name. Without any, those on which collectors ran that say so: Rancher's in
+ * systeminfo/hostname (rancherlabs/support-tools), that of EKS in the name of its archive, by instance
+ * (awslabs/amazon-eks-ami, log-collector-script).
+ */
+function nodesOf(lists: ObjectLists, files: readonly Held[]): ReadonlySet<string> {
+  const named = lists.namesOf("nodes");
+  if (named.size > 0) return named;
+  const told = files.flatMap(({ path, text }) => {
+    const hostname = /(^|\/)systeminfo\/hostname$/.test(path) ? text.trim() : undefined;
+    return hostname || (/(?:^|\/)eks_(i-[0-9a-f]+)_/.exec(path)?.[1] ?? []);
+  });
+  return new Set(told);
+}
 
 /** A file that is no object: the output of a command on a node, or a log. */
 function handOn(
   { path, text, cutOff }: Held,
-  { nodes, pods, takenAt }: Surroundings,
+  { nodes, pods, takenAt, parts }: Surroundings,
   intake: Pick<Intake, "open" | "note">,
 ): boolean {
   const told = commandIn(text);
@@ -156,13 +193,14 @@ function handOn(
     write(pathOf(asked, { namespace: pod.namespace, pod: pod.name }), [told.text], intake, cutOff);
     return true;
   }
-  const output = told?.text ?? text;
-  const kind = outputIn(output);
+  const output = told ? withTable(told.text, told.command) : text;
+  const name = told?.command ?? path.slice(path.lastIndexOf("/") + 1);
+  const kind = outputIn(output, name);
   if (kind) {
     // what was run in an agent's container shows the network of its node
     const node = nodeIn(path, nodes) ?? (told ? pod?.node : undefined);
     if (node === undefined) intake.note(path, say.whichNode());
-    else write(pathOf(kind, { node }), [output], intake, cutOff);
+    else parts.push({ kind, node, name, text: output, cutOff });
     return node !== undefined;
   }
   if (told) return false;

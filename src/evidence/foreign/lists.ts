@@ -3,14 +3,17 @@
  * some namespaces shows no absence in the others.
  */
 
-import type { Manifest, Manifests } from "../../parse/manifests.ts";
+import type { Manifest, Manifests } from "../../parse/kubernetes/manifests.ts";
 import { catalogue, type KindId } from "../catalogue.ts";
 import { pathOf } from "../path.ts";
+import { withoutHidden } from "./hidden.ts";
 
 type Gathered = {
   readonly objects: Map<string, Manifest["object"]>;
   /** Files that hold a list of them: the namespaces of their objects, and the words of their paths. */
   readonly lists: { readonly namespaces: ReadonlySet<string>; readonly words: readonly string[] }[];
+  /** Some values of theirs are hidden. */
+  isHidden: boolean;
 };
 
 /** The list kinds of the catalogue by group and resource: `apps daemonsets`. */
@@ -44,6 +47,7 @@ const CLUSTER_WIDE: ReadonlySet<KindId> = new Set<KindId>([
   "clusterrolebindings",
   "validatingwebhookconfigurations",
   "mutatingwebhookconfigurations",
+  "apiservices",
   "customresourcedefinitions",
 ]);
 
@@ -56,13 +60,26 @@ export type ListFile = {
   readonly lacks?: string;
 };
 
+const SINGLE = "single objects, not a list of all";
+
+/** Of what a tool takes all. */
+export type Completeness = {
+  /** Cluster-wide kinds of which it takes every object, a file each. */
+  readonly whole?: readonly KindId[];
+  /** Of a namespace of which it takes anything it takes every object of the kinds that it lists at all. */
+  readonly isByNamespace?: true;
+};
+
 export class ObjectLists {
   readonly #byKind = new Map<KindId, Gathered>();
   /** Folders and names of all files. */
   readonly #words = new Set<string>();
 
-  /** @returns whether the catalogue knows any of them */
-  add(path: string, { objects, list }: Manifests): boolean {
+  /**
+   * @param isHidden whether there are values among them that a redactor has hidden
+   * @returns whether the catalogue knows any of them
+   */
+  add(path: string, { objects, list }: Manifests, isHidden = false): boolean {
     const words = path.replace(/\.(json|ya?ml)$/, "").split("/");
     const byPath = words.toReversed().flatMap((word) => BY_RESOURCE.get(word.replaceAll("-", "")) ?? [])[0];
     const kindOf = ({ kind, apiVersion }: Pick<Manifest, "kind" | "apiVersion">): KindId | undefined =>
@@ -75,13 +92,15 @@ export class ObjectLists {
       if (!kind) continue;
       isKnown = true;
       for (const word of words) this.#words.add(word);
-      const gathered: Gathered = this.#byKind.get(kind) ?? { objects: new Map(), lists: [] };
+      const gathered: Gathered = this.#byKind.get(kind) ?? { objects: new Map(), lists: [], isHidden };
       this.#byKind.set(kind, gathered);
+      gathered.isHidden ||= isHidden;
       const namespaces = new Set<string>();
       for (const { object } of members) {
         const { name, namespace = "" } = metadataOf(object);
         namespaces.add(String(namespace));
-        gathered.objects.set(`${namespace}/${name}`, object);
+        const shown = isHidden ? (withoutHidden(object) as Manifest["object"]) : object;
+        gathered.objects.set(`${namespace}/${name}`, shown);
       }
       if (list) gathered.lists.push({ namespaces, words });
     }
@@ -100,23 +119,28 @@ export class ObjectLists {
     return this.#byKind.get(kind)?.objects.values() ?? [];
   }
 
-  /**
-   * @param isComplete whether the tool is known to take all objects of cluster-wide kinds, a file each, and all objects
-   * of a namespace if it takes any
-   */
-  files(isComplete: boolean): readonly ListFile[] {
+  files(completeness: Completeness = {}): readonly ListFile[] {
     const namespaces = this.namesOf("namespaces");
     return [...this.#byKind].map(([kind, gathered]) => {
-      const lacks = this.#lacks(kind, gathered, namespaces, isComplete);
+      const missing = this.#lacks(kind, gathered, namespaces, completeness);
+      const hidden = gathered.isHidden ? "values are hidden by a redactor" : undefined;
+      const lacks = missing && hidden ? `${missing}; ${hidden}` : (missing ?? hidden);
       const file = { kind, path: pathOf(kind), objects: [...gathered.objects.values()] };
       return lacks === undefined ? file : { ...file, lacks };
     });
   }
 
-  #lacks(kind: KindId, { lists }: Gathered, all: ReadonlySet<string>, isComplete: boolean): string | undefined {
-    if (CLUSTER_WIDE.has(kind)) return lists.length > 0 || isComplete ? undefined : "single objects, not a list of all";
-    if (lists.some(({ namespaces }) => namespaces.size > 1)) return undefined;
-    const named = isComplete ? [...this.#words] : lists.flatMap(({ words }) => words);
+  #lacks(
+    kind: KindId,
+    { lists }: Gathered,
+    all: ReadonlySet<string>,
+    { whole = [], isByNamespace }: Completeness,
+  ): string | undefined {
+    if (whole.includes(kind)) return undefined;
+    // a tool that takes what others refer to, object by object, takes no more of that kind
+    if (lists.length === 0) return SINGLE;
+    if (CLUSTER_WIDE.has(kind) || lists.some(({ namespaces }) => namespaces.size > 1)) return undefined;
+    const named = isByNamespace ? [...this.#words] : lists.flatMap(({ words }) => words);
     const covered = new Set([
       ...lists.flatMap(({ namespaces }) => [...namespaces]),
       ...named.filter((word) => all.has(word)),
@@ -124,6 +148,6 @@ export class ObjectLists {
     const missing = [...all].filter((name) => !covered.has(name));
     if (all.size > 0 && missing.length === 0) return undefined;
     const some = [...covered].sort().slice(0, 5).join(", ");
-    return covered.size === 0 ? "single objects, not a list of all" : `only of namespaces ${some}`;
+    return covered.size === 0 ? SINGLE : `only of namespaces ${some}`;
   }
 }

@@ -9,7 +9,7 @@
 import { type Family, isOfFamily } from "../../net/ip.ts";
 import type { EndpointSlice } from "../../parse/objects.ts";
 import type { PodView } from "../pods.ts";
-import { namedPorts } from "../policy-views.ts";
+import { namedPorts } from "../policies/views.ts";
 import type { ServiceView } from "../services/services.ts";
 
 /** The Pod's number for each port of the Service; a name that no container has leaves the port out. */

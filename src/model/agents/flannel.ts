@@ -6,12 +6,12 @@
  */
 import { known } from "../../evidence/observed.ts";
 import { bitsOf, type Family, formatIp, formatPrefix, parsePrefix } from "../../net/ip.ts";
-import type { FdbEntry } from "../../parse/bridge-fdb.ts";
-import type { Link } from "../../parse/ip-addr.ts";
-import type { Neighbour } from "../../parse/ip-neigh.ts";
-import type { Route } from "../../parse/ip-route.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
+import type { FdbEntry } from "../../parse/iproute2/bridge-fdb.ts";
+import type { Neighbour } from "../../parse/iproute2/neigh.ts";
+import type { Route } from "../../parse/iproute2/route.ts";
 import { type Flannel, tunnelDevice } from "../flannel.ts";
-import type { OverlayPeer } from "../overlay.ts";
+import type { OverlayPeer } from "../tunnels/overlay.ts";
 import type { TableText } from "./kube-proxy.ts";
 
 export type FlannelState = {

@@ -1,6 +1,6 @@
 /** Puts what agents write into a node's iptables, in place of what they wrote before. */
 import type { Family } from "../../net/ip.ts";
-import { type IptablesSave, parseIptablesSave, type Table } from "../../parse/iptables-save.ts";
+import { type IptablesSave, parseIptablesSave, type Table } from "../../parse/iptables/save.ts";
 import type { TableText } from "./kube-proxy.ts";
 
 const BUILT_IN: Readonly<Record<string, readonly string[]>> = {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { captureOf, readRecording } from "../../../testing/recordings.ts";
-import type { NftRule, NftSet, NftTable } from "../../parse/nft-json.ts";
-import { printNftRule } from "../../parse/nft-print.ts";
+import type { NftRule, NftSet, NftTable } from "../../parse/nftables/json.ts";
+import { printNftRule } from "../../parse/nftables/print.ts";
 import { type ClusterModel, modelOf } from "../model.ts";
 import { kubeProxyTable } from "./kube-proxy-nft.ts";
 

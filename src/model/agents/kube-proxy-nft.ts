@@ -5,7 +5,7 @@
  * 1.33; later versions say the same in fewer rules. It is made as `nft -j` lists it, so that it is read as any other.
  */
 import { type Family, isOfFamily, parsePrefix } from "../../net/ip.ts";
-import { type NftRuleset, type NftTable, parseNft } from "../../parse/nft-json.ts";
+import { type NftRuleset, type NftTable, parseNft } from "../../parse/nftables/json.ts";
 import { clusterIpOf, type ServiceEndpoint, type ServicePort, type Services } from "../services/services.ts";
 import { chainHash } from "./kube-proxy.ts";
 

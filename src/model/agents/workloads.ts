@@ -5,9 +5,9 @@
  * with the first free address of each of their node's ranges, and are ready unless something says otherwise.
  */
 import { bitsOf, formatIp, nthAddress, type Prefix } from "../../net/ip.ts";
-import type { CorefileError } from "../../parse/corefile.ts";
-import type { LogDigest } from "../../parse/log-digest.ts";
-import { logDigestReader } from "../../parse/log-digest.ts";
+import type { CorefileError } from "../../parse/corefile/corefile.ts";
+import type { LogDigest } from "../../parse/logs/digest.ts";
+import { logDigestReader } from "../../parse/logs/digest.ts";
 import type { Pod, Workload } from "../../parse/objects.ts";
 import type { Component } from "../components/components.ts";
 import type { ModelParts } from "../model.ts";

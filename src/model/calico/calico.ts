@@ -19,14 +19,16 @@ import {
   parseIp,
   parsePrefix,
 } from "../../net/ip.ts";
-import type { Route } from "../../parse/ip-route.ts";
+import type { Route } from "../../parse/iproute2/route.ts";
 import type { FelixConfiguration, IpamBlock, IpPool } from "../../parse/objects.ts";
+import { parseCalicoSelector } from "../../parse/selectors/calico.ts";
 import type { Components } from "../components/components.ts";
 import type { Forwarding } from "../forwarding/plane.ts";
 import { destinationOf } from "../forwarding/route-table.ts";
 import { quoteRoute } from "../forwarding/routing.ts";
 import type { Nodes, NodeView } from "../nodes.ts";
 import type { Objects } from "../objects.ts";
+import { calicoRef, type Ref, refId } from "../ref.ts";
 import {
   directPath,
   type Entries,
@@ -35,8 +37,7 @@ import {
   type OverlayPath,
   type OverlayPeer,
   tunnelPath,
-} from "../overlay.ts";
-import { calicoRef, type Ref, refId } from "../ref.ts";
+} from "../tunnels/overlay.ts";
 
 export type CalicoPool = {
   readonly ref: Ref;
@@ -44,6 +45,8 @@ export type CalicoPool = {
   readonly object: IpPool;
   /** New Pods get addresses from it. */
   readonly serves: boolean;
+  /** Whether Pods of a node get addresses from it; undefined if its selector cannot be read. */
+  selects(node: NodeView): boolean | undefined;
   quote(words: string): Evidence;
 };
 
@@ -76,6 +79,7 @@ const READ_AS: { readonly [K in FelixKey]-?: (text: string) => FelixSettings[K] 
   vxlanEnabled: asFlag,
   vxlanPort: asNumber,
   vxlanVNI: asNumber,
+  programClusterRoutes: (text) => text,
   interfacePrefix: (text) => text,
   defaultEndpointToHostAction: (text) => text,
 };
@@ -141,13 +145,15 @@ export function calicoOf({ objects, nodes, components, forwarding }: Parts): Cal
   const pools = objects.all("ippools").flatMap((object): CalicoPool[] => {
     const prefix = parsePrefix(object.spec.cidr);
     if (!prefix) return [];
-    const { disabled, allowedUses } = object.spec;
+    const { disabled, allowedUses, nodeSelector } = object.spec;
+    const selector = parseCalicoSelector(nodeSelector ?? "");
     return [
       {
         ref: calicoRef("IPPool", object.metadata.name),
         prefix,
         object,
         serves: !disabled && (!allowedUses?.length || allowedUses.includes("Workload")),
+        selects: ({ labels }) => selector?.(labels),
         quote: (words) => objects.quote("ippools", object, words),
       },
     ];

@@ -8,12 +8,12 @@
  */
 import type { Evidence } from "../../evidence/origin.ts";
 import { contains, parseIp, parsePrefix } from "../../net/ip.ts";
-import { type CalicoSelector, parseCalicoSelector } from "../../parse/calico-selector.ts";
 import type { CalicoEntity, CalicoPolicy, CalicoRule, HostEndpoint } from "../../parse/objects.ts";
+import { type CalicoSelector, parseCalicoSelector } from "../../parse/selectors/calico.ts";
 import type { Labels } from "../labels.ts";
 import type { Objects } from "../objects.ts";
 import type { PodView } from "../pods.ts";
-import { addressesOf, type Denying, type Direction, type PolicyEnd, type PolicyTraffic } from "../policy-views.ts";
+import { addressesOf, type Denying, type Direction, type PolicyEnd, type PolicyTraffic } from "../policies/views.ts";
 import { calicoRef, type Ref } from "../ref.ts";
 
 /** A GlobalNetworkPolicy has no namespace. */

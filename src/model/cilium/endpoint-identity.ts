@@ -1,6 +1,6 @@
 /** Which Pods a node's agent connects, and whether it knows who they are. */
 import { known } from "../../evidence/observed.ts";
-import type { CiliumEndpoint } from "../../parse/cilium-endpoints.ts";
+import type { CiliumEndpoint } from "../../parse/cilium/endpoints.ts";
 import type { Pods, PodView } from "../pods.ts";
 import type { CaptureTime } from "../time.ts";
 import { type CiliumNode, IDENTITY } from "./cilium.ts";

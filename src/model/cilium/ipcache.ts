@@ -2,7 +2,7 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import { contains, formatIp, type Ip, parseIp, prefixOf } from "../../net/ip.ts";
-import type { IpcacheEntry } from "../../parse/cilium-ipcache.ts";
+import type { IpcacheEntry } from "../../parse/cilium/ipcache.ts";
 import { type CiliumNode, IDENTITY } from "./cilium.ts";
 
 export type Whereabouts = {

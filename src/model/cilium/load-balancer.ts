@@ -1,7 +1,7 @@
 /** What Cilium's load balancer does with a packet (bpf/lib/lb.h: lb4_lookup_service, lb4_local). */
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
-import { keyOfLbEnd, type LbBackend, type LbFrontend } from "../../parse/cilium-lb.ts";
+import { keyOfLbEnd, type LbBackend, type LbFrontend } from "../../parse/cilium/lb.ts";
 import type { CiliumNode } from "./cilium.ts";
 
 export type Balanced =

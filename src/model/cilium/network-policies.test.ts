@@ -3,7 +3,7 @@ import { cluster } from "../../../testing/cluster.ts";
 import { agent, edits, installed } from "../../../testing/cluster-edits.ts";
 import type { CiliumPolicySpec } from "../../parse/objects.ts";
 import type { ClusterModel } from "../model.ts";
-import type { PolicyEnd } from "../policy-views.ts";
+import type { PolicyEnd } from "../policies/views.ts";
 
 const bare = cluster().with(installed("DaemonSet", agent("cilium", "quay.io/cilium/cilium:v1.15.19")));
 

@@ -14,8 +14,8 @@ import type {
   PolicyPort,
 } from "../../parse/objects.ts";
 import { type Labels, selects } from "../labels.ts";
-import type { Answer, Direction, PeerView, PolicyRuleView, PolicyView, Selectable } from "../policy-views.ts";
-import { inBlock } from "../policy-views.ts";
+import type { Answer, Direction, PeerView, PolicyRuleView, PolicyView, Selectable } from "../policies/views.ts";
+import { inBlock } from "../policies/views.ts";
 import { ref } from "../ref.ts";
 
 const NAMESPACE = "io.kubernetes.pod.namespace";

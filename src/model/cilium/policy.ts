@@ -7,8 +7,8 @@
  */
 import { isWhole, known } from "../../evidence/observed.ts";
 import type { Evidence } from "../../evidence/origin.ts";
-import type { CiliumEndpoint, CiliumPeer, CiliumRule } from "../../parse/cilium-endpoints.ts";
-import type { IdentityRequirement } from "../../parse/cilium-selector.ts";
+import type { CiliumEndpoint, CiliumPeer, CiliumRule } from "../../parse/cilium/endpoints.ts";
+import type { IdentityRequirement } from "../../parse/selectors/cilium.ts";
 import type { CiliumKind, CiliumNode } from "./cilium.ts";
 
 export type CiliumVerdict =

@@ -13,7 +13,14 @@ import { listOfKind, type Objects } from "../objects.ts";
 import type { Pods, PodView } from "../pods.ts";
 import type { Account } from "../rbac.ts";
 import { type Ref, ref, refId, sameRef } from "../ref.ts";
-import { COMPONENTS, type ComponentDefinition, type Duty, imageRepository, imageTag } from "./definitions.ts";
+import {
+  COMPONENTS,
+  type ComponentDefinition,
+  type Duty,
+  definitionOf,
+  imageRepository,
+  imageTag,
+} from "./definitions.ts";
 import { describedIn, unreadableIn, withDescription } from "./described.ts";
 
 export type Component = {
@@ -66,7 +73,7 @@ function definitionFor(
     const { image } = container;
     if (!image || idles(container)) continue;
     const repository = imageRepository(image);
-    const ours = COMPONENTS.find((candidate) => candidate.image.test(repository));
+    const ours = definitionOf(container, spec.serviceAccountName);
     const theirs = described.find((candidate) => candidate.image.test(repository) && isMeant(candidate));
     const definition = ours && theirs ? withDescription(ours, theirs) : (theirs ?? ours);
     if (definition) return { definition, image };

@@ -30,8 +30,15 @@ export type ComponentDefinition = {
   /** As people call it. */
   readonly name: string;
   readonly duties: readonly Duty[];
-  /** Matches the repository of an image, without registry host and tag: `flannel-io/flannel`. */
+  /**
+   * Matches the repository of an image, without registry host and tag: `flannel-io/flannel`. Distributions rename images:
+   * `rancher/mirrored-flannel-flannel`, `rancher/hardened-flannel`, `eks/coredns`, `oss/calico/node`.
+   */
   readonly image: Matcher;
+  /** Names of its program, where images of any name start it by its command. */
+  readonly programs?: readonly string[];
+  /** What tells it where the image does not (`hardened-calico`, `library/node`): its container, run by such an account. */
+  readonly named?: { readonly container: string; readonly accounts: readonly string[] };
   /** Matches the command line of its process on a node. */
   readonly process: Matcher;
   /** Where its release keeps the manifest of everything that it installs, by version. */
@@ -57,7 +64,8 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     id: "kube-proxy",
     name: "kube-proxy",
     duties: ["service-proxy"],
-    image: /(^|\/)(hardened-)?kube-proxy(-(amd64|arm64))?$/,
+    image: /(^|\/|-)kube-proxy(-(amd64|arm64))?$/,
+    programs: ["kube-proxy"],
     process: /(^|\/)kube-proxy(\s|$)/,
     marker: {
       configMap: "kube-proxy",
@@ -70,6 +78,8 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     name: "flannel",
     duties: ["cni"],
     image: /(^|\/|-)flannel(-(amd64|arm64))?$/,
+    programs: ["flanneld"],
+    named: { container: "kube-flannel", accounts: ["flannel"] },
     process: /(^|\/)flanneld(\s|$)/,
     marker: {
       configMap: "kube-flannel-cfg",
@@ -82,7 +92,8 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     id: "calico-node",
     name: "calico-node",
     duties: ["cni", "policy"],
-    image: /(^|\/)(mirrored-)?calico[/-]node$/,
+    image: /(^|\/|-)calico[/_-]node$/,
+    named: { container: "calico-node", accounts: ["calico-node", "canal"] },
     process: /calico-node\s+-felix/,
     marker: {
       configMap: "calico-config",
@@ -97,14 +108,17 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     id: "calico-typha",
     name: "Typha",
     duties: ["operator"],
-    image: /(^|\/)(mirrored-)?calico[/-]typha$/,
+    image: /(^|\/|-)calico[/_-]typha$/,
+    programs: ["calico-typha"],
+    named: { container: "calico-typha", accounts: ["calico-typha", "calico-node"] },
     process: /(^|\/)calico-typha(\s|$)/,
   },
   {
     id: "calico-kube-controllers",
     name: "calico-kube-controllers",
     duties: ["operator"],
-    image: /(^|\/)(mirrored-)?calico[/-]kube-controllers$/,
+    image: /(^|\/|-)calico[/_-]kube-controllers$/,
+    named: { container: "calico-kube-controllers", accounts: ["calico-kube-controllers"] },
     process: /(^|\/)kube-controllers(\s|$)/,
     manifest: "https://raw.githubusercontent.com/projectcalico/calico/{version}/manifests/calico.yaml",
   },
@@ -112,7 +126,8 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     id: "tigera-operator",
     name: "tigera-operator",
     duties: ["operator"],
-    image: /(^|\/)tigera\/operator$/,
+    image: /(^|\/)(tigera\/operator|(mirrored-)?(calico|tigera)-operator)$/,
+    named: { container: "tigera-operator", accounts: ["tigera-operator"] },
     process: /^\/?operator(\s|$)/,
     manifest: "https://raw.githubusercontent.com/projectcalico/calico/{version}/manifests/tigera-operator.yaml",
   },
@@ -121,6 +136,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     name: "Cilium",
     duties: ["cni", "policy"],
     image: /(^|\/)(mirrored-)?cilium(-cilium)?$/,
+    programs: ["cilium-agent"],
     process: /(^|\/)cilium-agent(\s|$)/,
     marker: {
       configMap: "cilium-config",
@@ -132,7 +148,14 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     id: "cilium-operator",
     name: "cilium-operator",
     duties: ["operator", "pod-ranges"],
-    image: /(^|\/)(mirrored-)?(cilium-)?operator(-(generic|aws|azure|alibabacloud))?$/,
+    image: /(^|\/)(mirrored-)?(cilium[/-])?operator-(generic|aws|azure|alibabacloud)$|(^|\/|-)cilium[/-]operator$/,
+    programs: [
+      "cilium-operator",
+      "cilium-operator-generic",
+      "cilium-operator-aws",
+      "cilium-operator-azure",
+      "cilium-operator-alibabacloud",
+    ],
     process: /(^|\/)cilium-operator(-\w+)?(\s|$)/,
     marker: {
       configMap: "cilium-config",
@@ -146,6 +169,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     name: "kube-router",
     duties: ["policy"],
     image: /(^|\/)kube-router$/,
+    programs: ["kube-router"],
     process: /(^|\/)kube-router(\s|$)/,
   },
   {
@@ -153,6 +177,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     name: "kindnet",
     duties: ["cni"],
     image: /(^|\/)kindnetd$/,
+    programs: ["kindnetd"],
     process: /(^|\/)kindnetd(\s|$)/,
   },
   {
@@ -160,6 +185,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     name: "antrea-agent",
     duties: ["cni", "policy"],
     image: /(^|\/)antrea-(agent-ubuntu|agent-ubi|ubuntu|agent)$/,
+    programs: ["antrea-agent"],
     process: /(^|\/)antrea-agent(\s|$)/,
   },
   {
@@ -167,20 +193,24 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     name: "antrea-controller",
     duties: ["operator"],
     image: /(^|\/)antrea-controller(-ubuntu|-ubi)?$/,
+    programs: ["antrea-controller"],
     process: /(^|\/)antrea-controller(\s|$)/,
   },
   {
     id: "weave-net",
     name: "Weave Net",
     duties: ["cni", "policy"],
-    image: /(^|\/)weave-kube$/,
+    image: /(^|\/)(mirrored-)?(weave(works)?-)?weave-kube$/,
+    named: { container: "weave", accounts: ["weave-net"] },
     process: /(^|\/)weaver(\s|$)/,
   },
   {
     id: "coredns",
     name: "CoreDNS",
     duties: ["cluster-dns"],
-    image: /(^|\/|-)coredns$/,
+    image: /(^|\/|-)coredns(-(amd64|arm64))?$/,
+    programs: ["coredns"],
+    named: { container: "coredns", accounts: ["coredns"] },
     process: /(^|\/)coredns(\s|$)/,
     marker: { configMap: "coredns", namespaces: ["kube-system"], workload: { kind: "Deployment", name: "coredns" } },
   },
@@ -188,21 +218,26 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     id: "node-local-dns",
     name: "NodeLocal DNSCache",
     duties: ["node-dns"],
-    image: /(^|\/)(hardened-|mirrored-)?(k8s-)?dns-node-cache$/,
+    image: /(^|\/|-)dns-node-cache$/,
+    programs: ["node-cache"],
+    named: { container: "node-cache", accounts: ["node-local-dns", "nodelocaldns"] },
     process: /(^|\/)node-cache(\s|$)/,
   },
   {
     id: "metrics-server",
     name: "metrics-server",
     duties: [],
-    image: /(^|\/)(mirrored-|hardened-k8s-)?metrics-server$/,
+    image: /(^|\/|-)metrics-server(-(amd64|arm64))?$/,
+    programs: ["metrics-server"],
+    named: { container: "metrics-server", accounts: ["metrics-server"] },
     process: /(^|\/)metrics-server(\s|$)/,
   },
   {
     id: "ingress-nginx",
     name: "ingress-nginx",
     duties: [],
-    image: /(^|\/)(ingress-nginx\/controller|nginx-ingress-controller)$/,
+    image: /(^|\/)(ingress-nginx\/controller|ingress-nginx-controller|nginx-ingress-controller)$/,
+    programs: ["nginx-ingress-controller"],
     process: /(^|\/)nginx-ingress-controller(\s|$)/,
   },
   {
@@ -218,11 +253,38 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
       id: name,
       name,
       duties: ["control-plane"],
-      image: new RegExp(`(^|/)${name}(-(amd64|arm64))?$`),
+      // RKE2 starts them all from one image (rancher/hardened-kubernetes), by their commands
+      image: new RegExp(`(^|/)(hardened-)?${name}(-(amd64|arm64))?$`),
+      programs: [name],
       process: new RegExp(`(^|/)${name}(\\s|$)`),
     }),
   ),
 ];
+
+type Container = {
+  readonly name?: string | undefined;
+  readonly image?: string | null | undefined;
+  readonly command?: readonly string[] | null | undefined;
+};
+
+/**
+ * The component that a container runs: by its image; in registries of one's own, and with distributions that rename images,
+ * by the program that it starts, or by its name and the account of its Pod.
+ */
+export function definitionOf(
+  container: Container,
+  account: string | null | undefined,
+): ComponentDefinition | undefined {
+  const { name, image, command } = container;
+  if (!image) return undefined;
+  const repository = imageRepository(image);
+  const program = command?.[0]?.split("/").at(-1) ?? "";
+  return (
+    COMPONENTS.find((one) => one.image.test(repository)) ??
+    COMPONENTS.find(({ programs }) => programs?.includes(program)) ??
+    COMPONENTS.find(({ named }) => named?.container === name && named?.accounts.includes(account ?? ""))
+  );
+}
 
 /** The repository of an image reference: no registry host, tag or digest. */
 export function imageRepository(image: string): string {

@@ -6,7 +6,7 @@
  * a chain; later only those of Services with session affinity, and the others are in a map of their Service's rule.
  */
 import { contains, type Family, formatSocket, parseIp } from "../../net/ip.ts";
-import type { NftElement, NftExpression, NftRule, NftStatement, NftTable } from "../../parse/nft-json.ts";
+import type { NftElement, NftExpression, NftRule, NftStatement, NftTable } from "../../parse/nftables/json.ts";
 import type { Condition } from "../netfilter/rule.ts";
 import type { Ruleset } from "../netfilter/ruleset.ts";
 import { clusterIpOf, type ServicePort } from "../services/services.ts";

@@ -3,23 +3,24 @@ import type { Capture } from "../../evidence/capture.ts";
 import { type Observed, partOf, present } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import { canonicalIp } from "../../net/ip.ts";
-import type { FdbEntry } from "../../parse/bridge-fdb.ts";
-import type { BridgePort } from "../../parse/bridge-link.ts";
-import type { ConntrackEntry } from "../../parse/conntrack.ts";
-import type { ConntrackCount } from "../../parse/conntrack-count.ts";
-import type { ConntrackStats } from "../../parse/conntrack-stats.ts";
-import type { Link } from "../../parse/ip-addr.ts";
-import type { LinkCounters } from "../../parse/ip-link-stats.ts";
-import type { Neighbour } from "../../parse/ip-neigh.ts";
-import type { Route } from "../../parse/ip-route.ts";
-import type { RoutingRule } from "../../parse/ip-rule.ts";
+import type { ConntrackCount } from "../../parse/conntrack/count.ts";
+import type { ConntrackEntry } from "../../parse/conntrack/entries.ts";
+import type { ConntrackStats } from "../../parse/conntrack/stats.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
+import type { FdbEntry } from "../../parse/iproute2/bridge-fdb.ts";
+import type { BridgePort } from "../../parse/iproute2/bridge-link.ts";
+import type { LinkCounters } from "../../parse/iproute2/link-stats.ts";
+import type { Neighbour } from "../../parse/iproute2/neigh.ts";
+import type { NetworkCounters } from "../../parse/iproute2/nstat.ts";
+import type { Route } from "../../parse/iproute2/route.ts";
+import type { RoutingRule } from "../../parse/iproute2/rule.ts";
+import type { ListeningSocket } from "../../parse/iproute2/ss.ts";
 import type { Ipset } from "../../parse/ipset.ts";
-import type { IptablesSave } from "../../parse/iptables-save.ts";
+import type { IptablesSave } from "../../parse/iptables/save.ts";
 import type { VirtualServer } from "../../parse/ipvsadm.ts";
-import type { KernelLine } from "../../parse/kernel-log.ts";
-import type { NftRuleset } from "../../parse/nft-json.ts";
-import type { NetworkCounters } from "../../parse/nstat.ts";
-import type { ListeningSocket } from "../../parse/ss.ts";
+import type { KernelLine } from "../../parse/logs/kernel.ts";
+import type { NftRuleset } from "../../parse/nftables/json.ts";
+import type { Sysctls } from "../../parse/sysctl.ts";
 import type { WireGuardDevice } from "../../parse/wg.ts";
 import { type PacketFilter, packetFilterOf } from "./packet-filter.ts";
 
@@ -51,6 +52,8 @@ export type NodePlane = {
   readonly networkCounters: Observed<NetworkCounters>;
   readonly sockets: Observed<readonly ListeningSocket[]>;
   readonly kernelLog: Observed<readonly KernelLine[]>;
+  /** All that were listed. */
+  readonly parameters: Observed<Sysctls>;
   /** Seconds since boot. */
   readonly uptime: Observed<number>;
   /** Addresses of the node itself, canonical. */
@@ -123,6 +126,7 @@ function planeOf(capture: Capture, node: string, filterOf: (plane: NodePlane) =>
     networkCounters: capture.get("networkCounters", { node }),
     sockets: capture.get("sockets", { node }),
     kernelLog: capture.get("kernelLog", { node }),
+    parameters: sysctls,
     uptime: capture.get("uptime", { node }),
     localAddresses: localAddresses(links),
     sysctl(key) {

@@ -1,6 +1,6 @@
 /** A node's routes by table and prefix, longest prefix first: each table is read once, however often it is asked. */
 import { type Family, type Ip, type Prefix, parsePrefix, prefixOf } from "../../net/ip.ts";
-import type { Route } from "../../parse/ip-route.ts";
+import type { Route } from "../../parse/iproute2/route.ts";
 
 const prefixes = new WeakMap<Route, Prefix>();
 

@@ -9,6 +9,8 @@ type Tables = {
   readonly routes: readonly string[];
   readonly rules?: readonly string[];
   readonly rules6?: readonly string[];
+  /** Devices as `ip -j addr` has them. */
+  readonly links?: readonly object[];
 };
 
 const word = (words: readonly string[], name: string) => words[words.indexOf(name) + 1];
@@ -63,12 +65,13 @@ function ruleOf(line: string): object {
   };
 }
 
-const planeOf = ({ routes, rules, rules6 }: Tables) =>
+const planeOf = ({ routes, rules, rules6, links }: Tables) =>
   forwardingOf(
     captureOf(
       new Map([
         ["nodes/n/ip-route.json", `${JSON.stringify(routes.map(routeOf))}\n`],
         ...(rules ? [["nodes/n/ip-rule.json", `${JSON.stringify(rules.map(ruleOf))}\n`] as const] : []),
+        ...(links ? [["nodes/n/ip-addr.json", `${JSON.stringify(links)}\n`] as const] : []),
         ...(rules6 ? [["nodes/n/ip-6-rule.json", `${JSON.stringify(rules6.map(ruleOf))}\n`] as const] : []),
       ]),
     ),
@@ -121,6 +124,25 @@ describe("one table", () => {
     ["fd00::1", "no-route"],
   ])("%s goes %s", (destination, expected) => expect(way({ routes }, destination)).toBe(expected));
 
+  it("of those that were not asked for may lead elsewhere: it is not known", () => {
+    const routes = ["default via 172.16.0.254 dev eth0", "10.0.0.0/8 dev a"];
+    const rules = ["0: lookup local", "100: from 10.1.0.0/16 lookup 42", "32766: lookup main"];
+    expect(way({ routes, rules }, "8.8.8.8", { source: "10.1.0.5" })).toBe("unknown");
+    expect(way({ routes, rules }, "8.8.8.8", { source: "10.2.0.5" })).toBe("172.16.0.254 eth0");
+    const links = [
+      {
+        ifindex: 2,
+        ifname: "a",
+        flags: ["UP"],
+        mtu: 1500,
+        operstate: "UP",
+        addr_info: [{ family: "inet", local: "10.0.0.1", prefixlen: 8, scope: "global" }],
+      },
+    ];
+    expect(way({ routes, links }, "10.0.0.1")).toBe("unknown");
+    expect(way({ routes, links }, "10.0.0.2")).toBe("a");
+  });
+
   it("without a default route leads nowhere", () => {
     expect(way({ routes: ["10.0.0.0/8 dev a"] }, "8.8.8.8")).toBe("no-route");
     expect(way({ routes: [] }, "8.8.8.8")).toBe("no-route");
@@ -151,6 +173,7 @@ describe("policy rules", () => {
     "table 7 default dev seven",
     "table 8 10.0.0.0/8 dev eight",
     "table 9 throw default",
+    "table local local 10.9.0.1 dev main",
   ];
   const go = (rules: readonly string[], packet?: Words, to = "10.1.1.1") =>
     way({ routes, rules: [...rules, MAIN] }, to, packet);

@@ -7,9 +7,9 @@
  */
 import { known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
-import { contains, type Ip, parsePrefix } from "../../net/ip.ts";
-import type { NextHop, Route } from "../../parse/ip-route.ts";
-import type { RoutingRule } from "../../parse/ip-rule.ts";
+import { contains, formatIp, type Ip, parsePrefix } from "../../net/ip.ts";
+import type { NextHop, Route } from "../../parse/iproute2/route.ts";
+import type { RoutingRule } from "../../parse/iproute2/rule.ts";
 import type { NodePlane } from "./plane.ts";
 import { bestIn, destinationOf } from "./route-table.ts";
 
@@ -32,7 +32,8 @@ export type RoutedPacket = {
 };
 
 /** A node's routes and policy rules. */
-export type RoutingTables = Pick<NodePlane, "routes" | "routingRules" | "routingRules6">;
+export type RoutingTables = Pick<NodePlane, "routes" | "routingRules" | "routingRules6"> &
+  Partial<Pick<NodePlane, "localAddresses">>;
 
 /** What a node without `ip rule` output has: the kernel's default rules. */
 const DEFAULT_RULES: readonly RoutingRule[] = ["local", "main", "default"].map((table, index) => ({
@@ -94,6 +95,24 @@ const isDead = ({ flags }: NextHop): boolean => flags.includes("dead");
 const liveHops = ({ nextHops }: Route): readonly NextHop[] =>
   nextHops.some(isDead) ? nextHops.filter((hop) => !isDead(hop)) : nextHops;
 
+const tables = new WeakMap<readonly Route[], ReadonlySet<string>>();
+
+/** Whether `ip route` was asked for some tables and not for this: a node that has addresses has routes in table local. */
+function isLeftOut(table: string, routes: readonly Route[]): boolean {
+  let printed = tables.get(routes);
+  if (!printed) {
+    printed = new Set(routes.map((route) => route.table));
+    tables.set(routes, printed);
+  }
+  return printed.size > 0 && !printed.has("local") && !printed.has(table);
+}
+
+/** What is in a table that was not asked for: in default nothing, in local the node's addresses, of others nobody knows. */
+function mayHold(table: string, destination: Ip, { localAddresses }: RoutingTables): boolean {
+  if (table !== "local") return table !== "default";
+  return localAddresses?.state === "present" && localAddresses.value.has(formatIp(destination));
+}
+
 export function lookupRoute(plane: RoutingTables, packet: RoutedPacket): RouteLookup {
   const { routes } = plane;
   const { destination, outDevice } = packet;
@@ -110,6 +129,8 @@ export function lookupRoute(plane: RoutingTables, packet: RoutedPacket): RouteLo
     if (!applies) continue;
     if (REFUSALS.includes(action)) return { end: "no-route" };
     const route = table === undefined ? undefined : bestIn(table, routes.value, destination, usable);
+    if (!route && table !== undefined && isLeftOut(table, routes.value) && mayHold(table, destination, plane))
+      return { end: "unknown" };
     if (!route || route.type === "throw") continue;
     const evidence = quoteRoute(plane, route);
     if (REFUSALS.includes(route.type)) return { end: "refused", route, evidence };

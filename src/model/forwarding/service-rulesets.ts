@@ -10,7 +10,7 @@
  */
 import type { Observed } from "../../evidence/observed.ts";
 import type { Family } from "../../net/ip.ts";
-import type { IptablesSave } from "../../parse/iptables-save.ts";
+import type { IptablesSave } from "../../parse/iptables/save.ts";
 import { nftRulesetName } from "../netfilter/nftables.ts";
 import type { Rule } from "../netfilter/rule.ts";
 import type { Ruleset } from "../netfilter/ruleset.ts";

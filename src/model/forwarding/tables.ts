@@ -1,10 +1,10 @@
 /** A node's tables by what they are asked for: each is read once, however often it is asked. */
 import type { Observed } from "../../evidence/observed.ts";
 import { known } from "../../evidence/observed.ts";
-import type { FdbEntry } from "../../parse/bridge-fdb.ts";
-import type { BridgePort } from "../../parse/bridge-link.ts";
-import type { Link } from "../../parse/ip-addr.ts";
-import type { Neighbour } from "../../parse/ip-neigh.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
+import type { FdbEntry } from "../../parse/iproute2/bridge-fdb.ts";
+import type { BridgePort } from "../../parse/iproute2/bridge-link.ts";
+import type { Neighbour } from "../../parse/iproute2/neigh.ts";
 
 /** The first item with a key, of a list that does not change. */
 function firstBy<T, K>(keysOf: (item: T) => readonly K[]): (list: readonly T[], key: K) => T | undefined {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseIp } from "../../net/ip.ts";
-import { parseIptablesSave, type Rule } from "../../parse/iptables-save.ts";
+import { parseIptablesSave, type Rule } from "../../parse/iptables/save.ts";
 import { type Answer, ask, type Context } from "./condition.ts";
 import type { Packet } from "./packet.ts";
 import { BLIND, ipset, node, packet } from "./testing.ts";

@@ -5,7 +5,7 @@
  * even if it is negated.
  */
 import { contains, type Ip, type Prefix } from "../../net/ip.ts";
-import type { PortRange } from "../../parse/iptables-save.ts";
+import type { PortRange } from "../../parse/iptables/save.ts";
 import { type Addresses, isOfType } from "./addresses.ts";
 import { type Ipsets, isMember } from "./ipset-member.ts";
 import { compare } from "./nft-expression.ts";

@@ -1,7 +1,7 @@
 /** Of back ends among which chance chooses only some are asked for: the others are left out, and nothing else is. */
 import { describe, expect, it } from "vitest";
 import { formatIp, parseIp } from "../../net/ip.ts";
-import { parseIptablesSave } from "../../parse/iptables-save.ts";
+import { parseIptablesSave } from "../../parse/iptables/save.ts";
 import { hook } from "./hooks.ts";
 import { isChosen, type Outcome } from "./outcome.ts";
 import type { Packet } from "./packet.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseIptablesSave } from "../../parse/iptables-save.ts";
+import { parseIptablesSave } from "../../parse/iptables/save.ts";
 import type { Context } from "./condition.ts";
 import { traverse } from "./evaluate.ts";
 import { isChosen, type Outcome } from "./outcome.ts";

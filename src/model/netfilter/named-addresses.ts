@@ -1,6 +1,6 @@
 /** The addresses that a rule tells from others, to know for whom it may be different. */
 import { type Prefix, parsePrefix } from "../../net/ip.ts";
-import type { NftExpression } from "../../parse/nft-json.ts";
+import type { NftExpression } from "../../parse/nftables/json.ts";
 import type { Condition, Part, Rule } from "./rule.ts";
 
 /** Whether packets may end at the rule: it drops or rejects, or a map says what it does. */

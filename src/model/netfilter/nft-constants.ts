@@ -1,6 +1,6 @@
 /** The names that nft prints for constants, by what they are compared with (nftables src/datatype.c, ct.c, fib.c, proto.c). */
 import { parseIp } from "../../net/ip.ts";
-import type { NftExpression, NftLiteral } from "../../parse/nft-json.ts";
+import type { NftExpression, NftLiteral } from "../../parse/nftables/json.ts";
 import { protocolNumber } from "./protocol.ts";
 
 /** A value that rules compute with: a number (IPv4 addresses too), an IPv6 address, or a name. */

@@ -6,7 +6,7 @@
  * at in packets of that protocol, for nft puts that condition before it and does not print it.
  */
 import type { Ip } from "../../net/ip.ts";
-import type { NftElement, NftExpression, NftOf } from "../../parse/nft-json.ts";
+import type { NftElement, NftExpression, NftOf } from "../../parse/nftables/json.ts";
 import { isOfType } from "./addresses.ts";
 import type { Answer, Context, Doubt } from "./condition.ts";
 import { type Domain, domainOf, type Known, readConstant } from "./nft-constants.ts";

@@ -6,7 +6,7 @@
  * given.
  */
 import { parseIp, prefixOf } from "../../net/ip.ts";
-import type { NftElement, NftExpression, NftOf, NftSet } from "../../parse/nft-json.ts";
+import type { NftElement, NftExpression, NftOf, NftSet } from "../../parse/nftables/json.ts";
 import type { Doubt } from "./condition.ts";
 import { type Domain, type Known, readConstant } from "./nft-constants.ts";
 import { mayBe, type Unsure, type Value, worst } from "./nft-value.ts";

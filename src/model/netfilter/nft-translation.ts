@@ -1,6 +1,6 @@
 /** What dnat, snat, masquerade and redirect of nftables translate to: constants, or what a map has for the packet. */
 import { type Ip, parseIp, parsePrefix } from "../../net/ip.ts";
-import type { NftExpression, NftLiteral, NftNat, NftOf } from "../../parse/nft-json.ts";
+import type { NftExpression, NftLiteral, NftNat, NftOf } from "../../parse/nftables/json.ts";
 import type { Doubt } from "./condition.ts";
 import { lookedUp, type Scope } from "./nft-expression.ts";
 import type { Translation } from "./translation.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseIp } from "../../net/ip.ts";
-import { parseNft } from "../../parse/nft-json.ts";
+import { parseNft } from "../../parse/nftables/json.ts";
 import type { Context } from "./condition.ts";
 import { hook } from "./hooks.ts";
 import { nftRulesets } from "./nftables.ts";

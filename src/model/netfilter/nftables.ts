@@ -13,7 +13,7 @@ import type {
   NftRuleset,
   NftStatement,
   NftTable,
-} from "../../parse/nft-json.ts";
+} from "../../parse/nftables/json.ts";
 import { isNegated } from "./nft-expression.ts";
 import type { NftSets } from "./nft-set.ts";
 import type { Condition, NftMatch, Part, Rule, Target } from "./rule.ts";

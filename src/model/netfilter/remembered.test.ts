@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseIp } from "../../net/ip.ts";
-import { parseIptablesSave } from "../../parse/iptables-save.ts";
+import { parseIptablesSave } from "../../parse/iptables/save.ts";
 import { hook } from "./hooks.ts";
 import type { Packet } from "./packet.ts";
 import { remembered } from "./remembered.ts";

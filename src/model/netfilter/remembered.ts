@@ -28,7 +28,8 @@ export function remembered(evaluate: Evaluate): Evaluate {
   const kept = new Map<Key, Map<Key, Kept[]>>();
   let count = 0;
   const listOf = ({ source, destination }: Packet): Kept[] => {
-    const [from, to] = [source, destination].map((ip): Key => (ip === "unknown" ? ip : ip.value)) as [Key, Key];
+    const from = source === "unknown" ? source : source.value;
+    const to = destination === "unknown" ? destination : destination.value;
     let bySource = kept.get(to);
     if (!bySource) {
       bySource = new Map();

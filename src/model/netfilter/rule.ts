@@ -11,8 +11,8 @@ import type {
   Condition as IptablesCondition,
   Rule as IptablesRule,
   Target as IptablesTarget,
-} from "../../parse/iptables-save.ts";
-import type { NftExpression, NftNat, NftRule, NftStatement } from "../../parse/nft-json.ts";
+} from "../../parse/iptables/save.ts";
+import type { NftExpression, NftNat, NftRule, NftStatement } from "../../parse/nftables/json.ts";
 import type { NftSets } from "./nft-set.ts";
 
 export type NftMatch = NftStatement & { readonly does: "match" };

@@ -3,8 +3,8 @@
  *
  * iptables' tables are brought into it here, nftables' in `nftables.ts`: there each table is a rule set of its own.
  */
-import type { IptablesSave, Table } from "../../parse/iptables-save.ts";
-import type { NftTable } from "../../parse/nft-json.ts";
+import type { IptablesSave, Table } from "../../parse/iptables/save.ts";
+import type { NftTable } from "../../parse/nftables/json.ts";
 import type { Condition, Rule } from "./rule.ts";
 
 /** ingress and egress are those of a device, before and after all others. */

@@ -1,7 +1,7 @@
 /** Short words for rule sets, packets and outcomes, for the tests of this folder. */
 import { formatIp, parseIp } from "../../net/ip.ts";
 import type { Ipset } from "../../parse/ipset.ts";
-import { parseIptablesSave } from "../../parse/iptables-save.ts";
+import { parseIptablesSave } from "../../parse/iptables/save.ts";
 import { addressesOf } from "./addresses.ts";
 import type { Context } from "./condition.ts";
 import type { Outcome } from "./outcome.ts";

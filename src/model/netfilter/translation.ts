@@ -1,6 +1,6 @@
 /** What DNAT, SNAT and REDIRECT are told: `10.0.0.1`, `10.0.0.1-10.0.0.9:80-90`, `[fd00::1]:80`, `:8080`. */
 import { type Ip, parseIp } from "../../net/ip.ts";
-import type { Target } from "../../parse/iptables-save.ts";
+import type { Target } from "../../parse/iptables/save.ts";
 
 export type Translation = {
   readonly does: "dnat" | "snat" | "redirect" | "masquerade";

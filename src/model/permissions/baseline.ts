@@ -37,9 +37,11 @@ export type BaselineGrant = {
   readonly aggregates?: Readonly<Record<string, string>>;
   /** The labels by which its rules are collected into others. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** The container that works by it: where the workload has that one, it was chosen. */
+  readonly usedBy?: string;
 };
 
-/** Minor releases, both ends included; a missing end is open. */
+/** Releases, both ends included; a missing end is open. `1.8` is all of 1.8. */
 export type Releases = { readonly from?: string; readonly to?: string };
 
 export type Variant = {
@@ -66,6 +68,7 @@ export type GrantOf = Limited &
     readonly isForeign?: true;
     readonly aggregates?: Readonly<Record<string, string>>;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly usedBy?: string;
   };
 
 /** What the lack of a permission leads to: the first entry that fits it counts. */
@@ -97,6 +100,12 @@ export type Baseline = {
 };
 
 const words = (list: string): string[] => list.split(/\s+/).filter(Boolean);
+
+/** Names of CustomResourceDefinitions: each of the group. */
+export const ofGroup = (names: string, group: string): string =>
+  words(names)
+    .map((name) => `${name}.${group}`)
+    .join(" ");
 
 type MayOptions = { readonly in?: string; readonly named?: string; readonly for?: string };
 
@@ -188,12 +197,15 @@ function isFor(limit: string | undefined, variant: Variant, { variants, id }: Ba
 /** The objects of one variant. */
 export function grantsOf(baseline: Baseline, variant: Variant): readonly BaselineGrant[] {
   const has = ({ for: limit }: Limited) => isFor(limit, variant, baseline);
-  return baseline.grants.filter(has).map(({ role: granted, rules, to, isForeign = false, aggregates, labels }) => ({
-    role: granted,
-    rules: rules.filter(has).map(({ rule }) => rule),
-    bindings: to.filter(has).map(({ ref: self, subjects }) => ({ ref: self, subjects })),
-    isForeign,
-    ...(aggregates && { aggregates }),
-    ...(labels && { labels }),
-  }));
+  return baseline.grants
+    .filter(has)
+    .map(({ role: granted, rules, to, isForeign = false, aggregates, labels, usedBy }) => ({
+      role: granted,
+      rules: rules.filter(has).map(({ rule }) => rule),
+      bindings: to.filter(has).map(({ ref: self, subjects }) => ({ ref: self, subjects })),
+      isForeign,
+      ...(aggregates && { aggregates }),
+      ...(labels && { labels }),
+      ...(usedBy !== undefined && { usedBy }),
+    }));
 }

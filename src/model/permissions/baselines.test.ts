@@ -3,6 +3,7 @@ import { releasedVariants } from "../../../testing/rbac-baselines.ts";
 import { ref, refId } from "../ref.ts";
 import { type BaselineGrant, grantsOf } from "./baseline.ts";
 import { BASELINES, baselineOf, isBootstrapObject } from "./baselines.ts";
+import { grantsBefore, HISTORY } from "./bootstrap-history.ts";
 import { compareWith, consequenceOf, ruleKey } from "./comparison.ts";
 import { deniedOf, rulesOf, wantsOf } from "./rules.ts";
 
@@ -105,8 +106,14 @@ describe("the variant is chosen by release and installer", () => {
     ["flannel", { release: "v0.28.9", installer: "helm" }, "exact helm"],
     ["flannel", { release: "v0.28.9" }, "exact v0.24"],
     ["coredns", { release: "v1.12.0", options: ["multicluster"] }, "exact multicluster"],
-    ["kindnet", { release: "v20250512-df8de77b" }, "exact any"],
+    ["coredns", { release: "v1.8.0" }, "exact v1.6"],
+    ["coredns", { release: "1.8.4" }, "exact v1.7"],
+    ["kindnet", { release: "v20250512-df8de77b" }, "exact v2024"],
+    ["kindnet", { release: "v20210326-1e038dc5" }, "exact v2020"],
+    ["kindnet", { release: "0.5.4" }, "exact v2020"],
     ["kube-scheduler", { release: "v1.33.13" }, "between v1.32 v1.36"],
+    ["kube-scheduler", { release: "v1.27.16" }, "exact v1.32"],
+    ["kube-scheduler", { release: "v1.19.0" }, "older v1.32 v1.36"],
   ] as const)("%s %j", (id, traits, expected) => {
     expect(chosen(id, traits)).toBe(expected);
   });
@@ -120,6 +127,58 @@ describe("the variant is chosen by release and installer", () => {
     expect(grants.map(({ role }) => role.name)).not.toContain("calico-tier-getter");
   });
 });
+
+describe("releases before the oldest variant of the bootstrap policy", () => {
+  const allowed = (id: string, release: string, role: string) =>
+    compareWith(baselineOf(id)!, { release })
+      .grants.filter((grant) => grant.role.name === role)
+      .flatMap(({ rules }) => rules.flatMap((rule) => wantsOf(rule)))
+      .map((want) => `${want.verb} ${"path" in want ? want.path : want.resource}`);
+
+  it.each([
+    ["v1.32.0", true],
+    ["v1.31.14", false],
+    ["v1.20.15", false],
+  ])("%s: the controller of EndpointSlices watches them by its own account: %s", (release, expected) => {
+    const of = allowed("endpointslice-controller", release, "system:controller:endpointslice-controller");
+    expect(of.includes("watch endpointslices")).toBe(expected);
+    expect(of).toEqual(expect.arrayContaining(["list endpointslices", "watch services", "update endpointslices"]));
+  });
+
+  it("have fewer roles, and name fewer accounts", () => {
+    expect(allowed("kube-controller-manager", "v1.30.0", ADMISSION_STATUS)).not.toEqual([]);
+    expect(allowed("kube-controller-manager", "v1.29.0", ADMISSION_STATUS)).toEqual([]);
+    const subjects = (release: string) =>
+      compareWith(baselineOf("kube-controller-manager")!, { release }).grants.flatMap(({ bindings }) =>
+        bindings.flatMap((binding) => binding.subjects.map(({ name }) => name)),
+      );
+    expect(subjects("v1.31.0")).toContain("leader-election-controller");
+    expect(subjects("v1.30.0")).not.toContain("leader-election-controller");
+  });
+
+  // a name that is mistyped would take nothing away
+  const inBaselines = [
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "endpointslice-controller",
+  ].flatMap((id) => grantsOf(baselineOf(id)!, baselineOf(id)!.variants[0]!));
+  it.each(HISTORY.flatMap(({ minor, roles, rules }) => roles.map((role) => ({ minor, role, rules }))))(
+    "1.$minor brought $role something",
+    ({ minor, role, rules }) => {
+      const at = (release: number) =>
+        grantsBefore(inBaselines, release)
+          .filter((grant) => grant.role.name === role)
+          .flatMap((grant) => grant.rules.flatMap((rule) => wantsOf(rule)));
+      const brought = at(minor).length - at(minor - 1).length;
+      const said = rules.reduce((count, rule) => count + wantsOf(rule).length, 0);
+      if (rules.length > 0) expect(brought).toBeGreaterThanOrEqual(said);
+      else expect([at(minor - 1).length, brought > 0]).toEqual([0, true]);
+    },
+  );
+});
+
+const ADMISSION_STATUS = "system:controller:validatingadmissionpolicy-status-controller";
 
 describe("what kube-apiserver makes again", () => {
   it.each([

@@ -3,6 +3,7 @@ import type { PolicyRule } from "../../parse/objects.ts";
 import type { Want } from "../rbac.ts";
 import { sameRef } from "../ref.ts";
 import { type Baseline, type BaselineGrant, type Consequence, grantsOf, type Variant } from "./baseline.ts";
+import { grantsBefore, OLDEST_MINOR } from "./bootstrap-history.ts";
 import { commonRules } from "./rules.ts";
 
 export type Traits = {
@@ -29,14 +30,22 @@ export type Comparison = {
   readonly grants: readonly BaselineGrant[];
 };
 
-type Release = readonly [number, number];
+/** Major, minor, patch, as far as they are said; kindnet's has the date only: `v20240813-c6f155d6`. */
+type Release = readonly [number, number?, number?];
 
 function parseRelease(text: string | undefined): Release | undefined {
-  const match = /^\D*?(\d+)\.(\d+)/.exec(text ?? "");
-  return match ? [Number(match[1]), Number(match[2])] : undefined;
+  const [, date, major, minor, patch] = /^v?(?:(\d{8})(?![\d.])|\D*?(\d+)\.(\d+)(?:\.(\d+))?)/.exec(text ?? "") ?? [];
+  if (date !== undefined) return [Number(date)];
+  if (major === undefined || minor === undefined) return undefined;
+  return patch === undefined ? [Number(major), Number(minor)] : [Number(major), Number(minor), Number(patch)];
 }
 
-const order = (a: Release, b: Release): number => a[0] - b[0] || a[1] - b[1];
+/** What one of them does not say is no difference: 1.8.4 is of 1.8. */
+function order(a: Release, b: Release): number {
+  const pairs = a.map((number, index) => [number, b[index]] as const);
+  for (const [one, other] of pairs) if (one !== undefined && other !== undefined && one !== other) return one - other;
+  return 0;
+}
 
 /** Negative: the variant is of older releases; 0: of this; positive: of newer. */
 function distance({ releases }: Variant, release: Release): number {
@@ -63,6 +72,10 @@ function candidatesOf(
   return own.length > 0 ? own : plain;
 }
 
+/** Of the bootstrap policy it is known what releases before the oldest variant had. */
+const hasHistory = ({ isBootstrap }: Baseline, [major, minor = 0]: Release): boolean =>
+  isBootstrap === true && major === 1 && minor >= OLDEST_MINOR;
+
 function choose(baseline: Baseline, traits: Traits): { fit: Fit; variants: readonly Variant[] } {
   if (baseline.isDescribed) return { fit: "described", variants: baseline.variants };
   const release = parseRelease(traits.release);
@@ -74,6 +87,7 @@ function choose(baseline: Baseline, traits: Traits): { fit: Fit; variants: reado
   if (own.length > 0) return { fit: "exact", variants: own.slice(-1) };
   const older = candidates.filter((variant) => distance(variant, release) < 0).slice(-1);
   const newer = candidates.filter((variant) => distance(variant, release) > 0).slice(0, 1);
+  if (older.length === 0 && hasHistory(baseline, release)) return { fit: "exact", variants: newer };
   if (older.length === 0) return { fit: "older", variants: candidates };
   return newer.length === 0
     ? { fit: "newer", variants: candidates }
@@ -91,16 +105,22 @@ function common(first: readonly BaselineGrant[], second: readonly BaselineGrant[
 
 const made = new WeakMap<Baseline, Map<string, readonly BaselineGrant[]>>();
 
-/** What several variants of a baseline have in common. It depends on nothing else, and is made once. */
-function commonGrants(baseline: Baseline, variants: readonly Variant[]): readonly BaselineGrant[] {
+/** What several variants of a baseline have in common, and that release as well. It depends on nothing else, and is made once. */
+function commonGrants(
+  baseline: Baseline,
+  variants: readonly Variant[],
+  release: Release | undefined,
+): readonly BaselineGrant[] {
   const ofBaseline = made.get(baseline) ?? new Map<string, readonly BaselineGrant[]>();
   made.set(baseline, ofBaseline);
-  const key = variants.map(({ id }) => id).join(" ");
+  const minor = baseline.isBootstrap && release?.[0] === 1 ? release[1] : undefined;
+  const key = `${minor} ${variants.map(({ id }) => id).join(" ")}`;
   const known = ofBaseline.get(key);
   if (known) return known;
-  const grants = variants
+  const shared = variants
     .map((variant) => grantsOf(baseline, variant))
     .reduceRight((newest, other) => common(newest, other));
+  const grants = minor === undefined ? shared : grantsBefore(shared, minor);
   ofBaseline.set(key, grants);
   return grants;
 }
@@ -112,7 +132,7 @@ export function compareWith(baseline: Baseline, traits: Traits): Comparison {
     baseline,
     fit,
     variants,
-    grants: commonGrants(baseline, variants),
+    grants: commonGrants(baseline, variants, parseRelease(traits.release)),
     ...(traits.release !== undefined && { release: traits.release }),
   };
 }

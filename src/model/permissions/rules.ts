@@ -49,6 +49,13 @@ export function commonRules(rules: readonly PolicyRule[], others: readonly Polic
   });
 }
 
+/** Rules without what these others allow. */
+export const rulesWithout = (rules: readonly PolicyRule[], others: readonly PolicyRule[]): PolicyRule[] =>
+  rules.flatMap((rule) => {
+    const left = deniedOf(rule, others);
+    return left.length === wantsOf(rule).length ? [rule] : rulesOf(left);
+  });
+
 type Words = readonly string[] | null | undefined;
 
 function includes(wide: PolicyRule, narrow: PolicyRule): boolean {

@@ -71,6 +71,8 @@ export interface Services {
   slices(service: ServiceView): readonly EndpointSlice[];
   /** Whether the EndpointSlice controller keeps a slice of a Service as its Pods are; others say what somebody wrote. */
   keeps(service: ServiceView, slice: EndpointSlice): boolean;
+  /** The nodes on which API servers run, by the addresses of their own Service; empty where none is a node's. */
+  readonly apiServerNodes: readonly string[];
   quote(service: ServiceView, words: string): Evidence;
 }
 
@@ -232,6 +234,11 @@ export function servicesOf(objects: Objects, pods: Pods, nodes: Nodes): Services
     slices: slicesOf,
     // it lists those of Services with a selector that bear its name (kubernetes pkg/controller/endpointslice, syncService)
     keeps: ({ selector }, { metadata }) => selector !== undefined && metadata.labels?.[MANAGED_BY] === CONTROLLER,
+    get apiServerNodes() {
+      const [port] = byName.get("default/kubernetes")?.ports ?? [];
+      const hosts = port ? endpoints(port).flatMap(({ address }) => nodes.byAddress(address)?.name ?? []) : [];
+      return [...new Set(hosts)];
+    },
     quote: (service, words) => objects.quote("services", service.object, words),
   };
 }

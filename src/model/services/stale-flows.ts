@@ -9,7 +9,7 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import { canonicalIp, isOfFamily } from "../../net/ip.ts";
-import type { ConntrackEntry } from "../../parse/conntrack.ts";
+import type { ConntrackEntry } from "../../parse/conntrack/entries.ts";
 import type { NodePlane } from "../forwarding/plane.ts";
 import type { CaptureTime } from "../time.ts";
 import type { ServicePort, Services } from "./services.ts";

@@ -1,4 +1,5 @@
 /** The chain under a cause, made short enough to be read: every fault, the worst symptoms, the others summed up. */
+import { isText } from "../../text.ts";
 import type { Effect } from "../report.ts";
 
 export type Link = {
@@ -20,7 +21,7 @@ function byWeight(a: Effect, b: Effect): number {
 /** Which sentence an effect is said in, whatever it is said of. */
 function sentenceOf({ says }: Effect): string {
   const { title } = says.args;
-  return typeof title === "object" ? title.id : says.id;
+  return isText(title) ? title.id : says.id;
 }
 
 /** The same said twice in a row, of different nodes, is one link: the one does not lead to the other. */

@@ -68,9 +68,7 @@ export function diffOutline(diff: Diff, { lang, wide }: { readonly lang: Languag
       say(words.uncompared()),
       listOf(
         uncompared.map(({ what, nodes }) => ({
-          line: prose(
-            nodes.length === 0 ? say(what) : say(words.ofNodes({ what: say(what), nodes: nodes.join(", ") })),
-          ),
+          line: prose(nodes.length === 0 ? say(what) : say(words.ofNodes({ what: say(what), nodes: nodes }))),
         })),
       ),
     ),

@@ -130,5 +130,7 @@ function finish(
   const label = end.hook ?? say(words.ends());
   stop.steps.push(stepOf(label, [{ text: says, tone }, ...told], ruleQuotes(untold, wide ? 9 : 1, speaker)));
   const doubted = doubts.slice(0, wide ? 99 : 2);
-  stop.steps.push(...doubted.map((rule) => stepOf(say(words.doubt()), [], [ruleQuote(rule, speaker)])));
+  stop.steps.push(
+    ...doubted.map((rule) => stepOf(say(words.doubt()), line(say(words.doubted())), [ruleQuote(rule, speaker)])),
+  );
 }

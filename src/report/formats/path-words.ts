@@ -76,6 +76,7 @@ export const pathWords = texts("path-format", {
   listens: { en: "socket", zh: "监听" },
   met: { en: "meets {count} {count:rule|rules}", zh: "经过 {count} 条规则" },
   doubt: { en: "doubt", zh: "存疑" },
+  doubted: { en: "what becomes of the packet here is not known", zh: "报文在此处的结果未知" },
   ends: { en: "ends", zh: "终止" },
 
   flow: { en: "{source} → {destination}", zh: "{source} → {destination}" },

@@ -12,6 +12,10 @@ export const runbookWords = texts("runbook", {
     en: "{failed} of {made} {made:test|tests} failed; {count} {count:symptom|symptoms} on record",
     zh: "{made} 项探测中 {failed} 项失败；记录到 {count} 种现象",
   },
+  impactMeant: {
+    en: "{failed} of {made} {made:test|tests} failed, some of them because NetworkPolicies deny it on purpose; {count} {count:symptom|symptoms} on record",
+    zh: "{made} 项探测中 {failed} 项失败，其中部分是 NetworkPolicy 有意拒绝；记录到 {count} 种现象",
+  },
   impactUntested: {
     en: "not measured: the evidence holds no active tests; {count} {count:symptom|symptoms} on record",
     zh: "未度量：证据中没有主动探测；记录到 {count} 种现象",

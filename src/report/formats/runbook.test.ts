@@ -47,6 +47,16 @@ describe("the record of an incident", () => {
     expect(shown).toEqual([...shown].sort((a, b) => a - b));
   });
 
+  it("does not count what policies deny on purpose as harm without saying so", () => {
+    const denied = { policies: [ROOT.object], says: verbatim("NetworkPolicy/shop/deny denies 2 tests"), evidence: [] };
+    const report: Report = { ...SAMPLE, meantDenials: [denied] };
+    expect(renderRunbook(report, "en")).toMatch(
+      /tests failed, some of them because NetworkPolicies deny it on purpose;/,
+    );
+    expect(renderRunbook(report, "zh")).toContain("其中部分是 NetworkPolicy 有意拒绝");
+    expect(renderRunbook({ ...SAMPLE, meantDenials: [] }, "en")).not.toContain("on purpose");
+  });
+
   it("tells the moments in order, the reading of the evidence last", () => {
     const times = [...between(renderRunbook(SAMPLE, "en"), "Time line", "How it was found").matchAll(/\*\*(.*?)\*\*/g)];
     const sorted = times.map(([, at]) => at!);

@@ -59,14 +59,15 @@ function titleOf({ verdict, rootCauses }: Report, { most, comma }: Speaker): Tex
 }
 
 function factsOfIncident(report: Report, { say }: Speaker) {
-  const { cluster, tests, tool } = report;
+  const { cluster, tests, tool, meantDenials } = report;
   const parts = [
     ...(cluster.name === "" ? [] : [cluster.name]),
     ...(cluster.version === undefined ? [] : [`Kubernetes ${cluster.version}`]),
     say(common.nodes({ count: cluster.nodes })),
   ];
   const count = symptomsOf(report).length;
-  const impact = tests.made > 0 ? words.impactTests({ ...tests, count }) : words.impactUntested({ count });
+  const ofTests = meantDenials.length > 0 ? words.impactMeant : words.impactTests;
+  const impact = tests.made > 0 ? ofTests({ ...tests, count }) : words.impactUntested({ count });
   const facts = [[words.cluster(), parts.join(" · ")] as const];
   if (cluster.capturedAt !== undefined) facts.push([words.evidenceOf(), timeOf(cluster.capturedAt)]);
   facts.push([words.impact(), say(impact)], [words.writtenBy(), say(words.from({ version: tool.version }))]);

@@ -4,9 +4,13 @@
  * Format: OASIS SARIF 2.1.0. A cause is a result, its check the rule; where it was seen is a location: a path in the
  * bundle, and the object by its name.
  */
-import type { Language } from "../../text.ts";
+import { type Language, texts } from "../../text.ts";
 import type { Cause, ReportEvidence } from "../report.ts";
 import { refId } from "./speaker.ts";
+
+const say = texts("sarif", {
+  withReason: { en: "{title} ({because})", zh: "{title}（{because}）" },
+});
 
 export type Sarif = {
   readonly tool: { readonly version: string };
@@ -43,7 +47,7 @@ function resultOf(cause: Cause, level: "error" | "warning" | "note", lang: Langu
   return {
     ruleId: check,
     level,
-    message: { text: `${title[lang]}${because[lang] === "" ? "" : ` (${because[lang]})`}${proof}` },
+    message: { text: `${because[lang] === "" ? title[lang] : say.withReason({ title, because })[lang]}${proof}` },
     partialFingerprints: { "netwhy/v1": id },
     locations: locationsOf(evidence, refId(object)),
     properties: { object: refId(object), confidence },

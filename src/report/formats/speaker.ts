@@ -1,5 +1,5 @@
 /** What all parts of a page share: the reader's language, how much is shown, and what was quoted already. */
-import type { Language, Text } from "../../text.ts";
+import { isText, type Language, type Text } from "../../text.ts";
 import type { Cause, Effect, ReportEvidence } from "../report.ts";
 import type { Link } from "./chain.ts";
 import { type Block, type Branch, type CommandBlock, type Item, line, prose, type Quote } from "./document.ts";
@@ -108,13 +108,13 @@ function branchOf({ effect, peers, links, rest }: Link, isPredicted: boolean, sp
   const names = [...new Set(peers.map(placeOf))].sort().join(comma);
   const text = clipped(say(effect.says), most.linkColumns);
   const says = peers.length === 0 ? text : say(words.likewise({ says: text, names }));
-  const predicted = effect.state === "predicted" && !isPredicted ? ` ${say(words.predicted())}` : "";
+  const told = effect.state === "predicted" && !isPredicted ? say(words.predicted({ says })) : says;
   // a sentence that already holds the quote needs it not a second time
   const unsaid = effect.evidence.filter(({ quote }) => !say(effect.says).includes(quote));
   const telling = wide ? unsaid : tellingOf({ is: effect.is, evidence: unsaid });
   const quotes = effect.is === "symptom" ? 2 : 1;
   return {
-    line: prose(says + predicted),
+    line: prose(told),
     quotes: quotesOf(telling, wide ? 99 : quotes, most.linkQuoteColumns, speaker),
     branches: branchesOf({ links, rest }, speaker, effect.state === "predicted"),
   };
@@ -134,7 +134,7 @@ export function branchesOf(
 function restOf(rest: readonly Effect[], { say, most, comma }: Speaker): string {
   const names = rest.slice(0, most.named).map(({ of, says, subject }) => {
     const { what } = says.args;
-    const name = typeof what === "object" ? say(what) : refId(subject);
+    const name = isText(what) ? say(what) : refId(subject);
     return of === undefined ? name : say(words.ratio({ what: name, failed: of[0], total: of[1] }));
   });
   const dots = rest.length > names.length ? " …" : "";

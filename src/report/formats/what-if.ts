@@ -1,5 +1,5 @@
 /** What a what-if answer says to a person: what would break and why, what goes, what cannot be told. */
-import { type Language, texts } from "../../text.ts";
+import { fewOf, type Language, texts } from "../../text.ts";
 import type { Cause } from "../report.ts";
 import type { WhatIf } from "../what-if.ts";
 import { type Block, line, prose } from "./document.ts";
@@ -133,19 +133,15 @@ function breakBlocks(cause: Cause, index: number, count: number, speaker: Speake
 type Taken = WhatIf["taken"][number];
 
 function takenSection({ taken }: WhatIf, speaker: Speaker): Block[] {
-  const { say, wide, comma } = speaker;
+  const { say, wide } = speaker;
   if (taken.length === 0) return [];
   const isTold = ({ roots, loses, returns }: Taken) => roots.length > 0 || loses.length > 0 || returns === "immortal";
   const told = wide ? taken : taken.filter(isTold);
   const others = wide ? [] : taken.filter((one) => !isTold(one));
-  const names = others
-    .slice(0, MOST_OTHERS)
-    .map(({ object }) => refId(object))
-    .join(comma);
-  const more = others.length > MOST_OTHERS ? `${names} …` : names;
+  const names = others.map(({ object }) => refId(object));
   const items = [
     ...[...told].sort((a, b) => b.roots.length - a.roots.length).flatMap((one) => sentencesOf(one, speaker)),
-    ...(others.length > 0 ? [say(words.others({ count: others.length, names: more }))] : []),
+    ...(others.length > 0 ? [say(words.others({ count: others.length, names: fewOf(names, MOST_OTHERS) }))] : []),
   ];
   return section(
     say(words.taken()),

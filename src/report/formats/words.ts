@@ -46,7 +46,7 @@ export const words = texts("format", {
   evidence: { en: "Evidence", zh: "证据" },
   chain: { en: "What follows from it", zh: "由此导致" },
   likewise: { en: "{says}; likewise on {names}", zh: "{says}；{names} 同样如此" },
-  predicted: { en: "(predicted)", zh: "（预计）" },
+  predicted: { en: "{says} (predicted)", zh: "{says}（预计）" },
   more: { en: "and {count} more: {names}", zh: "另有 {count} 项：{names}" },
   ratio: { en: "{what} ({failed} of {total})", zh: "{what}（{failed}/{total}）" },
 

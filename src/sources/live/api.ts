@@ -86,9 +86,12 @@ export type ApiOptions = {
   readonly deadline: number;
   /** Tests do not wait so long. */
   readonly pauseMs?: number;
+  /** The most that any request may be silent, milliseconds; else each what it says of itself. */
   readonly idleMs?: number;
 };
 
+/** Of a request that says nothing of itself, milliseconds. */
+const IDLE = 15_000;
 const TRIES = 4;
 /** A server that wants a longer pause is not waited for. */
 const LONGEST_PAUSE = 15_000;
@@ -123,7 +126,8 @@ function kindOf(status: number): FailureKind {
   return status >= 500 ? "server-error" : "refused";
 }
 
-export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500, idleMs = 15_000 }: ApiOptions): Api {
+export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500, idleMs }: ApiOptions): Api {
+  const patience = (own = IDLE): number => Math.min(own, idleMs ?? own);
   const { server } = connection;
   const basePath = server.pathname.replace(/\/+$/, "");
   // what is near is sent faster than it is compressed
@@ -140,7 +144,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
     { onText, onBytes, method, body: content, bodyType = "application/json", ...given }: Sent,
   ): Promise<Try> {
     const limit = Math.max(1, Math.min(given.limitMs ?? Number.POSITIVE_INFINITY, deadline - Date.now()));
-    const idle = Math.min(given.idleMs ?? idleMs, limit);
+    const idle = Math.min(patience(given.idleMs), limit);
     const ends = new AbortController();
     const stop = () => ends.abort(signal.reason);
     const signals = [signal, ...(given.signal ? [given.signal] : [])];
@@ -256,7 +260,7 @@ export function apiOf(connection: Connection, { signal, deadline, pauseMs = 500,
       let text = "";
       const answer = await get(path, {
         // bytes may come for ever, one by one: what is small has no right to the time of all else
-        limitMs: 2 * (options.idleMs ?? idleMs),
+        limitMs: 2 * patience(options.idleMs),
         ...options,
         onText: (piece) => {
           if (text.length < LARGEST_TEXT) text += piece;

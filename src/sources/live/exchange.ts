@@ -1,6 +1,7 @@
 /** One request and its answer, by node:http: over connections that are kept alive, and through proxies. */
 import { type IncomingHttpHeaders, type IncomingMessage, request as overHttp, type RequestOptions } from "node:http";
 import { request as overHttps } from "node:https";
+import type { Socket } from "node:net";
 import { createGunzip } from "node:zlib";
 
 export type Request = {
@@ -48,6 +49,30 @@ export const LARGEST_REFUSAL = 64 * 1024;
 export const silentFor = (ms: number): TooSlow => new TooSlow(`silent for ${seconds(ms)}`);
 export const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;
 
+/** What tells that something came. */
+const progressOf = ({ connecting, bytesRead }: Socket): string => `${connecting} ${bytesRead}`;
+
+/**
+ * Ends what a socket with a timeout carries once it is silent. A process that got no time itself runs its timers before it reads
+ * what has come meanwhile: so it looks a second time, a tenth later.
+ *
+ * @returns ends the looking
+ */
+export function onSilence(socket: Socket, idleMs: number, end: (error: TooSlow) => void): () => void {
+  let again: NodeJS.Timeout | undefined;
+  const look = () => {
+    const before = progressOf(socket);
+    again = setTimeout(() => {
+      if (progressOf(socket) === before) end(silentFor(idleMs));
+    }, idleMs / 10);
+  };
+  socket.on("timeout", look);
+  return () => {
+    clearTimeout(again);
+    socket.off("timeout", look);
+  };
+}
+
 export const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, "");
 export const portOf = ({ port, protocol }: URL): number => Number(port || (protocol === "https:" ? 443 : 80));
 
@@ -61,7 +86,14 @@ export const httpExchange: Exchange = async (request, onBytes, course) => {
       { ...options, hostname: hostOf(server), port: portOf(server), path, method, headers, signal },
       resolve,
     );
-    sent.setTimeout(idleMs, () => sent.destroy(silentFor(idleMs)));
+    sent.setTimeout(idleMs);
+    // its own event comes once, and a socket may seem silent more than once
+    sent.on("socket", (socket) => {
+      sent.on(
+        "close",
+        onSilence(socket, idleMs, (error) => sent.destroy(error)),
+      );
+    });
     sent.on("error", (error) => {
       course.isReused = sent.reusedSocket;
       reject(error);

@@ -3,7 +3,8 @@
  *
  * Pages (`limit`, `continue`) are of one version and spare both ends' memory. Where far more objects follow than the
  * first page holds, a WatchList is asked for, which the server sends from its cache as fast as it can; a server that
- * does not know it goes on with pages. A version that has expired under way (410) is asked for anew, in one piece. A
+ * does not know it goes on with pages, each asked for while the one before it still comes: the server makes it while we
+ * take the other apart. A version that has expired under way (410) is asked for anew, in one piece. A
  * server that cannot read etcd may still answer from its cache (`resourceVersion=0`).
  */
 import type { Ending } from "../../evidence/capture.ts";
@@ -36,6 +37,8 @@ const NEWLINE = 10;
 const decode = ({ buffer, byteOffset, length }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, length).toString();
 const PAGE_SIZE = 500;
+/** Of lists of many thousand objects: each of these pages is worth a connection of its own. */
+const LONG_PAGE_SIZE = 1000;
 const WATCH_LIST_FROM = 5000;
 /** Of a whole list, milliseconds. */
 const LIMIT_MS = 90_000;
@@ -81,6 +84,23 @@ export async function readList(
     return failure ? { count, failure } : { count };
   };
 
+  let isWatchTried = false;
+  const ask = (parameters: Readonly<Record<string, string>>): Asked => {
+    const isLong = isWatchTried && parameters.continue !== undefined;
+    return askAhead(api, `${path}?${new URLSearchParams({ ...selectors, ...parameters })}`, until, isLong);
+  };
+  const pageAt = (next: string) => ({
+    limit: String(isWatchTried ? Math.max(pageSize, LONG_PAGE_SIZE) : pageSize),
+    continue: next,
+  });
+  const leadsToWatchList = (remaining = 0): boolean => remaining >= watchListFrom && !isWatchTried;
+  /** The page after the one that is being read. */
+  let ahead: { readonly next: string; readonly asked: Asked } | undefined;
+  const forget = () => {
+    ahead?.asked.drop();
+    ahead = undefined;
+  };
+
   async function readPage(parameters: Readonly<Record<string, string>>) {
     let page = listPage(reading, take);
     const before = count;
@@ -88,7 +108,10 @@ export async function readList(
     /** So many of its objects came before it broke off. */
     let skip = 0;
     const again = () => {
-      if (isFirstPage) restart();
+      if (isFirstPage) {
+        restart();
+        forget();
+      }
       // a page of a version that is fixed brings the same objects in the same order
       else skip = count - before;
       let index = 0;
@@ -96,13 +119,18 @@ export async function readList(
         if (++index > skip) take(line);
       });
     };
+    const onBytes = (piece: Uint8Array) => {
+      page.write(piece);
+      const { next, remaining } = page.onward ?? {};
+      if (next !== undefined && !ahead && !leadsToWatchList(remaining)) ahead = { next, asked: ask(pageAt(next)) };
+    };
+    let asked = ahead && ahead.next === parameters.continue ? ahead.asked : undefined;
+    ahead = undefined;
     for (let tried = 1; ; tried++) {
       if (Date.now() >= until) return { failure: OUT_OF_TIME };
-      const answer = await api.get(`${path}?${new URLSearchParams({ ...selectors, ...parameters })}`, {
-        onBytes: (piece) => page.write(piece),
-        onRetry: again,
-        limitMs: Math.max(1, until - Date.now()),
-      });
+      asked ??= ask(parameters);
+      const answer = await asked.take(onBytes, again);
+      asked = undefined;
       if (!answer.ok) return { failure: answer.failure };
       const end = page.end();
       if (end.flaw === undefined) return { end };
@@ -113,37 +141,79 @@ export async function readList(
     }
   }
 
-  let next: string | undefined;
-  let isFirst = true;
-  let isWatchTried = false;
-  for (;;) {
-    const { end, failure } = await readPage(
-      next === undefined ? { limit: String(pageSize) } : { limit: String(pageSize), continue: next },
-    );
-    if (failure) {
-      if (failure.kind === "expired") {
+  try {
+    return await readPages();
+  } finally {
+    forget();
+  }
+
+  async function readPages(): Promise<ListOutcome> {
+    let next: string | undefined;
+    let isFirst = true;
+    for (;;) {
+      const { end, failure } = await readPage(next === undefined ? { limit: String(pageSize) } : pageAt(next));
+      if (failure) {
+        if (failure.kind === "expired") {
+          restart();
+          const whole = await readPage({});
+          return ended(whole.failure);
+        }
+        if (isFirst && (failure.kind === "server-error" || failure.kind === "timeout") && count === 0) {
+          // etcd may be what does not answer
+          const cached = await readPage({ resourceVersion: "0" });
+          return ended(cached.failure && failure);
+        }
+        return ended(failure);
+      }
+      if (end.next === undefined) return ended();
+      next = end.next;
+      isFirst = false;
+      if (leadsToWatchList(end.remaining)) {
+        isWatchTried = true;
+        const kept = { sink, count, bytes };
         restart();
-        const whole = await readPage({});
-        return ended(whole.failure);
+        if (await readWatchList(api, path, { take, until, reading, selectors })) return ended();
+        ({ sink, count, bytes } = kept);
       }
-      if (isFirst && (failure.kind === "server-error" || failure.kind === "timeout") && count === 0) {
-        // etcd may be what does not answer
-        const cached = await readPage({ resourceVersion: "0" });
-        return ended(cached.failure && failure);
-      }
-      return ended(failure);
-    }
-    if (end.next === undefined) return ended();
-    next = end.next;
-    isFirst = false;
-    if ((end.remaining ?? 0) >= watchListFrom && !isWatchTried) {
-      isWatchTried = true;
-      const kept = { sink, count, bytes };
-      restart();
-      if (await readWatchList(api, path, { take, until, reading, selectors })) return ended();
-      ({ sink, count, bytes } = kept);
     }
   }
+}
+
+/** A request that may be made before its answer is wanted. */
+type Asked = {
+  /** Gives what came, and what still comes. @param onRetry what came until then does not count */
+  take(onBytes: (piece: Uint8Array) => void, onRetry: () => void): Promise<Answer>;
+  /** Its answer is not wanted any more. */
+  drop(): void;
+};
+
+function askAhead(api: Api, path: string, until: number, isLong: boolean): Asked {
+  const dropped = new AbortController();
+  let waiting: Uint8Array[] = [];
+  let onBytes = (piece: Uint8Array): void => void waiting.push(piece);
+  let onRetry = (): void => {
+    waiting = [];
+  };
+  const answer = api.get(path, {
+    // what comes by a long exchange is overwritten by what comes next
+    onBytes: (piece) => onBytes(isLong ? Uint8Array.from(piece) : piece),
+    onRetry: () => onRetry(),
+    isLong,
+    limitMs: Math.max(1, until - Date.now()),
+    signal: dropped.signal,
+  });
+  // whoever takes it is told
+  answer.catch(() => {});
+  return {
+    take(give, again) {
+      for (const piece of waiting) give(piece);
+      waiting = [];
+      onBytes = give;
+      onRetry = again;
+      return answer;
+    },
+    drop: () => dropped.abort(),
+  };
 }
 
 type WatchListOptions = {

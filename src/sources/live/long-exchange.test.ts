@@ -13,9 +13,19 @@ const BODY = "«ä bödy with more bytes than letters» ".repeat(40_000);
 const HEAD = "HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 10:00:00 GMT\r\n";
 
 /** What a connection brings, and whether it then ends; `every`: in pieces of so many bytes. */
-type Served = { readonly bytes: Buffer; readonly every?: number; readonly stays?: true };
+type Served = {
+  readonly bytes: Buffer;
+  readonly every?: number;
+  readonly stays?: true;
+  /** So long the process that asks gets no time once the answer is on its way, milliseconds. */
+  readonly stallMs?: number;
+};
 
-async function asked(exchange: Exchange, { bytes, every = bytes.length, stays }: Served, idleMs = 20_000) {
+function stall(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end; );
+}
+
+async function asked(exchange: Exchange, { bytes, every = bytes.length, stays, stallMs = 0 }: Served, idleMs = 20_000) {
   const server = createServer((socket) => {
     socket.on("error", () => {});
     socket.once("data", () => {
@@ -25,6 +35,7 @@ async function asked(exchange: Exchange, { bytes, every = bytes.length, stays }:
         else if (!stays) socket.end();
       };
       next(0);
+      stall(stallMs);
     });
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -166,5 +177,20 @@ describe.each(WAYS)("by %s", (_, exchange) => {
       const { error, isWhole } = await askedByTls("localhost", { rejectUnauthorized: false });
       expect([error, isWhole]).toEqual([undefined, true]);
     });
+  });
+});
+
+describe.each([
+  ["one after the other", httpExchange],
+  ["over a connection of its own", longExchange],
+])("a process that got no time itself, asking %s", (_, exchange) => {
+  it("takes nobody for silent whose answer has come meanwhile", async () => {
+    const { outcome, text } = await asked(exchange, { bytes: measured("here"), stays: true, stallMs: 250 }, 100);
+    expect({ ...outcome, text }).toMatchObject({ status: 200, text: "here" });
+  });
+
+  it("waits no longer for who is silent", async () => {
+    const { outcome } = await asked(exchange, { bytes: Buffer.from(HEAD), stays: true, stallMs: 250 }, 100);
+    expect(outcome).toEqual({ error: "silent for 0.1 s" });
   });
 });

@@ -8,7 +8,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { connect as connectPlainly, isIP, type OnReadOpts, type Socket } from "node:net";
 import { connect as connectByTls } from "node:tls";
-import { type Exchange, hostOf, isSuccess, LARGEST_REFUSAL, portOf, silentFor } from "./exchange.ts";
+import { type Exchange, hostOf, isSuccess, LARGEST_REFUSAL, onSilence, portOf } from "./exchange.ts";
 
 /** Bytes that one look at the socket may bring. */
 const WINDOW = 256 * 1024;
@@ -160,7 +160,8 @@ export const longExchange: Exchange = ({ server, path, headers, options, signal,
     // node:https names the server to itself (SNI), node:tls does not; an address is no name (RFC 6066 §3)
     const place = { ...(!isIP(host) && { servername: host }), ...certificates, host, port: portOf(server), onread };
     const socket: Socket = server.protocol === "https:" ? connectByTls(place as object) : connectPlainly(place);
-    socket.setTimeout(idleMs, () => fail(silentFor(idleMs)));
+    socket.setTimeout(idleMs);
+    socket.on("close", onSilence(socket, idleMs, fail));
     socket.on("error", fail);
     socket.on("close", () => {
       if (body?.endsWithConnection) finish();

@@ -34,11 +34,16 @@ has() { command -v "$1" >/dev/null; }
 find_tool() {
   if has "$1"; then
     tool=
-  elif [ -n "$root" ] && has chroot && chroot "$root" sh -c "command -v $1" >/dev/null; then
-    tool="chroot $root"
+  elif [ -n "$root" ] && inside=$(into_root) && $inside sh -c "command -v $1" >/dev/null; then
+    tool=$inside
   else
     return 1
   fi
+}
+
+# What runs a command in the node's own files: images of agents often have nsenter and no chroot.
+into_root() {
+  if has chroot; then printf 'chroot %s' "$root"; elif has nsenter; then printf 'nsenter --root=%s' "$root"; else return 1; fi
 }
 
 name_of_node() {
@@ -130,6 +135,24 @@ take_network() {
   take ss-summary.txt ss -s
   take nstat.txt nstat -asz
   take ip-link-stats.json ip -j -s link
+  take_offloads
+}
+
+# What devices do in the kernel's place: a tunnel whose checksums its device gets wrong loses what is larger than a ping. Of
+# the ends of Pods' links there are too many, and they do nothing.
+take_offloads() {
+  if ! find_tool ethtool; then
+    missing ethtool "ethtool: not found"
+    return
+  fi
+  count=0
+  for device in /sys/class/net/*; do
+    device=${device##*/}
+    case $device in lo | veth* | cali* | lxc* | tap* | '*') continue ;; esac
+    take "ethtool/$device.txt" ethtool -k "$device"
+    count=$((count + 1))
+    if [ "$count" -ge 16 ]; then return; fi
+  done
 }
 
 # take_iptables NAME NAMES: the tables as the node's own command shows them, and those of the other back end. The legacy
@@ -153,6 +176,9 @@ take_kernel() {
   if has sysctl; then take sysctl.txt sysctl -a; else take sysctl.txt sysctls; fi
   if find_tool dmesg; then take dmesg.txt last_lines 300 dmesg; else missing dmesg.txt "dmesg: not found"; fi
   take uname.txt uname -a
+  if [ -r /proc/modules ]; then take modules.txt read_file /proc/modules; else missing modules.txt "the kernel shows no modules"; fi
+  enforcing=/sys/fs/selinux/enforce
+  if [ -r "$enforcing" ]; then take selinux.txt read_file "$enforcing"; else missing selinux.txt "the kernel has no SELinux"; fi
   take uptime.txt read_file /proc/uptime
 }
 
@@ -274,6 +300,7 @@ cni_ipam() {
 
 take_processes() {
   take processes.txt ps -eo pid,ppid,user,lstart,args
+  take services.txt systemctl list-units --type=service --all --plain --no-legend --no-pager
   if on_node /var/log/kubelet.log && [ -r "$found" ] && has tail; then
     take kubelet.log tail -n 1500 "$found"
   else

@@ -77,6 +77,7 @@ const CLUSTER_WIDE: ReadonlySet<KindId> = new Set([
   "clusterrolebindings",
   "validatingwebhookconfigurations",
   "mutatingwebhookconfigurations",
+  "apiservices",
   "customresourcedefinitions",
   "ciliumclusterwidenetworkpolicies",
   "ciliumnodes",

@@ -16,7 +16,13 @@ export type ReadLogsOptions = {
   readonly progress: Progress;
 };
 
-type Log = { readonly namespace: string; readonly pod: string; readonly container: string; readonly previous: boolean };
+type Log = {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly previous: boolean;
+  readonly node: string;
+};
 
 /** Where control planes, DNS and the agents of networks run. */
 const SYSTEM =
@@ -33,10 +39,15 @@ const isOver = ({ status }: Pod) => status?.phase === "Succeeded" || status?.pha
 const restartsOf = ({ status }: Pod) =>
   (status?.containerStatuses ?? []).reduce((sum, { restartCount }) => sum + restartCount, 0);
 
-function logsOf({ metadata, status }: Pod): Log[] {
+function logsOf({ metadata, spec, status }: Pod): Log[] {
   return [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].flatMap(
     ({ name, restartCount, state }) => {
-      const log = { namespace: metadata.namespace ?? "", pod: metadata.name, container: name };
+      const log = {
+        namespace: metadata.namespace ?? "",
+        pod: metadata.name,
+        container: name,
+        node: spec.nodeName ?? "",
+      };
       const hasRun = state?.running || state?.terminated;
       return [
         ...(hasRun ? [{ ...log, previous: false }] : []),
@@ -69,11 +80,14 @@ export async function readLogs(
 ): Promise<void> {
   const waiting = chooseLogs(known(capture.get("pods"))?.items ?? [], nodes);
   let done = 0;
+  const silent = new Map<string, number>();
   progress("logs");
   await Promise.all(
     Array.from({ length: AT_A_TIME }, async () => {
       for (let log = waiting.shift(); log; log = waiting.shift()) {
-        await readLog(api, intake, log);
+        const times = () => silent.get(log.node) ?? 0;
+        if (times() >= SILENT_ENOUGH) tellFailure(intake, fileOf(log), `not asked: logs of ${log.node} are silent`);
+        else silent.set(log.node, (await readLog(api, intake, log)) ? 0 : times() + 1);
         progress("logs", ++done);
       }
     }),
@@ -83,8 +97,16 @@ export async function readLogs(
 /** Of one log, milliseconds: nodes are still to be looked into. */
 const LOG_LIMIT_MS = 20_000;
 
-async function readLog(api: Api, intake: Intake, { namespace, pod, container, previous }: Log): Promise<void> {
-  const file = `logs/${namespace}/${pod}/${container}${previous ? ".previous" : ""}.log`;
+/** So many logs of a node that nothing came of are enough: the others are its kubelet's to give as well. */
+const SILENT_ENOUGH = 3;
+
+const fileOf = ({ namespace, pod, container, previous }: Log): string =>
+  `logs/${namespace}/${pod}/${container}${previous ? ".previous" : ""}.log`;
+
+/** @returns whether anything was answered */
+async function readLog(api: Api, intake: Intake, log: Log): Promise<boolean> {
+  const { namespace, pod, container, previous } = log;
+  const file = fileOf(log);
   const query = new URLSearchParams({
     container,
     timestamps: "true",
@@ -111,4 +133,5 @@ async function readLog(api: Api, intake: Intake, { namespace, pod, container, pr
   if (answer.ok || bytes > 0) sink?.end({ bytes, ...(!answer.ok && { cutOff: answer.failure.message }) });
   // a container that was restarted long ago has no earlier log any more
   else if (!previous || answer.failure.kind !== "refused") tellFailure(intake, file, answer.failure.message);
+  return answer.ok || bytes > 0 || answer.failure.kind !== "timeout";
 }

@@ -44,7 +44,7 @@ const placeOf = (node: string, path: string): string =>
   path.startsWith("metrics/") ? path.replace(/^metrics\/([\w-]+)/, `metrics/$1/${node}`) : `nodes/${node}/${path}`;
 
 /** Files whose absence at one place says nothing: they are only where they are used. */
-const SELDOM = /^(?:wg|ipvsadm|nstat|ss-summary)\.txt$/;
+const SELDOM = /^(?:(?:wg|ipvsadm|nstat|ss-summary|modules|selinux|services)\.txt|ethtool)$/;
 
 /** @param pods of the whole cluster: by them a network namespace gets its name */
 export function nodeIntake(intake: Intake, node: string, pods: readonly Pod[]): NodeIntake {

@@ -42,6 +42,6 @@ function serviceSends(meant: Name, model: Model): Problem {
   const named = `${service.namespace}/${service.name}`;
   return {
     problem: say.serviceSends({ service: named }),
-    hint: pods.length > 0 ? say.serviceSendsHint({ pods: pods.slice(0, MOST_NAMED).join(", ") }) : say.notRunningHint(),
+    hint: pods.length > 0 ? say.serviceSendsHint({ pods: pods.slice(0, MOST_NAMED) }) : say.notRunningHint(),
   };
 }

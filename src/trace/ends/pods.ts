@@ -1,7 +1,7 @@
 /** Pods and Services by the names that a person gives them. */
 import type { PodView } from "../../model/pods.ts";
 import type { ServiceView } from "../../model/services/services.ts";
-import type { Text } from "../../text.ts";
+import { fewOf, type Text } from "../../text.ts";
 import { MOST_NAMED, type Model, type Problem, type Source, unknown, unknownNode } from "./goal.ts";
 import type { Name } from "./typed.ts";
 import { say } from "./words.ts";
@@ -45,12 +45,11 @@ export function onePod(
     return unknown(where, wanted, [...near, ...near.map((one) => one.split("/").at(-1)!)]);
   }
   if (others.length === 0) return first;
-  const listed = found.slice(0, MOST_NAMED).map(({ key, node }) => `\`${key}\`${node ? ` (${node})` : ""}`);
-  const dots = found.length > MOST_NAMED ? " …" : "";
+  const listed = found.map(({ key, node }) => `\`${key}\`${node ? ` (${node})` : ""}`);
   const onNodes = new Set(found.map(({ node }) => node)).size === found.length;
   const example = onNodes ? `${typed.split("@")[0]}@${first.node ?? ""}` : first.key;
   return {
-    problem: say.several({ typed, names: listed.join(", ") + dots }),
+    problem: say.several({ typed, names: fewOf(listed, MOST_NAMED) }),
     hint: onNodes ? say.pickOne({ example }) : say.pickNamespace({ example }),
   };
 }
@@ -66,7 +65,7 @@ export function oneService(meant: Name, model: Model, from?: Source): ServiceVie
   const [first, ...others] = found;
   if (first && others.length === 0) return first;
   if (first) {
-    const names = found.map(({ namespace }) => `\`svc/${name}.${namespace}\``).join(", ");
+    const names = found.map(({ namespace }) => `\`svc/${name}.${namespace}\``);
     const typed = `svc/${name}`;
     return {
       problem: say.several({ typed, names }),
@@ -93,7 +92,7 @@ export function serviceMeant(
   if (!first) return undefined;
   const sender = "outside" in from ? undefined : from.pod?.namespace;
   if (sender === undefined && others.length === 0) return first;
-  const names = [first, ...others].map((one) => `\`${one.name}.${one.namespace}\``).join(", ");
+  const names = [first, ...others].map((one) => `\`${one.name}.${one.namespace}\``);
   const hint = say.seenServices({ names });
   return sender === undefined
     ? {

@@ -80,7 +80,10 @@ export function flowOf(
   }
   if (what === "") return badPort(port);
   const list = listOf(ports);
-  return { problem: say.noSuchPort({ what, port }), hint: list === "" ? say.noPorts() : say.itsPorts({ ports: list }) };
+  return {
+    problem: say.noSuchPort({ what, port }),
+    hint: list.length === 0 ? say.noPorts() : say.itsPorts({ ports: list }),
+  };
 }
 
 /** Whoever connects to a headless Service connects to its Pods, at their own port. */
@@ -117,5 +120,5 @@ function withoutPort(
 
 const badPort = (port: string): Problem => ({ problem: say.badPort({ port }), hint: say.emptyHint() });
 
-const listOf = (ports: readonly NamedPort[]): string =>
-  ports.map(({ name, number, protocol }) => `${name === "" ? "" : `${name} `}${number}/${protocol}`).join(", ");
+const listOf = (ports: readonly NamedPort[]): readonly string[] =>
+  ports.map(({ name, number, protocol }) => `${name === "" ? "" : `${name} `}${number}/${protocol}`);

@@ -2,6 +2,7 @@
 
 import type { Packet } from "../../model/netfilter/packet.ts";
 import type { Namespace } from "../trace.ts";
+import { toItsEndpoint, unmasqueraded } from "./cilium/masquerade.ts";
 import { fromNetdev } from "./cilium/netdev.ts";
 import { fromOverlay } from "./cilium/overlay.ts";
 import { expected, leaving } from "./connections.ts";
@@ -40,6 +41,11 @@ export function receiveOnNode(
   const at: Namespace = { node };
   const decided = mark === undefined ? fromNetdev(walk, moving, node, device) : undefined;
   if (decided) return decided;
+  const own = unmasqueraded(moving, node);
+  if (own !== moving.packet) {
+    const back: Moving = { ...moving, packet: own };
+    return toItsEndpoint(walk, back, node) ?? receiveOnNode(walk, back, node, device, by, mark);
+  }
   const full = tableFull(moving, plane);
   if (full === "unknown") return cannotTell(moving, at, onNode(node, "conntrackCount"));
   if (full) return end(moving, { is: "table-full", at, evidence: [full] });

@@ -1,7 +1,7 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import { quoteOf } from "../../evidence/origin.ts";
 import { bridgePortNamed, linkNumbered, neighbourOf } from "../../model/forwarding/tables.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
 import type { Namespace } from "../trace.ts";
 import { enterPod } from "./deliver.ts";
 import { isOversized, isUp, mtuOf, podOn, wrongNeighbour } from "./devices.ts";
@@ -37,6 +37,10 @@ export function toBridgePort(walk: Walk, moving: Moving, node: string, bridge: L
   const out = linkNumbered(plane.links, own?.peerIndex);
   if (own?.peerIndex !== undefined && !out && !isWhole(plane.links))
     return cannotTell(moving, at, onNode(node, "links"));
+  if (out?.master !== undefined && out.master !== bridge.name) {
+    const words = `${next} is behind ${out.master}, not ${bridge.name}: ${out.name} master ${out.master}`;
+    return end(moving, { is: "unreachable", at, evidence: [quoteOf(plane.links.origin, words)] });
+  }
   if (own?.peerIndex !== undefined && (!out || out.master !== bridge.name || !isUp(out))) {
     const words = out
       ? `${out.name}: ${isUp(out) ? `master ${out.master ?? "none"}` : "down"}`

@@ -6,7 +6,7 @@ import { lookupRoute } from "../../model/forwarding/routing.ts";
 import { linkNamed, linkNumbered, neighbourOf } from "../../model/forwarding/tables.ts";
 import type { PodView } from "../../model/pods.ts";
 import { parseIp } from "../../net/ip.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
 import type { Moving, Walk, World } from "./moving.ts";
 
 export const isUp = ({ flags }: Link): boolean => flags.length === 0 || flags.includes("UP");

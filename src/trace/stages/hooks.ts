@@ -3,6 +3,7 @@ import type { Evidence } from "../../evidence/origin.ts";
 import type { NodePlane } from "../../model/forwarding/plane.ts";
 import { isOfSome, type Outcome } from "../../model/netfilter/outcome.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
+import type { Part, Rule, Target } from "../../model/netfilter/rule.ts";
 import type { Hook } from "../../model/netfilter/ruleset.ts";
 import { CUT_OFF } from "../../parse/parsed.ts";
 import type { Namespace, Way } from "../trace.ts";
@@ -53,43 +54,92 @@ function throughRules(walk: Walk, moving: Moving, node: string, hook: Hook, on: 
   // only a question that no node has sent on yet has back ends to choose from
   const isOpen = moving.answer === undefined && moving.inner.length === 0 && !moving.packet.natDone?.destination;
   const towards = isOpen ? walk.sending.towards : undefined;
-  return followed(walk, filter.at(hook, moving.packet, towards), backEndOf).flatMap((outcome) => {
-    if (++walk.count > MOST_WAYS) return cannotTell(moving, at, [], "more ways than are followed");
-    const { verdict } = outcome;
-    const decisive = outcome.rules.toReversed().map((step) => filter.quote(step));
-    const certainty = lessSure(moving, outcome);
-    const doubts = certainty === "guessed" ? [...moving.doubts, ...doubtsOf(outcome, filter)] : moving.doubts;
-    const sure: Moving =
-      certainty === moving.certainty && doubts === moving.doubts ? moving : { ...moving, certainty, doubts };
-    const met = walk.sending.explain ? { met: outcome.met.map((step) => filter.quote(step)) } : {};
-    if (verdict.is === "drop") return end(sure, { is: "dropped", at, hook, evidence: decisive.slice(0, 2), ...met });
-    if (verdict.is === "reject") {
-      const evidence = decisive.slice(0, 2);
-      return refuse(sure, at, { is: "rejected", at, hook, evidence, with: verdict.with, ...met });
-    }
-    if (verdict.is !== "accept") {
-      const why = verdict.is === "insufficient" ? verdict.why : verdict.is;
-      return end(sure, {
-        is: "insufficient",
-        at,
-        hook,
-        evidence: decisive.slice(0, 1),
-        missing: onNode(node, saved),
-        because: why,
-      });
-    }
-    const packet = filled(walk, node, outcome.packet, hook);
-    // what connection tracking changes, no rule does
-    const hasEffect =
-      outcome.rules.some(({ rule }) => rule !== undefined) ||
-      isTranslated(moving.packet, packet) ||
-      (met.met ?? []).length > 0;
-    return on(
-      hasEffect
-        ? after(sure, { did: "pass", at, hook, before: moving.packet, packet, rules: decisive, ...met }, { packet })
-        : { ...sure, packet },
-    );
-  });
+  const outcomes = filter.at(hook, moving.packet, towards);
+  const place: Place = { at, hook, filter, saved };
+  if (outcomes.length === 1) return withOutcome(walk, moving, place, outcomes[0]!, on);
+  return followed(walk, outcomes, backEndOf).flatMap((outcome) => withOutcome(walk, moving, place, outcome, on));
+}
+
+type Place = {
+  readonly at: Namespace;
+  readonly hook: Hook;
+  readonly filter: NodePlane["filter"];
+  readonly saved: "iptables" | "ip6tables";
+};
+
+function withOutcome(
+  walk: Walk,
+  moving: Moving,
+  { at, hook, filter, saved }: Place,
+  outcome: Outcome,
+  on: (passed: Moving) => Next[],
+): Next[] {
+  const { node } = at;
+  if (++walk.count > MOST_WAYS) return cannotTell(moving, at, [], "more ways than are followed");
+  const { verdict } = outcome;
+  const decisive = decisiveOf(outcome, filter);
+  const certainty = lessSure(moving, outcome);
+  const doubts = certainty === "guessed" ? [...moving.doubts, ...doubtsOf(outcome, filter)] : moving.doubts;
+  const sure: Moving =
+    certainty === moving.certainty && doubts === moving.doubts ? moving : { ...moving, certainty, doubts };
+  const met = walk.sending.explain ? { met: outcome.met.map((step) => filter.quote(step)) } : {};
+  if (verdict.is === "drop") return end(sure, { is: "dropped", at, hook, evidence: decisive.slice(0, 2), ...met });
+  if (verdict.is === "reject") {
+    const evidence = decisive.slice(0, 2);
+    return refuse(sure, at, { is: "rejected", at, hook, evidence, with: verdict.with, ...met });
+  }
+  if (verdict.is !== "accept") {
+    const why = verdict.is === "insufficient" ? verdict.why : verdict.is;
+    return end(sure, {
+      is: "insufficient",
+      at,
+      hook,
+      evidence: decisive.slice(0, 1),
+      missing: onNode(node, saved),
+      because: why,
+    });
+  }
+  const packet = filled(walk, node, outcome.packet, hook);
+  // what connection tracking changes, no rule does
+  const hasEffect =
+    outcome.rules.some(({ rule }) => rule !== undefined) ||
+    isTranslated(moving.packet, packet) ||
+    (met.met ?? []).length > 0;
+  if (!hasEffect) return on({ ...sure, packet });
+  const rules = isTranslated(moving.packet, packet) ? translatingFirst(outcome, filter) : decisive;
+  return on(after(sure, { did: "pass", at, hook, before: moving.packet, packet, rules, ...met }, { packet }));
+}
+
+const decisive = new WeakMap<Outcome["rules"], readonly Evidence[]>();
+
+/** The rules that decided, the last first. */
+function decisiveOf({ rules }: Outcome, filter: NodePlane["filter"]): readonly Evidence[] {
+  let quoted = decisive.get(rules);
+  if (!quoted) {
+    quoted = rules.toReversed().map((step) => filter.quote(step));
+    decisive.set(rules, quoted);
+  }
+  return quoted;
+}
+
+const TRANSLATIONS: ReadonlySet<Target["does"]> = new Set(["dnat", "snat", "redirect", "masquerade", "nat"]);
+
+const isTranslating = (part: Rule | Part | undefined): boolean =>
+  part !== undefined && (TRANSLATIONS.has(part.target.does) || isTranslating(part.then));
+
+const translating = new WeakMap<Outcome["rules"], readonly Evidence[]>();
+
+/** The same, and before them the one that translates: the filter table, which comes after, only lets the packet pass. */
+function translatingFirst(outcome: Outcome, filter: NodePlane["filter"]): readonly Evidence[] {
+  const { rules } = outcome;
+  const known = translating.get(rules);
+  if (known) return known;
+  const quoted = decisiveOf(outcome, filter);
+  const first = rules.findLast(({ rule }) => isTranslating(rule));
+  const quote = first && filter.quote(first);
+  const ordered = quote ? [quote, ...quoted.filter((one) => one !== quote)] : quoted;
+  translating.set(rules, ordered);
+  return ordered;
 }
 
 export function throughHooks(

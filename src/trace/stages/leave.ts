@@ -7,6 +7,7 @@ import type { Hook } from "../../model/netfilter/ruleset.ts";
 import type { Namespace } from "../trace.ts";
 import { toBridgePort } from "./bridge.ts";
 import { fromHost } from "./cilium/host.ts";
+import { masqueraded } from "./cilium/masquerade.ts";
 import { leaving } from "./connections.ts";
 import { enterPod } from "./deliver.ts";
 import { isPeerOf, isProgrammed, isUp, PROGRAMS, podBehind, podOn, wrongNeighbour } from "./devices.ts";
@@ -104,5 +105,6 @@ export function throughDevice(
     if (wrong) return end(moving, { is: "lost", at, evidence: [wrong] });
     return enterPod(walk, moving, node, link, target, inside);
   }
-  return toUnderlay(walk, moving, node, link, next);
+  const masked = masqueraded(walk, moving, node, link);
+  return "packet" in masked ? toUnderlay(walk, masked, node, link, next) : masked;
 }

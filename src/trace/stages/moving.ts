@@ -5,7 +5,7 @@ import type { ClusterModel } from "../../model/model.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
 import type { PodView } from "../../model/pods.ts";
 import { formatIp } from "../../net/ip.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
 import type { End, Namespace, Step, Way } from "../trace.ts";
 
 /** The parts of the model that a walk asks. */
@@ -25,7 +25,8 @@ export type Sending = {
   readonly towards?: ReadonlySet<string>;
 };
 
-type Trail = { readonly step: Step; readonly before: Trail | undefined; readonly length: number };
+/** What happened so far: the last step, or several that were found together, after those before. */
+type Trail = { readonly steps: Step | readonly Step[]; readonly before: Trail | undefined; readonly length: number };
 
 /** The packet that a tunnel carries, and the hardware address that it is for. */
 export type Inner = {
@@ -74,7 +75,7 @@ export type Walk = {
 };
 
 /** Where a packet goes on: stages hand it over to `walk.ts` where the walk goes round. */
-type Onward =
+export type Onward =
   /** A socket sends it. */
   | { readonly go: "send"; readonly moving: Moving; readonly at: Namespace }
   /** A node takes it in by a device. */
@@ -96,14 +97,26 @@ export type Next = Way | Onward;
 export const after = (moving: Moving, step: Step, change: Partial<Moving> = {}): Moving => ({
   ...moving,
   ...change,
-  trail: { step, before: moving.trail, length: (moving.trail?.length ?? 0) + 1 },
+  trail: { steps: step, before: moving.trail, length: (moving.trail?.length ?? 0) + 1 },
+});
+
+/** The trail with these steps at its end. */
+export const longer = (before: Trail | undefined, steps: readonly Step[]): Trail => ({
+  steps,
+  before,
+  length: (before?.length ?? 0) + steps.length,
 });
 
 /** From the first step to the last. */
 export function stepsOf(trail: Trail | undefined): Step[] {
-  const steps: Step[] = [];
-  for (let at = trail; at; at = at.before) steps.push(at.step);
-  return steps.reverse();
+  const all = new Array<Step>(trail?.length ?? 0);
+  let end = all.length;
+  for (let at = trail; at; at = at.before) {
+    const { steps } = at;
+    if ("did" in steps) all[--end] = steps;
+    else for (let i = steps.length - 1; i >= 0; i--) all[--end] = steps[i]!;
+  }
+  return all;
 }
 
 export function end(moving: Moving, how: End): Way[] {

@@ -4,7 +4,7 @@ import type { NodePlane } from "../../model/forwarding/plane.ts";
 import { lookupRoute, type RouteLookup } from "../../model/forwarding/routing.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
 import { contains, type Ip, parseIp, parsePrefix, prefixOf } from "../../net/ip.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
 import { isKnown } from "./moving.ts";
 
 export function routeOf(plane: NodePlane, { destination, source, inDevice, mark }: Packet): RouteLookup | "unknown" {

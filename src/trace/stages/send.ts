@@ -6,7 +6,7 @@ import { lookupRoute } from "../../model/forwarding/routing.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
 import type { PodView } from "../../model/pods.ts";
 import { formatIp } from "../../net/ip.ts";
-import type { NextHop } from "../../parse/ip-route.ts";
+import type { NextHop } from "../../parse/iproute2/route.ts";
 import type { Namespace } from "../trace.ts";
 import { fromContainer } from "./cilium/container.ts";
 import { atSocket } from "./cilium/socket.ts";

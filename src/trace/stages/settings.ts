@@ -72,8 +72,12 @@ export function answersForOthers(
 ): boolean | "unknown" {
   const ip = parseIp(address);
   if (ip?.family !== 4) {
-    const values = ["all", device].map((one) => plane.sysctl(`net.ipv6.conf.${one.replaceAll(".", "/")}.proxy_ndp`));
-    return values.every((found) => found.state === "present" && found.value.value === "0") ? false : "unknown";
+    const [all, own] = ["all", device].map((one) =>
+      plane.sysctl(`net.ipv6.conf.${one.replaceAll(".", "/")}.proxy_ndp`),
+    );
+    const isOff = (found: typeof all) => found?.state === "present" && found.value.value === "0";
+    // lists leave out devices, whose parameter is off unless somebody sets it
+    return isOff(all) && (isOff(own) || own?.state !== "present") ? false : "unknown";
   }
   const on = setting(plane, "proxy_arp", device);
   const forwards = forwarding(plane, packet, device);

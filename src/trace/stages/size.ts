@@ -1,6 +1,6 @@
 /** Packets that are larger than a device takes: split, told of to their sender, or lost. */
 import type { Evidence } from "../../evidence/origin.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
 import type { End, Namespace, Way } from "../trace.ts";
 import { mtuOf } from "./devices.ts";
 import { end, isKnown, type Moving, type Next, type Walk } from "./moving.ts";

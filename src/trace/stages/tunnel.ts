@@ -4,7 +4,9 @@ import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import { neighbourOf, tunnelEntry } from "../../model/forwarding/tables.ts";
 import { inFull, type Packet } from "../../model/netfilter/packet.ts";
 import { isOfFamily, parseIp } from "../../net/ip.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
+import type { FdbEntry } from "../../parse/iproute2/bridge-fdb.ts";
+import type { Neighbour } from "../../parse/iproute2/neigh.ts";
 import type { Namespace } from "../trace.ts";
 import { isUp } from "./devices.ts";
 import { after, cannotTell, end, type Inner, type Moving, type Next, onNode, type Walk } from "./moving.ts";
@@ -26,15 +28,28 @@ export function encapsulate(walk: Walk, moving: Moving, node: string, link: Link
     return end(moving, { is: "unreachable", at, evidence: [quote(`no neighbour ${next} on ${link.name}`)] });
   if (plane.fdb.state !== "present") return cannotTell(moving, at, onNode(node, "fdb"));
   const entry = tunnelEntry(plane.fdb, neighbour.mac, link.name);
-  const evidence = [quote(`${next} dev ${link.name} lladdr ${neighbour.mac}`)];
   if (!entry && !isWhole(plane.fdb)) return cannotTell(moving, at, onNode(node, "fdb"));
+  const resolved = told(neighbour, () => quote(`${next} dev ${link.name} lladdr ${neighbour.mac}`));
   if (!entry?.destination) {
     const words = `no entry for ${neighbour.mac} on ${link.name}`;
-    return end(moving, { is: "lost", at, evidence: [quoteOf(plane.fdb.origin, words), ...evidence] });
+    return end(moving, { is: "lost", at, evidence: [quoteOf(plane.fdb.origin, words), resolved] });
   }
-  const seen = [...evidence, quoteOf(plane.fdb.origin, `${neighbour.mac} dev ${link.name} dst ${entry.destination}`)];
+  const words = () => quoteOf(plane.fdb.origin, `${neighbour.mac} dev ${link.name} dst ${entry.destination}`);
+  const seen = [resolved, told(entry, words)];
   const inner = { kind: "vxlan" as const, mac: neighbour.mac, ...(link.vxlan && { vni: link.vxlan.id }) };
   return encapsulated(moving, node, link, entry.destination, inner, seen);
+}
+
+const quotes = new WeakMap<Neighbour | FdbEntry, Evidence>();
+
+/** What is told of an entry, made once: every packet of the tunnel meets it. */
+function told(entry: Neighbour | FdbEntry, make: () => Evidence): Evidence {
+  let quote = quotes.get(entry);
+  if (!quote) {
+    quote = make();
+    quotes.set(entry, quote);
+  }
+  return quote;
 }
 
 /** The node sends the tunnel's packet as its own. */

@@ -5,7 +5,7 @@ import { linkWithAddress, neighbourOf } from "../../model/forwarding/tables.ts";
 import type { Packet } from "../../model/netfilter/packet.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { canonicalIp, contains, formatIp } from "../../net/ip.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
 import type { Namespace } from "../trace.ts";
 import { isOversized, isUp, mtuOf, stateOf, wrongNeighbour } from "./devices.ts";
 import {

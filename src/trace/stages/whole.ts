@@ -58,19 +58,27 @@ function namespacesOf(all: PodNamespaces): PodNamespaces {
   return made;
 }
 
+/** The same parts, made when they are first asked for, and then kept: a walk asks for them all the time. */
+function asItIs(world: World): World {
+  const parts: Partial<World> = {};
+  const keep = <K extends keyof World>(part: K, make: () => World[K]): void => {
+    const get = () => {
+      const value = make();
+      Object.defineProperty(parts, part, { value, enumerable: true });
+      return value;
+    };
+    Object.defineProperty(parts, part, { get, enumerable: true, configurable: true });
+  };
+  for (const part of WORLD) keep(part, () => world[part]);
+  keep("forwarding", () => forwardingOf(world.forwarding));
+  keep("podNamespaces", () => namespacesOf(world.podNamespaces));
+  return parts as World;
+}
+
 export function asSeen(world: World): World {
   const known = worlds.get(world);
   if (known) return known;
-  // parts are made when they are first asked for
-  const parts = WORLD.map((part) => [part, { enumerable: true, get: () => world[part] }] as const);
-  const made = Object.defineProperties(
-    {},
-    {
-      ...Object.fromEntries(parts),
-      forwarding: { enumerable: true, get: () => forwardingOf(world.forwarding) },
-      podNamespaces: { enumerable: true, get: () => namespacesOf(world.podNamespaces) },
-    },
-  ) as World;
+  const made = asItIs(world);
   worlds.set(world, made);
   return made;
 }

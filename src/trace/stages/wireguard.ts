@@ -5,7 +5,7 @@
 import { known } from "../../evidence/observed.ts";
 import { quoteOf } from "../../evidence/origin.ts";
 import { contains, formatPrefix, type Ip } from "../../net/ip.ts";
-import type { Link } from "../../parse/ip-addr.ts";
+import type { Link } from "../../parse/iproute2/addr.ts";
 import type { WireGuardDevice, WireGuardPeer } from "../../parse/wg.ts";
 import type { Namespace } from "../trace.ts";
 import { isUp } from "./devices.ts";

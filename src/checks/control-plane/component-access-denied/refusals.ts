@@ -44,9 +44,9 @@ export function refusalsOf({ account, pods }: Component, model: Model) {
 /** What the API server answers to a token that it does not accept (apimachinery, pkg/api/errors: NewUnauthorized). */
 const UNAUTHORIZED = /\bUnauthorized\b|the server has asked for the client to provide credentials/;
 
-/** The newest of a component's complaints that its token is not accepted (401), if it still is not. */
+/** The newest complaint of the first of a component's Pods whose token is not accepted (401), if it still is not. */
 export const unauthorizedOf = ({ pods }: Component, { logs }: Model) =>
-  pods.flatMap((pod) => logs.said(pod, UNAUTHORIZED)).findLast(({ current }) => current);
+  pods.flatMap((pod) => logs.said(pod, UNAUTHORIZED).findLast(({ current }) => current) ?? [])[0];
 
 const WANTED = /cannot (\w+) resource \\*"([^"\\]+)\\*"/;
 

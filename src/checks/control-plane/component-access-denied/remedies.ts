@@ -98,7 +98,7 @@ function fromRecords(targets: readonly Ref[], verify: Command, { releases }: Mod
   return steps.length === targets.length ? steps : undefined;
 }
 
-function liveRules(role: Ref, { objects }: Model): readonly PolicyRule[] {
+export function liveRules(role: Ref, { objects }: Pick<Model, "objects">): readonly PolicyRule[] {
   const found = objects.find(role.kind === "Role" ? "roles" : "clusterroles", role.name, role.namespace);
   return found.state === "present" ? (found.value.rules ?? []) : [];
 }

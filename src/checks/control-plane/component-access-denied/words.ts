@@ -26,6 +26,14 @@ export const say = texts("component-access-denied", {
     en: "{component} may not {verbs} {resources}: no rule of {role} allows it; {consequence}",
     zh: "{component} 无权对 {resources} 执行 {verbs}：{role} 中没有相应规则；{consequence}",
   },
+  ruleMisspelt: {
+    en: "{component} may not {verbs} {resources}: {role} has a rule for it that does not count, because {because}; {consequence}",
+    zh: "{component} 无权对 {resources} 执行 {verbs}：{role} 中的相应规则不起作用，因为{because}；{consequence}",
+  },
+  bindingNarrow: {
+    en: "{component} has lost its permissions: {narrow} gives {role} to {account} in one namespace, and no ClusterRoleBinding in all; {consequence}",
+    zh: "{component} 丢失权限：{narrow} 只在一个命名空间内把 {role} 授予 {account}，没有 ClusterRoleBinding 在整个集群授予；{consequence}",
+  },
   accountMissing: {
     en: "{component} has no identity: its ServiceAccount {account} does not exist",
     zh: "{component} 没有身份：其 ServiceAccount {account} 不存在",
@@ -87,12 +95,12 @@ export const say = texts("component-access-denied", {
     zh: "{role} 的规则聚合自带有标签 {labels} 的 ClusterRole，直接修改会被控制器覆盖：请新建一个带该标签的 ClusterRole 补回缺少的规则",
   },
   restoreBinding: {
-    en: "Bind the role to ServiceAccount {account} again",
-    zh: "重新把角色绑定到 ServiceAccount {account}",
+    en: "Bind the role to {account} again",
+    zh: "重新把角色绑定到 {account}",
   },
   correctSubject: {
-    en: "Let the binding name ServiceAccount {account}",
-    zh: "让该绑定指向 ServiceAccount {account}",
+    en: "Let the binding name {account}",
+    zh: "让该绑定的 subjects 包含 {account}",
   },
   removeBinding: {
     en: "Delete the binding: what it refers to cannot be changed",

@@ -1,6 +1,6 @@
 /** Pods that may not ask cluster DNS, by policies of their own or of its servers. */
 import type { PodView } from "../../../model/pods.ts";
-import { namedPorts, type PolicyView } from "../../../model/policy-views.ts";
+import { namedPorts, type PolicyView } from "../../../model/policies/views.ts";
 import { refId } from "../../../model/ref.ts";
 import { type Finding, fault } from "../../check.ts";
 import { breaksOf, isDenied, type Model, names, ownOf, quoteSpec, refsOf } from "./policies.ts";

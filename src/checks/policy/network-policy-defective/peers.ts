@@ -1,6 +1,6 @@
 /** Peers that do not exist, that no packet bears, or that were forgotten. */
 import type { PodView } from "../../../model/pods.ts";
-import type { PeerView, PolicyRuleView, PolicyView } from "../../../model/policy-views.ts";
+import type { PeerView, PolicyRuleView, PolicyView } from "../../../model/policies/views.ts";
 import type { ServiceView } from "../../../model/services/services.ts";
 import { covers, parsePrefix } from "../../../net/ip.ts";
 import { type Finding, fault } from "../../check.ts";
@@ -31,7 +31,7 @@ export function* judgeServiceBlocks(policy: PolicyView, pods: readonly PodView[]
     repair: policy.ref,
     related: pods[0]!.owner ? [pods[0]!.owner] : [],
     breaks: breaksOf([policy]),
-    title: say.noServices({ policy: nameOf(policy), pods: names(pods), blocks: blocks.flat().join(", ") }),
+    title: say.noServices({ policy: nameOf(policy), pods: names(pods), blocks: blocks.flat() }),
     evidence: [quoteSpec(policy, model)],
     strength: "direct",
     facts: { case: "blocks" },

@@ -2,7 +2,7 @@
 import type { Evidence } from "../../../evidence/origin.ts";
 import type { ClusterModel } from "../../../model/model.ts";
 import type { PodView } from "../../../model/pods.ts";
-import type { Denying, Direction, PolicyRuleView, PolicyTraffic, PolicyView } from "../../../model/policy-views.ts";
+import type { Denying, Direction, PolicyRuleView, PolicyTraffic, PolicyView } from "../../../model/policies/views.ts";
 import { refId, sameRef } from "../../../model/ref.ts";
 import type { Text } from "../../../text.ts";
 import { say } from "./words.ts";
@@ -22,7 +22,7 @@ export const quoteSpec = (policy: PolicyView, { policies }: Model): Evidence =>
   policies.quote(policy, `${nameOf(policy)}: ${JSON.stringify(policy.spec)}`);
 export const nameOf = ({ ref: { kind, namespace, name } }: PolicyView) =>
   `${kind} ${namespace === undefined ? "" : `${namespace}/`}${name}`;
-export const refsOf = (views: readonly PolicyView[]) => views.map(nameOf).join(", ");
+export const refsOf = (views: readonly PolicyView[]) => views.map(nameOf);
 export const breaksOf = (views: readonly PolicyView[]) =>
   views.map(({ ref }) => ({ name: "policy.allow", policy: refId(ref) }) as const);
 

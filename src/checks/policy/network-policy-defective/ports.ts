@@ -2,7 +2,7 @@
 import { known } from "../../../evidence/observed.ts";
 import { quoteOf } from "../../../evidence/origin.ts";
 import type { PodView } from "../../../model/pods.ts";
-import { namedPorts, type PolicyView } from "../../../model/policy-views.ts";
+import { namedPorts, type PolicyView } from "../../../model/policies/views.ts";
 import type { PolicyPort } from "../../../parse/objects.ts";
 import { cannotTell, type Finding, fault } from "../../check.ts";
 import { allowing, breaksOf, type Model, nameOf, names, quoteSpec } from "./policies.ts";
@@ -70,9 +70,9 @@ export function* judgePorts(policy: PolicyView, pods: readonly PodView[], model:
     breaks: breaksOf([policy]),
     title: say.noSuchPort({
       policy: nameOf(policy),
-      allowed: ports.map(formatPort).join(", "),
+      allowed: ports.map(formatPort),
       pods: names(deaf),
-      listening: listening.join(", "),
+      listening: listening,
     }),
     evidence: [
       quoteSpec(policy, model),

@@ -1,5 +1,5 @@
 /** How a policy is put right. */
-import type { PolicyView } from "../../../model/policy-views.ts";
+import type { PolicyView } from "../../../model/policies/views.ts";
 import { kubectlName, type Ref, refId, sameRef } from "../../../model/ref.ts";
 import type { CiliumPolicySpec, NetworkPolicy } from "../../../parse/objects.ts";
 import { sh } from "../../../shell.ts";

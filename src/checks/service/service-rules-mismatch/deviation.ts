@@ -1,11 +1,12 @@
 import type { Evidence } from "../../../evidence/origin.ts";
 import type { Capability } from "../../../model/capability.ts";
 import type { Removal } from "../../../model/forwarding/packet-filter.ts";
-import type { Programmed, Vantage } from "../../../model/proxy.ts";
+import { isKubeProxys, type Programmed, type Vantage } from "../../../model/proxy.ts";
+import { cameSince, hasLeft } from "../../../model/services/overtaken.ts";
 import type { ServicePort } from "../../../model/services/services.ts";
 import { timeOf } from "../../../model/time.ts";
 import { formatSocket } from "../../../net/ip.ts";
-import type { Text } from "../../../text.ts";
+import type { Text, TextArg } from "../../../text.ts";
 import { absence } from "./evidence.ts";
 import type { Model, Served } from "./served.ts";
 import { say } from "./words.ts";
@@ -14,12 +15,12 @@ export const VANTAGES = ["pod", "host", "outside"] as const;
 
 export type Deviation = {
   readonly port: ServicePort;
-  readonly what: "missing" | "refused" | "foreign" | "stale" | "lacking";
+  readonly what: "missing" | "refused" | "foreign" | "diverted" | "stale" | "lacking";
   readonly vantage: Vantage;
   readonly to: Programmed["to"];
   readonly title: Text;
   readonly evidence: readonly Evidence[];
-  /** Of a foreign rule: its line, and the commands that take it away. */
+  /** Of somebody else's rule: its line, and the commands that take it away. */
   readonly line?: number;
   readonly removal?: Removal;
   /** The rule takes packets of Pods out of connection tracking: answers of Pods on the node are not translated back either. */
@@ -38,19 +39,35 @@ export function expectedFor({ port, node, family }: Served, { vantage, to }: Pro
 }
 
 /** A few of many, for a title. */
-export function shortList(items: readonly string[]): Text | string {
+export function shortList(items: readonly string[]): TextArg {
   const [first = "", ...others] = items;
-  return others.length < 2 ? items.join(", ") : say.more({ first, count: others.length });
+  return others.length < 2 ? items : say.more({ first, count: others.length });
+}
+
+function differenceOf(served: Served, programmed: Programmed, model: Model) {
+  const { delivered } = programmed;
+  const { endpoints, any, isLocal } = expectedFor(served, programmed, model);
+  const expected = new Map(endpoints.map((one) => [formatSocket(one.address, one.port), one]));
+  const extra = [...delivered.keys()].filter((target) => !expected.has(target));
+  const lacking = [...expected.keys()].filter((target) => !delivered.has(target));
+  return { expected, any, isLocal, extra, lacking };
+}
+
+/**
+ * Whether what differs shows that the node was read after the lists: its rules know of a back end that came since, or no
+ * longer of one that has left.
+ */
+export function isOvertaken(served: Served, programmed: Programmed, model: Model): boolean {
+  const { expected, extra, lacking } = differenceOf(served, programmed, model);
+  const came = (target: string) => cameSince(target.slice(0, target.lastIndexOf(":")), served.port.service, model);
+  return extra.some(came) || lacking.some((target) => hasLeft(expected.get(target)!, model));
 }
 
 export function judge(served: Served, programmed: Programmed, model: Model): Deviation | undefined {
   const { port, node } = served;
-  const { vantage, to, delivered, refusedBy, untouched } = programmed;
-  const { endpoints, any, isLocal } = expectedFor(served, programmed, model);
+  const { vantage, to, delivered, divertedBy, refusedBy, untouched } = programmed;
+  const { expected, any, isLocal, extra, lacking } = differenceOf(served, programmed, model);
   const { filter } = model.forwarding.of(node);
-  const expected = new Set(endpoints.map(({ address, port: number }) => formatSocket(address, number)));
-  const extra = [...delivered.keys()].filter((target) => !expected.has(target));
-  const lacking = [...expected].filter((target) => !delivered.has(target));
   const args = { node, service: port.key };
   const isPartly = [...delivered.keys()].some((target) => expected.has(target));
   const deviation = (
@@ -61,9 +78,7 @@ export function judge(served: Served, programmed: Programmed, model: Model): Dev
   ): Deviation => ({ port, what, vantage, to, title, evidence, some: isPartly ? targets : [] });
   const refusals = () => refusedBy.slice(0, 1).map(filter.quote);
 
-  const foreign = refusedBy.find(
-    ({ chain, ruleset }) => !chain.startsWith("KUBE-") && !ruleset.endsWith(" kube-proxy"),
-  );
+  const foreign = refusedBy.find((step) => !isKubeProxys(step));
   if (foreign && (expected.size > 0 || !isLocal)) {
     const { table, chain, line, rule } = foreign;
     const one = deviation("foreign", say.foreign({ ...args, table, chain }), [filter.quote(foreign)]);
@@ -77,12 +92,20 @@ export function judge(served: Served, programmed: Programmed, model: Model): Dev
     if (refusedBy.length > 0) return deviation("refused", say.refused({ ...args, count }), refusals());
     if (untouched) return deviation("missing", say.missing({ ...args, count }), absence(served, vantage, model));
   }
+  const diverted = extra.find((target) => divertedBy.has(target));
+  if (diverted !== undefined) {
+    const by = divertedBy.get(diverted)!;
+    const { table, chain, line, rule } = by;
+    const title = say.diverted({ ...args, extra: diverted, table, chain });
+    const one = deviation("diverted", title, [filter.quote(by)], [diverted]);
+    return { ...one, line, ...(rule && { removal: filter.removal({ ...by, rule }) }) };
+  }
   if (extra.length > 0) {
     const wrong = extra.slice(0, 2).map((target) => delivered.get(target)!);
     return deviation("stale", say.stale({ ...args, extra: shortList(extra), count: extra.length }), wrong, extra);
   }
   if (lacking.length === 0 && untouched && expected.size > 0)
-    return deviation("lacking", say.partly(args), [...delivered.values()].slice(0, 1), [...expected]);
+    return deviation("lacking", say.partly(args), [...delivered.values()].slice(0, 1), [...expected.keys()]);
   if (lacking.length === 0) return undefined;
   const others = [...delivered.values()].slice(0, 1);
   const evidence = others.length > 0 ? others : absence(served, vantage, model);

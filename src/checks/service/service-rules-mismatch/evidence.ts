@@ -4,7 +4,7 @@ import { type Evidence, quoteOf } from "../../../evidence/origin.ts";
 import type { ProxyMode, Vantage } from "../../../model/proxy.ts";
 import { clusterIpOf, type ServicePort } from "../../../model/services/services.ts";
 import { bitsOf, type Family, formatPrefix, formatSocket } from "../../../net/ip.ts";
-import type { Condition } from "../../../parse/iptables-save.ts";
+import type { Condition } from "../../../parse/iptables/save.ts";
 import { sh } from "../../../shell.ts";
 import type { Model, Served } from "./served.ts";
 

@@ -5,7 +5,7 @@ import type { Family } from "../../../net/ip.ts";
 
 export type Model = Pick<
   ClusterModel,
-  "nodes" | "pods" | "services" | "proxy" | "components" | "logs" | "time" | "forwarding"
+  "nodes" | "pods" | "services" | "proxy" | "components" | "logs" | "time" | "forwarding" | "sandboxes"
 >;
 
 /** A port of a Service in one address family, on a node. */

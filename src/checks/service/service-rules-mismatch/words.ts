@@ -26,6 +26,10 @@ export const say = texts("service-rules-mismatch", {
     en: "A foreign rule on node {node} keeps packets from Service {service} ({table} {chain})",
     zh: "节点 {node} 上有一条外来规则阻断了到 Service {service} 的报文（{table} 表 {chain} 链）",
   },
+  diverted: {
+    en: "A foreign rule on node {node} sends packets for Service {service} to {extra}, which is not among its back ends ({table} {chain})",
+    zh: "节点 {node} 上有一条外来规则把到 Service {service} 的报文送往 {extra}，而其不在该 Service 的后端之列（{table} 表 {chain} 链）",
+  },
   stale: {
     en: "Node {node} sends Service {service} to {extra}, which {count:is|are} not among its back ends",
     zh: "节点 {node} 把 Service {service} 转发到 {extra}，而其不在该 Service 的后端之列",

@@ -184,7 +184,8 @@ export const CALICO_NODE: Baseline = {
     without("*", "*", LOSS.optionsOnly, { of: "calico-cni-plugin" }),
     without("*", "*", OWN.tiersUnread, { of: "calico-tier-getter" }),
     without("get list watch", "felixconfigurations ippools clusterinformations", OWN.felixOutOfSync),
-    without("create", "serviceaccounts/token", OWN.tokenStale),
+    // with this, the plugin has the token of another account, and the rule another name
+    without("create", "serviceaccounts/token", OWN.tokenStale, { unlessEnv: "CALICO_CNI_SERVICE_ACCOUNT" }),
     without("*", "nodes/status", LOSS.taintStays),
     without("create delete update", "blockaffinities ipamblocks ipamhandles", OWN.tunnelWithoutAddress, POLICIES_ONLY),
     without("get list watch", "blockaffinities ipamblocks", OWN.blocksFreeze, POLICIES_ONLY),

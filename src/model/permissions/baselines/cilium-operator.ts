@@ -3,7 +3,7 @@
  *
  * Source: cilium/charts, templates/cilium-operator of each release.
  */
-import { type Baseline, bound, clusterRole, may, releases, role, without } from "../baseline.ts";
+import { type Baseline, bound, clusterRole, may, ofGroup, releases, role, without } from "../baseline.ts";
 import { consequences, LOSS } from "../consequences.ts";
 
 const OWN = consequences("permission/cilium-operator", {
@@ -26,6 +26,23 @@ const OWN = consequences("permission/cilium-operator", {
     zh: "Cilium 就绪之前创建的 Pod 不会被重启",
   },
 });
+
+/** The definitions that it keeps as its release has them: those of every release, and those of some. */
+const EVERY_DEFINITION = `
+  ciliumcidrgroups ciliumclusterwideenvoyconfigs ciliumclusterwidenetworkpolicies ciliumegressgatewaypolicies
+  ciliumendpoints ciliumendpointslices ciliumenvoyconfigs ciliumidentities ciliuml2announcementpolicies
+  ciliumloadbalancerippools ciliumlocalredirectpolicies ciliumnetworkpolicies ciliumnodeconfigs ciliumnodes
+  ciliumpodippools`;
+const OF_BGP = `
+  ciliumbgpadvertisements ciliumbgpclusterconfigs ciliumbgpnodeconfigoverrides ciliumbgpnodeconfigs
+  ciliumbgppeerconfigs`;
+const DEFINITIONS: readonly (readonly [releases: string, more: string])[] = [
+  ["v1.14", "ciliumbgppeeringpolicies ciliumexternalworkloads"],
+  ["v1.15..v1.17", `${OF_BGP} ciliumbgppeeringpolicies ciliumexternalworkloads`],
+  ["v1.18", `${OF_BGP} ciliumbgppeeringpolicies ciliumgatewayclassconfigs`],
+  ["v1.19", `${OF_BGP} ciliumgatewayclassconfigs`],
+  ["v1.20", `${OF_BGP} ciliumgatewayclassconfigs ciliumdatapathplugins`],
+];
 
 export const CILIUM_OPERATOR: Baseline = {
   id: "cilium-operator",
@@ -66,20 +83,13 @@ export const CILIUM_OPERATOR: Baseline = {
           for: "v1.17..",
         }),
         may("get list watch create", "customresourcedefinitions", { in: "apiextensions.k8s.io" }),
-        may("update", "customresourcedefinitions", {
-          in: "apiextensions.k8s.io",
-          named: `
-          ciliumloadbalancerippools.cilium.io ciliumbgpclusterconfigs.cilium.io ciliumbgppeerconfigs.cilium.io
-          ciliumbgpadvertisements.cilium.io ciliumbgpnodeconfigs.cilium.io
-          ciliumbgpnodeconfigoverrides.cilium.io ciliumclusterwideenvoyconfigs.cilium.io
-          ciliumclusterwidenetworkpolicies.cilium.io ciliumegressgatewaypolicies.cilium.io
-          ciliumendpoints.cilium.io ciliumendpointslices.cilium.io ciliumenvoyconfigs.cilium.io
-          ciliumidentities.cilium.io ciliumlocalredirectpolicies.cilium.io ciliumnetworkpolicies.cilium.io
-          ciliumnodes.cilium.io ciliumnodeconfigs.cilium.io ciliumcidrgroups.cilium.io
-          ciliuml2announcementpolicies.cilium.io ciliumpodippools.cilium.io
-          ciliumgatewayclassconfigs.cilium.io ciliumdatapathplugins.cilium.io`,
-          for: "v1.20",
-        }),
+        ...DEFINITIONS.map(([release, more]) =>
+          may("update", "customresourcedefinitions", {
+            in: "apiextensions.k8s.io",
+            named: ofGroup(`${EVERY_DEFINITION} ${more}`, "cilium.io"),
+            for: release,
+          }),
+        ),
         may("update", "customresourcedefinitions/status", {
           in: "apiextensions.k8s.io",
           named: `
@@ -104,20 +114,6 @@ export const CILIUM_OPERATOR: Baseline = {
           ciliumenvoyconfigs`,
           { in: "cilium.io", for: "v1.15..v1.19" },
         ),
-        may("update", "customresourcedefinitions", {
-          in: "apiextensions.k8s.io",
-          named: `
-          ciliumloadbalancerippools.cilium.io ciliumbgpclusterconfigs.cilium.io ciliumbgppeerconfigs.cilium.io
-          ciliumbgpadvertisements.cilium.io ciliumbgpnodeconfigs.cilium.io
-          ciliumbgpnodeconfigoverrides.cilium.io ciliumclusterwideenvoyconfigs.cilium.io
-          ciliumclusterwidenetworkpolicies.cilium.io ciliumegressgatewaypolicies.cilium.io
-          ciliumendpoints.cilium.io ciliumendpointslices.cilium.io ciliumenvoyconfigs.cilium.io
-          ciliumidentities.cilium.io ciliumlocalredirectpolicies.cilium.io ciliumnetworkpolicies.cilium.io
-          ciliumnodes.cilium.io ciliumnodeconfigs.cilium.io ciliumcidrgroups.cilium.io
-          ciliuml2announcementpolicies.cilium.io ciliumpodippools.cilium.io
-          ciliumgatewayclassconfigs.cilium.io`,
-          for: "v1.19",
-        }),
         may(
           "get list watch",
           `
@@ -125,34 +121,6 @@ export const CILIUM_OPERATOR: Baseline = {
           ciliumloadbalancerippools ciliumpodippools`,
           { in: "cilium.io", for: "v1.17..v1.19" },
         ),
-        may("update", "customresourcedefinitions", {
-          in: "apiextensions.k8s.io",
-          named: `
-          ciliumloadbalancerippools.cilium.io ciliumbgppeeringpolicies.cilium.io
-          ciliumbgpclusterconfigs.cilium.io ciliumbgppeerconfigs.cilium.io ciliumbgpadvertisements.cilium.io
-          ciliumbgpnodeconfigs.cilium.io ciliumbgpnodeconfigoverrides.cilium.io
-          ciliumclusterwideenvoyconfigs.cilium.io ciliumclusterwidenetworkpolicies.cilium.io
-          ciliumegressgatewaypolicies.cilium.io ciliumendpoints.cilium.io ciliumendpointslices.cilium.io
-          ciliumenvoyconfigs.cilium.io ciliumidentities.cilium.io ciliumlocalredirectpolicies.cilium.io
-          ciliumnetworkpolicies.cilium.io ciliumnodes.cilium.io ciliumnodeconfigs.cilium.io
-          ciliumcidrgroups.cilium.io ciliuml2announcementpolicies.cilium.io ciliumpodippools.cilium.io
-          ciliumgatewayclassconfigs.cilium.io`,
-          for: "v1.18",
-        }),
-        may("update", "customresourcedefinitions", {
-          in: "apiextensions.k8s.io",
-          named: `
-          ciliumloadbalancerippools.cilium.io ciliumbgppeeringpolicies.cilium.io
-          ciliumbgpclusterconfigs.cilium.io ciliumbgppeerconfigs.cilium.io ciliumbgpadvertisements.cilium.io
-          ciliumbgpnodeconfigs.cilium.io ciliumbgpnodeconfigoverrides.cilium.io
-          ciliumclusterwideenvoyconfigs.cilium.io ciliumclusterwidenetworkpolicies.cilium.io
-          ciliumegressgatewaypolicies.cilium.io ciliumendpoints.cilium.io ciliumendpointslices.cilium.io
-          ciliumenvoyconfigs.cilium.io ciliumexternalworkloads.cilium.io ciliumidentities.cilium.io
-          ciliumlocalredirectpolicies.cilium.io ciliumnetworkpolicies.cilium.io ciliumnodes.cilium.io
-          ciliumnodeconfigs.cilium.io ciliumcidrgroups.cilium.io ciliuml2announcementpolicies.cilium.io
-          ciliumpodippools.cilium.io`,
-          for: "v1.15..v1.17",
-        }),
         may("get list watch", "namespaces", { for: "..v1.16" }),
         may(
           "get list watch",
@@ -169,18 +137,6 @@ export const CILIUM_OPERATOR: Baseline = {
         ),
         may("get list watch create update patch delete", "ciliumendpointslices ciliumenvoyconfigs", {
           in: "cilium.io",
-          for: "v1.14",
-        }),
-        may("update", "customresourcedefinitions", {
-          in: "apiextensions.k8s.io",
-          named: `
-          ciliumloadbalancerippools.cilium.io ciliumbgppeeringpolicies.cilium.io
-          ciliumclusterwideenvoyconfigs.cilium.io ciliumclusterwidenetworkpolicies.cilium.io
-          ciliumegressgatewaypolicies.cilium.io ciliumendpoints.cilium.io ciliumendpointslices.cilium.io
-          ciliumenvoyconfigs.cilium.io ciliumexternalworkloads.cilium.io ciliumidentities.cilium.io
-          ciliumlocalredirectpolicies.cilium.io ciliumnetworkpolicies.cilium.io ciliumnodes.cilium.io
-          ciliumnodeconfigs.cilium.io ciliumcidrgroups.cilium.io ciliuml2announcementpolicies.cilium.io
-          ciliumpodippools.cilium.io`,
           for: "v1.14",
         }),
         may("get list watch", "ciliumloadbalancerippools ciliumpodippools", { in: "cilium.io", for: "v1.14" }),

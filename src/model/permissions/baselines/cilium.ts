@@ -113,6 +113,7 @@ export const CILIUM: Baseline = {
       to: [bound("cilium", "kube-system/cilium")],
     }),
     role("kube-system", "cilium-config-agent", {
+      usedBy: "config",
       rules: [may("get list watch", "configmaps")],
       to: [bound("cilium-config-agent", "kube-system/cilium", { in: "kube-system" })],
     }),

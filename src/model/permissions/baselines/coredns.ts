@@ -2,7 +2,7 @@
  * CoreDNS. Its role carries the label of the bootstrap policy, and yet no API server makes it again.
  *
  * Sources: kubernetes cmd/kubeadm/app/phases/addons/dns/manifests.go, kubespray roles/kubernetes-apps/ansible/templates,
- * coredns plugin/kubernetes.
+ * coredns plugin/kubernetes, notes/coredns-1.8.1.md (from then on it watches EndpointSlices).
  */
 import { type Baseline, bound, clusterRole, may, without } from "../baseline.ts";
 import { consequences, LOSS } from "../consequences.ts";
@@ -28,10 +28,11 @@ export const COREDNS: Baseline = {
   id: "coredns",
   releasesOf: "image",
   variants: [
-    { id: "v1.6", releases: { to: "1.6" } },
-    { id: "v1.7", releases: { from: "1.7" } },
-    { id: "kubespray", releases: { from: "1.7" }, installer: "kubespray" },
-    { id: "multicluster", releases: { from: "1.7" }, option: "multicluster" },
+    { id: "v1.6", releases: { to: "1.8.0" } },
+    // before 1.8.1 it may have it, and does not need it
+    { id: "v1.7", releases: { from: "1.8.1" } },
+    { id: "kubespray", releases: { from: "1.8.1" }, installer: "kubespray" },
+    { id: "multicluster", releases: { from: "1.8.1" }, option: "multicluster" },
   ],
   grants: [
     clusterRole("system:coredns", {

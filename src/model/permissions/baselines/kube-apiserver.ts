@@ -11,6 +11,14 @@ const OWN = consequences("permission/kube-apiserver", {
     en: "clients cannot ask which APIs there are: kubectl and controllers fail at their first request",
     zh: "客户端无法查询有哪些 API：kubectl 和控制器在第一个请求就会失败",
   },
+  probesRefused: {
+    en: "health checks without credentials are refused: load balancers take kube-apiserver out, and kubelets restart it",
+    zh: "不带凭据的健康检查会被拒绝：负载均衡会摘除 kube-apiserver，kubelet 会反复重启它",
+  },
+  ownRightsHidden: {
+    en: "nobody can ask what they may do themselves: `kubectl auth can-i` and programs that ask before they act fail",
+    zh: "无法查询自身权限：`kubectl auth can-i` 以及先查权限再操作的程序会失败",
+  },
   kubeletClosed: {
     en: "kubelets refuse the API server: no `kubectl logs`, `exec` and `port-forward`",
     zh: "kubelet 拒绝 API Server：`kubectl logs`、`exec`、`port-forward` 不可用",
@@ -329,7 +337,10 @@ export const KUBE_APISERVER: Baseline = {
     }),
   ],
   losses: [
-    without("*", "*", OWN.discoveryClosed, { of: "system:discovery system:basic-user system:public-info-viewer" }),
+    without("*", "*", OWN.discoveryClosed, { of: "system:discovery" }),
+    without("*", "*", OWN.ownRightsHidden, { of: "system:basic-user" }),
+    // at its next start it makes the role again
+    without("*", "*", OWN.probesRefused, { of: "system:public-info-viewer" }),
     without("*", "*", OWN.kubeletClosed, { of: "system:kubelet-api-admin" }),
     without("*", "*", OWN.nodeAuthorizer, { of: "system:node" }),
     without("*", "*", LOSS.joinStops, { of: "system:node-bootstrapper system:certificates.k8s.io:*" }),

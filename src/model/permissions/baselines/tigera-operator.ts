@@ -4,7 +4,7 @@
  * Source: projectcalico/calico manifests/tigera-operator.yaml (v3.28, v3.30, v3.32). That these are the operator's releases
  * 1.34, 1.38 and 1.42 is from memory: nothing that we keep of the manifests holds their images.
  */
-import { type Baseline, bound, clusterRole, may, releases, without } from "../baseline.ts";
+import { type Baseline, bound, clusterRole, may, ofGroup, releases, without } from "../baseline.ts";
 import { consequences, LOSS } from "../consequences.ts";
 
 const OWN = consequences("permission/tigera-operator", {
@@ -19,6 +19,30 @@ const OWN = consequences("permission/tigera-operator", {
   },
 });
 
+/** What Calico keeps, in its own API and, but for one name, in the cluster's. */
+const KEPT = `
+  bgpconfigurations bgpfilters bgppeers blockaffinities caliconodestatuses clusterinformations
+  felixconfigurations globalnetworkpolicies stagedglobalnetworkpolicies globalnetworksets hostendpoints
+  ipamblocks ipamhandles ippools ipreservations kubecontrollersconfigurations networkpolicies
+  stagednetworkpolicies stagedkubernetesnetworkpolicies networksets tiers`;
+
+const OF_OPERATOR = `
+  apiservers gatewayapis imagesets installations tigerastatuses whiskers goldmanes
+  managementclusterconnections`;
+
+/** Of the Gateway API, and of Envoy Gateway. */
+const OF_GATEWAYS = `
+  backendlbpolicies.gateway.networking.k8s.io backendtlspolicies.gateway.networking.k8s.io
+  gatewayclasses.gateway.networking.k8s.io gateways.gateway.networking.k8s.io
+  grpcroutes.gateway.networking.k8s.io httproutes.gateway.networking.k8s.io
+  referencegrants.gateway.networking.k8s.io tcproutes.gateway.networking.k8s.io
+  tlsroutes.gateway.networking.k8s.io udproutes.gateway.networking.k8s.io
+  xbackendtrafficpolicies.gateway.networking.x-k8s.io backends.gateway.envoyproxy.io
+  backendtrafficpolicies.gateway.envoyproxy.io clienttrafficpolicies.gateway.envoyproxy.io
+  envoyextensionpolicies.gateway.envoyproxy.io envoypatchpolicies.gateway.envoyproxy.io
+  envoyproxies.gateway.envoyproxy.io httproutefilters.gateway.envoyproxy.io
+  securitypolicies.gateway.envoyproxy.io`;
+
 export const TIGERA_OPERATOR: Baseline = {
   id: "tigera-operator",
   releasesOf: "image",
@@ -29,42 +53,17 @@ export const TIGERA_OPERATOR: Baseline = {
         may("get list watch create", "customresourcedefinitions", { in: "apiextensions.k8s.io", for: "v1.38.." }),
         may("update", "customresourcedefinitions", {
           in: "apiextensions.k8s.io",
-          named: `
-          bgpconfigurations.crd.projectcalico.org bgpfilters.crd.projectcalico.org
-          bgppeers.crd.projectcalico.org blockaffinities.crd.projectcalico.org
-          caliconodestatuses.crd.projectcalico.org clusterinformations.crd.projectcalico.org
-          felixconfigurations.crd.projectcalico.org globalnetworkpolicies.crd.projectcalico.org
-          stagedglobalnetworkpolicies.crd.projectcalico.org globalnetworksets.crd.projectcalico.org
-          hostendpoints.crd.projectcalico.org ipamblocks.crd.projectcalico.org
-          ipamconfigs.crd.projectcalico.org ipamhandles.crd.projectcalico.org ippools.crd.projectcalico.org
-          ipreservations.crd.projectcalico.org kubecontrollersconfigurations.crd.projectcalico.org
-          networkpolicies.crd.projectcalico.org stagednetworkpolicies.crd.projectcalico.org
-          stagedkubernetesnetworkpolicies.crd.projectcalico.org networksets.crd.projectcalico.org
-          tiers.crd.projectcalico.org`,
+          named: ofGroup(`${KEPT} ipamconfigs`, "crd.projectcalico.org"),
           for: "v1.42",
         }),
         may("update", "customresourcedefinitions", {
           in: "apiextensions.k8s.io",
-          named: `
-          bgpconfigurations.projectcalico.org bgpfilters.projectcalico.org bgppeers.projectcalico.org
-          blockaffinities.projectcalico.org caliconodestatuses.projectcalico.org
-          clusterinformations.projectcalico.org felixconfigurations.projectcalico.org
-          globalnetworkpolicies.projectcalico.org stagedglobalnetworkpolicies.projectcalico.org
-          globalnetworksets.projectcalico.org hostendpoints.projectcalico.org ipamblocks.projectcalico.org
-          ipamconfigurations.projectcalico.org ipamhandles.projectcalico.org ippools.projectcalico.org
-          ipreservations.projectcalico.org kubecontrollersconfigurations.projectcalico.org
-          networkpolicies.projectcalico.org stagednetworkpolicies.projectcalico.org
-          stagedkubernetesnetworkpolicies.projectcalico.org networksets.projectcalico.org
-          tiers.projectcalico.org`,
+          named: ofGroup(`${KEPT} ipamconfigurations`, "projectcalico.org"),
           for: "v1.42",
         }),
         may("update", "customresourcedefinitions", {
           in: "apiextensions.k8s.io",
-          named: `
-          apiservers.operator.tigera.io gatewayapis.operator.tigera.io imagesets.operator.tigera.io
-          installations.operator.tigera.io tigerastatuses.operator.tigera.io whiskers.operator.tigera.io
-          goldmanes.operator.tigera.io managementclusterconnections.operator.tigera.io
-          istios.operator.tigera.io`,
+          named: ofGroup(`${OF_OPERATOR} istios`, "operator.tigera.io"),
           for: "v1.42",
         }),
         may("update delete", "customresourcedefinitions", {
@@ -165,18 +164,7 @@ export const TIGERA_OPERATOR: Baseline = {
         may("get list watch create", "tiers", { in: "projectcalico.org", for: "v1.42" }),
         may("update", "customresourcedefinitions", {
           in: "apiextensions.k8s.io",
-          named: `
-          backendlbpolicies.gateway.networking.k8s.io backendtlspolicies.gateway.networking.k8s.io
-          gatewayclasses.gateway.networking.k8s.io gateways.gateway.networking.k8s.io
-          grpcroutes.gateway.networking.k8s.io httproutes.gateway.networking.k8s.io
-          referencegrants.gateway.networking.k8s.io tcproutes.gateway.networking.k8s.io
-          tlsroutes.gateway.networking.k8s.io udproutes.gateway.networking.k8s.io
-          xbackendtrafficpolicies.gateway.networking.x-k8s.io listenersets.gateway.networking.k8s.io
-          xmeshes.gateway.networking.x-k8s.io backends.gateway.envoyproxy.io
-          backendtrafficpolicies.gateway.envoyproxy.io clienttrafficpolicies.gateway.envoyproxy.io
-          envoyextensionpolicies.gateway.envoyproxy.io envoypatchpolicies.gateway.envoyproxy.io
-          envoyproxies.gateway.envoyproxy.io httproutefilters.gateway.envoyproxy.io
-          securitypolicies.gateway.envoyproxy.io`,
+          named: `${OF_GATEWAYS} xmeshes.gateway.networking.x-k8s.io listenersets.gateway.networking.k8s.io`,
           for: "v1.42",
         }),
         may("get list watch create update delete", "gatewayclasses", {
@@ -192,21 +180,7 @@ export const TIGERA_OPERATOR: Baseline = {
         may("get list watch", "datastoremigrations", { in: "migration.projectcalico.org", for: "v1.42" }),
         may("update", "customresourcedefinitions", {
           in: "apiextensions.k8s.io",
-          named: `
-          apiservers.operator.tigera.io gatewayapis.operator.tigera.io imagesets.operator.tigera.io
-          installations.operator.tigera.io tigerastatuses.operator.tigera.io
-          bgpconfigurations.crd.projectcalico.org bgpfilters.crd.projectcalico.org
-          bgppeers.crd.projectcalico.org blockaffinities.crd.projectcalico.org
-          caliconodestatuses.crd.projectcalico.org clusterinformations.crd.projectcalico.org
-          felixconfigurations.crd.projectcalico.org globalnetworkpolicies.crd.projectcalico.org
-          stagedglobalnetworkpolicies.crd.projectcalico.org globalnetworksets.crd.projectcalico.org
-          hostendpoints.crd.projectcalico.org ipamblocks.crd.projectcalico.org
-          ipamconfigs.crd.projectcalico.org ipamhandles.crd.projectcalico.org ippools.crd.projectcalico.org
-          ipreservations.crd.projectcalico.org kubecontrollersconfigurations.crd.projectcalico.org
-          networkpolicies.crd.projectcalico.org stagednetworkpolicies.crd.projectcalico.org
-          stagedkubernetesnetworkpolicies.crd.projectcalico.org networksets.crd.projectcalico.org
-          tiers.crd.projectcalico.org whiskers.operator.tigera.io goldmanes.operator.tigera.io
-          managementclusterconnections.operator.tigera.io`,
+          named: `${ofGroup(OF_OPERATOR, "operator.tigera.io")} ${ofGroup(`${KEPT} ipamconfigs`, "crd.projectcalico.org")}`,
           for: "v1.38",
         }),
         may("update delete", "customresourcedefinitions", {
@@ -248,17 +222,7 @@ export const TIGERA_OPERATOR: Baseline = {
         may("list watch create", "tiers", { in: "projectcalico.org", for: "v1.38" }),
         may("update", "customresourcedefinitions", {
           in: "apiextensions.k8s.io",
-          named: `
-          backendlbpolicies.gateway.networking.k8s.io backendtlspolicies.gateway.networking.k8s.io
-          gatewayclasses.gateway.networking.k8s.io gateways.gateway.networking.k8s.io
-          grpcroutes.gateway.networking.k8s.io httproutes.gateway.networking.k8s.io
-          referencegrants.gateway.networking.k8s.io tcproutes.gateway.networking.k8s.io
-          tlsroutes.gateway.networking.k8s.io udproutes.gateway.networking.k8s.io
-          xbackendtrafficpolicies.gateway.networking.x-k8s.io xlistenersets.gateway.networking.x-k8s.io
-          backends.gateway.envoyproxy.io backendtrafficpolicies.gateway.envoyproxy.io
-          clienttrafficpolicies.gateway.envoyproxy.io envoyextensionpolicies.gateway.envoyproxy.io
-          envoypatchpolicies.gateway.envoyproxy.io envoyproxies.gateway.envoyproxy.io
-          httproutefilters.gateway.envoyproxy.io securitypolicies.gateway.envoyproxy.io`,
+          named: `${OF_GATEWAYS} xlistenersets.gateway.networking.x-k8s.io`,
           for: "v1.38",
         }),
         may(

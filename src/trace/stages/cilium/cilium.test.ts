@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { captureOf, readRecording } from "../../../../testing/recordings.ts";
 import { known } from "../../../evidence/observed.ts";
 import { modelOf } from "../../../model/model.ts";
-import { parseIp } from "../../../net/ip.ts";
+import { formatIp, parseIp } from "../../../net/ip.ts";
 import { openingPacket } from "../../packet.ts";
 import type { Way } from "../../trace.ts";
 import { walk } from "../../walk.ts";
@@ -260,6 +260,50 @@ describe("what comes over the wire", () => {
         ),
       ),
     ).toEqual(["Cilium's encryption"]));
+});
+
+describe("masquerading by Cilium itself", () => {
+  const NODE = "192.168.50.11"; // w1
+  const OUTSIDE = "198.51.100.1";
+  const byBpf = (said: string, host = "BPF"): Edit =>
+    edit("cp1", "status.txt", (text) => {
+      expect(text).toMatch(/Masquerading: {11}IPTables/);
+      return text
+        .replace(/(Masquerading: {11})IPTables.*/, `$1${said}`)
+        .replace(/Host Routing:( +)Legacy/, `Host Routing:$1${host}`);
+    });
+  const usual = byBpf("BPF   [eth0]   10.244.0.0/16 [IPv4: Enabled, IPv6: Disabled]");
+  const sourceIn = ({ steps: all }: Way): string | undefined => {
+    const left = all.findLast((step) => step.did === "pass" && step.hook === "postrouting" && step.at.node === "cp1");
+    return left?.did === "pass" && left.packet.source !== "unknown" ? formatIp(left.packet.source) : undefined;
+  };
+
+  it("gives what leaves for a node, and for the world, the device's address; answers find back", () => {
+    const [toNode] = ways({ from: CLIENT, to: NODE, how: "icmp" }, usual);
+    expect(toNode?.end.is).toBe("answered");
+    expect(sourceIn(toNode!)).toBe("192.168.50.10");
+    expect(toNode?.steps.at(-1)).toMatchObject({ did: "receive", at: { pod: { key: CLIENT } } });
+    const [out] = ways({ from: CLIENT, to: OUTSIDE, port: 443 }, usual);
+    expect(out?.end.is).toBe("left-cluster");
+    expect(sourceIn(out!)).toBe("192.168.50.10");
+  });
+
+  it.each([
+    ["a range that is routed", "BPF   [eth0]   192.168.0.0/16 [IPv4: Enabled, IPv6: Disabled]"],
+    ["another device", "BPF   [eth1]   10.244.0.0/16 [IPv4: Enabled, IPv6: Disabled]"],
+    ["another family", "BPF   [eth0]   10.244.0.0/16 [IPv4: Disabled, IPv6: Enabled]"],
+  ])("leaves alone what goes to %s", (_, said) => {
+    const [way] = ways({ from: CLIENT, to: NODE, how: "icmp" }, byBpf(said));
+    expect(sourceIn(way!)).toBeUndefined();
+  });
+
+  it("is not told where an agent leaves out networks that nobody listed", () => {
+    const [way] = ways(
+      { from: CLIENT, to: OUTSIDE, port: 443 },
+      byBpf("BPF (ip-masq-agent)   [eth0]   10.244.0.0/16 [IPv4: Enabled, IPv6: Disabled]"),
+    );
+    expect(way?.end.because).toBe("the networks that Cilium's ip-masq-agent leaves out");
+  });
 });
 
 it("each node's agent is found by its Pod", () => {

@@ -7,7 +7,7 @@ import { lookupRoute } from "../../../model/forwarding/routing.ts";
 import type { Packet } from "../../../model/netfilter/packet.ts";
 import type { PodView } from "../../../model/pods.ts";
 import { type Ip, parseIp } from "../../../net/ip.ts";
-import type { CiliumEndpoint } from "../../../parse/cilium-endpoints.ts";
+import type { CiliumEndpoint } from "../../../parse/cilium/endpoints.ts";
 import type { Namespace } from "../../trace.ts";
 import { cannotTell, isKnown, type Moving, type Next, textOf, type Walk } from "../moving.ts";
 import { admit, awaited, deliver, endpointAt, notInForce, remember, restored } from "./endpoint.ts";

@@ -3,7 +3,7 @@ import { known } from "../../../evidence/observed.ts";
 import type { CiliumNode } from "../../../model/cilium/cilium.ts";
 import { type Asked, policyVerdict } from "../../../model/cilium/policy.ts";
 import { type Packet, replyTo } from "../../../model/netfilter/packet.ts";
-import type { CiliumEndpoint } from "../../../parse/cilium-endpoints.ts";
+import type { CiliumEndpoint } from "../../../parse/cilium/endpoints.ts";
 import type { Namespace } from "../../trace.ts";
 import { onTheWire } from "../connections.ts";
 import { enterPod } from "../deliver.ts";

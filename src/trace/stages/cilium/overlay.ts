@@ -2,7 +2,7 @@
 import { known } from "../../../evidence/observed.ts";
 import { type CiliumNode, IDENTITY } from "../../../model/cilium/cilium.ts";
 import { tunnelTo, type Whereabouts, whereabouts } from "../../../model/cilium/ipcache.ts";
-import type { Link } from "../../../parse/ip-addr.ts";
+import type { Link } from "../../../parse/iproute2/addr.ts";
 import type { Namespace } from "../../trace.ts";
 import { isUp, stateOf } from "../devices.ts";
 import { cannotTell, end, type Inner, isKnown, type Moving, type Next, textOf, type Walk } from "../moving.ts";
@@ -10,7 +10,7 @@ import { decapsulate, encapsulated } from "../tunnel.ts";
 import { deliver, endpointAt } from "./endpoint.ts";
 
 /** The device of the tunnel, which routes to other nodes' Pods where Cilium is not told to leave that to the network. */
-const tunnelOf = ({ world }: Walk, node: string): Link | undefined =>
+export const tunnelOf = ({ world }: Walk, node: string): Link | undefined =>
   known(world.forwarding.of(node).links)?.find(({ name }) => name === "cilium_vxlan" || name === "cilium_geneve");
 
 /**

@@ -21,9 +21,6 @@ export function toStack(walk: Walk, moving: Moving, node: CiliumNode, identity: 
   const address = textOf(moving.packet.destination);
   const isOwn = known(world.forwarding.of(node.node).localAddresses)?.has(address) ?? false;
   if (isOwn && status.hostFirewall === "Enabled") return cannotTell(moving, at, [], "Cilium's host firewall");
-  const masquerades = /^BPF/.test(status.masquerading ?? "") && moving.answer === undefined;
-  if (!isOwn && masquerades && world.nodes.byAddress(address))
-    return cannotTell(moving, at, [], "Cilium's masquerading of what Pods send to nodes");
   // by the kernel's routes, past its rules (fib_redirect)
   if (!isOwn && status.hostRouting === "BPF") return [{ go: "route", moving, node: node.node }];
   return [{ go: "arrive", moving, node: node.node, device, mark: markOf(identity) }];

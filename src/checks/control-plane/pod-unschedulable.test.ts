@@ -1,0 +1,109 @@
+import { describe, expect, it } from "vitest";
+import { testCheck } from "../../../testing/check-stories.ts";
+import { cluster } from "../../../testing/cluster.ts";
+import { type Edit, editObjects, editPods, edits, probed } from "../../../testing/cluster-edits.ts";
+import { ago } from "../../../testing/object-states.ts";
+import { diagnose } from "../../diagnose.ts";
+import type { Pod } from "../../parse/objects.ts";
+import { podUnschedulable } from "./pod-unschedulable.ts";
+
+/** A Pod that the scheduler, v1.33, finds no node for. */
+const pending =
+  (message: string, since = ago(600)) =>
+  ({ metadata, spec: { nodeName: _, ...spec } }: Pod): Pod => ({
+    metadata,
+    spec,
+    status: {
+      phase: "Pending",
+      conditions: [
+        { type: "PodScheduled", status: "False", reason: "Unschedulable", message, lastTransitionTime: since },
+      ],
+    },
+  });
+const tainted = (node: string): Edit =>
+  editObjects("nodes", node, (one) => ({
+    ...one,
+    spec: { ...one.spec, taints: [{ key: "upgrade", value: "now", effect: "NoSchedule" }] },
+  }));
+const TAINTED =
+  "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 node(s) had untolerated taint {upgrade: now}. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
+const upgrading = edits(tainted("w1"), tainted("w2"), editPods("coredns", pending(TAINTED)));
+const cordoned = edits(
+  ...["w1", "w2"].map((node) =>
+    editObjects("nodes", node, (one) => ({
+      ...one,
+      spec: {
+        ...one.spec,
+        unschedulable: true,
+        taints: [{ key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" }],
+      },
+    })),
+  ),
+  editPods(
+    "backend",
+    pending(
+      "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 node(s) were unschedulable.",
+    ),
+  ),
+);
+const large = editPods("backend", pending("0/3 nodes are available: 3 Insufficient cpu."));
+const healthy = () => cluster();
+
+testCheck(podUnschedulable, {
+  finds: {
+    "the nodes were tainted for an upgrade, and stayed so": {
+      given: cluster().edit(upgrading),
+      repair: "Node/w1",
+      says: ["Deployment/kube-system/coredns", "w1, w2 have the taint upgrade=now:NoSchedule"],
+      breaks: ["pod.schedule"],
+      strength: "direct",
+      healedBy: healthy,
+    },
+    "the nodes are cordoned, and a Service's Pods were made anew": {
+      given: cluster().edit(cordoned),
+      repair: "Node/w1",
+      says: ["Deployment/shop/backend", "w1, w2 are cordoned"],
+      healedBy: healthy,
+    },
+    "Pods ask for more than nodes have": {
+      given: cluster().edit(large),
+      repair: "Deployment/shop/backend",
+      says: ["3 Insufficient cpu"],
+      healedBy: healthy,
+    },
+  },
+  clears: {
+    "nodes with taints, and nobody waits": cluster().edit(tainted("w1"), tainted("w2")),
+    "one replica waits, another serves": cluster().edit(
+      editPods("backend", (pod) =>
+        pod.metadata.name.endsWith("0") ? pending("0/3 nodes are available: 3 Insufficient cpu.")(pod) : pod,
+      ),
+    ),
+    "the scheduler is still at it": cluster().edit(editPods("backend", pending(TAINTED, ago(5)))),
+    "nodes are not ready, and that is why": cluster().edit(
+      editPods(
+        "backend",
+        pending("0/3 nodes are available: 3 node(s) had untolerated taint {node.kubernetes.io/not-ready: }."),
+      ),
+    ),
+  },
+  cannotTell: {
+    "pod.schedule": { "we may not list Pods": cluster().edit(upgrading).without("pods") },
+  },
+});
+
+describe("nodes that take no Pods", () => {
+  it("are the one root of cluster DNS that does not answer", () => {
+    const { rootCauses, unexplained } = diagnose(
+      cluster().edit(
+        upgrading,
+        editObjects("endpointslices", "kube-dns-00000", (slice) => ({ ...slice, endpoints: [] })),
+        probed("client", "dns", "kubernetes.default.svc.cluster.local", "timeout"),
+      ).capture,
+    );
+    const roots = rootCauses.map(({ id }) => id).filter((id) => !id.startsWith("service-rules"));
+    expect(roots).toEqual(["pod-unschedulable/Node/w1"]);
+    expect(unexplained).toEqual([]);
+    expect(JSON.stringify(rootCauses[0]!.explains)).toContain("no Pod of Deployment/kube-system/coredns is ready");
+  });
+});
