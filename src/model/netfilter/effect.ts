@@ -1,15 +1,38 @@
 /** What targets after which a packet goes on do to it: marks and states. */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { connmarkOf, hasConnection, markOf, type Packet, setBits } from "./packet.ts";
 import type { Target } from "./rule.ts";
+import type { Step } from "./when.ts";
+
+const LONGEST = 64;
+
+/** The packet, of whose unknown parts some stand for other values since this rule. */
+export function renewed(packet: Packet, { ruleset, line }: Step): Packet {
+  const unknowns = `${packet.unknowns ?? ""}${ruleset} ${line};`;
+  return {
+    ...packet,
+    unknowns: unknowns.length > LONGEST ? bytesToHex(sha256(utf8ToBytes(unknowns))) : unknowns,
+  };
+}
+
+/** A target that we do not know may have set the mark to anything. */
+export const markedAnyhow = (packet: Packet, step: Step): Packet =>
+  renewed({ ...packet, mark: 0, markUnknown: 0xffffffff }, step);
 
 /** xt_MARK.c, mark_tg: all forms of MARK are (mark & ~mask) ^ value. */
-export function marked(packet: Packet, { value, mask }: { readonly value: number; readonly mask: number }): Packet {
+export function marked(
+  packet: Packet,
+  { value, mask }: { readonly value: number; readonly mask: number },
+  step: Step,
+): Packet {
   const bits = setBits(markOf(packet), value, mask);
-  return { ...packet, mark: bits.value, markUnknown: bits.unknown };
+  const after: Packet = { ...packet, mark: bits.value, markUnknown: bits.unknown };
+  return (bits.unknown & value) === 0 ? after : renewed(after, step);
 }
 
 /** xt_connmark.c, connmark_tg: set, save (packet to connection) or restore (connection to packet). */
-export function connmarked(packet: Packet, target: Target & { readonly does: "connmark" }): Packet {
+export function connmarked(packet: Packet, target: Target & { readonly does: "connmark" }, step: Step): Packet {
   const connection = hasConnection(packet);
   if (connection === false) return packet;
   const { operation, mask, packetMask = mask, value = 0 } = target;
@@ -22,11 +45,15 @@ export function connmarked(packet: Packet, target: Target & { readonly does: "co
         ? [setBits(connmark, 0, mask), mark, packetMask]
         : [setBits(connmark, 0, mask), { value, unknown: 0 }, 0xffffffff];
   const doubtful = connection === "unknown" ? mask | packetMask | fromMask : 0;
-  const unknown = (kept.unknown | (from.unknown & fromMask) | doubtful) >>> 0;
+  const brought = (from.unknown & fromMask) | doubtful;
+  const unknown = (kept.unknown | brought) >>> 0;
   const bits = ((kept.value ^ (from.value & fromMask)) & ~unknown) >>> 0;
-  return operation === "restore"
-    ? { ...packet, mark: bits, markUnknown: unknown }
-    : { ...packet, connmark: bits, connmarkUnknown: unknown };
+  const after: Packet =
+    operation === "restore"
+      ? { ...packet, mark: bits, markUnknown: unknown }
+      : { ...packet, connmark: bits, connmarkUnknown: unknown };
+  const isFlipped = (kept.unknown & from.value & fromMask) !== 0;
+  return brought !== 0 || isFlipped ? renewed(after, step) : after;
 }
 
 /** xt_CT.c, xt_ct_target: a packet that has an entry already keeps it, as those do that a node sends to itself. */

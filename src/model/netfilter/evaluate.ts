@@ -8,10 +8,10 @@
  * followed, where a map has several values for a packet all of them; ways that meet again with the same packet are one, so
  * that their number stays small.
  */
-import type { NftVerdict } from "../../parse/nft-json.ts";
+import type { NftVerdict } from "../../parse/nftables/json.ts";
 import { ask, type Context, type Doubt } from "./condition.ts";
 import { leadsTo } from "./destinations.ts";
-import { afterUnknown, connmarked, marked, untracked } from "./effect.ts";
+import { afterUnknown, connmarked, marked, markedAnyhow, untracked } from "./effect.ts";
 import { isNegated, lookedUp, type Scope } from "./nft-expression.ts";
 import { mangled } from "./nft-mangle.ts";
 import { translationsOf } from "./nft-translation.ts";
@@ -323,9 +323,9 @@ const textOf = (value: unknown): string =>
 function lookedAt({ is }: Condition, packet: Packet): string {
   switch (is) {
     case "mark":
-      return textOf(markOf(packet));
+      return textOf([markOf(packet), packet.unknowns]);
     case "connmark":
-      return textOf(connmarkOf(packet));
+      return textOf([connmarkOf(packet), packet.unknowns]);
     case "conntrack-state":
       return `${packet.ctState} ${packet.dnatted} ${packet.snatted}`;
     case "original-address":
@@ -403,7 +403,7 @@ function act(call: Call, target: Target, state: State, path: Trail<Step>, step: 
     }
     case "mangle": {
       const scope: Scope = { packet: state.packet, sets: target.sets, context: call.run.context };
-      const { doubt, options, mayEnd: ends } = mangled(target.key, target.value, scope);
+      const { doubt, options, mayEnd: ends } = mangled(target.key, target.value, scope, step);
       const ways = among(call, step, state, options, ends, doubt);
       const next = ways.hits.map(([one, { packet }]) => ({ ...one, packet: intern(call.run, packet) }));
       return { next, returning: [], ended: ways.misses };
@@ -433,11 +433,14 @@ function act(call: Call, target: Target, state: State, path: Trail<Step>, step: 
       return ends(to ? { is: "translate", to } : { is: "insufficient", why: "unknown-target" });
     }
     case "tproxy":
-      return ends({ is: "tproxy", port: target.port, address: target.address }, changed(marked(state.packet, target)));
+      return ends(
+        { is: "tproxy", port: target.port, address: target.address },
+        changed(marked(state.packet, target, step)),
+      );
     case "set-mark":
-      return goOn(changed(marked(state.packet, target)));
+      return goOn(changed(marked(state.packet, target, step)));
     case "connmark":
-      return goOn(changed(connmarked(state.packet, target)));
+      return goOn(changed(connmarked(state.packet, target, step)));
     case "notrack":
       return goOn(changed(untracked(state.packet)));
     case "unknown": {
@@ -445,7 +448,7 @@ function act(call: Call, target: Target, state: State, path: Trail<Step>, step: 
       if (what === "goes-on") return goOn(state);
       if (what === "ends") return ends({ is: "insufficient", why: "unknown-target" });
       const after = mayEnd(call, state, "unknown-target", path, step);
-      return goOn({ ...after, packet: changed({ ...after.packet, mark: 0, markUnknown: 0xffffffff }).packet });
+      return goOn({ ...after, packet: intern(call.run, markedAnyhow(after.packet, step)) });
     }
   }
 }

@@ -1,11 +1,13 @@
 /** What `… set …` of nftables does to a packet: marks, and fields of its headers that rules can ask for again. */
 import type { Ip } from "../../net/ip.ts";
-import type { NftExpression } from "../../parse/nft-json.ts";
+import type { NftExpression } from "../../parse/nftables/json.ts";
 import type { Doubt } from "./condition.ts";
+import { renewed } from "./effect.ts";
 import { domainOf, type Known, readConstant } from "./nft-constants.ts";
 import { lookedUp, type Scope, valueFor } from "./nft-expression.ts";
 import { bitsOf, UNKNOWN, type Value } from "./nft-value.ts";
 import { type Bits, hasConnection, type Packet } from "./packet.ts";
+import type { Step } from "./when.ts";
 
 type Mangled = {
   readonly doubt: Doubt;
@@ -16,7 +18,11 @@ type Mangled = {
 
 const ALL: Bits = { value: 0, unknown: 0xffffffff };
 
-export function mangled(key: NftExpression, value: NftExpression, scope: Scope): Mangled {
+export function mangled(key: NftExpression, value: NftExpression, scope: Scope, step: Step): Mangled {
+  const withValue = (to: Value): Packet => {
+    const set = written(key, to, scope);
+    return set.isKnown ? set.packet : renewed(set.packet, step);
+  };
   const unchanged: Mangled = { doubt: "unknown", options: [{ packet: scope.packet, of: [] }], mayEnd: false };
   // A header that the packet has not: the rule ends.
   if (typeof key === "object" && key.is === "payload" && valueFor(key, scope) === undefined)
@@ -24,22 +30,21 @@ export function mangled(key: NftExpression, value: NftExpression, scope: Scope):
   const domain = domainOf(key) ?? "number";
   if (typeof value === "object" && value.is === "map") {
     const found = lookedUp(value.key, value.data, scope);
-    if (!found)
-      return { doubt: "unknown", options: [{ packet: withValue(key, UNKNOWN, scope), of: ["?"] }], mayEnd: true };
+    if (!found) return { doubt: "unknown", options: [{ packet: withValue(UNKNOWN), of: ["?"] }], mayEnd: true };
     const options = found.hits.map((hit) => {
       const constant =
         hit.data === undefined || typeof hit.data === "object" ? undefined : readConstant(hit.data, domain);
-      return { packet: withValue(key, constant ?? UNKNOWN, scope), of: [hit.key] };
+      return { packet: withValue(constant ?? UNKNOWN), of: [hit.key] };
     });
     return { doubt: found.doubt, options, mayEnd: found.mayMiss || options.length === 0 };
   }
   const set = typeof value === "object" ? valueFor(value, scope) : (readConstant(value, domain) ?? UNKNOWN);
   if (set === undefined) return { doubt: "unknown", options: [], mayEnd: true };
   if (typeof set === "object" && set.among && set.among.length <= 64) {
-    const options = set.among.map((one: Known) => ({ packet: withValue(key, one, scope), of: [one] }));
+    const options = set.among.map((one: Known) => ({ packet: withValue(one), of: [one] }));
     return { doubt: set.doubt, options, mayEnd: false };
   }
-  return { ...unchanged, options: [{ packet: withValue(key, set, scope), of: [] }] };
+  return { ...unchanged, options: [{ packet: withValue(set), of: [] }] };
 }
 
 /** Whether rules can see the change. */
@@ -51,23 +56,27 @@ function isSeen(key: NftExpression, packet: Packet): boolean {
   return key.is === "payload" && /^(saddr|daddr|sport|dport)$/.test(key.field) && key.protocol !== "ether";
 }
 
-function withValue(key: NftExpression, value: Value, { packet }: Scope): Packet {
-  if (typeof key !== "object" || !isSeen(key, packet)) return packet;
+type Written = { readonly packet: Packet; readonly isKnown: boolean };
+
+function written(key: NftExpression, value: Value, { packet }: Scope): Written {
+  if (typeof key !== "object" || !isSeen(key, packet)) return { packet, isKnown: true };
   if (key.is === "meta") {
     const bits = bitsOf(value) ?? ALL;
-    return { ...packet, mark: bits.value, markUnknown: bits.unknown };
+    return { packet: { ...packet, mark: bits.value, markUnknown: bits.unknown }, isKnown: bits.unknown === 0 };
   }
   if (key.is === "ct") {
     const bits = hasConnection(packet) === "unknown" ? ALL : (bitsOf(value) ?? ALL);
-    return { ...packet, connmark: bits.value, connmarkUnknown: bits.unknown };
+    return { packet: { ...packet, connmark: bits.value, connmarkUnknown: bits.unknown }, isKnown: bits.unknown === 0 };
   }
-  if (key.is !== "payload") return packet;
+  if (key.is !== "payload") return { packet, isKnown: true };
   const isSource = key.field.startsWith("s");
   if (key.field.endsWith("port")) {
     const port = typeof value === "number" ? value : ("unknown" as const);
-    return { ...packet, [isSource ? "sourcePort" : "destinationPort"]: port };
+    const part = isSource ? "sourcePort" : "destinationPort";
+    return { packet: { ...packet, [part]: port }, isKnown: port !== "unknown" };
   }
-  return { ...packet, [isSource ? "source" : "destination"]: ipOf(value) };
+  const address = ipOf(value);
+  return { packet: { ...packet, [isSource ? "source" : "destination"]: address }, isKnown: address !== "unknown" };
 }
 
 function ipOf(value: Value): Ip | "unknown" {

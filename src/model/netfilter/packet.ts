@@ -39,6 +39,11 @@ export type Packet = {
   /** Absent: 0 for a new connection, else unknown. */
   readonly connmark?: number | undefined;
   readonly connmarkUnknown?: number | undefined;
+  /**
+   * Which values the unknown parts stand for: where rules put others in their place, what was assumed of the former ones
+   * does not hold for these. Absent: those that it came with.
+   */
+  readonly unknowns?: string | undefined;
   readonly ctState: Maybe<ConntrackState>;
   /** Whether the connection's destination or source was translated: conntrack's DNAT and SNAT. Absent: no. */
   readonly dnatted?: Maybe<boolean> | undefined;
@@ -82,6 +87,7 @@ export const inFull = (packet: Packet): Packet => ({
   markUnknown: packet.markUnknown,
   connmark: packet.connmark,
   connmarkUnknown: packet.connmarkUnknown,
+  unknowns: packet.unknowns,
   ctState: packet.ctState,
   dnatted: packet.dnatted,
   snatted: packet.snatted,
@@ -139,7 +145,8 @@ export function flowKey(packet: Packet): string {
     packet;
   const ends = `${addressKey(source)} ${sourcePort} ${addressKey(destination)} ${destinationPort}`;
   const devices = `${inDevice} ${outDevice} ${packet.physIn} ${packet.physOut}`;
-  return `${protocol} ${ends} ${icmpType} ${icmpCode} ${devices} ${packet.fragment} ${packet.tcpFlags}`;
+  const other = `${packet.fragment} ${packet.tcpFlags} ${packet.unknowns ?? ""}`;
+  return `${protocol} ${ends} ${icmpType} ${icmpCode} ${devices} ${other}`;
 }
 
 /** The same for packets that are the same to all rules. */
@@ -171,6 +178,7 @@ export const isAlike = (a: Packet, b: Packet): boolean =>
 const isSameNow = (a: Packet, b: Packet): boolean =>
   a.mark === b.mark &&
   (a.markUnknown ?? 0) === (b.markUnknown ?? 0) &&
+  a.unknowns === b.unknowns &&
   a.ctState === b.ctState &&
   a.destinationPort === b.destinationPort &&
   a.sourcePort === b.sourcePort &&

@@ -46,7 +46,8 @@ export type Fork = {
 export type When =
   | undefined
   | { readonly fork: Fork; readonly holds: boolean; readonly before: When; readonly length: number }
-  | { readonly either: readonly NonNullable<When>[]; readonly length: number };
+  /** `isPartial`: there are more ways here, of which nothing is known. */
+  | { readonly either: readonly NonNullable<When>[]; readonly length: number; readonly isPartial: boolean };
 
 const MOST_ALTERNATIVES = 8;
 
@@ -62,8 +63,9 @@ export function either(a: When, b: When): When {
   if (!a || !b || a === b) return a && b;
   if ("fork" in a && "fork" in b && a.fork === b.fork && a.before === b.before)
     return a.holds === b.holds ? a : a.before;
+  const isPartial = [a, b].some((one) => "either" in one && one.isPartial);
   const alternatives = [...("either" in a ? a.either : [a]), ...("either" in b ? b.either : [b])];
-  for (const [i, left] of alternatives.entries()) {
+  for (const [i, left] of isPartial ? [] : alternatives.entries()) {
     for (const right of alternatives.slice(i + 1)) {
       if (!("fork" in left && "fork" in right) || left.fork !== right.fork || left.before !== right.before) continue;
       const rest = alternatives.filter((one) => one !== left && one !== right);
@@ -71,8 +73,10 @@ export function either(a: When, b: When): When {
       return rest.reduce<When>((all, one) => either(all, one), met);
     }
   }
-  const kept = [...new Set(alternatives)].sort((x, y) => x.length - y.length).slice(0, MOST_ALTERNATIVES);
-  return kept.length === 1 ? kept[0] : { either: kept, length: kept[0]!.length };
+  const all = [...new Set(alternatives)].sort((x, y) => x.length - y.length);
+  if (all.length === 1 && !isPartial) return all[0];
+  const kept = all.slice(0, MOST_ALTERNATIVES);
+  return { either: kept, length: all[0]!.length, isPartial: isPartial || kept.length < all.length };
 }
 
 /** What all ways here agree on; `ask` answers for one assumption, or undefined to look further back. */
@@ -83,6 +87,7 @@ function lookBack<T>(
 ): T | undefined {
   for (let at = when; at; at = at.before) {
     if ("either" in at) {
+      if (at.isPartial) return undefined;
       if (!seen.has(at)) {
         const [first, ...others] = at.either.map((one) => lookBack(one, ask, seen));
         seen.set(at, others.every((answer) => answer === first) ? first : undefined);
