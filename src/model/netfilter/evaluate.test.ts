@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { expectNoneLost } from "../../../testing/outcomes.ts";
 import { parseIptablesSave } from "../../parse/iptables/save.ts";
 import type { Context } from "./condition.ts";
 import { traverse } from "./evaluate.ts";
 import { isChosen, type Outcome } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import { iptablesRulesets, type Ruleset, rulesetOf } from "./ruleset.ts";
-import { BLIND, ends, expectNoneLost, ipset, node, packet, rules } from "./testing.ts";
+import { BLIND, ends, ipset, node, packet, rules } from "./testing.ts";
 
 const TCP = packet("tcp 10.0.0.1:1024 > 10.0.0.2:80");
 

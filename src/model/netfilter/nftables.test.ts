@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { expectNoneLost } from "../../../testing/outcomes.ts";
 import { parseIp } from "../../net/ip.ts";
 import { parseNft } from "../../parse/nftables/json.ts";
 import type { Context } from "./condition.ts";
@@ -7,7 +8,7 @@ import { hook } from "./hooks.ts";
 import { nftRulesets } from "./nftables.ts";
 import { type Packet, replyTo } from "./packet.ts";
 import type { Hook, Ruleset } from "./ruleset.ts";
-import { BLIND, ends, expectNoneLost, flow, node, packet } from "./testing.ts";
+import { BLIND, ends, flow, node, packet } from "./testing.ts";
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 

@@ -1,5 +1,4 @@
 /** Short words for rule sets, packets and outcomes, for the tests of this folder. */
-import { expect } from "vitest";
 import { formatIp, parseIp } from "../../net/ip.ts";
 import type { Ipset } from "../../parse/ipset.ts";
 import { parseIptablesSave } from "../../parse/iptables/save.ts";
@@ -129,18 +128,4 @@ export function flow({ source, sourcePort, destination, destinationPort }: Packe
   const end = (ip: Packet["source"], port: Maybe<number> | undefined): string =>
     `${ip === "unknown" ? "?" : formatIp(ip)}${port === undefined ? "" : `:${port === "unknown" ? "?" : port}`}`;
   return `${end(source, sourcePort)} > ${end(destination, destinationPort)}`;
-}
-
-/**
- * That what is known less well leaves at least the outcomes of what is known, and that one outcome is certain. More ways
- * than we follow may be any.
- */
-export function expectNoneLost(known: readonly Outcome[], blurred: readonly Outcome[]): void {
-  for (const outcomes of [known, blurred]) {
-    expect(outcomes.length).toBeGreaterThan(0);
-    for (const { certainty } of outcomes) expect(certainty).toBe(outcomes.length === 1 ? "certain" : "depends");
-  }
-  if (blurred.some(({ verdict }) => verdict.is === "insufficient" && verdict.why === "too-many")) return;
-  const verdicts = blurred.map(({ verdict }) => verdict.is);
-  for (const { verdict } of known) expect(verdicts).toContain(verdict.is);
 }
