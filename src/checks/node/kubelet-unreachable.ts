@@ -36,7 +36,7 @@ const say = texts("kubelet-unreachable", {
 const NOT_CONNECTED =
   /dial tcp \S+:10250: (?:connect: )?(i\/o timeout|connection refused|no route to host|network is unreachable|connection timed out)/;
 /** What our own reading says of a request that got no answer. */
-const SILENT = /^(?:silent for|not answered within|not asked: logs of \S+ are silent)/;
+const SILENT = /^(?:silent for|not answered within|not asked: the kubelet of \S+ is silent)/;
 
 const isReady = ({ object }: NodeView): boolean =>
   object?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;

@@ -5,10 +5,12 @@
  * reasons for what it did not get.
  */
 import { type Capture, createIntake, type Intake } from "../../evidence/capture.ts";
+import { known } from "../../evidence/observed.ts";
 import { texts, verbatim } from "../../text.ts";
 import { type ApiOptions, apiOf } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { debugPods } from "./debug-pod.ts";
+import { kubeletsOf } from "./kubelets.ts";
 import { isNode, readNodeOutput, readThisNode } from "./local-node.ts";
 import { type FirstContact, greet, type Progress, readApi, tellText } from "./read-api.ts";
 import { readHelmReleases } from "./read-helm.ts";
@@ -85,10 +87,13 @@ export async function readCluster(connection: Connection, options: ReadOptions):
       const found = intake.capture();
       const nodes = chooseNodes(found, options.nodes);
       const debug = options.debugPods && debugPods(connection, api, signal, options.debugPods.image);
-      await readLogs(api, found, intake, { nodes, progress });
-      await readMetrics(api, found, intake, progress);
+      const kubelets = kubeletsOf(known(found.get("nodes"))?.items ?? []);
+      await Promise.all([
+        readLogs(api, found, intake, { nodes, kubelets, progress }),
+        readMetrics(api, found, intake, progress),
+      ]);
       if (options.keepsAll) await readUsage(api, intake, progress);
-      await readNodes(api, connection, found, intake, { nodes, signal, progress, debug });
+      await readNodes(api, connection, found, intake, { nodes, kubelets, signal, progress, debug });
     }
   } else {
     const server = verbatim(connection.server.origin);

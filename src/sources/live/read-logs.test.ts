@@ -3,6 +3,7 @@ import { cluster } from "../../../testing/cluster.ts";
 import { createIntake } from "../../evidence/capture.ts";
 import { known } from "../../evidence/observed.ts";
 import type { Api } from "./api.ts";
+import { kubeletsOf } from "./kubelets.ts";
 import { readLogs } from "./read-logs.ts";
 
 it("a kubelet that is silent is not asked for one log after the other", async () => {
@@ -29,7 +30,8 @@ it("a kubelet that is silent is not asked for one log after the other", async ()
     },
   } as unknown as Api;
   const intake = createIntake();
-  await readLogs(api, capture, intake, { nodes: ["cp1", "w1", "w2"], progress: () => {} });
+  const kubelets = kubeletsOf([]);
+  await readLogs(api, capture, intake, { nodes: ["cp1", "w1", "w2"], kubelets, progress: () => {} });
   const ofSilent = intake
     .capture()
     .all("containerLog")
@@ -39,6 +41,6 @@ it("a kubelet that is silent is not asked for one log after the other", async ()
   );
   // several are asked for at a time
   expect(asked.filter((node) => node === "w2").length).toBeLessThan(ofSilent.length);
-  expect(new Set(answers)).toEqual(new Set(["silent for 8 s", "not asked: logs of w2 are silent"]));
+  expect(new Set(answers)).toEqual(new Set(["silent for 8 s", "not asked: the kubelet of w2 is silent"]));
   expect(asked.filter((node) => node !== "w2").length).toBeGreaterThan(0);
 });

@@ -6,6 +6,7 @@ import type { Capture, Intake } from "../../evidence/capture.ts";
 import type { ObjectOf } from "../../evidence/catalogue.ts";
 import { known } from "../../evidence/observed.ts";
 import type { Api } from "./api.ts";
+import type { Kubelets } from "./kubelets.ts";
 import { type Progress, tellFailure } from "./read-api.ts";
 
 type Pod = ObjectOf<"pods">;
@@ -13,6 +14,7 @@ type Pod = ObjectOf<"pods">;
 export type ReadLogsOptions = {
   /** Agents run on every node: those of these are read. */
   readonly nodes: readonly string[];
+  readonly kubelets: Kubelets;
   readonly progress: Progress;
 };
 
@@ -76,18 +78,17 @@ export async function readLogs(
   api: Api,
   capture: Capture,
   intake: Intake,
-  { nodes, progress }: ReadLogsOptions,
+  { nodes, kubelets, progress }: ReadLogsOptions,
 ): Promise<void> {
   const waiting = chooseLogs(known(capture.get("pods"))?.items ?? [], nodes);
   let done = 0;
-  const silent = new Map<string, number>();
   progress("logs");
   await Promise.all(
     Array.from({ length: AT_A_TIME }, async () => {
       for (let log = waiting.shift(); log; log = waiting.shift()) {
-        const times = () => silent.get(log.node) ?? 0;
-        if (times() >= SILENT_ENOUGH) tellFailure(intake, fileOf(log), `not asked: logs of ${log.node} are silent`);
-        else silent.set(log.node, (await readLog(api, intake, log)) ? 0 : times() + 1);
+        if (kubelets.isSilent(log.node))
+          tellFailure(intake, fileOf(log), `not asked: the kubelet of ${log.node} is silent`);
+        else kubelets.heard(log.node, await readLog(api, intake, log, kubelets));
         progress("logs", ++done);
       }
     }),
@@ -97,14 +98,11 @@ export async function readLogs(
 /** Of one log, milliseconds: nodes are still to be looked into. */
 const LOG_LIMIT_MS = 20_000;
 
-/** So many logs of a node that nothing came of are enough: the others are its kubelet's to give as well. */
-const SILENT_ENOUGH = 3;
-
 const fileOf = ({ namespace, pod, container, previous }: Log): string =>
   `logs/${namespace}/${pod}/${container}${previous ? ".previous" : ""}.log`;
 
 /** @returns whether anything was answered */
-async function readLog(api: Api, intake: Intake, log: Log): Promise<boolean> {
+async function readLog(api: Api, intake: Intake, log: Log, kubelets: Kubelets): Promise<boolean> {
   const { namespace, pod, container, previous } = log;
   const file = fileOf(log);
   const query = new URLSearchParams({
@@ -125,8 +123,7 @@ async function readLog(api: Api, intake: Intake, log: Log): Promise<boolean> {
       sink = intake.open(file);
       bytes = 0;
     },
-    tries: 2,
-    idleMs: 8000,
+    ...kubelets.patience(log.node),
     limitMs: LOG_LIMIT_MS,
     isRelayed: true,
   });

@@ -109,6 +109,22 @@ describe("a node, through its agents", () => {
     expect(links.state === "unknown" && "message" in links.why && links.why.message).toMatch(expected);
   });
 
+  it("that does not report, and whose kubelet is silent, is not waited for in each of its agents", async () => {
+    const isOfW2 = (url: URL) => /\/nodes\/w2\/|-w2\/(?:log|exec)$/.test(url.pathname);
+    const gone: Answering = (url) => (isOfW2(url) ? undefined : false);
+    const both = lists({ "/api/v1/nodes": [nodeObject("w1"), nodeObject("w2", "Unknown")] });
+    const nodes: Answering = (url, ...rest) => (url.pathname === "/api/v1/nodes" ? both(url, ...rest) : false);
+    const run: ExecStub["run"] = (url) => (isOfW2(url) ? "silence" : answers(() => ({ "ip-addr.json": LINKS }))(url));
+    const agents = ["w1", "w2"].flatMap((node) => [agent("kube-proxy", node), agent("kube-flannel", node)]);
+    const server = await cluster({ run }, agents, gone, nodes);
+    const { capture } = await read(server, { budgetMs: 60_000 });
+    expect(capture.get("links", W1)).toMatchObject({ state: "present" });
+    expect(capture.get("links", { node: "w2" })).toMatchObject({
+      why: { message: "not tried: the kubelet of w2 is silent, and all exec comes through it" },
+    });
+    expect(server.asked.filter((path) => /-w2\/exec/.test(path))).toEqual([]);
+  });
+
   it("that is cut off proves what came", async () => {
     const run: ExecStub["run"] = (url) => {
       const mark = url.searchParams.getAll("command")[3]!;

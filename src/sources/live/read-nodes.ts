@@ -13,6 +13,7 @@ import type { Api } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import type { DebugPods } from "./debug-pod.ts";
 import { execIn, type Target } from "./exec.ts";
+import type { Kubelets } from "./kubelets.ts";
 import { nodeAgents } from "./node-agent.ts";
 import { type NodeFile, type NodeOutputReader, nodeOutput } from "./node-output.ts";
 import { type Progress, tellFailure, tellText } from "./read-api.ts";
@@ -186,6 +187,7 @@ export function chooseNodes(capture: Capture, choice: NodeChoice): string[] {
 
 export type ReadNodesOptions = {
   readonly nodes: readonly string[];
+  readonly kubelets: Kubelets;
   readonly signal: AbortSignal;
   readonly progress: Progress;
   /** Makes Pods that see more of a node than its agents do. */
@@ -195,10 +197,13 @@ export type ReadNodesOptions = {
 const KUBELET_CONFIG = "files/var/lib/kubelet/config.yaml";
 
 /** What a kubelet tells through the API server, for who may ask (`nodes/proxy`). */
-async function readKubelet(api: Api, node: string, files: NodeIntake): Promise<void> {
+async function readKubelet(api: Api, node: string, files: NodeIntake, kubelets: Kubelets): Promise<void> {
   const proxy = `/api/v1/nodes/${encodeURIComponent(node)}/proxy`;
   const ask = async (path: string, file: string) => {
-    const { answer, text } = await api.text(proxy + path, { tries: 1, idleMs: 8000, isRelayed: true });
+    const { idleMs } = kubelets.patience(node);
+    const { answer, text } = await api.text(proxy + path, { tries: 1, idleMs, isRelayed: true });
+    if (answer.ok || answer.failure.kind !== "forbidden")
+      kubelets.heard(node, answer.ok || answer.failure.kind !== "timeout");
     if (answer.ok) return text;
     const { kind, message } = answer.failure;
     // that it knows no such path says nothing about the node
@@ -216,7 +221,7 @@ async function readKubelet(api: Api, node: string, files: NodeIntake): Promise<v
 }
 
 /** What the kubelet and kube-proxy count, as far as the API server gets to their ports (`nodes/proxy`). */
-async function readCounters(api: Api, node: string, files: NodeIntake): Promise<void> {
+async function readCounters(api: Api, node: string, files: NodeIntake, kubelets: Kubelets): Promise<void> {
   const ask = async (kind: "kubeletMetrics" | "proxyMetrics" | "proxyHealth") => {
     const { how, path } = catalogue[kind] as Kind<unknown>;
     if (!("get" in how)) return;
@@ -224,7 +229,7 @@ async function readCounters(api: Api, node: string, files: NodeIntake): Promise<
     const { answer, text } = await api.text(filledWith({ node: encodeURIComponent(node) }, how.get), {
       accept: "*/*",
       tries: 1,
-      idleMs: 8000,
+      idleMs: kubelets.patience(node).idleMs,
       isRelayed: true,
     });
     // a kube-proxy that is not well says so with 503
@@ -271,7 +276,7 @@ export async function readNodes(
   connection: Connection,
   capture: Capture,
   intake: Intake,
-  { nodes, signal, progress, debug }: ReadNodesOptions,
+  { nodes, kubelets, signal, progress, debug }: ReadNodesOptions,
 ): Promise<void> {
   const pods = known(capture.get("pods"))?.items ?? [];
   const script = nodeScript();
@@ -295,7 +300,7 @@ export async function readNodes(
       reader.end(outcome.ok ? undefined : outcome.message);
       if (!outcome.ok) files.fail(`exec in ${target.namespace}/${target.pod}: ${outcome.message}`);
     };
-    await Promise.all([readKubelet(api, node, files), readCounters(api, node, files)]);
+    await Promise.all([readKubelet(api, node, files, kubelets), readCounters(api, node, files, kubelets)]);
     const agents = agentsOn(node, pods);
     const by: { readonly [W in Way]?: () => Promise<void> } = {
       agent: () => ours.read(node, files, Math.max(1, until - Date.now())),
@@ -307,8 +312,11 @@ export async function readNodes(
         for (const agent of agents) if (Date.now() < until && !files.sawPods) await run("agent")(agent);
       },
     };
-    for (const { way } of WAYS) if (Date.now() < until && !files.sawPods) await by[way]?.();
-    for (const agent of agents) await readAgent(connection, intake, agent, until, signal);
+    const isSilent = kubelets.isSilent(node);
+    if (isSilent) files.fail(`not tried: the kubelet of ${node} is silent, and all exec comes through it`);
+    for (const { way } of WAYS)
+      if (Date.now() < until && !files.sawPods && (way === "agent" || !isSilent)) await by[way]?.();
+    if (!isSilent) for (const agent of agents) await readAgent(connection, intake, agent, until, signal);
     if (agents.length === 0) files.fail("no agent of the network runs there in which the node could be read");
     files.end();
     progress("nodes", ++done);
