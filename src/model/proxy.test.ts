@@ -11,7 +11,7 @@ import { overlay } from "../evidence/overlay.ts";
 import { usualRules } from "./forwarding/kube-services.ts";
 import { usualNftRules } from "./forwarding/kube-services-nft.ts";
 import { type ClusterModel, modelOf } from "./model.ts";
-import type { Programmed } from "./proxy.ts";
+import type { Programmed } from "./programmed.ts";
 import type { ServicePort } from "./services/services.ts";
 
 const portsOf = ({ services }: ClusterModel) =>

@@ -6,7 +6,7 @@
  */
 import type { Capture } from "../evidence/capture.ts";
 import { known as knownOf } from "../evidence/observed.ts";
-import { type Evidence, quoteOf } from "../evidence/origin.ts";
+import type { Evidence } from "../evidence/origin.ts";
 import {
   bitsOf,
   contains,
@@ -25,13 +25,19 @@ import { type UsualRules, usualRules } from "./forwarding/kube-services.ts";
 import { isOfKubeProxy, usualNftRules } from "./forwarding/kube-services-nft.ts";
 import { firstPacket, type PacketFilter } from "./forwarding/packet-filter.ts";
 import type { Forwarding, NodePlane } from "./forwarding/plane.ts";
-import { lookupRoute } from "./forwarding/routing.ts";
 import { type ServiceRuleset, serviceRulesets, withoutServices } from "./forwarding/service-rulesets.ts";
-import type { Outcome } from "./netfilter/evaluate.ts";
-import type { Packet } from "./netfilter/packet.ts";
-import type { Step } from "./netfilter/when.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Objects } from "./objects.ts";
+import {
+  entering,
+  ipvsProgrammed,
+  isRefusedAsService,
+  type Programmed,
+  programmedBy,
+  refusedAsService,
+  sameIp,
+  sameKeys,
+} from "./programmed.ts";
 import { type HeldBack, heldBackOn } from "./proxy-writes.ts";
 import { type Ref, ref } from "./ref.ts";
 import { nodePortAddress } from "./services/node-port-addresses.ts";
@@ -39,27 +45,6 @@ import { clusterIpOf, type ServicePort, type Services } from "./services/service
 import type { CaptureTime } from "./time.ts";
 
 export type ProxyMode = "iptables" | "ipvs" | "nftables";
-
-/** Where the client of a Service is, as a node's rules tell clients apart. */
-export type Vantage = "pod" | "host" | "outside";
-
-export type Programmed = {
-  readonly vantage: Vantage;
-  /** What is asked for: `itself` is the cluster IP, by a back end that is given its own connection. */
-  readonly to: "cluster-ip" | "node-port" | "itself";
-  /** Back ends, `address:port`, to which packets may be delivered, each with the rule that sends them there. */
-  readonly delivered: ReadonlyMap<string, Evidence>;
-  /** Of these the ones that packets are sent to by somebody else's rules, with those rules. */
-  readonly divertedBy: ReadonlyMap<string, Step>;
-  /** Packets are refused or dropped by these rules. */
-  readonly refusedBy: readonly Step[];
-  /** Packets pass with the Service's address unchanged: no rule knows it. */
-  readonly untouched: boolean;
-  /** Back ends that are sent packets with the client's address where kube-proxy would put in the node's own. */
-  readonly unmasked: ReadonlyMap<string, Evidence>;
-  /** Some packets are marked for masquerading. */
-  readonly marked: boolean;
-};
 
 export type NodePortPlace = {
   /** nodePortAddresses */
@@ -115,9 +100,6 @@ const FAMILIES = [4, 6] as const;
 const OUTSIDE = { 4: parseIp("198.51.100.1")!, 6: parseIp("2001:db8::1")! } as const; // RFC 5737, RFC 3849
 
 const PROTOCOLS = { TCP: "tcp", UDP: "udp", SCTP: "sctp" } as const;
-
-/** The bit by which kube-proxy marks what is to leave with the node's address (iptablesMasqueradeBit). */
-const MASQUERADE = 0x4000;
 
 function configOf(component: Component, objects: Objects) {
   const names = (component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name);
@@ -421,148 +403,4 @@ export function proxyOf(
     }
     return found.filter((one) => one !== undefined);
   }
-}
-
-/** Whether a rule is one of kube-proxy's. */
-export const isKubeProxys = ({ chain, ruleset }: Step): boolean =>
-  chain.startsWith("KUBE-") || ruleset.endsWith(" kube-proxy");
-
-/** In nftables mode kube-proxy refuses what is for a cluster IP and no rule of a Service has translated. */
-const isForUntranslated = ({ ruleset, chain }: Step): boolean =>
-  ruleset.endsWith(" kube-proxy") && chain === "cluster-ips-check";
-
-/** Of sets, or of the keys of maps. */
-function sameKeys(a: Pick<ReadonlySet<string>, "size" | "keys">, b: ReadonlySet<string>): boolean {
-  return a.size === b.size && [...a.keys()].every((item) => b.has(item));
-}
-
-/** What is not translated at its entry meets the rules that refuse Services without back ends. */
-function entering(packet: Packet, target: Ip, next: "forward" | "input", { filter }: NodePlane): readonly Outcome[] {
-  return filter
-    .at("prerouting", packet)
-    .flatMap((end) =>
-      end.verdict.is === "accept" && sameIp(end.packet.destination, target)
-        ? filter.at(next, end.packet).map((later) => ({ ...later, met: [...end.met, ...later.met] }))
-        : [end],
-    );
-}
-
-/**
- * Whether a rule refuses a translated packet for the Service that it was sent to (conntrack's original destination): that
- * is about the Service, whatever its back end.
- */
-function isRefusedAsService({ verdict, rules }: Outcome): boolean {
-  const conditions = rules.at(-1)?.rule?.conditions ?? [];
-  return (
-    (verdict.is === "drop" || verdict.is === "reject") &&
-    conditions.some(
-      (one) => (one.is === "original-address" || one.is === "original-port") && one.side === "destination",
-    )
-  );
-}
-
-/** Where Pods' packets are so refused on their way to back ends. Through which device they leave decides nothing of it. */
-function refusedAsService(ends: readonly Outcome[], { filter }: NodePlane): readonly Outcome[] {
-  if (!filter.asksOriginal) return [];
-  return ends
-    .filter(({ verdict, packet }) => verdict.is === "accept" && packet.dnatted === true)
-    .flatMap(({ packet }) => filter.at("forward", { ...packet, outDevice: "unknown" }))
-    .filter((end) => isRefusedAsService(end) && !isGuess(end));
-}
-
-const sameIp = (a: Ip | "unknown", b: Ip) => a !== "unknown" && a.family === b.family && a.value === b.value;
-
-/** An end that rests on something that was not seen; that packets are spread over back ends is no such thing. */
-const isGuess = ({ reasons }: Outcome) =>
-  reasons.some((reason) => reason.about !== "rule" || reason.doubts.some(({ doubt }) => doubt === "unknown"));
-
-/** Where from and where to; `masks` if kube-proxy would give these packets the node's own address. */
-type WayIn = Pick<Programmed, "vantage" | "to"> & { readonly masks?: boolean };
-
-const isMarked = ({ mark }: Packet): boolean => (mark & MASQUERADE) !== 0;
-
-/** Whether a translated packet leaves with an address of the node, or is marked for that. */
-function isMasked(packet: Packet, plane: NodePlane): boolean {
-  const { destination, source } = packet;
-  if (isMarked(packet) || destination === "unknown" || source === "unknown") return true;
-  const route = lookupRoute(plane, { destination });
-  const device = route.end === "via" ? route.hops[0]?.device : undefined;
-  const links = knownOf(plane.links);
-  if (device === undefined || !links) return true;
-  const held = links.find(({ name }) => name === device)?.addresses ?? [];
-  if (held.some(({ local }) => local === formatIp(source))) return true;
-  const { inDevice: _, ...own } = packet;
-  const ends = plane.filter.at("postrouting", { ...own, outDevice: device });
-  return !ends.some(({ verdict, packet: last }) => verdict.is === "accept" && last.source === source);
-}
-
-function programmedBy(
-  { masks, ...way }: WayIn,
-  ends: readonly Outcome[],
-  target: Ip,
-  plane: NodePlane,
-  refused: readonly Outcome[] = [],
-): Programmed | undefined {
-  if (ends.some(isGuess)) return undefined;
-  const delivered = new Map<string, Evidence>();
-  const unmasked = new Map<string, Evidence>();
-  const divertedBy = new Map<string, Step>();
-  const refusedBy: Step[] = refused.flatMap(({ rules }) => rules.slice(-1));
-  let untouched = false;
-  for (const { verdict, packet, rules, met } of ends) {
-    const decisive = rules.at(-1);
-    // what is not tracked is not translated either
-    const untracking = packet.ctState === "untracked" && met.findLast(({ rule }) => rule?.target.does === "notrack");
-    const isRefused = verdict.is === "drop" || verdict.is === "reject";
-    // what is refused after its translation is refused as a packet to the back end: no business of the proxy
-    if (packet.destination !== "unknown" && !sameIp(packet.destination, target)) {
-      const sending = rules.findLast(({ rule }) => rule?.target.does === "dnat") ?? decisive;
-      const backEnd = formatSocket(formatIp(packet.destination), packet.destinationPort ?? "");
-      if (sending && (isRefused || verdict.is === "accept")) delivered.set(backEnd, plane.filter.quote(sending));
-      if (sending && !isKubeProxys(sending)) divertedBy.set(backEnd, sending);
-      if (sending && masks === true && verdict.is === "accept" && !isMasked(packet, plane))
-        unmasked.set(backEnd, plane.filter.quote(sending));
-    } else if (isRefused && decisive && !isForUntranslated(decisive)) refusedBy.push(decisive);
-    else if (isRefused && decisive) untouched = true;
-    else if (verdict.is === "accept" && untracking) refusedBy.push(untracking);
-    else if (verdict.is === "accept" && packet.destination !== "unknown") untouched = true;
-  }
-  const marked = ends.some(({ packet }) => isMarked(packet));
-  return { ...way, delivered, divertedBy, refusedBy, untouched, unmasked, marked };
-}
-
-/** IPVS: the virtual server's real servers that take new connections (weight above zero). */
-function ipvsProgrammed(port: ServicePort, plane: NodePlane, family: Family): readonly Programmed[] | undefined {
-  const { ipvs } = plane;
-  if (ipvs.state !== "present") return undefined;
-  const address = clusterIpOf(port.service, family);
-  if (address === undefined) return undefined;
-  const server = ipvs.value.find(
-    (candidate) =>
-      candidate.address === address && candidate.port === port.port && candidate.protocol === port.protocol,
-  );
-  // of a table that is cut off, the last server may lack its real servers
-  const isCut = ipvs.gaps.length > 0 && (!server || server === ipvs.value.at(-1));
-  if (isCut) return undefined;
-  const servers = (server?.realServers ?? []).filter(({ weight }) => weight > 0);
-  return [
-    {
-      vantage: "host",
-      to: "cluster-ip",
-      unmasked: new Map(),
-      divertedBy: new Map(),
-      marked: false,
-      delivered: new Map(
-        servers.map((real) => [
-          formatSocket(real.address, real.port),
-          quoteOf(
-            { ...ipvs.origin, line: real.line },
-            `-> ${formatSocket(real.address, real.port)} weight ${real.weight}`,
-          ),
-        ]),
-      ),
-      refusedBy: [],
-      untouched: !server,
-    },
-  ];
 }

@@ -1,6 +1,6 @@
 import { savedAt } from "../../model/forwarding/saved-at.ts";
 import type { NodeView } from "../../model/nodes.ts";
-import type { Programmed } from "../../model/proxy.ts";
+import type { Programmed } from "../../model/programmed.ts";
 import { refId } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
 import { isSettled } from "../../model/services/settled.ts";

@@ -1,7 +1,7 @@
 import type { Evidence } from "../../../evidence/origin.ts";
 import type { Capability } from "../../../model/capability.ts";
 import type { Removal } from "../../../model/forwarding/packet-filter.ts";
-import { isKubeProxys, type Programmed, type Vantage } from "../../../model/proxy.ts";
+import { isKubeProxys, type Programmed, type Vantage } from "../../../model/programmed.ts";
 import { cameSince, hasLeft } from "../../../model/services/overtaken.ts";
 import type { ServicePort } from "../../../model/services/services.ts";
 import { timeOf } from "../../../model/time.ts";

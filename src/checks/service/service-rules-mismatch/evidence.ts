@@ -1,7 +1,8 @@
 /** What was looked for in the rules of a node and is not there, and the commands that show them. */
 import { known } from "../../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../../evidence/origin.ts";
-import type { ProxyMode, Vantage } from "../../../model/proxy.ts";
+import type { Vantage } from "../../../model/programmed.ts";
+import type { ProxyMode } from "../../../model/proxy.ts";
 import { clusterIpOf, type ServicePort } from "../../../model/services/services.ts";
 import { bitsOf, type Family, formatPrefix, formatSocket } from "../../../net/ip.ts";
 import type { Condition } from "../../../parse/iptables/save.ts";

@@ -1,6 +1,7 @@
 import type { Capability } from "../../../model/capability.ts";
 import type { NodeView } from "../../../model/nodes.ts";
-import type { Programmed, ProxyMode, Vantage } from "../../../model/proxy.ts";
+import type { Programmed, Vantage } from "../../../model/programmed.ts";
+import type { ProxyMode } from "../../../model/proxy.ts";
 import type { ServicePort } from "../../../model/services/services.ts";
 import type { Family } from "../../../net/ip.ts";
 import type { Text } from "../../../text.ts";
