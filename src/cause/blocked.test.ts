@@ -1,6 +1,9 @@
 /** What the walk of tests adds to the reasoning: what ends them, where it agrees, and where it does not. */
 import { describe, expect, it } from "vitest";
+import { cluster } from "../../testing/cluster.ts";
+import { addRules, type Edit, probed } from "../../testing/cluster-edits.ts";
 import { all, explained, failed, fault, now, succeeded, type World, works } from "../../testing/reasoning.ts";
+import { diagnose } from "../diagnose.ts";
 import type { Evidence } from "../evidence/origin.ts";
 import type { Observation } from "../model/observations.ts";
 import type { Forecast, Forecasts, Sighting } from "../trace/forecast.ts";
@@ -26,7 +29,7 @@ function forecasts(
   sightings: readonly (readonly [Observation, Sighting])[] = [],
 ): Forecasts {
   const [byTest, seenBy] = [new Map(given), new Map(sightings)];
-  return { of: (test) => byTest.get(test), sighting: (test) => seenBy.get(test) };
+  return { of: (test) => byTest.get(test), doubtful: () => [], sighting: (test) => seenBy.get(test) };
 }
 
 const test = (node = "w1") => failed("service.rules", `pod.reach ${node}`);
@@ -142,5 +145,36 @@ describe("the walk and a test", () => {
       [lost, sighting],
       [odd, undefined],
     ]);
+  });
+});
+
+describe("a rule of which nothing tells whether packets meet it", () => {
+  const from = "client";
+  const { all } = cluster().model().pods;
+  const node = all.find(({ owner }) => owner?.name === from)!.node!;
+  const addressOf = (prefix: string) =>
+    all.find((pod) => pod.name.startsWith(prefix) && pod.node === "w2")!.addresses[0]!;
+  const [far, beside] = [`${addressOf("backend")}:8080`, addressOf("client")];
+  const told = (counted: string, ...others: readonly Edit[]) => tested("timeout", counted, ...others);
+  const tested = (result: string, counted: string, ...others: readonly Edit[]) => {
+    const rule = `${counted}-A FORWARD -p tcp -m string --string "GET" --algo bm -j DROP`;
+    const given = cluster().edit(addRules(node, "filter", rule), probed(from, "tcp", far, result), ...others);
+    const { rootCauses, unexplained } = diagnose(given.capture);
+    return { roots: rootCauses.map(({ id, confidence }) => `${id} ${confidence}`), unexplained: unexplained.length };
+  };
+  const passed = probed(from, "icmp", beside, "ok");
+
+  it("is the cause of a test that fails, where it has met packets and all else was seen to work", () => {
+    expect(told("[4:240] ", passed)).toEqual({ roots: [`packet-path-blocked/Node/${node} likely`], unexplained: 0 });
+  });
+
+  it.each<[string, ReturnType<typeof told>]>([
+    ["it has met none", told("[0:0] ", passed)],
+    ["nobody counted", told("", passed)],
+    ["others came through it", told("[4:240] ", passed, probed(from, "tcp", far, "ok"))],
+    ["packets of that kind are refused, not dropped", tested("refused", "[4:240] ", passed)],
+    ["the network between the nodes was not seen to carry", told("[4:240] ")],
+  ])("is not where %s", (_, { roots }) => {
+    expect(roots).toEqual([]);
   });
 });

@@ -4,12 +4,16 @@
  * nobody thought of, but only where a test shows that it hurts.
  */
 import { type Concluding, type ConcludingBy, concludingBy, type Fault } from "../checks/check.ts";
+import type { Evidence } from "../evidence/origin.ts";
 import { capabilityId } from "../model/capability.ts";
+import { pair } from "../model/needs/need.ts";
 import type { Observation } from "../model/observations.ts";
 import { areOfPolicy } from "../model/policies/rules.ts";
 import { ref } from "../model/ref.ts";
 import type { Forecasts } from "../trace/forecast.ts";
-import type { End } from "../trace/trace.ts";
+import { resultOf, seenAs } from "../trace/probe.ts";
+import type { End, Way } from "../trace/trace.ts";
+import type { CapabilitySet } from "./effect.ts";
 
 /** A rule of kube-proxy's: a Service without back ends, or rules that are stale, of which the Service rules' check tells. */
 const OF_SERVICE =
@@ -23,29 +27,43 @@ const isPlace = (end: End): end is End & Required<Pick<End, "at">> =>
   !OF_SERVICE.test(end.evidence[0]!.quote) &&
   !areOfPolicy(end.evidence);
 
-type Stop = { readonly end: End & Required<Pick<End, "at">>; readonly failures: Set<Observation> };
+type Place = End & Required<Pick<End, "at">>;
+
+/** `doubts`: the rules of which only the failures tell that packets meet them, or that they do not. */
+type Stop = { readonly end: Place; readonly failures: Set<Observation>; readonly doubts: readonly Evidence[] };
+
+const placeOf = ({ is, at, evidence }: Place): string => `${is} ${at.node} ${at.pod?.key ?? ""} ${evidence[0]!.quote}`;
+
+type Seen = { readonly successes: readonly Observation[]; readonly working: CapabilitySet };
 
 /** @returns what ends the packets of failures, and the failures of which it cannot be told */
 export function blockedFaults(
   failures: readonly Observation[],
   conclusions: readonly Concluding[],
   forecasts: Forecasts,
+  seen: Seen,
 ): { readonly faults: readonly Fault[]; readonly left: readonly Observation[] } {
   const blockings = concludingBy(conclusions, "walk");
   if (blockings.length === 0) return { faults: [], left: failures };
   const left: Observation[] = [];
   const stops = new Map<string, Stop>();
+  const passed = new Set(
+    seen.successes.flatMap((success) =>
+      forecasts.doubtful(success).flatMap(({ end }) => (isPlace(end) ? placeOf(end) : [])),
+    ),
+  );
   for (const failure of failures) {
-    const ends = (forecasts.of(failure)?.failing ?? []).map(({ end }) => end);
+    const ways = forecasts.of(failure)?.failing ?? decidedBy(failure, forecasts, passed, seen.working);
+    const ends = ways.map(({ end }) => end);
     // one end that says nothing of its place, and it is not known what there is to repair
     if (ends.length === 0 || !ends.every(isPlace)) {
       left.push(failure);
       continue;
     }
-    for (const end of ends) {
+    for (const { end, certainty, doubts = [] } of ways) {
       if (!isPlace(end)) continue;
-      const key = `${end.is} ${end.at.node} ${end.at.pod?.key ?? ""} ${end.evidence[0]!.quote}`;
-      const stop = stops.get(key) ?? { end, failures: new Set() };
+      const key = placeOf(end);
+      const stop = stops.get(key) ?? { end, failures: new Set(), doubts: certainty === "guessed" ? doubts : [] };
       stop.failures.add(failure);
       stops.set(key, stop);
     }
@@ -56,7 +74,37 @@ export function blockedFaults(
   return { faults, left };
 }
 
-function faultOf({ end, failures }: Stop, check: string, title: ConcludingBy<"walk">["title"]): Fault {
+/**
+ * Of a test that a rule may drop or not, and whose packets pass else: that it failed decides, where that rule did drop
+ * packets, no test came through that would have met it as well, and the network between the nodes is known to carry.
+ */
+function decidedBy(
+  failure: Observation,
+  forecasts: Forecasts,
+  passed: ReadonlySet<string>,
+  working: CapabilitySet,
+): readonly Way[] {
+  const { probe } = failure;
+  const ways = forecasts.doubtful(failure);
+  const failing = ways.filter(({ end }) => end.is !== "answered");
+  const [first] = failing;
+  if (!probe || !first || failing.length === ways.length || !isPlace(first.end)) return [];
+  const { end } = first;
+  const place = placeOf(end);
+  const isOne = failing.every((way) => isPlace(way.end) && placeOf(way.end) === place);
+  const isSeenSo = seenAs(end, probe.test === "icmp" ? "icmp" : probe.test === "udp" ? "udp" : "tcp")?.includes(
+    resultOf(probe),
+  );
+  if (!isOne || !isSeenSo || end.counted !== true || passed.has(place)) return [];
+  const isCarried = ways.every(({ steps }) =>
+    steps.every(
+      (step) => step.did !== "carry" || working.holds({ name: "underlay.carry", ...pair(step.from, step.to) }),
+    ),
+  );
+  return isCarried ? [first] : [];
+}
+
+function faultOf({ end, failures, doubts }: Stop, check: string, title: ConcludingBy<"walk">["title"]): Fault {
   const tests = [...failures];
   const { node, pod } = end.at;
   const [first] = tests;
@@ -70,8 +118,14 @@ function faultOf({ end, failures }: Stop, check: string, title: ConcludingBy<"wa
     nodes: [node],
     breaks: [...broken.values()],
     title: title({ end: end.is, node, to, what: end.evidence[0]!.quote, ...(pod && { pod: pod.key }) }),
-    evidence: [...end.evidence.slice(0, 3), ...tests.slice(0, 3).map(({ evidence }) => evidence)],
-    strength: "direct",
+    evidence: [
+      ...new Set([
+        ...end.evidence.slice(0, 3),
+        ...doubts.slice(0, 3),
+        ...tests.slice(0, 3).map(({ evidence }) => evidence),
+      ]),
+    ],
+    strength: doubts.length > 0 ? "inferred" : "direct",
     lost: false,
     facts: { end: end.is, from: fromOf(first), to },
   };

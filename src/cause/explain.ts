@@ -130,7 +130,7 @@ export function explain(
   const first = rootsOf(kept, needs, reasoner, sampled);
   const owners = ownersAmong(first, reasoner, forecasts);
   const leftOver = failures.filter((failure) => denialOf(failure.need) === "none" && owners(failure).length === 0);
-  const { faults: blocked, left } = blockedFaults(leftOver, conclusions, forecasts);
+  const { faults: blocked, left } = blockedFaults(leftOver, conclusions, forecasts, { successes, working });
   const inferred = [...blocked, ...inferredFaults(left, working, conclusions, model, forecasts)];
   const roots = inferred.length === 0 ? first : rootsOf([...kept, ...inferred], needs, reasoner, sampled);
 
@@ -369,7 +369,7 @@ function blindSpotsOf(
   for (const { capability, missing, because, presumed } of cannotTell) {
     if (broken.holds(capability)) continue;
     const kinds = new Set(missing.map(({ kind }) => kind));
-    const key = `${[...kinds].sort().join(" ")} ${because?.id ?? ""} ${presumed ?? false}`;
+    const key = `${[...kinds].sort().join(" ")} ${because?.en ?? ""} ${presumed ?? false}`;
     const group = groups.get(key) ?? {
       missing: new Map(),
       capabilities: new Map(),

@@ -84,7 +84,8 @@ export function ownersAmong(
   const suspects = roots.map(suspectOf);
   return (failure) => {
     const forecast = forecasts.of(failure);
-    const claims = suspects.flatMap((suspect) => claimOf(suspect, failure, reasoner, forecast) ?? []);
+    const doubtful = forecasts.doubtful(failure);
+    const claims = suspects.flatMap((suspect) => claimOf(suspect, failure, reasoner, forecast, doubtful) ?? []);
     return settled(claims, forecast?.failing ?? []).map(({ suspect: { root }, effect, from }) => ({
       root,
       effect,
@@ -100,13 +101,18 @@ function claimOf(
   { need, target }: Observation,
   reasoner: Reasoner,
   forecast: Forecast | undefined,
+  doubtful: readonly Way[],
 ): Claim | undefined {
   const { faults, broken, unwalked } = suspect;
   const named = forecast && faults.find(([fault]) => forecast.failing.some((way) => isEnd(fault, way)));
   if (named) return { suspect, from: named[0], effect: forecast.says === "fails" ? "must" : "may" };
   const effect = reasoner.effect(need, broken);
+  if (effect === "none") {
+    const from = faults.find(([fault]) => doubtful.some((way) => way.end.is !== "answered" && isEnd(fault, way)))?.[0];
+    return from && { suspect, from, effect: "may" };
+  }
   // what a policy denies needs no fault that only may make it fail
-  if (effect === "none" || (effect === "may" && denialOf(need) !== "none")) return undefined;
+  if (effect === "may" && denialOf(need) !== "none") return undefined;
   const affecting = (by: CapabilitySet): boolean => reasoner.effect(need, by) !== "none";
   const isSeen = effect === "may" && forecast !== undefined && !affecting(unwalked);
   // names are also resolved wrongly by servers that are reached

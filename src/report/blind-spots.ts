@@ -46,7 +46,9 @@ const MOST_REASONS = 3;
 export function blindSpotOf(spot: BlindSpot, capture: Capture): Report["blindSpots"][number] {
   const missing = spot.missing.filter(({ kind, place }) => !isWhole(capture.get(kind, place ?? {})));
   const kinds = [...new Set(missing.map(({ kind }) => kind))];
-  const nodes = [...new Set(missing.flatMap(({ place }) => place?.node ?? []))].sort();
+  const places =
+    missing.length > 0 ? missing.map(({ place }) => place?.node) : spot.capabilities.map(({ node }) => node);
+  const nodes = [...new Set(places.flatMap((node) => node ?? []))].sort();
   const doubted = distinct(spot.capabilities.map(({ name }) => phrase(CAPABILITIES[name])));
   const what =
     kinds.length > 0 ? list(kinds.map((kind) => phrase(catalogue[kind].hides))) : say.whether({ what: list(doubted) });

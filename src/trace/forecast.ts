@@ -35,11 +35,13 @@ export type Sighting =
 export interface Forecasts {
   /** undefined if it is not a test whose packets can be walked, or what becomes of them rests on something unseen. */
   of(observation: Observation): Forecast | undefined;
+  /** The ways of a test of which that cannot be told for rules that its packets may meet or not, if for nothing else. */
+  doubtful(observation: Observation): readonly Way[];
   /** What packet captures of both ends, or their connection tracking, show of a test that should work; undefined if it does not tell. */
   sighting(observation: Observation): Sighting | undefined;
 }
 
-export const NO_FORECASTS: Forecasts = { of: () => undefined, sighting: () => undefined };
+export const NO_FORECASTS: Forecasts = { of: () => undefined, doubtful: () => [], sighting: () => undefined };
 
 const MOST_COUNTERS = 3;
 
@@ -49,15 +51,24 @@ const MOST_WALKED = 5000;
 type Model = World & Pick<ClusterModel, "dns" | "packetCaptures">;
 
 export function forecastsOf(model: Model): Forecasts {
-  const made = new Map<Observation, Forecast | undefined>();
+  const made = new Map<Observation, readonly Way[]>();
+  function waysOf(observation: Observation): readonly Way[] {
+    const known = made.get(observation);
+    if (known || made.size >= MOST_WALKED) return known ?? [];
+    const ways = walked(observation, model);
+    made.set(observation, ways);
+    return ways;
+  }
   function of(observation: Observation): Forecast | undefined {
-    if (made.has(observation) || made.size >= MOST_WALKED) return made.get(observation);
-    const forecast = forecastOf(observation, model);
-    made.set(observation, forecast);
-    return forecast;
+    const ways = waysOf(observation);
+    return ways.length === 0 || ways.some(isGuessed) ? undefined : forecastOf(ways);
   }
   return {
     of,
+    doubtful(observation) {
+      const ways = waysOf(observation);
+      return ways.some(isGuessed) && ways.every((way) => !isGuessed(way) || way.doubts !== undefined) ? ways : [];
+    },
     sighting(observation) {
       const forecast = of(observation);
       const found = forecast?.says === "works" ? sightingOf(forecast.ways, model) : undefined;
@@ -79,12 +90,17 @@ function sightingOf(ways: readonly Way[], model: Model): Sighting | undefined {
   return ways.length === 1 ? trackedOn(ways[0]!, model) : undefined;
 }
 
-function forecastOf({ probe }: Observation, model: World & Pick<ClusterModel, "dns">): Forecast | undefined {
+const isGuessed = ({ certainty }: Way): boolean => certainty === "guessed";
+
+/** The ways of a test's packets; none if it is no test that can be walked, or something on its way was not seen. */
+function walked({ probe }: Observation, model: World & Pick<ClusterModel, "dns">): readonly Way[] {
   const prediction = probe && predict(probe, model);
-  if (!prediction || prediction.missing.length > 0 || prediction.because.length > 0) return undefined;
+  if (!prediction || prediction.missing.length > 0 || prediction.because.length > 0) return [];
   const { ways } = prediction.trace;
-  if (ways.length === 0 || ways.some(({ certainty }) => certainty === "guessed")) return undefined;
-  if (ways.some((way) => isUncounted(way, model))) return undefined;
+  return ways.some((way) => isUncounted(way, model)) ? [] : ways;
+}
+
+function forecastOf(ways: readonly Way[]): Forecast {
   const failing = ways.filter(({ end }) => end.is !== "answered");
   const says = failing.length === 0 ? "works" : failing.length === ways.length ? "fails" : "depends";
   return { says, ways, failing };

@@ -101,6 +101,8 @@ export type End = {
   readonly met?: readonly Evidence[];
   /** What decided it, most telling first. */
   readonly evidence: readonly Evidence[];
+  /** Of `dropped` and `rejected`: whether the rule or policy has counted any packet so far; missing if it does not count. */
+  readonly counted?: boolean;
   /**
    * Of `too-big`: whether the sender learns of it, and so of the size that fits; `silenced` if the message that tells it
    * does not get there, `never` where none is sent.

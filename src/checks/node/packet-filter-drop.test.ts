@@ -95,6 +95,11 @@ testCheck(packetFilterDrop, {
       "on node w1 drops",
       "node.tunnel",
     ),
+    "an experiment drops one packet in twenty": drops(
+      rule("-A FORWARD -m statistic --mode random --probability 0.05000000000 -j DROP"),
+      "A rule on node w1 drops some packets of its Pods to Pods of other nodes (filter FORWARD)",
+      "node.forward",
+    ),
     "a rule against one node's Pods": drops(
       rule("-A FORWARD -s 10.128.1.0/24 -d 10.128.2.0/24 -j DROP"),
       "A rule on node w1 drops packets of its Pods to Pods of other nodes (filter FORWARD)",
@@ -231,6 +236,20 @@ testCheck(packetFilterDrop, {
     "node.forward": {
       "the rules of w1 were not collected": cluster().without("iptables", { node: "w1" }),
       "those for IPv6 were not": dual.without("ip6tables", { node: "w1" }),
+      "a rule looks into what is sent": rule('[9:540] -A FORWARD -m string --string "secret" --algo bm -j DROP'),
+      "and has dropped nothing yet": rule('[0:0] -A FORWARD -m string --string "secret" --algo bm -j DROP'),
+      "it lets through, and the rest is dropped": rule(
+        "-A FORWARD -m bpf --object-pinned /sys/fs/bpf/free -j ACCEPT",
+      ).edit(policy("FORWARD"), dropRules("w1", /FLANNEL-FWD/)),
+    },
+    "node.tunnel": {
+      "what comes from some countries is dropped": rule("[12:720] -A INPUT -m geoip --source-country XX -j DROP"),
+    },
+    "api.serve": {
+      "too many new connections are dropped": rule(
+        "[3:180] -A INPUT -p tcp -m hashlimit --hashlimit-above 9/sec --hashlimit-name api -j DROP",
+        "cp1",
+      ),
     },
   },
 });
@@ -300,5 +319,21 @@ describe("a rule that drops a part of what Pods send", () => {
     ]);
     expect(unexplained).toEqual([]);
     expect(JSON.stringify(rootCauses[0]!.explains)).toContain(`tcp ${called}:8080`);
+  });
+});
+
+describe("a rule of which nothing tells which packets meet it", () => {
+  const spots = (words: string) =>
+    diagnose(rule(words).capture).blindSpots.filter(({ why }) => why.en.includes("nothing recorded tells"));
+  it("is named as what leaves it open", () => {
+    const [spot] = spots("[12:720] -A INPUT -m geoip --source-country XX -j DROP");
+    expect(spot?.what.en).toMatch(/\(w1\)$/);
+    expect(spot?.why.en).toContain("filter: -A INPUT -m geoip --source-country XX -j DROP");
+    expect(spot?.matters).toContain("node.tunnel");
+  });
+  it("does not matter where it has met no packet so far, or only what is too much", () => {
+    const limit = "-m limit --limit 1000/sec";
+    expect(spots("[0:0] -A INPUT -m geoip --source-country XX -j DROP").flatMap(({ matters }) => matters)).toEqual([]);
+    expect(spots(`[3:9] -A FORWARD ${limit} -j DROP`).flatMap(({ matters }) => matters)).toEqual([]);
   });
 });

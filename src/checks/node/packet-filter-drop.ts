@@ -4,13 +4,15 @@ import { type Capability, capabilityId } from "../../model/capability.ts";
 import { firstPacket, type PacketFilter, type Removal } from "../../model/forwarding/packet-filter.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { Outcome } from "../../model/netfilter/evaluate.ts";
+import { isChosen } from "../../model/netfilter/outcome.ts";
 import type { Step } from "../../model/netfilter/when.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { POLICY_CHAINS, type VitalFlow, vitalFlows } from "../../model/vital-flows.ts";
 import { type Family, formatIp, type Ip } from "../../net/ip.ts";
 import { sh } from "../../shell.ts";
 import { type Text, texts } from "../../text.ts";
-import { cannotTell, defineCheck, type Finding, fault, inFamily, works } from "../check.ts";
+import { cannotTell, defineCheck, type Finding, fault, inFamily, presumed, works } from "../check.ts";
+import { type InDoubt, inDoubtOf } from "./packet-filter-drop/doubts.ts";
 
 type Model = Pick<
   ClusterModel,
@@ -121,17 +123,19 @@ function endsOf({ hooks, flow }: VitalFlow, filter: PacketFilter): readonly Outc
 }
 
 /** What the filter surely does to a flow: dropped by a rule that is no policy's, let through, or not to be told. */
-function judge(one: VitalFlow, filter: PacketFilter): Dropped | "passes" | "unknown" {
+function judge(one: VitalFlow, node: string, filter: PacketFilter): Dropped | "passes" | InDoubt | "unknown" {
   const ends = endsOf(one, filter);
   const drops = ends.filter(({ verdict }) => verdict.is === "drop" || verdict.is === "reject");
   if (drops.length === 0) return ends.every(({ verdict }) => verdict.is === "accept") ? "passes" : "unknown";
-  const [first] = drops;
-  const by = first?.rules.at(-1);
-  if (drops.length < ends.length || !by) return "unknown";
-  if (first!.rules.some(({ chain }) => POLICY_CHAINS.test(chain))) return "unknown";
+  const isAll = drops.length === ends.length;
+  // what chance chooses does happen to some
+  const first = isAll ? drops[0] : drops.find(isChosen);
+  if (!first) return inDoubtOf(ends, node, filter) ?? "unknown";
+  const by = first.rules.at(-1);
+  if (!by || first.rules.some(({ chain }) => POLICY_CHAINS.test(chain))) return "unknown";
   const passes = (like: VitalFlow): boolean => endsOf(like, filter).every(({ verdict }) => verdict.is === "accept");
-  const partly = STANDS_FOR_MANY.has(one.kind) && likes(one).some(passes);
-  return { one, by, verdict: first!.verdict.is as "drop" | "reject", partly };
+  const partly = !isAll || (STANDS_FOR_MANY.has(one.kind) && likes(one).some(passes));
+  return { one, by, verdict: first.verdict.is as "drop" | "reject", partly };
 }
 
 /** What the cluster lacks where a node drops a flow. */
@@ -240,10 +244,15 @@ function* judgeNode(node: NodeView, family: Family, model: Model): Iterable<Find
   const judged: Capability[] = [];
   const results: { readonly breaks: Capability; readonly passes: boolean }[] = [];
   for (const one of vitalFlows(node, family, model)) {
-    const result = judge(one, filter);
+    const result = judge(one, name, filter);
     const breaks = breaksOf(one, name, model);
     results.push({ breaks, passes: result === "passes" });
     if (result === "unknown") continue;
+    if (typeof result === "object" && "because" in result) {
+      const { because, missing, isUnlikely } = result;
+      yield (isUnlikely ? presumed : cannotTell)(breaks, missing, because);
+      continue;
+    }
     judged.push(breaks);
     if (result !== "passes") dropped.push(result);
   }
@@ -338,14 +347,14 @@ export const packetFilterDrop = defineCheck({
 
 **How it comes about.** Docker sets FORWARD to DROP when it turns forwarding on itself; firewalld, ufw, a hardening role or an administrator adds rules; an iptables-restore at boot brings back an old snapshot.
 
-**When this is not the cause.** What chains of a policy enforcer (Calico, kube-router) drop is policy, and judged as such. A policy DROP is harmless where the CNI's rules accept the Pods' packets first.`,
+**When this is not the cause.** What chains of a policy enforcer (Calico, kube-router) drop is policy, and judged as such. A policy DROP is harmless where the CNI's rules accept the Pods' packets first. Where nothing recorded tells which packets meet a rule (\`-m string\`, \`bpf\`, \`geoip\`, \`quota\` …), it is named as what leaves it open; a rule that drops what is beyond a rate is in doubt only where something fails.`,
       zh: `节点上的 iptables（IPv6 为 ip6tables）或 nftables 丢弃或拒绝了集群网络所需的报文：转发的 Pod 报文（FORWARD 链策略为 DROP 且无规则放行，或某条规则）、节点间的封装报文（UDP 8472 或 4789）、发往 API Server 的报文，或节点自身发往本节点 Pod 的报文。
 
 **现象。** 凡经过该节点的流量都超时（DROP）或被拒绝（REJECT），而节点上的进程正常。带标记的报文（NodePort、集群外客户端）仍能通过 KUBE-FORWARD，因此看起来毫无规律。
 
 **成因。** Docker 自行开启转发时会把 FORWARD 设为 DROP;firewalld、ufw、安全加固脚本或管理员添加了规则；开机时 iptables-restore 恢复了旧快照。
 
-**何时不是它。** 策略组件（Calico、kube-router）的链丢弃的流量属于策略，另行判断。若 CNI 的规则先行放行了 Pod 报文，策略为 DROP 并无害处。`,
+**何时不是它。** 策略组件（Calico、kube-router）的链丢弃的流量属于策略，另行判断。若 CNI 的规则先行放行了 Pod 报文，策略为 DROP 并无害处。若采集到的内容无法判断哪些报文匹配某条规则（\`-m string\`、\`bpf\`、\`geoip\`、\`quota\` 等），则列出该规则并说明无法下结论；按速率丢弃的规则只在确有故障时才存疑。`,
     },
   },
 });

@@ -57,12 +57,16 @@ export const packetPathBlocked = defineCheck({
 
 **How it comes about.** Something that no agent of the cluster writes: a firewall rule for one port, a route or a policy rule of a VPN, of a second network, of a forgotten experiment.
 
+Where it cannot be told from a rule which packets it drops (it looks into what is sent, at a country, at a program of BPF), the failed test tells it, if the rule has counted packets, none of the tests that succeeded meets it, and the nodes between which it lies are known to reach each other.
+
 **When this is not the cause.** The state of the nodes is that of the moment when it was taken: a test that was made long before or after may have met another. \`netwhy path\` shows each step of the walk with the line that decides it.`,
       zh: `netwhy 让每项主动探测的报文走一遍所有节点的规则、路由、设备与隧道。若探测失败、没有其他检查能解释，而报文在到达目标之前就已终止，则终止它的那一项就是根因。
 
 **现象。** 部分连接失败，而同样两个节点之间的其他连接正常：针对某个端口的规则、针对某个地址的路由、放不下的报文长度。
 
 **成因。** 集群组件不会写入的东西：针对单个端口的防火墙规则，VPN、第二网络或遗忘的实验留下的路由或策略路由。
+
+若仅凭规则无法判断它丢弃哪些报文（按内容、国家或 BPF 程序匹配），则由失败的探测来判断：该规则的计数不为零，成功的探测都不经过它，且相关节点之间已知可达。
 
 **何时不是它。** 节点状态只代表采集那一刻：若探测早于或晚于采集很久，当时的状态可能不同。\`netwhy path\` 会列出每一步及其依据的那一行。`,
     },

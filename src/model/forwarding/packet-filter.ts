@@ -39,6 +39,8 @@ export interface PacketFilter {
   /** Takes a packet through several hooks, each with what the one before made of it; all ends. */
   through(names: readonly Hook[], packet: Packet): readonly Outcome[];
   quote(step: Step): Evidence;
+  /** How many packets a rule or a policy has met so far; undefined if it does not count. */
+  countOf(step: Step): number | undefined;
   /** The iptables that changes the rule set of a step. */
   programOf(step: Step): string;
   /** The commands that take a rule out, put it back where it was, and show what is there. */
@@ -168,13 +170,19 @@ const hasOriginal = ({ chains, nft }: Ruleset): boolean =>
 const wordsOf = (printed: string): readonly string[] =>
   [...printed.matchAll(/"((?:[^"\\]|\\.)*)"|\S+/g)].map(([word, quoted]) => quoted?.replace(/\\(.)/g, "$1") ?? word);
 
-/** A built-in chain as iptables-save declares it, with its policy. */
-function printedPolicy({ table, chain }: Step, save: IptablesSave | undefined): string {
+/** A built-in chain as iptables-save declares it. */
+function declared({ table, chain }: Step, save: IptablesSave | undefined) {
   // built-in chains come first
-  const declared = save?.tables.map((one) =>
+  const all = save?.tables.map((one) =>
     one.name === table ? one.chains.find(({ name }) => name === chain) : undefined,
   );
-  const { policy, packets, bytes } = declared?.find((one) => one !== undefined) ?? {};
+  return all?.find((one) => one !== undefined);
+}
+
+/** With its policy. */
+function printedPolicy(step: Step, save: IptablesSave | undefined): string {
+  const { chain } = step;
+  const { policy, packets, bytes } = declared(step, save) ?? {};
   return `:${chain} ${policy ?? "-"} [${packets ?? 0}:${bytes ?? 0}]`;
 }
 
@@ -264,6 +272,11 @@ export function packetFilterOf(plane: NodePlane): PacketFilter {
       });
     },
     programOf: (step) => sourceOf(step).program,
+    countOf(step) {
+      const { rule, ruleset } = step;
+      if (rule) return rule.packets;
+      return ruleset.startsWith("nft ") ? undefined : declared(step, known(sourceOf(step).save))?.packets;
+    },
     removal({ ruleset, table, chain, line, rule }) {
       if (rule.nft) {
         const place = `${ruleset.slice(4)} ${chain}`.split(" ").map(shellWord).join(" ");

@@ -83,10 +83,13 @@ function withOutcome(
   const sure: Moving =
     certainty === moving.certainty && doubts === moving.doubts ? moving : { ...moving, certainty, doubts };
   const met = walk.sending.explain ? { met: outcome.met.map((step) => filter.quote(step)) } : {};
-  if (verdict.is === "drop") return end(sure, { is: "dropped", at, hook, evidence: decisive.slice(0, 2), ...met });
-  if (verdict.is === "reject") {
-    const evidence = decisive.slice(0, 2);
-    return refuse(sure, at, { is: "rejected", at, hook, evidence, with: verdict.with, ...met });
+  if (verdict.is === "drop" || verdict.is === "reject") {
+    const by = outcome.rules.at(-1);
+    const packets = by && filter.countOf(by);
+    const counted = packets === undefined ? {} : { counted: packets > 0 };
+    const there = { at, hook, evidence: decisive.slice(0, 2), ...counted, ...met };
+    if (verdict.is === "drop") return end(sure, { is: "dropped", ...there });
+    return refuse(sure, at, { is: "rejected", with: verdict.with, ...there });
   }
   if (verdict.is !== "accept") {
     const why = verdict.is === "insufficient" ? verdict.why : verdict.is;
