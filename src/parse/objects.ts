@@ -56,6 +56,7 @@ const container = z.object({
   args: maybe(z.array(text)),
   ports: maybe(z.array(containerPort)),
   readinessProbe: maybe(probe),
+  resources: maybe(z.object({ limits: maybe(z.object({ memory: maybe(intOrString) })) })),
   restartPolicy: maybe(text),
 });
 

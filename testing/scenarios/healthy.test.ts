@@ -6,7 +6,7 @@ import { diagnose } from "../../src/diagnose.ts";
 import { catalogue, type KindId } from "../../src/evidence/catalogue.ts";
 import { ref } from "../../src/model/ref.ts";
 import { type Cluster, cluster } from "../cluster.ts";
-import { addObjects, editPods } from "../cluster-edits.ts";
+import { addObjects, agent, editPods, installed } from "../cluster-edits.ts";
 import { logOf, NOW } from "../cluster-nodes.ts";
 import { service, workload } from "../cluster-objects.ts";
 import { LONG } from "../long.ts";
@@ -38,6 +38,14 @@ describe("healthy clusters stay healthy", () => {
 
   it("managed-like: the control plane and the Pod network are the cloud's", () => {
     expectHealthy(cluster({ flavour: "managed" }));
+  });
+
+  it.each([
+    ["aws-node", "602401143452.dkr.ecr.eu-west-1.amazonaws.com/amazon-k8s-cni:v1.19.0-eksbuild.1"],
+    ["azure-cns", "mcr.microsoft.com/containernetworking/azure-cns:v1.6.21"],
+    ["terway-eniip", "registry-cn-hangzhou.ack.aliyuncs.com/acs/terway:v1.16.8"],
+  ])("managed-like, with %s on its nodes", (name, image) => {
+    expectHealthy(cluster({ flavour: "managed" }).with(installed("DaemonSet", agent(name, image))));
   });
 
   it("Services without Pods on purpose", () => {

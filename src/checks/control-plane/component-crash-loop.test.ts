@@ -1,7 +1,18 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { addEvents, editConfig, editPods, said } from "../../../testing/cluster-edits.ts";
-import { ago, crashing, deleted, initialising, ready, unready, waiting } from "../../../testing/object-states.ts";
+import { addEvents, agent, editConfig, editPods, installed, said } from "../../../testing/cluster-edits.ts";
+import { logOf, NOW } from "../../../testing/cluster-nodes.ts";
+import {
+  ago,
+  crashing,
+  deleted,
+  initialising,
+  ready,
+  unready,
+  waiting,
+  withContainers,
+} from "../../../testing/object-states.ts";
+import type { Pod } from "../../parse/objects.ts";
 import { componentCrashLoop } from "./component-crash-loop.ts";
 
 const healthy = () => cluster();
@@ -15,6 +26,21 @@ const runsAgain = (since: number, ranFor: number, restartCount: number, exitCode
   lastState: ended(exitCode, ago(since + 1 + ranFor), ago(since + 1)),
 });
 const again = (...run: Parameters<typeof runsAgain>) => ready(ago(run[0]), runsAgain(...run));
+
+/** The kernel ended it for want of memory, when it ended last. */
+const killed = (pod: Pod): Pod => ({
+  ...pod,
+  status: {
+    ...pod.status,
+    containerStatuses: (pod.status?.containerStatuses ?? []).map((status) => ({
+      ...status,
+      lastState: { terminated: { exitCode: 137, reason: "OOMKilled", startedAt: ago(64), finishedAt: ago(63) } },
+    })),
+  },
+});
+const onAmazon = cluster({ flavour: "managed" }).with(
+  installed("DaemonSet", agent("aws-node", "602401143452.dkr.ecr.eu-west-1.amazonaws.com/amazon-k8s-cni:v1.19.0")),
+);
 
 testCheck(componentCrashLoop, {
   finds: {
@@ -102,9 +128,47 @@ testCheck(componentCrashLoop, {
       says: ["crash-loops"],
       healedBy: () => cluster({ flavour: "managed" }),
     },
+    "CoreDNS is given less memory than it needs": {
+      given: cluster().edit(
+        editPods(
+          "coredns",
+          withContainers((one) => ({ ...one, resources: { limits: { memory: "170Mi" } } })),
+        ),
+        editPods("coredns", crashing()),
+        editPods("coredns", killed),
+        said("coredns", ["[INFO] plugin/reload: Running configuration SHA512 = 5f9d"]),
+      ),
+      repair: "Deployment/kube-system/coredns",
+      says: ["CoreDNS is killed on w1 again and again", "container coredns needs more memory than its limit of 170Mi"],
+      healedBy: healthy,
+    },
+    "SELinux keeps flannel's init container from the node's folder": {
+      given: cluster().edit(
+        editPods("kube-flannel-ds", initialising("install-cni", { waiting: { reason: "CrashLoopBackOff" } }), "w2"),
+        (draft) =>
+          draft.set(
+            "containerLog",
+            { namespace: "kube-flannel", pod: "kube-flannel-ds-w2", container: "install-cni" },
+            logOf(["cp: can't create '/etc/cni/net.d/10-flannel.conflist': Permission denied"], NOW),
+          ),
+      ),
+      repair: "DaemonSet/kube-flannel/kube-flannel-ds",
+      says: ["flannel crash-loops on w2", "10-flannel.conflist': Permission denied"],
+      healedBy: healthy,
+    },
+    "Amazon's CNI agent crash-loops": {
+      given: onAmazon.edit(
+        editPods("aws-node", crashing(), "w2"),
+        said("aws-node", ["Unable to reach API Server: dial tcp 172.20.0.1:443: i/o timeout"], ago(60), "w2"),
+      ),
+      repair: "DaemonSet/kube-system/aws-node",
+      says: ["Amazon VPC CNI crash-loops on w2", "Unable to reach API Server"],
+      healedBy: () => onAmazon,
+    },
   },
   clears: {
     "a healthy cluster": cluster(),
+    "a healthy cluster of Amazon's": onAmazon,
     "a healthy k3s cluster": cluster({ flavour: "k3s" }),
     "agents that have finished their init containers": cluster().edit(
       editPods("kube-flannel-ds", initialising("install-cni", ended(0, ago(3600), ago(3599)), "Running")),

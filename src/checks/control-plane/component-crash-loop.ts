@@ -21,6 +21,11 @@ const say = texts("component-crash-loop", {
     en: "{component} crash-loops on {node}: “{line}”",
     zh: "节点 {node} 上的 {component} 反复崩溃：“{line}”",
   },
+  outOfMemory: {
+    en: "{component} is killed on {node} again and again: container {container} needs more memory than its limit{limit} (OOMKilled)",
+    zh: "节点 {node} 上的 {component} 反复被杀死：容器 {container} 所需内存超过其上限{limit}（OOMKilled）",
+  },
+  limitOf: { en: " of {limit}", zh: " {limit}" },
   noImage: {
     en: "{component} does not start on {node}: image {image} cannot be pulled",
     zh: "节点 {node} 上的 {component} 无法启动：镜像 {image} 拉取失败",
@@ -52,6 +57,14 @@ const say = texts("component-crash-loop", {
   readLog: { en: "Read why the container ended", zh: "查看容器退出的原因" },
   readEvents: { en: "Read why its container is not started", zh: "查看容器未能启动的原因" },
   readProbe: { en: "Read what its readiness probe is answered", zh: "查看就绪探针得到的响应" },
+  moreMemory: {
+    en: "Raise the memory limit of container {container}, and find out what it needs so much for: for CoreDNS and controllers it grows with the number of objects that they watch, and with the queries",
+    zh: "提高容器 {container} 的内存上限，并查明其内存占用过高的原因：CoreDNS 和控制器的内存占用随其监听的对象数量以及查询量增长",
+  },
+  preventMemory: {
+    en: "Alert on container_memory_working_set_bytes above 90% of the limit, and on kube_pod_container_status_last_terminated_reason OOMKilled",
+    zh: "对 container_memory_working_set_bytes 超过上限的 90%，以及 kube_pod_container_status_last_terminated_reason 为 OOMKilled 设置告警",
+  },
   backToImage: {
     en: "Go back to the revision before, if its image was changed last",
     zh: "若最近一次变更改动了镜像，回退到上一版本",
@@ -65,6 +78,10 @@ const say = texts("component-crash-loop", {
   correctAnswer: {
     en: "Correct what keeps the probe from succeeding: the program, what it depends on, or the way from the node to the Pod",
     zh: "修正使探针失败的原因：程序本身、其依赖，或节点到该 Pod 的路径",
+  },
+  allowFiles: {
+    en: "Let the container write to the node's folder: with SELinux enforcing, give the folder its label back (a denial is in the audit log); else see who owns it and whether it is mounted read-only",
+    zh: "让容器能够写入节点上的目录：SELinux 为 enforcing 时恢复该目录的标签（审计日志中有拒绝记录）；否则检查其属主及是否为只读挂载",
   },
   correctManifest: {
     en: "Correct its manifest on the node; kubelet starts it anew by itself",
@@ -87,11 +104,14 @@ const NO_IMAGE = /^(ImagePullBackOff|ErrImagePull|ErrImageNeverPull|InvalidImage
 const CANNOT_START =
   /^(ImagePullBackOff|ErrImagePull|ErrImageNeverPull|InvalidImageName|CreateContainerConfigError|CreateContainerError|RunContainerError)$/;
 
+/** An init container cannot put its files on the node: SELinux, a read-only file system (flannel's and Calico's install-cni). */
+const FILES_DENIED = /(\/(?:host\/)?(?:etc\/cni|opt\/cni)\S*?)['":]*:? (?:Permission denied|Read-only file system)/i;
+
 /** Every namespace has it; nobody configures a component by it. */
 const CERTIFICATES = new Set(["kube-root-ca.crt"]);
 
 type Trouble = {
-  readonly kind: "crashes" | "noImage" | "doesNotStart" | "notReady";
+  readonly kind: "crashes" | "outOfMemory" | "noImage" | "doesNotStart" | "notReady";
   readonly reason: Text;
   readonly since?: string;
 };
@@ -106,6 +126,9 @@ function troubleOf(status: ContainerStatus, init: boolean, time: CaptureTime): T
   if (waiting?.reason && NO_IMAGE.test(waiting.reason)) return { kind: "noImage", reason: verbatim(waiting.reason) };
   if (waiting?.reason && CANNOT_START.test(waiting.reason))
     return { kind: "doesNotStart", reason: verbatim(waiting.reason) };
+  // the kernel ends it in the middle of a sentence: its last words say nothing of it
+  if (ended?.reason === "OOMKilled" && (terminated || waiting?.reason === "CrashLoopBackOff"))
+    return { kind: "outOfMemory", reason: verbatim(ended.reason), ...since };
   if (waiting?.reason === "CrashLoopBackOff")
     return { kind: "crashes", reason: say.exitCode({ code: ended?.exitCode ?? "?" }), ...since };
   if (terminated && (!init || terminated.exitCode !== 0)) {
@@ -117,6 +140,7 @@ function troubleOf(status: ContainerStatus, init: boolean, time: CaptureTime): T
   // between two crashes it runs for a while
   const crashedAgo = time.age(status.lastState?.terminated?.finishedAt);
   if (status.restartCount > 1 && crashedAgo !== undefined && crashedAgo < RECENT && age < RECENT) {
+    if (ended?.reason === "OOMKilled") return { kind: "outOfMemory", reason: verbatim(ended.reason), ...since };
     return { kind: "crashes", reason: say.restarted({ count: status.restartCount }), ...since };
   }
   return age > SETTLING ? { kind: "notReady", reason: say.unready() } : undefined;
@@ -172,8 +196,8 @@ function configMapsOf({ spec, ref: { namespace } }: Component): Ref[] {
   return wanted.filter(({ name }) => !CERTIFICATES.has(name)).map(({ name }) => ref("ConfigMap", name, namespace));
 }
 
-const imageOf = ({ object: { spec } }: PodView, container: string): string =>
-  [...(spec.initContainers ?? []), ...spec.containers].find(({ name }) => name === container)?.image ?? "?";
+const specOf = ({ object: { spec } }: PodView, container: string) =>
+  [...(spec.initContainers ?? []), ...spec.containers].find(({ name }) => name === container);
 
 const MOST_OF_A_LINE = 100;
 
@@ -210,8 +234,10 @@ function* judgePod(
     const { kind, reason, since } = trouble;
     const container = status.name;
     const why = kind === "crashes" ? reasonLine(pod, container, logs) : undefined;
-    const image = imageOf(pod, container);
-    const args = { component: name, node, container, reason, image };
+    const spec = specOf(pod, container);
+    const memory = spec?.resources?.limits?.memory;
+    const limit = memory == null ? "" : say.limitOf({ limit: String(memory) });
+    const args = { component: name, node, container, reason, limit, image: spec?.image ?? "?" };
     const probed = kind === "notReady" ? sockets.closedProbe(pod) : undefined;
     const answer = kind === "notReady" && !probed ? probeAnswer(pod, container, { objects, time }) : undefined;
     const title = why
@@ -224,7 +250,11 @@ function* judgePod(
     const { waiting, terminated } = status.state ?? {};
     const state = waiting?.reason ?? terminated?.reason ?? "running, not ready";
     const more =
-      kind === "crashes" ? `, ${status.restartCount} restarts` : waiting?.message ? `: ${waiting.message}` : "";
+      kind === "crashes" || kind === "outOfMemory"
+        ? `, ${status.restartCount} restarts${kind === "crashes" ? "" : ", OOMKilled"}`
+        : waiting?.message
+          ? `: ${waiting.message}`
+          : "";
     const configs = configMapsOf(component);
     const names = configs.map((one) => one.name);
     const setting = why && settingNamed(why.quote, names, component.ref.namespace ?? "", objects);
@@ -252,6 +282,7 @@ function* judgePod(
         kind,
         node,
         ...(probed && { port: probed.port }),
+        ...(why && FILES_DENIED.test(why.quote) && { denied: "true" }),
       },
     });
   }
@@ -295,6 +326,17 @@ export const componentCrashLoop = defineCheck({
       const look = { why: say.readEvents(), change: { run: `${describe.run}; ${history}` }, verify };
       return [{ ...base, steps: [look, back], prevent: [say.preventImage()] }];
     }
+    if (facts.denied !== undefined) {
+      const folders = "/etc/cni/net.d /opt/cni/bin";
+      const run = `ls -ldZ ${folders}; getenforce; ausearch -m avc -ts recent | tail -n 3; restorecon -Rv ${folders}`;
+      const allow = { why: say.allowFiles(), change: { run, node: node! }, verify };
+      return [{ ...base, steps: [allow], prevent: [say.preventTry()] }];
+    }
+    if (kind === "outOfMemory") {
+      const edit = { run: `kubectl edit ${kubectlName(repair)}` };
+      const raise = { why: say.moreMemory({ container: container! }), change: edit, undo: edit, verify };
+      return [{ ...base, steps: [raise], prevent: [say.preventMemory()] }];
+    }
     const look =
       kind === "crashes"
         ? { why: say.readLog(), change: log(" --previous"), verify }
@@ -329,12 +371,12 @@ export const componentCrashLoop = defineCheck({
     page: {
       en: `A Pod of a network component (CNI agent, kube-proxy, CoreDNS, control plane) ends again and again, its init container fails, its image cannot be had, or it runs without becoming ready.
 
-**How it looks.** \`CrashLoopBackOff\`, \`Init:CrashLoopBackOff\`, \`ImagePullBackOff\`, or \`0/1 Running\`. What the agent had written into the kernel stays and works on, until something changes or the node restarts. Its last lines usually name the reason, and netwhy quotes the one that does.
+**How it looks.** \`CrashLoopBackOff\`, \`Init:CrashLoopBackOff\`, \`OOMKilled\`, \`ImagePullBackOff\`, or \`0/1 Running\`. What the agent had written into the kernel stays and works on, until something changes or the node restarts. Its last lines usually name the reason, and netwhy quotes the one that does.
 
 **When this is not the cause.** Often it is a link of the chain: an agent without permission, without the API server, or with a broken configuration crash-loops as well. If netwhy finds such a cause, it stands above this one.`,
       zh: `网络组件（CNI 代理、kube-proxy、CoreDNS、控制面）的 Pod 反复退出、init 容器失败、镜像无法拉取，或虽在运行却始终未就绪。
 
-**现象。** \`CrashLoopBackOff\`、\`Init:CrashLoopBackOff\`、\`ImagePullBackOff\` 或 \`0/1 Running\`。组件此前写入内核的配置仍然有效，直到发生变更或节点重启。日志最后几行通常说明了原因，netwhy 会引用那一行。
+**现象。** \`CrashLoopBackOff\`、\`Init:CrashLoopBackOff\`、\`OOMKilled\`、\`ImagePullBackOff\` 或 \`0/1 Running\`。组件此前写入内核的配置仍然有效，直到发生变更或节点重启。日志最后几行通常说明了原因，netwhy 会引用那一行。
 
 **何时不是它。** 它常常只是链条中的一环：没有权限、连不上 API Server 或配置错误都会让组件崩溃。若 netwhy 找到了这样的原因，它会列在本项之上。`,
     },

@@ -57,6 +57,11 @@ const PLUGINS: Readonly<Record<string, string>> = {
   kindnet: "ptp",
   "antrea-agent": "antrea",
   "weave-net": "weave-net",
+  "aws-node": "aws-cni",
+  "azure-cns": "azure-vnet",
+  terway: "terway",
+  "ovnkube-node": "ovn-k8s-cni-overlay",
+  "kube-ovn-cni": "kube-ovn",
 };
 
 /** These hand on to the configuration of another. */

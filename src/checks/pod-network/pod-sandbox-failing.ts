@@ -106,7 +106,7 @@ const NO_PLUGIN = /failed to find plugin "([^"]+)" in path \[([^\]]+)\]/;
  * What the agents of nodes put there when they start: their plugins, and what those read: flannel's its subnet (plugins,
  * meta/flannel), Calico's the node's name and its credentials (cni-plugin/pkg/plugin).
  */
-const OF_THE_AGENT = /^(flannel|calico|calico-ipam|install|cilium-cni)$/;
+const OF_THE_AGENT = /^(flannel|calico|calico-ipam|install|cilium-cni|aws-cni|terway|kube-ovn|ovn-k8s-cni-overlay)$/;
 const NOT_WRITTEN =
   /open \S*subnet\.env: no such file|\/var\/lib\/calico\/nodename: no such file|calico.*connection is unauthorized/;
 

@@ -205,6 +205,48 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     process: /(^|\/)weaver(\s|$)/,
   },
   {
+    // Amazon's: Pods have addresses of the VPC
+    id: "aws-node",
+    name: "Amazon VPC CNI",
+    duties: ["cni"],
+    image: /(^|\/)amazon-k8s-cni$/,
+    named: { container: "aws-node", accounts: ["aws-node"] },
+    process: /(^|\/)aws-(k8s-agent|vpc-cni)(\s|$)/,
+  },
+  {
+    id: "azure-cns",
+    name: "Azure CNS",
+    duties: ["cni"],
+    image: /(^|\/)azure-cns$/,
+    process: /(^|\/)azure-cns(\s|$)/,
+  },
+  {
+    // Alibaba's
+    id: "terway",
+    name: "Terway",
+    duties: ["cni"],
+    image: /(^|\/)terway$/,
+    programs: ["terwayd"],
+    process: /(^|\/)terwayd(\s|$)/,
+  },
+  {
+    // OpenShift's; all of its Pods are of one image
+    id: "ovnkube-node",
+    name: "OVN-Kubernetes",
+    duties: ["cni", "policy", "service-proxy"],
+    image: /^$/,
+    named: { container: "ovnkube-controller", accounts: ["ovn-kubernetes-node", "ovnkube-node", "ovn"] },
+    process: /(^|\/)ovnkube\s.*--init-(node|ovnkube-controller)\b/,
+  },
+  {
+    id: "kube-ovn-cni",
+    name: "Kube-OVN",
+    duties: ["cni", "policy"],
+    image: /^$/,
+    named: { container: "cni-server", accounts: ["kube-ovn-cni", "ovn"] },
+    process: /(^|\/)kube-ovn-daemon(\s|$)/,
+  },
+  {
     id: "coredns",
     name: "CoreDNS",
     duties: ["cluster-dns"],
