@@ -19,6 +19,7 @@ import { clusterDnsAddressMismatch } from "./dns/cluster-dns-address-mismatch.ts
 import { clusterDnsDown } from "./dns/cluster-dns-down.ts";
 import { clusterDomainMismatch } from "./dns/cluster-domain-mismatch.ts";
 import { corefileInvalid } from "./dns/corefile-invalid.ts";
+import { dnsClientsRefused } from "./dns/dns-clients-refused.ts";
 import { dnsForwardLoop } from "./dns/dns-forward-loop.ts";
 import { dnsNamesSwallowed } from "./dns/dns-names-swallowed.ts";
 import { dnsPolicyIgnored } from "./dns/dns-policy-ignored.ts";
@@ -162,6 +163,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "dns", check: clusterDnsDown },
   { layer: "dns", check: clusterDomainMismatch },
   { layer: "dns", check: corefileInvalid },
+  { layer: "dns", check: dnsClientsRefused },
   { layer: "dns", check: dnsForwardLoop },
   { layer: "dns", check: dnsNamesSwallowed },
   { layer: "dns", check: dnsPolicyIgnored },

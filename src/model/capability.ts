@@ -12,6 +12,7 @@ import { type Ref, ref } from "./ref.ts";
 export const CAPABILITIES = {
   "dns.resolve": { en: "name resolution", zh: "域名解析" },
   "dns.serve": { en: "cluster DNS answers", zh: "集群 DNS 应答" },
+  "dns.admit": { en: "CoreDNS takes the clients' questions", zh: "CoreDNS 接受客户端的查询" },
   "dns.config": { en: "the configuration of CoreDNS is valid", zh: "CoreDNS 配置有效" },
   "dns.upstream": { en: "CoreDNS reaches its upstream servers", zh: "CoreDNS 能访问上游服务器" },
   "dns.client": { en: "Pods ask the right DNS server", zh: "Pod 使用正确的 DNS 服务器" },

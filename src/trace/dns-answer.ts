@@ -8,10 +8,11 @@
 import type { Missing } from "../evidence/catalogue.ts";
 import { known } from "../evidence/observed.ts";
 import type { Evidence } from "../evidence/origin.ts";
+import { blocksFor } from "../model/dns/server-block.ts";
 import type { ClusterModel } from "../model/model.ts";
 import type { ServiceEndpoint, ServiceView } from "../model/services/services.ts";
 import { canonicalIp, parseIp } from "../net/ip.ts";
-import type { CorefileDirective, CorefileServer } from "../parse/corefile/corefile.ts";
+import type { CorefileDirective } from "../parse/corefile/corefile.ts";
 
 export type Answer =
   | {
@@ -48,7 +49,7 @@ export function clusterAnswer(name: string, family: 4 | 6, model: Model): Answer
     if (isWithin(name, dns.domain)) return kubernetesAnswer(name, dns.domain, family, undefined, model);
     return { is: "unknown", missing: [{ kind: "configmaps" }] };
   }
-  const block = blockFor(name, server.corefile.servers);
+  const [block] = blocksFor(name, server.corefile.servers);
   if (!block) return { is: "refused" };
   const { directives } = block;
   const strange = directives.find((one) => NOT_FOLLOWED.includes(one.name));
@@ -74,12 +75,6 @@ export function clusterAnswer(name: string, family: 4 | 6, model: Model): Answer
 const zoneOf = (text: string): string => (text === "." ? "." : text.toLowerCase().replace(/\.$/, ""));
 const longest = (zones: readonly string[]): string | undefined =>
   zones.toSorted((a, b) => (b === "." ? 0 : b.length) - (a === "." ? 0 : a.length))[0];
-
-function blockFor(name: string, servers: readonly CorefileServer[]): CorefileServer | undefined {
-  const plain = servers.filter(({ scheme, port }) => scheme === "dns" && port === 53);
-  const zone = longest(plain.flatMap(({ zones }) => zones.filter((one) => isWithin(name, one))));
-  return plain.find(({ zones }) => zone !== undefined && zones.includes(zone));
-}
 
 function fallsThrough({ block }: CorefileDirective, name: string): boolean {
   const property = block.find((one) => one.name === "fallthrough");

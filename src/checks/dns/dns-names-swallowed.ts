@@ -1,4 +1,5 @@
 import type { DnsServer } from "../../model/dns/dns.ts";
+import { blocksFor, NAME_ELSEWHERE, plainZone, zonesHold } from "../../model/dns/server-block.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { ref, refId } from "../../model/ref.ts";
 import type { CorefileDirective, CorefileServer } from "../../parse/corefile/corefile.ts";
@@ -42,14 +43,6 @@ const BEFORE = new Set(["hosts", "template"]);
 const AFTER = new Set(["file", "auto", "secondary", "etcd"]);
 const HAS_FALLTHROUGH = new Set(["hosts", "template", "etcd", "auto", "file"]);
 
-const plain = (zone: string): string => zone.toLowerCase().replace(/\.$/, "");
-/** Whether one of these zones holds a name; the root holds all. */
-const hold = (zones: readonly string[], name: string): boolean =>
-  zones.map(plain).some((zone) => zone === "" || name === zone || name.endsWith(`.${zone}`));
-
-/** A name that is in no zone of anybody's. */
-const ELSEWHERE = "a-name-of-the-world-outside";
-
 /** The zones that a directive answers for, if it is such a plugin. */
 function zonesOf({ name, args }: CorefileDirective, server: CorefileServer): readonly string[] | undefined {
   if (!BEFORE.has(name) && !AFTER.has(name)) return undefined;
@@ -62,22 +55,13 @@ function zonesOf({ name, args }: CorefileDirective, server: CorefileServer): rea
 function passes({ name: plugin, block }: CorefileDirective, name: string): boolean {
   if (plugin === "template" && !block.some(({ name: word }) => word === "match")) return false;
   const on = block.find(({ name: word }) => word === "fallthrough");
-  return on !== undefined && (on.args.length === 0 || hold(on.args, name));
-}
-
-/** The server block that a name is answered by: that of the longest zone, on the port of DNS. */
-function blockOf({ corefile }: DnsServer, name: string): CorefileServer | undefined {
-  const length = ({ zones }: CorefileServer) =>
-    Math.max(...zones.filter((zone) => hold([zone], name)).map((zone) => plain(zone).length), -1);
-  return (corefile?.servers ?? [])
-    .filter((one) => one.scheme === "dns" && length(one) >= 0)
-    .toSorted((a, b) => length(b) - length(a))[0];
+  return on !== undefined && (on.args.length === 0 || zonesHold(on.args, name));
 }
 
 function swallowerOf(server: DnsServer, name: string, plugins: ReadonlySet<string>): CorefileDirective | undefined {
-  const block = blockOf(server, name);
+  const [block] = blocksFor(name, server.corefile?.servers ?? []);
   return block?.directives.find(
-    (one) => plugins.has(one.name) && hold(zonesOf(one, block) ?? [], name) && !passes(one, name),
+    (one) => plugins.has(one.name) && zonesHold(zonesOf(one, block) ?? [], name) && !passes(one, name),
   );
 }
 
@@ -90,8 +74,8 @@ export const dnsNamesSwallowed = defineCheck({
     for (const server of dns.servers) {
       const { corefile, map, configMap, component } = server;
       if (!corefile || !map || corefile.errors.length > 0) continue;
-      const cluster = swallowerOf(server, `kubernetes.default.svc.${plain(dns.domain)}`, BEFORE);
-      const external = swallowerOf(server, ELSEWHERE, new Set([...BEFORE, ...AFTER]));
+      const cluster = swallowerOf(server, `kubernetes.default.svc.${plainZone(dns.domain)}`, BEFORE);
+      const external = swallowerOf(server, NAME_ELSEWHERE, new Set([...BEFORE, ...AFTER]));
       for (const one of new Set([cluster, external])) {
         if (!one) continue;
         const config = configMap ?? ref("ConfigMap", "coredns", component.ref.namespace);

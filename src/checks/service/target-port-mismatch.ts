@@ -12,7 +12,7 @@ import { cannotTell, defineCheck, type Facts, type Finding, fault, presumed, war
 
 type Model = Pick<
   ClusterModel,
-  "services" | "objects" | "observations" | "sockets" | "time" | "sandboxes" | "pods" | "connections"
+  "services" | "objects" | "observations" | "sockets" | "time" | "sandboxes" | "pods" | "connections" | "dns"
 >;
 
 const say = texts("target-port-mismatch", {
@@ -91,7 +91,9 @@ function isProbed(pod: PodView, number: number | undefined, protocol: string): b
   });
 }
 
-const isCalled = (port: ServicePort, { observations }: Model): boolean =>
+const isCalled = (port: ServicePort, { observations, dns }: Model): boolean =>
+  // Pods are told to ask it
+  (port.port === 53 && dns.services.includes(port.service)) ||
   observations.failedOn(port.service).some(({ target }) => "port" in target && target.port === port);
 
 function* judgeName(port: ServicePort, name: string, pods: readonly PodView[], model: Model): Iterable<Finding> {
@@ -275,7 +277,7 @@ function quoteSocket(pod: PodView, socket: ListeningSocket, { sockets }: Model) 
 /** A Service sends to a port on which nothing listens in its Pods, by number or by name. */
 export const targetPortMismatch = defineCheck({
   id: "target-port-mismatch",
-  reads: ["services", "objects", "observations", "sockets", "time", "sandboxes", "pods", "connections"],
+  reads: ["services", "objects", "observations", "sockets", "time", "sandboxes", "pods", "connections", "dns"],
 
   *find(model) {
     for (const service of model.services.all) {

@@ -209,6 +209,11 @@ export function needsOf(parts: WayParts & { readonly components: Components }): 
             // Pods of a node that is not ready count as not ready, whatever they do
             node === undefined ? undefined : all(now({ name: "node.up", node }), now({ name: "node.ready", node })),
           );
+        case "pod.listen":
+          // the Corefile says where CoreDNS listens
+          return dns.services.some(({ ports }) => ports.some(({ key }) => key === capability.service))
+            ? now({ name: "dns.admit" })
+            : undefined;
         case "dns.upstream":
           return perhaps(all(...dns.servers.flatMap((server) => server.component.pods).map(ways.leavingOf)));
         case "dns.client":

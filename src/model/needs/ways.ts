@@ -303,6 +303,13 @@ export function waysOf({ nodes, pods, services, policies, dns, cilium }: WayPart
       // of a Pod on the host network its own dnsPolicy decides
       client.pod?.hostNetwork ? now({ name: "dns.client", node: client.node, pod: client.pod.key }) : undefined,
       now({ name: "dns.serve", zone }),
+      now({
+        name: "dns.admit",
+        node: client.node,
+        from: client.network,
+        zone,
+        ...(client.podKey && { pod: client.podKey }),
+      }),
       port && backends(client, port, client.node),
       !port ? ends(client, client.node) : undefined,
     );
