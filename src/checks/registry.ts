@@ -78,6 +78,7 @@ import { clusterIpDuplicate } from "./service/cluster-ip-duplicate.ts";
 import { endpointAddressWrong } from "./service/endpoint-address-wrong.ts";
 import { endpointsUnmatched } from "./service/endpoints-unmatched.ts";
 import { flowsToRemovedEndpoint } from "./service/flows-to-removed-endpoint.ts";
+import { hostPortMismatch } from "./service/host-port-mismatch.ts";
 import { loadBalancerPending } from "./service/load-balancer-pending.ts";
 import { nodePortAddressesWrong } from "./service/node-port-addresses-wrong.ts";
 import { proxyClusterCidrWrong } from "./service/proxy-cluster-cidr-wrong.ts";
@@ -150,6 +151,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "service", check: endpointAddressWrong },
   { layer: "service", check: endpointsUnmatched },
   { layer: "service", check: flowsToRemovedEndpoint },
+  { layer: "service", check: hostPortMismatch },
   { layer: "service", check: loadBalancerPending },
   { layer: "service", check: nodePortAddressesWrong },
   { layer: "service", check: proxyClusterCidrWrong },

@@ -34,6 +34,8 @@ function about({ target }: Observation): string {
       return `node port ${target.port.key} of ${target.node}`;
     case "pod":
       return `pod ${target.pod.namespace} ${target.port ? target.port.number : "any port"}`;
+    case "host-port":
+      return `port of ${target.node} that ${target.pod.key} asks for`;
     case "pod-range":
     case "node":
       return `${target.is} ${target.node}`;

@@ -12,6 +12,7 @@ import type { LogEntry } from "../parse/logs/digest.ts";
 import type { Probe } from "../parse/probes.ts";
 import type { Capability } from "./capability.ts";
 import type { Dns } from "./dns/dns.ts";
+import { hostPortsOf } from "./host-ports.ts";
 import { type Need, pair } from "./needs/need.ts";
 import type { Needs } from "./needs/needs.ts";
 import type { Client } from "./needs/ways.ts";
@@ -42,6 +43,7 @@ export type ProbeTarget =
       readonly pod: PodView;
       readonly port?: { readonly protocol: Protocol; readonly number: number };
     }
+  | { readonly is: "host-port"; readonly node: string; readonly pod: PodView }
   | { readonly is: "pod-range"; readonly node: string }
   | { readonly is: "node"; readonly node: string }
   | {
@@ -128,14 +130,18 @@ function targetOf(probe: Probe, { nodes, pods, services, dns }: Parts): ProbeTar
   if (pod)
     return { is: "pod", pod, ...(port !== undefined && probe.test !== "icmp" && { port: { protocol, number: port } }) };
   const node = nodes.byAddress(address);
+  const ip = parseIp(address);
   if (node) {
     const nodePort = port === undefined ? undefined : services.byNodePort(port, protocol);
     if (nodePort) return { is: "node-port", node: node.name, port: nodePort };
+    const hosted = hostPortsOf(node.name, ip!.family, pods).find(
+      (one) => one.port === port && one.protocol === protocol,
+    );
+    if (hosted) return { is: "host-port", node: node.name, pod: hosted.pod };
     // a node that refuses was reached; and without all Services, any port may be one of theirs
     const isAboutPort = port !== undefined && (probe.result === "refused" || !services.whole);
     return isAboutPort && outcomeOf(probe) === "failed" ? undefined : { is: "node", node: node.name };
   }
-  const ip = parseIp(address);
   const owner = ip && nodes.all.find(({ podRanges }) => podRanges.some((range) => contains(range, ip)));
   if (owner) return { is: "pod-range", node: owner.name };
   // only who knows all that is inside knows what is outside
@@ -156,6 +162,8 @@ function needOf(target: ProbeTarget, client: Client, needs: Needs): Need {
       return needs.reachService(client, target.port);
     case "node-port":
       return needs.reachNodePort(client, target.node, target.port);
+    case "host-port":
+      return needs.reachHostPort(client, target.node, target.pod);
     case "pod":
       return needs.reachPod(client, target.pod, target.port);
     case "pod-range":
@@ -176,6 +184,7 @@ function capabilityOf(target: ProbeTarget, client: Client): Capability {
       return { name: "service.reach", node: client.node, service: target.port.key };
     case "pod":
       return { name: "pod.reach", ...between(client.node, target.pod.node ?? client.node) };
+    case "host-port":
     case "pod-range":
       return { name: "pod.reach", ...between(client.node, target.node) };
     case "node":

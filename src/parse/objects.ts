@@ -27,6 +27,7 @@ const containerPort = z.object({
   containerPort: number,
   protocol: maybe(text),
   hostPort: maybe(number),
+  hostIP: maybe(text),
 });
 
 const httpGet = z.object({ port: intOrString, path: maybe(text) });

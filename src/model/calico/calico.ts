@@ -76,6 +76,7 @@ const asFlag = (text: string): boolean | undefined =>
 
 /** How an environment variable says what a FelixConfiguration says as a value. */
 const READ_AS: { readonly [K in FelixKey]-?: (text: string) => FelixSettings[K] } = {
+  bpfEnabled: asFlag,
   vxlanEnabled: asFlag,
   vxlanPort: asNumber,
   vxlanVNI: asNumber,

@@ -106,6 +106,7 @@ export function needsOf(parts: WayParts & { readonly components: Components }): 
           );
         case "node.keep-source":
           return all(perhaps(now({ name: "service.pod-range" })), kept(capability));
+        case "pod.host-port":
         case "node.forward":
         case "node.let-out":
         case "node.tunnel":

@@ -39,6 +39,8 @@ export interface Ways {
   reachService(client: Client, port: ServicePort): Need;
   reachNodePort(client: Client, node: string, port: ServicePort): Need;
   reachNode(client: Client, node: string): Need;
+  /** A Pod at a port of its node (hostPort). */
+  reachHostPort(client: Client, node: string, pod: PodView): Need;
   reachOutside(client: Client): Need;
   /** @param server which it asks, if it was told one: a Service's, or the one that Pods are given; else that of its resolv.conf */
   resolve(client: Client, zone: "cluster" | "external", server?: ServicePort | "as-pod"): Need;
@@ -315,6 +317,15 @@ export function waysOf({ nodes, pods, services, policies, dns, cilium }: WayPart
     );
   }
 
+  function reachHostPort(client: Client, node: string, pod: PodView): Need {
+    return all(
+      reachNode(client, node),
+      now({ name: "pod.host-port", node, pod: pod.key, ...ofFamily(client) }),
+      attach(pod),
+      now({ name: "pod.listen", pod: pod.key }),
+    );
+  }
+
   function reachNodePort(client: Client, node: string, port: ServicePort): Need {
     // from the node on, the packet is forwarded with the node's address
     const onward: Client =
@@ -343,6 +354,7 @@ export function waysOf({ nodes, pods, services, policies, dns, cilium }: WayPart
     reachService: (client, port) => backends(client, port, client.node),
     reachNodePort,
     reachNode,
+    reachHostPort,
     reachOutside,
     resolve,
   };

@@ -35,6 +35,8 @@ export const felixConfiguration = z.object({
   spec: maybe(
     z.object({
       vxlanEnabled: maybe(flag),
+      /** Its programs carry packets, past most rules of the kernel's filter. */
+      bpfEnabled: maybe(flag),
       vxlanPort: maybe(number),
       vxlanVNI: maybe(number),
       /** Whether Felix writes the routes that BIRD writes otherwise (IPIP, none): `Enabled` since 3.31. */
