@@ -3,6 +3,7 @@ import { admissionWebhookFailing } from "./control-plane/admission-webhook-faili
 import { aggregatedApiUnavailable } from "./control-plane/aggregated-api-unavailable.ts";
 import { apiServerAddressWrong } from "./control-plane/api-server-address-wrong.ts";
 import { apiServerEndpointStale } from "./control-plane/api-server-endpoint-stale.ts";
+import { apiServerUnreached } from "./control-plane/api-server-unreached.ts";
 import { componentAccessDenied } from "./control-plane/component-access-denied.ts";
 import { componentConfigMissing } from "./control-plane/component-config-missing.ts";
 import { componentCrashLoop } from "./control-plane/component-crash-loop.ts";
@@ -94,6 +95,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: aggregatedApiUnavailable },
   { layer: "control-plane", check: apiServerAddressWrong },
   { layer: "control-plane", check: apiServerEndpointStale },
+  { layer: "control-plane", check: apiServerUnreached },
   { layer: "control-plane", check: componentAccessDenied },
   { layer: "control-plane", check: componentConfigMissing },
   { layer: "control-plane", check: componentCrashLoop },

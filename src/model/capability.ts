@@ -141,6 +141,7 @@ export const CAPABILITIES = {
   "component.learn": { en: "the component follows changes", zh: "组件能跟踪变化" },
   "component.restart": { en: "the component will work as configured once it restarts", zh: "组件重启后能按其配置工作" },
   "api.reach": { en: "the node reaches the API server", zh: "节点能访问 API Server" },
+  "api.connect": { en: "the component gets through to the API server", zh: "组件能连上 API Server" },
   "api.remember": { en: "the API server knows what was written last", zh: "API Server 保有最新写入的数据" },
   "api.write": { en: "the API server writes what it is given", zh: "API Server 能够写入数据" },
   "api.extend": { en: "the API server reaches what serves an API for it", zh: "API Server 能访问代其提供 API 的程序" },

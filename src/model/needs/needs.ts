@@ -8,7 +8,7 @@ import type { Components } from "../components/components.ts";
 import type { PodView } from "../pods.ts";
 import { all, any, type Need, now, on, pair, perhaps, toFollow } from "./need.ts";
 import { programsOf } from "./programs.ts";
-import { type WayParts, type Ways, waysOf } from "./ways.ts";
+import { clientOf, type WayParts, type Ways, waysOf } from "./ways.ts";
 
 export interface Needs extends Ways {
   /** What a capability needs; undefined if it needs nothing that we model. */
@@ -68,6 +68,15 @@ export function needsOf(parts: WayParts & { readonly components: Components }): 
     return hosts.length === 0
       ? now({ name: "service.endpoints", service: port.key })
       : any(hosts.map((node) => ways.reachService({ node, network: "host" }, port)));
+  }
+
+  /** Of who asks the API server by its Service. */
+  function byService({ node, service: key, pod: name }: Capability): Need | undefined {
+    const port = services.get("default", "kubernetes")?.ports.find((one) => one.key === key);
+    const [namespace = "", own = ""] = (name ?? "").split("/");
+    const pod = pods.get(namespace, own);
+    if (!port || node === undefined) return undefined;
+    return ways.reachService(pod ? clientOf(pod, node) : { node, network: "host" }, port);
   }
 
   /** What agents wrote on a node, somebody may have taken away. */
@@ -229,10 +238,12 @@ export function needsOf(parts: WayParts & { readonly components: Components }): 
                 now(on(node, { name: "component.run", component })),
                 now(on(node, { name: "component.login", component })),
                 now({ name: "component.permit", component, ...(work && { work }) }),
-                now(on(node, { name: "api.reach" })),
+                now(on(node, { name: "api.connect", component })),
               );
         case "component.run":
           return componentRun(capability);
+        case "api.connect":
+          return all(now(on(node, { name: "api.reach" })), byService(capability));
         case "api.reach":
           return now({ name: "api.serve" });
         case "api.extend":

@@ -128,7 +128,7 @@ export function programsOf({ services, components, dns, ways }: ProgramParts) {
       toFollow({ name: "api.write" }),
       // a Pod whose ConfigMap is not there is not started
       toFollow({ name: "component.config", component: capability.component! }),
-      toFollow(on(capability.node, { name: "api.reach" })),
+      toFollow(on(capability.node, { name: "api.connect", component: capability.component! })),
     );
   }
 
