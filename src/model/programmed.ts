@@ -1,9 +1,9 @@
 /**
  * What a node's rules make of connections to a Service: where packets came out, put in the words of the Service.
  */
-import { known as knownOf } from "../evidence/observed.ts";
+import { isWhole, known as knownOf } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
-import { type Family, formatIp, formatSocket, type Ip } from "../net/ip.ts";
+import { type Family, formatIp, formatSocket, type Ip, parseIp } from "../net/ip.ts";
 import type { NodePlane } from "./forwarding/plane.ts";
 import { lookupRoute } from "./forwarding/routing.ts";
 import type { Outcome } from "./netfilter/evaluate.ts";
@@ -30,6 +30,8 @@ export type Programmed = {
   readonly unmasked: ReadonlyMap<string, Evidence>;
   /** Some packets are marked for masquerading. */
   readonly marked: boolean;
+  /** IPVS has a server for it and is not asked: the node does not take the address for its own. */
+  readonly unheld?: true;
 };
 
 /** The bit by which kube-proxy marks what is to leave with the node's address (iptablesMasqueradeBit). */
@@ -162,24 +164,29 @@ export function ipvsProgrammed(port: ServicePort, plane: NodePlane, family: Fami
   const isCut = ipvs.gaps.length > 0 && (!server || server === ipvs.value.at(-1));
   if (isCut) return undefined;
   const servers = (server?.realServers ?? []).filter(({ weight }) => weight > 0);
-  return [
-    {
-      vantage: "host",
-      to: "cluster-ip",
-      unmasked: new Map(),
-      divertedBy: new Map(),
-      marked: false,
-      delivered: new Map(
-        servers.map((real) => [
-          formatSocket(real.address, real.port),
-          quoteOf(
-            { ...ipvs.origin, line: real.line },
-            `-> ${formatSocket(real.address, real.port)} weight ${real.weight}`,
-          ),
-        ]),
-      ),
-      refusedBy: [],
-      untouched: !server,
-    },
-  ];
+  const none = { unmasked: new Map(), divertedBy: new Map(), marked: false, refusedBy: [] } as const;
+  const host: Programmed = {
+    ...{ vantage: "host", to: "cluster-ip", ...none },
+    delivered: new Map(
+      servers.map((real) => [
+        formatSocket(real.address, real.port),
+        quoteOf(
+          { ...ipvs.origin, line: real.line },
+          `-> ${formatSocket(real.address, real.port)} weight ${real.weight}`,
+        ),
+      ]),
+    ),
+    untouched: !server,
+  };
+  if (!server || isHeld(address, plane)) return [host];
+  // what a Pod sends is forwarded then, and IPVS looks at what is for the node alone (ip_vs_core.c: NF_INET_LOCAL_IN)
+  const unheld = { to: "cluster-ip", ...none, delivered: new Map(), untouched: true, unheld: true } as const;
+  return [host, { vantage: "pod", ...unheld }];
+}
+
+/** Whether the node takes an address for its own, as far as its devices and routes were seen. */
+function isHeld(address: string, plane: NodePlane): boolean {
+  const destination = parseIp(address);
+  if (!destination || !isWhole(plane.localAddresses) || knownOf(plane.localAddresses)?.has(address)) return true;
+  return lookupRoute(plane, { destination }).end !== "via";
 }

@@ -5,7 +5,8 @@ import { addRules, dropRules, type Edit, editObjects, editPods, probed, said } f
 import { logOf, NOW } from "../../../testing/cluster-nodes.ts";
 import { ago, crashing, ready } from "../../../testing/object-states.ts";
 import { diagnose } from "../../diagnose.ts";
-import { refId } from "../../model/ref.ts";
+import { known } from "../../evidence/observed.ts";
+import { type Ref, ref, refId } from "../../model/ref.ts";
 import type { LogDigest } from "../../parse/logs/digest.ts";
 import { apiServerUnreached } from "./api-server-unreached.ts";
 
@@ -142,17 +143,14 @@ function clientsAnswered(): Edit {
 }
 
 const rootsOf = (broken: Cluster) =>
-  diagnose(broken.capture).rootCauses.map(({ check, object }) => `${check} ${refId(object)}`);
+  diagnose(broken.capture).rootCauses.map(({ check, object }) => `${check} ${refId(object as Ref)}`);
 
 it("is what stale rules, a silent node and a crash loop follow from", () => {
   const w2 = inPods("kube-proxy", "w2", repeated(DIRECT));
+  const before = known(cluster().capture.get("iptables", { node: "w2" }))!;
   const stale = cluster()
-    .with({ do: "scale", target: { kind: "Deployment", namespace: "shop", name: "backend" }, replicas: 5 })
-    .edit(
-      (draft) =>
-        draft.set("iptables", { node: "w2" }, cluster().edit().capture.get("iptables", { node: "w2" }).value as never),
-      w2,
-    );
+    .with({ do: "scale", target: ref("Deployment", "backend", "shop"), replicas: 5 })
+    .edit((draft) => draft.set("iptables", { node: "w2" }, before), w2);
   expect(rootsOf(stale)).toEqual(["api-server-unreached Node/w2"]);
   expect(rootsOf(cluster().edit(silent, byKubelet("w2", repeated(KUBELET))))).toEqual(["api-server-unreached Node/w2"]);
   const crashed = cluster().edit(

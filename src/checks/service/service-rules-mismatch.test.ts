@@ -135,6 +135,26 @@ const ipvs = (change: (server: VirtualServer) => readonly VirtualServer[], addre
       all.flatMap((server) => (address === "*" || server.address === address ? change(server) : server)),
     ),
   );
+/** kube-proxy of all nodes is in IPVS mode, and on w1 its device has only some of its addresses, or is gone with all. */
+const unheld = (isKept: (address: string) => boolean) =>
+  cluster().edit(
+    editConfig("kube-proxy", "config.conf", (text) => text.replace("mode: iptables", "mode: ipvs")),
+    ...["cp1", "w1", "w2"].map(ipvsMode),
+    (draft) => {
+      editNode(draft, "links", "w1", (links) =>
+        links.flatMap((link) => {
+          if (link.name !== "kube-ipvs0") return link;
+          const addresses = link.addresses.filter(({ local }) => isKept(local));
+          return addresses.length > 0 ? { ...link, addresses } : [];
+        }),
+      );
+      editNode(draft, "routes", "w1", (routes) =>
+        routes.filter(
+          ({ destination, nextHops }) => nextHops[0]?.device !== "kube-ipvs0" || isKept(destination.replace("/32", "")),
+        ),
+      );
+    },
+  );
 const real = { address: "10.128.2.99", port: 8080, weight: 0, forwarding: "Masq", line: 9 };
 const found = (given: Cluster, says: string) => ({ given, repair: "Node/w1", says: [says] });
 const healed = (given: Cluster, says: string, by = cluster()) => ({ ...found(given, says), healedBy: () => by });
@@ -287,6 +307,20 @@ testCheck(serviceRulesMismatch, {
       ipvs(() => [], "*"),
       "Node w1 has no rules for Services",
     ),
+    "IPVS: somebody deleted kube-ipvs0": {
+      ...healed(
+        unheld(() => false),
+        "No device of node w1 holds the addresses of Services (kube-ipvs0)",
+      ),
+      breaks: ["service.rules"],
+    },
+    "IPVS: somebody took an address from kube-ipvs0": {
+      ...healed(
+        unheld((address) => address !== "10.96.10.1"),
+        "No device of node w1 holds 10.96.10.1 of Service shop/backend:http (kube-ipvs0)",
+      ),
+      breaks: ["service.rules"],
+    },
     "nftables: nft flush ruleset was run on w1": healed(
       nft(editNft("w1", "kube-proxy", () => undefined)),
       "Node w1 has no rules for Services",

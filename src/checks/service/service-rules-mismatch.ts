@@ -1,3 +1,5 @@
+import { isWhole } from "../../evidence/observed.ts";
+import type { Capability } from "../../model/capability.ts";
 import { savedAt } from "../../model/forwarding/saved-at.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import type { Programmed } from "../../model/programmed.ts";
@@ -6,7 +8,7 @@ import type { ServicePort } from "../../model/services/services.ts";
 import { isSettled } from "../../model/services/settled.ts";
 import { earlierOf } from "../../model/time.ts";
 import type { Family } from "../../net/ip.ts";
-import { cannotTell, defineCheck, type Finding, fault, warning, works } from "../check.ts";
+import { cannotTell, defineCheck, type Finding, fault, presumed, warning, works } from "../check.ts";
 import {
   brokenBy,
   type Deviation,
@@ -112,11 +114,18 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
     const services = [...new Set(moving.map(({ key }) => key))];
     yield cannotTell(follows, [], say.changing({ services: shortList(services) }));
   }
+  // IPVS sees what Pods send if the node has the address
+  const isUnseen = mode === "ipvs" && !isWhole(plane.localAddresses);
+  const proven = <C extends Capability>(capability: C) => ({
+    ...capability,
+    ...(isUnseen && { from: "host" as const }),
+  });
+  if (isUnseen) yield presumed({ ...whole, from: "pod" }, [{ kind: "links", place: { node: name } }]);
   for (const port of unclear) yield cannotTell({ ...whole, service: port.key }, [], say.unclear());
   yield* judgeMasquerading(node, unmasked, !marked && unmasked.length > 1, mode, family, model);
   if (deviations.length + moving.length + unclear.length === 0) {
     yield works(
-      whole,
+      proven(whole),
       [...(model.proxy.programmed(judged[0]!, name, family)?.[0]?.delivered.values() ?? [])].slice(0, 1),
     );
     return;
@@ -133,15 +142,18 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
   });
   const [first] = cutOff;
   if (first) {
-    // IPVS has one table for all
-    const isAll = mode === "ipvs" || (cutOff.includes("pod") && cutOff.includes("host"));
+    // IPVS has one table for all, and sees what comes from Pods only if the node has its addresses
+    const isAll = cutOff.includes("host") && (mode === "ipvs" || cutOff.includes("pod"));
+    const isUnheld = mode === "ipvs" && !isAll;
     yield fault({
       ...common,
       related: proxies,
       breaks: isAll ? [whole] : cutOff.map((from) => ({ ...whole, from })),
       title: isAll
         ? (ofFamily.family ? say.nothingOfFamily : say.nothing)({ node: name, family })
-        : say.notEntered({ node: name, from: FROM[first](), ...missingJump(name, first, family, model) }),
+        : isUnheld
+          ? say.unheldAll({ node: name })
+          : say.notEntered({ node: name, from: FROM[first](), ...missingJump(name, first, family, model) }),
       evidence: absenceOfAll(servedBy(lost[0]!.port), cutOff, model),
       lost: lost.every(({ port }) => wasWritten(name, port, model)),
       facts: {
@@ -155,7 +167,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
     const mine = deviations.filter((deviation) => deviation.port === port);
     const found = mine[0];
     if (!found) {
-      if (!moving.includes(port)) yield works({ ...whole, service: port.key }, []);
+      if (!moving.includes(port)) yield works(proven({ ...whole, service: port.key }), []);
       continue;
     }
     yield fault({

@@ -3,7 +3,7 @@ import type { Capability } from "../../../model/capability.ts";
 import type { Removal } from "../../../model/forwarding/packet-filter.ts";
 import { isKubeProxys, type Programmed, type Vantage } from "../../../model/programmed.ts";
 import { cameSince, hasLeft } from "../../../model/services/overtaken.ts";
-import type { ServicePort } from "../../../model/services/services.ts";
+import { clusterIpOf, type ServicePort } from "../../../model/services/services.ts";
 import { timeOf } from "../../../model/time.ts";
 import { formatSocket } from "../../../net/ip.ts";
 import type { Text, TextArg } from "../../../text.ts";
@@ -65,7 +65,7 @@ export function isOvertaken(served: Served, programmed: Programmed, model: Model
 
 export function judge(served: Served, programmed: Programmed, model: Model): Deviation | undefined {
   const { port, node } = served;
-  const { vantage, to, delivered, divertedBy, refusedBy, untouched } = programmed;
+  const { vantage, to, delivered, divertedBy, refusedBy, untouched, unheld } = programmed;
   const { expected, any, isLocal, extra, lacking } = differenceOf(served, programmed, model);
   const { filter } = model.forwarding.of(node);
   const args = { node, service: port.key };
@@ -90,7 +90,9 @@ export function judge(served: Served, programmed: Programmed, model: Model): Dev
   if (expected.size > 0 && delivered.size === 0) {
     const count = expected.size;
     if (refusedBy.length > 0) return deviation("refused", say.refused({ ...args, count }), refusals());
-    if (untouched) return deviation("missing", say.missing({ ...args, count }), absence(served, vantage, model));
+    const address = clusterIpOf(port.service, served.family) ?? "";
+    const title = unheld ? say.unheld({ ...args, address }) : say.missing({ ...args, count });
+    if (untouched) return deviation("missing", title, absence(served, vantage, model));
   }
   const diverted = extra.find((target) => divertedBy.has(target));
   if (diverted !== undefined) {

@@ -21,11 +21,15 @@ export const kindOf = (mode: ProxyMode, family: Family) => (mode === "iptables" 
 
 /** What was looked for in a node's rules and is not there, and where it should be. */
 export function absence({ port, node, family }: Served, vantage: Vantage, { forwarding, proxy }: Model): Evidence[] {
-  const { ipvs, [SAVED[family]]: iptables, nftables, filter } = forwarding.of(node);
+  const { ipvs, links, [SAVED[family]]: iptables, nftables, filter } = forwarding.of(node);
   const address = clusterIpOf(port.service, family) ?? "";
   const protocol = port.protocol.toLowerCase();
   if (proxy.mode(node) === "ipvs") {
     const server = known(ipvs)?.find((one) => one.address === address && one.port === port.port);
+    if (server && vantage === "pod") {
+      const device = known(links)?.find(({ name: one }) => one === "kube-ipvs0");
+      return [quoteOf(links.origin, device ? `kube-ipvs0 does not have ${address}` : "no device kube-ipvs0")];
+    }
     const origin = server ? { ...ipvs.origin, line: server.line } : ipvs.origin;
     const what = `${port.protocol} ${formatSocket(address, port.port)}`;
     return [quoteOf(origin, server ? `${what}: no real server` : `no virtual server ${what}`)];

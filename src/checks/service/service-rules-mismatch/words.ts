@@ -18,6 +18,14 @@ export const say = texts("service-rules-mismatch", {
     en: "Node {node} has no rule for Service {service}, which has {count} ready back {count:end|ends}",
     zh: "节点 {node} 没有 Service {service} 的规则，而它有 {count} 个就绪的后端",
   },
+  unheldAll: {
+    en: "No device of node {node} holds the addresses of Services (kube-ipvs0): what Pods send to any ClusterIP bypasses IPVS and leaves the node",
+    zh: "节点 {node} 上没有设备持有 Service 的地址（kube-ipvs0）：Pod 发往任何 ClusterIP 的报文都绕过 IPVS，直接离开节点",
+  },
+  unheld: {
+    en: "No device of node {node} holds {address} of Service {service} (kube-ipvs0): what Pods send there bypasses IPVS and leaves the node",
+    zh: "节点 {node} 上没有设备持有 Service {service} 的地址 {address}（kube-ipvs0）：Pod 发往该地址的报文绕过 IPVS，直接离开节点",
+  },
   refused: {
     en: "Node {node} refuses Service {service} as if it had no back end, while it has {count}",
     zh: "节点 {node} 将 Service {service} 视为没有后端而拒绝，实际有 {count} 个后端",
