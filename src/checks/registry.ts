@@ -78,6 +78,7 @@ import type { RegisteredCheck } from "./run.ts";
 import { clusterIpDuplicate } from "./service/cluster-ip-duplicate.ts";
 import { endpointAddressWrong } from "./service/endpoint-address-wrong.ts";
 import { endpointsUnmatched } from "./service/endpoints-unmatched.ts";
+import { externalIpConflict } from "./service/external-ip-conflict.ts";
 import { flowsToRemovedEndpoint } from "./service/flows-to-removed-endpoint.ts";
 import { hostPortMismatch } from "./service/host-port-mismatch.ts";
 import { loadBalancerPending } from "./service/load-balancer-pending.ts";
@@ -152,6 +153,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "service", check: clusterIpDuplicate },
   { layer: "service", check: endpointAddressWrong },
   { layer: "service", check: endpointsUnmatched },
+  { layer: "service", check: externalIpConflict },
   { layer: "service", check: flowsToRemovedEndpoint },
   { layer: "service", check: hostPortMismatch },
   { layer: "service", check: loadBalancerPending },
