@@ -79,6 +79,7 @@ import { clusterIpDuplicate } from "./service/cluster-ip-duplicate.ts";
 import { endpointAddressWrong } from "./service/endpoint-address-wrong.ts";
 import { endpointsUnmatched } from "./service/endpoints-unmatched.ts";
 import { externalIpConflict } from "./service/external-ip-conflict.ts";
+import { externalNameBroken } from "./service/external-name-broken.ts";
 import { flowsToRemovedEndpoint } from "./service/flows-to-removed-endpoint.ts";
 import { hostPortMismatch } from "./service/host-port-mismatch.ts";
 import { loadBalancerPending } from "./service/load-balancer-pending.ts";
@@ -154,6 +155,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "service", check: endpointAddressWrong },
   { layer: "service", check: endpointsUnmatched },
   { layer: "service", check: externalIpConflict },
+  { layer: "service", check: externalNameBroken },
   { layer: "service", check: flowsToRemovedEndpoint },
   { layer: "service", check: hostPortMismatch },
   { layer: "service", check: loadBalancerPending },

@@ -13,12 +13,12 @@ import type { Probe } from "../parse/probes.ts";
 import type { Capability } from "./capability.ts";
 import type { Dns } from "./dns/dns.ts";
 import { hostPortsOf } from "./host-ports.ts";
-import { type Need, pair } from "./needs/need.ts";
+import { all, type Need, now, pair } from "./needs/need.ts";
 import type { Needs } from "./needs/needs.ts";
 import type { Client } from "./needs/ways.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Pods, PodView } from "./pods.ts";
-import type { Protocol, ServicePort, Services } from "./services/services.ts";
+import type { Protocol, ServicePort, Services, ServiceView } from "./services/services.ts";
 import { type CaptureTime, timeOf } from "./time.ts";
 
 export type Observation = {
@@ -149,14 +149,20 @@ function targetOf(probe: Probe, { nodes, pods, services, dns }: Parts): ProbeTar
 }
 
 /** A failure that is the right answer: a name that does not exist, a Service that is not there. */
-function isRightAnswer(probe: Probe, target: ProbeTarget, { services, dns }: Parts): boolean {
+function isRightAnswer(probe: Probe, target: ProbeTarget, parts: Parts): boolean {
   if (target.is !== "name" || probe.result !== "nxdomain") return false;
   if (target.zone === "external") return true;
-  const [service, namespace] = target.name.slice(0, -dns.domain.length - 1).split(".");
-  return services.whole && services.get(namespace ?? "", service ?? "") === undefined;
+  return parts.services.whole && serviceNamed(target.name, parts) === undefined;
 }
 
-function needOf(target: ProbeTarget, client: Client, needs: Needs): Need {
+/** The Service of which a name of the cluster is the name. */
+function serviceNamed(name: string, { services, dns }: Parts): ServiceView | undefined {
+  const [service = "", namespace = ""] = name.slice(0, -dns.domain.length - 1).split(".");
+  return services.get(namespace, service);
+}
+
+function needOf(target: ProbeTarget, client: Client, parts: Parts): Need {
+  const { needs } = parts;
   switch (target.is) {
     case "service":
       return needs.reachService(client, target.port);
@@ -170,8 +176,14 @@ function needOf(target: ProbeTarget, client: Client, needs: Needs): Need {
       return needs.reachPodRange(client, target.node);
     case "node":
       return needs.reachNode(client, target.node);
-    case "name":
-      return needs.resolve(client, target.zone, target.server ?? (target.asPod && "as-pod"));
+    case "name": {
+      const asked = needs.resolve(client, target.zone, target.server ?? (target.asPod && "as-pod"));
+      const alias = serviceNamed(target.name, parts);
+      // of other Services, DNS gives the address whatever becomes of it
+      return alias?.kind === "ExternalName"
+        ? all(asked, now({ name: "service.address", service: `${alias.namespace}/${alias.name}` }))
+        : asked;
+    }
     case "outside":
       return needs.reachOutside(client);
   }
@@ -273,7 +285,7 @@ function complaintOf(entry: LogEntry, client: Client, origin: Origin, parts: Par
       client,
       target,
       capability: capabilityOf(target, client),
-      need: needOf(target, client, parts.needs),
+      need: needOf(target, client, parts),
       evidence: quoteOf({ ...origin, line: entry.last.line }, entry.last.message, entry.last.at),
     }
   );
@@ -341,7 +353,7 @@ export function observationsOf(capture: Capture, parts: Parts): Observations {
       client,
       target,
       capability: capabilityOf(target, client),
-      need: needOf(target, client, parts.needs),
+      need: needOf(target, client, parts),
       evidence: quoteOf({ ...probes.origin, line: probe.line }, formatProbe(probe), probe.at),
       probe,
     });
