@@ -33,6 +33,7 @@ import { neighbourTableFull } from "./node/neighbour-table-full.ts";
 import { nodeAddressWrong } from "./node/node-address-wrong.ts";
 import { nodeMtuTooSmall } from "./node/node-mtu-too-small.ts";
 import { nodeNotReady } from "./node/node-not-ready.ts";
+import { nodeObjectMissing } from "./node/node-object-missing.ts";
 import { nodeRouteCaptured } from "./node/node-route-captured.ts";
 import { nodeUnreachable } from "./node/node-unreachable.ts";
 import { outsideUnreachable } from "./node/outside-unreachable.ts";
@@ -118,6 +119,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "node", check: nodeAddressWrong },
   { layer: "node", check: nodeMtuTooSmall },
   { layer: "node", check: nodeNotReady },
+  { layer: "node", check: nodeObjectMissing },
   { layer: "node", check: nodeRouteCaptured },
   { layer: "node", check: nodeUnreachable },
   { layer: "node", check: outsideUnreachable },

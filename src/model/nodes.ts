@@ -12,10 +12,10 @@ import { type Ref, ref } from "./ref.ts";
 export type NodeView = {
   readonly name: string;
   readonly ref: Ref;
-  /** Missing if the list of Nodes was not had; its files tell that the node exists. */
+  /** Missing if the list of Nodes was not had, or if the Node was deleted; its files tell that the node exists. */
   readonly object?: Node;
   readonly labels: Labels;
-  /** InternalIPs first, canonical. */
+  /** InternalIPs first, canonical; of a node without an object the one with which it leaves. */
   readonly addresses: readonly string[];
   /** The first of them that is IPv4. */
   readonly ipv4?: Ip;
@@ -56,6 +56,19 @@ function addressesOf(object: Node | undefined): string[] {
   return addresses.map(({ address }) => canonicalIp(address)).filter((address) => address !== undefined);
 }
 
+/** The address with which a node of which there is no object leaves by its default route. */
+function ownAddresses(capture: Capture, node: string): string[] {
+  const routes = known(capture.get("routes", { node })) ?? [];
+  const links = known(capture.get("links", { node })) ?? [];
+  const leaving = routes.find(
+    ({ destination, table, type }) =>
+      (destination === "0.0.0.0/0" || destination === "::/0") && table === "main" && type === "unicast",
+  );
+  const device = links.find(({ name }) => name === leaving?.nextHops[0]?.device);
+  const first = device?.addresses.find(({ scope }) => scope === "global")?.local;
+  return first === undefined ? [] : [first];
+}
+
 const NODE_KINDS = (Object.keys(catalogue) as KindId[]).filter((kind) => catalogue[kind].path.startsWith("nodes/"));
 
 function sampledNodes(capture: Capture): Set<string> {
@@ -86,7 +99,7 @@ export function nodesOf(capture: Capture, objects: Objects): Nodes {
   const names = [...new Set([...byName.keys(), ...sampled])].sort();
   const all = names.map((name): NodeView => {
     const object = byName.get(name);
-    const addresses = addressesOf(object);
+    const addresses = object ? addressesOf(object) : ownAddresses(capture, name);
     const kubelet = kubeletOf(capture, name);
     const [ipv4, ipv6] = ([4, 6] as const).map((family) => addresses.map(parseIp).find((ip) => ip?.family === family));
     return {
