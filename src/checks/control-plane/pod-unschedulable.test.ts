@@ -46,6 +46,24 @@ const cordoned = edits(
     ),
   ),
 );
+const NAMES = ["cp1", "w1", "w2"];
+/** All nodes are ready and bear a taint of Kubernetes' own, and cluster DNS was made anew. */
+const unwell = (key: string, ...conditions: readonly object[]) =>
+  edits(
+    ...NAMES.map((node) =>
+      editObjects("nodes", node, ({ spec, status, ...one }) => ({
+        ...one,
+        spec: { ...spec, taints: [...(spec?.taints ?? []), { key, effect: "NoSchedule" }] },
+        status: { ...status, conditions: [...(status?.conditions ?? []), ...conditions] } as typeof status,
+      })),
+    ),
+    editPods("coredns", pending(`0/3 nodes are available: 3 node(s) had untolerated taint {${key}: }.`)),
+  );
+const fullDisks = unwell("node.kubernetes.io/disk-pressure", {
+  ...{ type: "DiskPressure", status: "True", reason: "KubeletHasDiskPressure" },
+  ...{ message: "kubelet has disk pressure", lastTransitionTime: ago(900) },
+});
+const uninitialised = unwell("node.cloudprovider.kubernetes.io/uninitialized");
 const large = editPods("backend", pending("0/3 nodes are available: 3 Insufficient cpu."));
 const healthy = () => cluster();
 
@@ -63,6 +81,20 @@ testCheck(podUnschedulable, {
       given: cluster().edit(cordoned),
       repair: "Node/w1",
       says: ["Deployment/shop/backend", "w1, w2 are cordoned"],
+      healedBy: healthy,
+    },
+    "the disks of all nodes are full, and cluster DNS was evicted": {
+      given: cluster().edit(fullDisks),
+      repair: "Node/cp1",
+      says: ["coredns: cp1, w1, w2 say DiskPressure: kubelet has disk pressure"],
+      breaks: ["pod.schedule"],
+      healedBy: healthy,
+    },
+    "the kubelets wait for a cloud controller manager": {
+      given: cluster().edit(uninitialised),
+      repair: "Node/cp1",
+      says: ["no cloud controller manager has initialised cp1, w1, w2"],
+      breaks: ["pod.schedule"],
       healedBy: healthy,
     },
     "Pods ask for more than nodes have": {
@@ -93,16 +125,19 @@ testCheck(podUnschedulable, {
 });
 
 describe("nodes that take no Pods", () => {
-  it("are the one root of cluster DNS that does not answer", () => {
+  it.each([
+    ["tainted", upgrading, "Node/w1"],
+    ["short of disk", fullDisks, "Node/cp1"],
+  ])("are the one root of cluster DNS that does not answer: %s", (_, edit, root) => {
     const { rootCauses, unexplained } = diagnose(
       cluster().edit(
-        upgrading,
+        edit,
         editObjects("endpointslices", "kube-dns-00000", (slice) => ({ ...slice, endpoints: [] })),
         probed("client", "dns", "kubernetes.default.svc.cluster.local", "timeout"),
       ).capture,
     );
     const roots = rootCauses.map(({ id }) => id).filter((id) => !id.startsWith("service-rules"));
-    expect(roots).toEqual(["pod-unschedulable/Node/w1"]);
+    expect(roots).toEqual([`pod-unschedulable/${root}`]);
     expect(unexplained).toEqual([]);
     expect(JSON.stringify(rootCauses[0]!.explains)).toContain("no Pod of Deployment/kube-system/coredns is ready");
   });
