@@ -1,6 +1,14 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
-import { addDevice, agent, type Edit, editObjects, edits, installed } from "../../../testing/cluster-edits.ts";
+import {
+  addDevice,
+  addEvents,
+  agent,
+  type Edit,
+  editObjects,
+  edits,
+  installed,
+} from "../../../testing/cluster-edits.ts";
 import { ref } from "../../model/ref.ts";
 import { clusterDnsAddressMismatch } from "./cluster-dns-address-mismatch.ts";
 
@@ -32,6 +40,19 @@ testCheck(clusterDnsAddressMismatch, {
       }),
       repair: "Node/w2",
       says: ["The kubelet of w2 gives Pods 10.43.0.10 as DNS server, which is none; cluster DNS is at 10.96.0.10"],
+      breaks: ["dns.client"],
+      strength: "direct",
+      healedBy: healthy,
+    },
+    "w2 was set up without an address of cluster DNS, and says so": {
+      given: cluster().edit(
+        kubelet("w2"),
+        addEvents({ kind: "Node", name: "w2" }, "MissingClusterDNS", [
+          'kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" policy. Falling back to "Default" policy.',
+        ]),
+      ),
+      repair: "Node/w2",
+      says: ["The kubelet of w2 has no clusterDNS", "cluster DNS is at 10.96.0.10"],
       breaks: ["dns.client"],
       strength: "direct",
       healedBy: healthy,

@@ -10,7 +10,7 @@ import { cannotTell, defineCheck, type Finding, fault, presumed, works } from ".
 
 type Model = Pick<
   ClusterModel,
-  "dns" | "nodes" | "services" | "pods" | "objects" | "connections" | "forwarding" | "components"
+  "dns" | "nodes" | "services" | "pods" | "objects" | "connections" | "forwarding" | "components" | "time"
 >;
 
 const LINK_LOCAL = /^(169\.254\.|fe80:)/;
@@ -19,6 +19,10 @@ const say = texts("cluster-dns-address-mismatch", {
   nodeWrong: {
     en: "The kubelet of {node} gives Pods {address} as DNS server, which is none; cluster DNS is at {right}",
     zh: "节点 {node} 的 kubelet 让 Pod 使用 {address} 作为 DNS，而该地址不是 DNS Service；集群 DNS 的地址是 {right}",
+  },
+  nodeUntold: {
+    en: "The kubelet of {node} has no clusterDNS: its Pods ask the node's own name servers, which know no Services; cluster DNS is at {right}",
+    zh: "节点 {node} 的 kubelet 没有配置 clusterDNS：其 Pod 使用节点自己的域名服务器，它们不认识 Service；集群 DNS 的地址是 {right}",
   },
   cacheMissing: {
     en: "The kubelet of {node} gives its Pods {address} as DNS server, an address for a cache on the node, which has none",
@@ -123,12 +127,48 @@ function unseen({ name }: NodeView, model: Model): Finding {
   return (common ? presumed : cannotTell)(capability, [{ kind: "kubeletConfig", place: { node: name } }]);
 }
 
+/** Newer than an hour: by default the API server forgets Events then. */
+const FRESH = 3_600_000;
+
+/** The kubelet says of its node that it has no address of cluster DNS (pkg/kubelet/network/dns/dns.go), since it was asked for one. */
+function saidUntold(node: string, { objects, time }: Model): Evidence | undefined {
+  const said = objects
+    .all("events")
+    .find(
+      ({ reason, involvedObject, series, lastTimestamp, eventTime }) =>
+        reason === "MissingClusterDNS" &&
+        involvedObject?.kind === "Node" &&
+        involvedObject.name === node &&
+        (time.age(series?.lastObservedTime ?? lastTimestamp ?? eventTime) ?? FRESH) < FRESH,
+    );
+  return said && objects.quote("events", said, `Node ${node}: ${said.message ?? "MissingClusterDNS"}`);
+}
+
+function* untold(node: NodeView, evidence: Evidence, { dns, pods }: Model): Iterable<Finding> {
+  const right = dns.services[0]?.clusterIps[0];
+  const asking = pods.onNode(node.name).flatMap((pod) => {
+    const resolver = dns.resolverOf(pod);
+    const servers = resolver.state === "present" && isToldByKubelet(pod) ? resolver.value.nameservers : [];
+    return servers.length > 0 ? [quoteOf(resolver.origin, `${pod.key}: nameserver ${servers[0]}`)] : [];
+  });
+  yield fault({
+    repair: node.ref,
+    related: [ref("ConfigMap", "kubelet-config", "kube-system")],
+    nodes: [node.name],
+    breaks: [{ name: "dns.client", node: node.name }],
+    title: say.nodeUntold({ node: node.name, right: right ?? say.theRight() }),
+    evidence: [evidence, ...asking.slice(0, 2)],
+    strength: "direct",
+    facts: { case: "untold", ...(right && { right }) },
+  });
+}
+
 type Judged = { readonly node: NodeView; readonly wrong: string | undefined; readonly evidence: Evidence };
 
 /** The kubelet gives Pods a DNS server that is none. */
 export const clusterDnsAddressMismatch = defineCheck({
   id: "cluster-dns-address-mismatch",
-  reads: ["dns", "nodes", "services", "pods", "objects", "connections", "forwarding", "components"],
+  reads: ["dns", "nodes", "services", "pods", "objects", "connections", "forwarding", "components", "time"],
 
   *find(model) {
     const { dns, nodes, services, pods, objects } = model;
@@ -143,7 +183,9 @@ export const clusterDnsAddressMismatch = defineCheck({
         continue;
       }
       if (!given || given.addresses.length === 0) {
-        yield unseen(node, model);
+        const said = saidUntold(node.name, model);
+        if (said) yield* untold(node, said, model);
+        else yield unseen(node, model);
         continue;
       }
       const isRight = given.addresses.some(
@@ -278,7 +320,7 @@ export const clusterDnsAddressMismatch = defineCheck({
       ];
     }
     const node = repair.name;
-    const { address, right } = facts as { address: string; right?: string };
+    const { address, right } = facts as { address?: string; right?: string };
     const set = (from: string, to: string) => {
       const expression = `/^clusterDNS:/,/^[^- ]/s/^ *- "*${from.replaceAll(".", "\\.")}"*$/- ${to}/`;
       return { run: sh`sed -i ${expression} /var/lib/kubelet/config.yaml && systemctl restart kubelet`, node };
@@ -287,8 +329,8 @@ export const clusterDnsAddressMismatch = defineCheck({
     const verify = { run: "grep -A2 '^clusterDNS' /var/lib/kubelet/config.yaml", node };
     const correct = {
       why: say.correctKubelet({ right: right ?? say.theRight() }),
-      change: right === undefined ? byHand : set(address, right),
-      undo: right === undefined ? byHand : set(right, address),
+      change: right === undefined || address === undefined ? byHand : set(address, right),
+      undo: right === undefined || address === undefined ? byHand : set(right, address),
       verify,
     };
     const drain = sh`kubectl drain ${node} --ignore-daemonsets --delete-emptydir-data`;
@@ -306,12 +348,12 @@ export const clusterDnsAddressMismatch = defineCheck({
   manual: {
     title: { en: "Pods are told a DNS server that is none", zh: "下发给 Pod 的 DNS 地址有误" },
     page: {
-      en: `The kubelet writes the addresses of its \`clusterDNS\` into the resolv.conf of every Pod that it makes. On a node, or on all, this address belongs to no DNS Service.
+      en: `The kubelet writes the addresses of its \`clusterDNS\` into the resolv.conf of every Pod that it makes. On a node, or on all, this address belongs to no DNS Service. Or a kubelet has none to give: then it takes the node's own resolv.conf, and says so by Events \`MissingClusterDNS\`.
 
 **How it looks.** Pods of the node resolve nothing ("no servers could be reached"), while asking the real address works (\`nslookup name 10.96.0.10\`). A Pod keeps the resolv.conf with which it was made: older ones may work while new ones fail, or the other way round after a correction.
 
 **When this is not the cause.** Link-local addresses such as 169.254.20.10 are NodeLocal DNSCache and belong to no Service: the cache gives them to a device of its node (\`nodelocaldns\`) while it runs. Only where that is missing nobody answers.`,
-      zh: `kubelet 把 \`clusterDNS\` 中的地址写入它创建的每个 Pod 的 resolv.conf。在某个节点（或所有节点）上，这个地址不属于任何 DNS Service。
+      zh: `kubelet 把 \`clusterDNS\` 中的地址写入它创建的每个 Pod 的 resolv.conf。在某个节点（或所有节点）上，这个地址不属于任何 DNS Service。若 kubelet 没有配置该地址，则使用节点自己的 resolv.conf，并产生 \`MissingClusterDNS\` 事件。
 
 **现象。** 该节点的 Pod 什么都解析不了（“no servers could be reached”），而直接向真正的地址查询则成功（\`nslookup name 10.96.0.10\`）。Pod 会一直使用创建时的 resolv.conf：因此旧 Pod 可能正常而新 Pod 失败，修正之后则相反。
 

@@ -13,6 +13,9 @@ const onHost = (dnsPolicy?: string): Edit =>
   }));
 const complains = (name = "backend.shop", at?: string): Edit =>
   said("client", [`curl: (6) Could not resolve host: ${name}`], at);
+const itself = (...nameservers: readonly string[]): Edit =>
+  editPods("frontend", withSpec({ dnsPolicy: "None", dnsConfig: { nameservers } }));
+const byFrontend = said("frontend", ["curl: (6) Could not resolve host: backend.shop.svc.cluster.local"]);
 const broken = edits(onHost("ClusterFirst"), complains());
 const healedBy = () => cluster().edit(onHost("ClusterFirstWithHostNet"));
 const FOUND = { repair: "DaemonSet/tools/client", breaks: ["dns.client"], strength: "direct" as const, healedBy };
@@ -24,11 +27,27 @@ testCheck(dnsPolicyIgnored, {
       given: cluster().edit(broken),
       says: ["Pods of DaemonSet/tools/client do not resolve backend.shop", "ClusterFirst means the node's own"],
     },
+    "somebody took Default for the default": {
+      ...FOUND,
+      given: cluster().edit(editPods("frontend", withSpec({ dnsPolicy: "Default" })), byFrontend),
+      repair: "Deployment/shop/frontend",
+      says: ["dnsPolicy Default means the node's own name servers"],
+      healedBy: () => cluster(),
+    },
+    "Pods are to ask servers outside the cluster": {
+      ...FOUND,
+      given: cluster().edit(itself("198.51.100.53"), byFrontend),
+      repair: "Deployment/shop/frontend",
+      says: ["with dnsPolicy None they ask 198.51.100.53, none of which is cluster DNS"],
+      healedBy: () => cluster(),
+    },
     "no policy was chosen": { ...FOUND, given: cluster().edit(onHost(), complains()) },
   },
   clears: {
     "a healthy cluster": cluster(),
     "the policy for it was chosen": cluster().edit(onHost("ClusterFirstWithHostNet"), complains()),
+    "with None, Pods ask cluster DNS": cluster().edit(itself("10.96.0.10"), byFrontend),
+    "with None, Pods ask a resolver of their own in the cluster": cluster().edit(itself("10.96.10.1"), byFrontend),
     "nobody complains": cluster().edit(onHost("ClusterFirst")),
     "it did yesterday": cluster().edit(onHost("ClusterFirst"), complains("backend.shop", ago(90_000))),
     "of a name that is no Service's": cluster().edit(onHost("ClusterFirst"), complains("api.example.org")),
