@@ -128,6 +128,15 @@ const uplinkOf = (node: NodeView, parts: Parts): string =>
 /** A Pod of the node, and how its packets come in. */
 type Sender = { readonly ip: Ip; readonly device: string };
 
+/** Whether Calico carries all packets between nodes as IP in IP, its manifest's default beside BGP. */
+const usesIpip = ({ calico }: Parts): boolean =>
+  calico.used &&
+  !calico.tunnels &&
+  calico.backend !== "vxlan" &&
+  calico.pools.some(
+    ({ serves, object, prefix }) => serves && prefix.ip.family === 4 && object.spec.ipipMode === "Always",
+  );
+
 /** Of one address family, all that a node has to let pass. */
 export function* vitalFlows(node: NodeView, family: Family, parts: Parts): Iterable<VitalFlow> {
   const { name } = node;
@@ -141,7 +150,8 @@ export function* vitalFlows(node: NodeView, family: Family, parts: Parts): Itera
   const isCalico = family === 4 && parts.calico.tunnels;
   const isFlannel = parts.flannel.peer(name, family)?.backend === "vxlan";
   const isPast = parts.cilium.carriesPods;
-  const isTunnel = isCalico || isFlannel || isPast;
+  const isIpip = family === 4 && !isPast && usesIpip(parts);
+  const isTunnel = isCalico || isFlannel || isPast || isIpip;
   const port = isPast ? parts.cilium.tunnelPort : isCalico ? parts.calico.tunnelPort(name) : (config?.port ?? 8472);
   const wayTo = (to: Ip) => (isFlannel ? tunnelDevice(config?.vni ?? 1, family) : deviceTo(to, node, parts));
   for (const { name: peer, ips } of peersFor(node, family, parts)) {
@@ -168,14 +178,14 @@ export function* vitalFlows(node: NodeView, family: Family, parts: Parts): Itera
       };
     }
     if (own && far && isTunnel) {
-      const udp = { protocol: "udp", port } as const;
+      const wrapped = isIpip ? ({ protocol: "ipencap", port: 0 } as const) : ({ protocol: "udp", port } as const);
       yield {
         ...{ kind: "tunnel-in", peer, hooks: RECEIVED },
-        flow: { ...udp, source: far, destination: own, inDevice: uplink },
+        flow: { ...wrapped, source: far, destination: own, inDevice: uplink },
       };
       yield {
         ...{ kind: "tunnel-out", peer, hooks: SENT },
-        flow: { ...udp, source: own, destination: far, outDevice: uplink },
+        flow: { ...wrapped, source: own, destination: far, outDevice: uplink },
       };
     }
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { byBird, calicoCluster } from "../../../testing/calico.ts";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { ciliumCluster } from "../../../testing/cilium-cluster.ts";
 import { type Cluster, cluster, editNode } from "../../../testing/cluster.ts";
@@ -9,6 +10,7 @@ import {
   calico,
   dropRules,
   type Edit,
+  editConfig,
   editIptables,
 } from "../../../testing/cluster-edits.ts";
 import { NOW } from "../../../testing/cluster-nodes.ts";
@@ -50,11 +52,27 @@ const legacy =
 const inLegacy = cluster().edit(
   legacy("*filter", ":INPUT ACCEPT [0:0]", ":FORWARD DROP [0:0]", ":OUTPUT ACCEPT [0:0]"),
 );
+/** Calico with BGP, which carries everything as IP in IP, or only what it must. */
+const recorded = await calicoCluster({ rules: true });
+const byIpip = (mode: "Always" | "CrossSubnet") =>
+  recorded.edit(
+    byBird(mode),
+    editConfig("calico-config", "calico_backend", () => "bird"),
+  );
+const noIpip = addRules("w1", "filter", "-A INPUT -p ipencap -j DROP");
 const drops = (given: Cluster, says: string, breaks: string, repair = "Node/w1") =>
   ({ given, repair, says: [says], breaks: [breaks], strength: "direct", healedBy: () => cluster() }) as const;
 
 testCheck(packetFilterDrop, {
   finds: {
+    "a firewall lets in what it knows, which IP in IP is not": {
+      given: byIpip("Always").edit(noIpip),
+      repair: "Node/w1",
+      says: ["A rule on node w1 drops encapsulated packets from cp1 (IPIP) (filter INPUT)"],
+      breaks: ["node.tunnel"],
+      strength: "direct",
+      healedBy: () => byIpip("Always"),
+    },
     "an old Docker set the policy of FORWARD to DROP, and flannel was told not to write rules": drops(
       cluster().edit(policy("FORWARD"), dropRules("w1", /FLANNEL-FWD/)),
       "Node w1 drops packets of its Pods to Pods of other nodes: FORWARD has policy DROP and nothing accepts them",
@@ -230,6 +248,8 @@ testCheck(packetFilterDrop, {
     "other people's rules": rule("-A FORWARD -p tcp -m tcp --dport 25 -j DROP").edit(
       addRules("w1", "filter", "-A INPUT -s 198.51.100.0/24 -j DROP", "-A INPUT -p tcp -m tcp --dport 23 -j REJECT"),
     ),
+    "Calico by IP in IP": byIpip("Always"),
+    "IP in IP is dropped, which nothing is carried by": byIpip("CrossSubnet").edit(noIpip),
     "rules on a device that the cluster does not use": rule("-A INPUT -i wlan0 -j DROP"),
   },
   cannotTell: {

@@ -41,8 +41,8 @@ const say = texts("packet-filter-drop", {
     en: "packets of its Pods that leave the Pod network",
     zh: "本节点 Pod 发往 Pod 网络之外的报文",
   },
-  tunnelIn: { en: "encapsulated packets from {peer} (UDP {port})", zh: "来自 {peer} 的封装报文（UDP {port}）" },
-  tunnelOut: { en: "encapsulated packets to {peer} (UDP {port})", zh: "发往 {peer} 的封装报文（UDP {port}）" },
+  tunnelIn: { en: "encapsulated packets from {peer} ({wrapping})", zh: "来自 {peer} 的封装报文（{wrapping}）" },
+  tunnelOut: { en: "encapsulated packets to {peer} ({wrapping})", zh: "发往 {peer} 的封装报文（{wrapping}）" },
   apiFromNode: {
     en: "the node's own packets to the API server ({address}:{port})",
     zh: "节点自身发往 API Server（{address}:{port}）的报文",
@@ -173,6 +173,7 @@ function brokenBy({ one, partly }: Dropped, node: string, model: Model): Capabil
 
 function wordsOf({ kind, peer = "", flow }: VitalFlow): Text {
   const { port } = flow;
+  const wrapping = flow.protocol === "ipencap" ? "IPIP" : `UDP ${port}`;
   const api = { address: formatIp(flow.destination), port };
   switch (kind) {
     case "to-pods":
@@ -182,9 +183,9 @@ function wordsOf({ kind, peer = "", flow }: VitalFlow): Text {
     case "pods-out":
       return say.podsOut();
     case "tunnel-in":
-      return say.tunnelIn({ peer, port });
+      return say.tunnelIn({ peer, wrapping });
     case "tunnel-out":
-      return say.tunnelOut({ peer, port });
+      return say.tunnelOut({ peer, wrapping });
     case "to-own-pods":
       return say.toOwnPods();
     case "dns":
@@ -307,7 +308,8 @@ function repairOf(by: Step, dropped: readonly Dropped[], filter: PacketFilter): 
   const { flow } = first!.one;
   const far = new Set(dropped.map(({ one }) => formatIp(chain === "INPUT" ? one.flow.source : one.flow.destination)));
   const side = chain === "INPUT" ? "-s" : "-d";
-  const packets = `${sh`${chain} ${side} ${[...far].join(",")} -p ${flow.protocol} --dport ${flow.port}`} -j ACCEPT`;
+  const toPort = flow.protocol === "ipencap" ? "" : ` --dport ${flow.port}`;
+  const packets = `${sh`${chain} ${side} ${[...far].join(",")} -p ${flow.protocol}`}${toPort} -j ACCEPT`;
   return { run: `${on} -I ${packets}`, undo: `${on} -D ${packets}`, verify };
 }
 
@@ -341,14 +343,14 @@ export const packetFilterDrop = defineCheck({
   manual: {
     title: { en: "A node's packet filter drops the Pods' traffic", zh: "节点的包过滤规则丢弃 Pod 流量" },
     page: {
-      en: `iptables (ip6tables for IPv6) or nftables on a node drops or rejects packets that the cluster's network needs: forwarded packets of Pods (a FORWARD chain with policy DROP and nothing that accepts them, or a rule), encapsulated packets between nodes (UDP 8472 or 4789), packets to the API server, or the node's own packets to its Pods.
+      en: `iptables (ip6tables for IPv6) or nftables on a node drops or rejects packets that the cluster's network needs: forwarded packets of Pods (a FORWARD chain with policy DROP and nothing that accepts them, or a rule), encapsulated packets between nodes (UDP 8472 or 4789, IPIP), packets to the API server, or the node's own packets to its Pods.
 
 **How it looks.** Timeouts (DROP) or refusals (REJECT) for everything that passes the node, while programs on it work. Marked packets (NodePorts, off-cluster clients) pass KUBE-FORWARD even then, which makes it look arbitrary.
 
 **How it comes about.** Docker sets FORWARD to DROP when it turns forwarding on itself; firewalld, ufw, a hardening role or an administrator adds rules; an iptables-restore at boot brings back an old snapshot.
 
 **When this is not the cause.** What chains of a policy enforcer (Calico, kube-router) drop is policy, and judged as such. A policy DROP is harmless where the CNI's rules accept the Pods' packets first. Where nothing recorded tells which packets meet a rule (\`-m string\`, \`bpf\`, \`geoip\`, \`quota\` …), it is named as what leaves it open; a rule that drops what is beyond a rate is in doubt only where something fails.`,
-      zh: `节点上的 iptables（IPv6 为 ip6tables）或 nftables 丢弃或拒绝了集群网络所需的报文：转发的 Pod 报文（FORWARD 链策略为 DROP 且无规则放行，或某条规则）、节点间的封装报文（UDP 8472 或 4789）、发往 API Server 的报文，或节点自身发往本节点 Pod 的报文。
+      zh: `节点上的 iptables（IPv6 为 ip6tables）或 nftables 丢弃或拒绝了集群网络所需的报文：转发的 Pod 报文（FORWARD 链策略为 DROP 且无规则放行，或某条规则）、节点间的封装报文（UDP 8472 或 4789、IPIP）、发往 API Server 的报文，或节点自身发往本节点 Pod 的报文。
 
 **现象。** 凡经过该节点的流量都超时（DROP）或被拒绝（REJECT），而节点上的进程正常。带标记的报文（NodePort、集群外客户端）仍能通过 KUBE-FORWARD，因此看起来毫无规律。
 

@@ -50,7 +50,8 @@ export interface PacketFilter {
 export type Removal = { readonly run: string; readonly undo: string; readonly verify: string };
 
 export type Flow = {
-  readonly protocol: "tcp" | "udp" | "sctp";
+  /** `ipencap`: IP in IP, which has no ports. */
+  readonly protocol: "tcp" | "udp" | "sctp" | "ipencap";
   readonly source: Ip;
   readonly destination: Ip;
   readonly port: number;
@@ -66,8 +67,7 @@ export function firstPacket({ protocol, source, destination, port, inDevice, out
     protocol,
     source,
     destination,
-    sourcePort: 40000,
-    destinationPort: port,
+    ...(protocol !== "ipencap" && { sourcePort: 40000, destinationPort: port }),
     mark: 0,
     ctState: "new",
     ...(inDevice !== undefined && { inDevice }),
