@@ -82,6 +82,7 @@ import { endpointsUnmatched } from "./service/endpoints-unmatched.ts";
 import { externalIpConflict } from "./service/external-ip-conflict.ts";
 import { externalNameBroken } from "./service/external-name-broken.ts";
 import { flowsToRemovedEndpoint } from "./service/flows-to-removed-endpoint.ts";
+import { healthCheckPortClosed } from "./service/health-check-port-closed.ts";
 import { hostPortMismatch } from "./service/host-port-mismatch.ts";
 import { loadBalancerPending } from "./service/load-balancer-pending.ts";
 import { nodePortAddressesWrong } from "./service/node-port-addresses-wrong.ts";
@@ -159,6 +160,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "service", check: externalIpConflict },
   { layer: "service", check: externalNameBroken },
   { layer: "service", check: flowsToRemovedEndpoint },
+  { layer: "service", check: healthCheckPortClosed },
   { layer: "service", check: hostPortMismatch },
   { layer: "service", check: loadBalancerPending },
   { layer: "service", check: nodePortAddressesWrong },

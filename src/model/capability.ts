@@ -60,6 +60,10 @@ export const CAPABILITIES = {
     en: "the node has the address that its Pods have for a gateway",
     zh: "节点拥有其 Pod 的网关地址",
   },
+  "service.health": {
+    en: "load balancers learn that a node serves a Service",
+    zh: "负载均衡器能得知节点可提供该 Service",
+  },
   "pod.host-port": { en: "a Pod is reached at its port of the node", zh: "可经由节点端口（hostPort）访问 Pod" },
   "pod-network.backend": { en: "the nodes tell each other how they are reached", zh: "节点之间互相通告可达方式" },
   "pod-network.config": {

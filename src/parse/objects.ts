@@ -176,6 +176,8 @@ export const node = z.object({
   metadata,
   spec: maybe(
     z.object({
+      /** Who made it: `aws:///…`, `gce://…`; of clusters without a cloud missing. */
+      providerID: maybe(text),
       podCIDR: maybe(text),
       podCIDRs: maybe(z.array(text)),
       unschedulable: maybe(flag),

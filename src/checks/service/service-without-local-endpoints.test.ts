@@ -1,7 +1,9 @@
+import { describe, expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
 import { editObjects, editPods, probed, said } from "../../../testing/cluster-edits.ts";
 import { withSpec } from "../../../testing/object-states.ts";
+import { diagnose } from "../../diagnose.ts";
 import { ref } from "../../model/ref.ts";
 import { serviceWithoutLocalEndpoints } from "./service-without-local-endpoints.ts";
 
@@ -64,4 +66,25 @@ testCheck(serviceWithoutLocalEndpoints, {
       "we may not read EndpointSlices": internal("frontend").edit(complains).without("endpointslices"),
     },
   },
+});
+
+describe("a Service that is offered at a node's own address", () => {
+  const offered = (address: string, spec: object = {}) => {
+    const change = patch("backend-local", "shop", { externalIPs: [address], ...spec });
+    const { warnings, rootCauses } = diagnose(cluster().with(change).capture);
+    expect(rootCauses).toEqual([]);
+    return warnings.flatMap(({ check, title }) => (check === "service-without-local-endpoints" ? [title.en] : []));
+  };
+  const [without, withOne] = ["cp1", "w1"].map((name) => cluster().model().nodes.get(name)!.addresses[0]!);
+
+  it("drops what comes to it where the node has no back end, which nobody need have tested", () => {
+    expect(offered(without!)).toEqual([
+      `Service shop/backend-local is offered at ${without}, an address of node cp1, which has no back end of it and drops what comes from outside (externalTrafficPolicy Local); back ends are on w1, w2`,
+    ]);
+  });
+  it("is served where the node has one, where all nodes deliver, and at an address that is no node's", () => {
+    expect(offered(withOne!)).toEqual([]);
+    expect(offered(without!, { externalTrafficPolicy: "Cluster" })).toEqual([]);
+    expect(offered("203.0.113.9")).toEqual([]);
+  });
 });

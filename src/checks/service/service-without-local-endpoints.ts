@@ -2,11 +2,12 @@ import type { ClusterModel } from "../../model/model.ts";
 import type { Observation } from "../../model/observations.ts";
 import { kubectlName, type Ref, refId } from "../../model/ref.ts";
 import type { ServiceEndpoint, ServicePort, ServiceView } from "../../model/services/services.ts";
+import { isSettled } from "../../model/services/settled.ts";
 import { shellWord } from "../../shell.ts";
 import { texts } from "../../text.ts";
-import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts";
+import { cannotTell, defineCheck, type Finding, fault, warning, works } from "../check.ts";
 
-type Model = Pick<ClusterModel, "services" | "nodes" | "pods" | "objects" | "dns" | "observations">;
+type Model = Pick<ClusterModel, "services" | "nodes" | "pods" | "objects" | "dns" | "observations" | "time">;
 
 const say = texts("service-without-local-endpoints", {
   internal: {
@@ -16,6 +17,10 @@ const say = texts("service-without-local-endpoints", {
   external: {
     en: "Service {service} is called from outside on {nodes}, where it has no back end, and delivers to no other node (externalTrafficPolicy Local)",
     zh: "Service {service} 从外部经节点 {nodes} 被访问，该处没有后端，而其 externalTrafficPolicy 为 Local，不会转发到其他节点",
+  },
+  dropped: {
+    en: "Service {service} is offered at {address}, an address of node {node}, which has no back end of it and drops what comes from outside (externalTrafficPolicy Local); back ends are on {others}",
+    zh: "Service {service} 对外提供的地址 {address} 属于节点 {node}，该节点上没有其后端，因 externalTrafficPolicy 为 Local，外部流量会被丢弃；后端位于 {others}",
   },
   deliver: { en: "Let the Service deliver to back ends of all nodes", zh: "让该 Service 转发到所有节点上的后端" },
   losesAddress: {
@@ -129,10 +134,26 @@ const listed = (endpoints: readonly ServiceEndpoint[]): string =>
     .map(({ address, port, node }) => `${address}:${port}${node === undefined ? "" : ` on ${node}`}`)
     .join(", ");
 
+/** Where clients outside are sent to a node's own address, no load balancer leaves that node out. */
+function* offeredInVain(service: ServiceView, { services, nodes, time }: Model): Iterable<Finding> {
+  const [port] = service.ports;
+  if (!port || !services.endpointsWhole || !isSettled(port, services, time)) return;
+  for (const address of new Set([...service.externalIps, ...service.loadBalancerIps])) {
+    const node = nodes.byAddress(address);
+    const others = node && services.endpoints(port).filter(({ ready }) => ready);
+    if (!others?.length || (services.expected(port, node!.name).local ?? []).length > 0) continue;
+    const names = [...new Set(others.flatMap((one) => one.node ?? []))].sort();
+    const args = { service: keyOf(service), address, node: node!.name, others: names };
+    yield warning(service.ref, say.dropped(args), [
+      services.quote(service, `Service ${keyOf(service)}: externalTrafficPolicy Local, ${address}`),
+    ]);
+  }
+}
+
 /** A Service whose traffic policy keeps to the caller's node is called where it has no back end. */
 export const serviceWithoutLocalEndpoints = defineCheck({
   id: "service-without-local-endpoints",
-  reads: ["services", "nodes", "pods", "objects", "dns", "observations"],
+  reads: ["services", "nodes", "pods", "objects", "dns", "observations", "time"],
 
   *find(model) {
     const { services } = model;
@@ -140,6 +161,7 @@ export const serviceWithoutLocalEndpoints = defineCheck({
     for (const service of services.all) {
       for (const kind of ["internal", "external"] as const)
         if (isLocal(service, kind)) yield* judge(service, kind, model);
+      if (isLocal(service, "external")) yield* offeredInVain(service, model);
     }
   },
 

@@ -115,6 +115,8 @@ export function needsOf(parts: WayParts & { readonly components: Components }): 
           );
         case "node.keep-source":
           return all(perhaps(now({ name: "service.pod-range" })), kept(capability));
+        case "service.health":
+          return learns("service-proxy", node, "services");
         case "pod.host-port":
         case "node.forward":
         case "node.let-out":
