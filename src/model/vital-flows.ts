@@ -43,9 +43,9 @@ type Parts = Pick<
 /** Chains by which NetworkPolicies are enforced: what they drop is judged where policies are. */
 export const POLICY_CHAINS = /^(KUBE-(ROUTER|NWPLCY|POD-FW)|cali-|WEAVE-NPC|AZURE-NPM|CILIUM_|ANTREA)/;
 
-const FORWARDED = ["prerouting", "forward", "postrouting"] as const;
-const RECEIVED = ["prerouting", "input"] as const;
-const SENT = ["output", "postrouting"] as const;
+const FORWARDED = ["ingress", "prerouting", "forward", "postrouting", "egress"] as const;
+const RECEIVED = ["ingress", "prerouting", "input"] as const;
+const SENT = ["output", "postrouting", "egress"] as const;
 
 /** Prefixes that rules which drop name: only peers in them can fare differently from the others. */
 function namedByDrops(node: string, family: Family, { forwarding }: Parts): Prefix[] {

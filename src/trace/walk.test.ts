@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Cluster, cluster, editNode } from "../../testing/cluster.ts";
-import { addRules, dropRules, type Edit, ipvsMode, listening } from "../../testing/cluster-edits.ts";
+import { addNftTable, addRules, dropRules, type Edit, ipvsMode, listening } from "../../testing/cluster-edits.ts";
 import { LONG } from "../../testing/long.ts";
 import { catalogue, type KindId } from "../evidence/catalogue.ts";
 import { formatIp, parseIp } from "../net/ip.ts";
@@ -244,6 +244,26 @@ const STORIES: { readonly [E in KernelEnd]: Readonly<Record<string, Story>> } = 
     },
     "the tunnel's packets, by a firewall": {
       given: given(addRules("w2", "filter", "-A INPUT -p udp -m udp --dport 8472 -j DROP")),
+      to: FAR,
+      end: "dropped",
+      at: "w2",
+      because: "8472",
+    },
+    "the tunnel's packets, by rules at the device": {
+      given: given(
+        addNftTable("w2", "guard", [
+          {
+            hook: "ingress",
+            prio: 0,
+            rules: [
+              [
+                { match: { op: "==", left: { payload: { protocol: "udp", field: "dport" } }, right: 8472 } },
+                { drop: null },
+              ],
+            ],
+          },
+        ]),
+      ),
       to: FAR,
       end: "dropped",
       at: "w2",

@@ -113,6 +113,11 @@ testCheck(packetFilterDrop, {
       "on node w1 drops",
       "node.tunnel",
     ),
+    "nftables: a guard shuts it at the device, before all other rules": drops(
+      cluster().edit(addNftTable("w1", "guard", [{ hook: "ingress", prio: 0, rules: [[VXLAN, { drop: null }]] }])),
+      "on node w1 drops",
+      "node.tunnel",
+    ),
     "an experiment drops one packet in twenty": drops(
       rule("-A FORWARD -m statistic --mode random --probability 0.05000000000 -j DROP"),
       "A rule on node w1 drops some packets of its Pods to Pods of other nodes (filter FORWARD)",

@@ -5,6 +5,8 @@ import { firstPacket, type PacketFilter, type Removal } from "../../model/forwar
 import type { ClusterModel } from "../../model/model.ts";
 import type { Outcome } from "../../model/netfilter/evaluate.ts";
 import { isChosen } from "../../model/netfilter/outcome.ts";
+import type { Packet } from "../../model/netfilter/packet.ts";
+import type { Hook } from "../../model/netfilter/ruleset.ts";
 import type { Step } from "../../model/netfilter/when.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { POLICY_CHAINS, type VitalFlow, vitalFlows } from "../../model/vital-flows.ts";
@@ -113,13 +115,15 @@ function likes({ flow, ...one }: VitalFlow): readonly VitalFlow[] {
 
 /** All ends of a flow. What leaves prerouting has yet to be routed: by the device that the flow names. */
 function endsOf({ hooks, flow }: VitalFlow, filter: PacketFilter): readonly Outcome[] {
-  const [first, ...rest] = hooks;
-  const packet = firstPacket(flow);
-  if (first !== "prerouting") return filter.through(hooks, packet);
   const routed = flow.outDevice === undefined ? {} : { outDevice: flow.outDevice };
-  return filter
-    .at(first, packet)
-    .flatMap((end) => (end.verdict.is === "accept" ? filter.through(rest, { ...end.packet, ...routed }) : [end]));
+  const from = ([first, ...rest]: readonly Hook[], packet: Packet): readonly Outcome[] =>
+    first !== "ingress" && first !== "prerouting"
+      ? filter.through(first ? [first, ...rest] : [], packet)
+      : filter.at(first, packet).flatMap((end) => {
+          if (end.verdict.is !== "accept") return [end];
+          return from(rest, first === "prerouting" ? { ...end.packet, ...routed } : end.packet);
+        });
+  return from(hooks, firstPacket(flow));
 }
 
 /** What the filter surely does to a flow: dropped by a rule that is no policy's, let through, or not to be told. */

@@ -69,7 +69,9 @@ export function hook(
     states = done.on;
     ends.push(...done.ends);
   }
-  return outcomesOf([...ends, ...states.map(accepted)], run.isNarrowed);
+  const outcomes = outcomesOf([...ends, ...states.map(accepted)], run.isNarrowed);
+  // the hooks behind a device's look the connection up
+  return atDevice ? outcomes.map((one) => ({ ...one, packet: { ...one.packet, ctState: packet.ctState } })) : outcomes;
 }
 
 function calledAt(rulesets: readonly Ruleset[], name: Hook, { family }: Packet, layer: "ip" | "bridge"): Called[] {

@@ -7,7 +7,7 @@ import { fromNetdev } from "./cilium/netdev.ts";
 import { fromOverlay } from "./cilium/overlay.ts";
 import { expected, leaving } from "./connections.ts";
 import { receive } from "./deliver.ts";
-import { atHook } from "./hooks.ts";
+import { atDevice, atHook } from "./hooks.ts";
 import { throughIpvs } from "./ipvs.ts";
 import { routed } from "./leave.ts";
 import {
@@ -37,10 +37,15 @@ export function receiveOnNode(
   by?: Port,
   mark?: number,
 ): Next[] {
-  const plane = walk.world.forwarding.of(node);
-  const at: Namespace = { node };
   const decided = mark === undefined ? fromNetdev(walk, moving, node, device) : undefined;
   if (decided) return decided;
+  const entering: Moving = { ...moving, packet: { ...moving.packet, inDevice: device } };
+  return atDevice(walk, entering, node, () => fromDevice(walk, moving, node, device, by, mark));
+}
+
+function fromDevice(walk: Walk, moving: Moving, node: string, device: string, by?: Port, mark?: number): Next[] {
+  const plane = walk.world.forwarding.of(node);
+  const at: Namespace = { node };
   const own = unmasqueraded(moving, node);
   if (own !== moving.packet) {
     const back: Moving = { ...moving, packet: own };

@@ -38,6 +38,13 @@ export function atHook(walk: Walk, moving: Moving, node: string, hook: Hook, on:
   return [...hidden, ...throughRules(walk, { ...moving, certainty: "guessed" }, node, hook, on)];
 }
 
+/** Rules at the device itself, before all others: most nodes have none. */
+export function atDevice(walk: Walk, moving: Moving, node: string, on: (passed: Moving) => Next[]): Next[] {
+  const rulesets = walk.world.forwarding.of(node).filter.rulesetsFor(moving.packet.family);
+  const isAsked = rulesets.some(({ bases }) => bases.some(({ base }) => base.hook === "ingress"));
+  return isAsked ? throughRules(walk, moving, node, "ingress", on) : on(moving);
+}
+
 function throughRules(walk: Walk, moving: Moving, node: string, hook: Hook, on: (passed: Moving) => Next[]): Next[] {
   const at: Namespace = { node };
   const plane = walk.world.forwarding.of(node);
