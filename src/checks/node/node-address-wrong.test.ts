@@ -53,6 +53,19 @@ testCheck(nodeAddressWrong, {
       breaks: ["node.tunnel"],
       healedBy,
     },
+    "flannel of all nodes was told to go by the Pods' bridge": {
+      given: cluster().edit(told("cp1", "10.128.0.1"), told("w1", "10.128.1.1"), told("w2", "10.128.2.1")),
+      repair: "DaemonSet/kube-flannel/kube-flannel-ds",
+      says: ["flannel of cp1, w1, w2 tells that it is reached at an address of the Pod network itself (10.128.0.1"],
+      breaks: ["node.tunnel"],
+      healedBy,
+    },
+    "an annotation of one node names its bridge": {
+      given: cluster().edit(told("w2", "10.128.2.1")),
+      repair: "Node/w2",
+      says: ["flannel of w2 tells that it is reached at an address of the Pod network itself (10.128.2.1)"],
+      healedBy,
+    },
     "flannel of all nodes took the device that is the same on all": {
       given: cluster().edit(everywhere((node) => edits(told(node, "10.0.2.15"), held(node, "10.0.2.15")))),
       repair: "DaemonSet/kube-flannel/kube-flannel-ds",

@@ -1,6 +1,7 @@
 import { isWhole, known } from "../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
+import { flag } from "../../model/components/flags.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { NodeView } from "../../model/nodes.ts";
 import { kubectlName, type Ref } from "../../model/ref.ts";
@@ -35,6 +36,10 @@ const say = texts("node-address-wrong", {
   asideTold: {
     en: "flannel of {node} tells the other nodes that it is reached at {address} ({device}), in a network that none of them is in: they are reached by {network}, where it has {right} ({by})",
     zh: "{node} 的 flannel 向其他节点公布的地址是 {address}（{device}），其他节点都不在该网络中：它们通过 {network} 互通，而该节点在其中的地址是 {right}（{by}）",
+  },
+  circular: {
+    en: "flannel of {nodes} tells that it is reached at an address of the Pod network itself ({addresses}): its tunnel would have to lead through itself",
+    zh: "{nodes} 的 flannel 公布的地址（{addresses}）属于 Pod 网络自身：隧道报文只能再经由隧道发送",
   },
   nameAddress: {
     en: "Let the kubelet of {node} tell {right} (`--node-ip`, in /var/lib/kubelet/kubeadm-flags.env with kubeadm), and restart it",
@@ -156,6 +161,33 @@ function* judgeShared(model: Model): Iterable<Finding> {
   }
 }
 
+/** Whether it is an address that Pods have, or their gateway: others get there by the tunnel only. */
+const isOfPods = ({ address, isTold }: Known, { nodes }: Model): boolean => {
+  const ip = parseIp(address);
+  return isTold && ip !== undefined && nodes.all.some(({ podRanges }) => podRanges.some((one) => contains(one, ip)));
+};
+
+/** flannel took the Pods' bridge for the device that leads to the other nodes. */
+function* judgeCircular(model: Model): Iterable<Finding> {
+  const within = model.nodes.all.flatMap((node) => addressesOf(node, model)).filter((one) => isOfPods(one, model));
+  const [first] = within;
+  if (!first) return;
+  const [agent] = agentsOf(model);
+  const names = [...new Set(within.map(({ node }) => node.name))];
+  const isWithin = ({ name }: NodeView) => names.includes(name) || model.flannel.peer(name) === undefined;
+  const devices = flag(model.components, "flannel", "iface").map(({ evidence }) => evidence);
+  yield fault({
+    repair: agent && model.nodes.all.every(isWithin) ? agent : first.node.ref,
+    related: [...(agent ? [agent] : []), ...within.map(({ node }) => node.ref)],
+    nodes: names,
+    breaks: breaksOf(names, true),
+    title: say.circular({ nodes: names, addresses: within.slice(0, 3).map(({ address }) => address) }),
+    evidence: [...devices.slice(0, 1), ...within.slice(0, 3).map(({ evidence }) => evidence)],
+    strength: "direct",
+    facts: { case: "circular" },
+  });
+}
+
 /**
  * Whether a node is the only one that is known by an address of another network: all others are known by one in which it
  * has an address as well, and none of them has one beside that which it is known by.
@@ -174,7 +206,7 @@ function* judgeAside(node: NodeView, model: Model): Iterable<Finding> {
   for (const known of owned) {
     const { address, isTold, evidence, family } = known;
     const own = held.find(({ local }) => local === address);
-    if (!own) continue;
+    if (!own || isOfPods(known, model)) continue;
     const knownBy = others.map((other) => by(other, isTold, family, model));
     const home = held.find(
       ({ prefix, local }) =>
@@ -234,6 +266,7 @@ export const nodeAddressWrong = defineCheck({
       yield* judgeAside(node, model);
     }
     yield* judgeShared(model);
+    yield* judgeCircular(model);
   },
 
   remedies({ repair, related, nodes, facts }) {
@@ -258,6 +291,10 @@ export const nodeAddressWrong = defineCheck({
         ...(renew ? [renew] : []),
       ],
       shared: [{ why: say.makeUnique(), verify: shown }],
+      circular: [
+        { why: say.chooseDevice(), ...(edit && { change: edit, undo: edit }), verify: shown },
+        ...(repair.kind === "Node" && renew ? [renew] : []),
+      ],
       "shared-told": [{ why: say.chooseDevice(), ...(edit && { change: edit, undo: edit }), verify: shown }],
     }[String(facts.case)];
     return [
@@ -272,14 +309,14 @@ export const nodeAddressWrong = defineCheck({
 
 **How it looks.** Pods of the node do not reach those of others, nor the other way; \`kubectl logs\` and \`exec\` time out for its Pods; or everything that is meant for one node arrives at another. The node itself may be Ready: it reports by itself, from whatever address it has.
 
-**How it comes about.** The node got another address by DHCP or was cloned; a virtual machine's first device is behind a translation of addresses and is the same on all (Vagrant's 10.0.2.15), and flannel takes the device of the default route; an annotation was left from an older device.
+**How it comes about.** The node got another address by DHCP or was cloned; a virtual machine's first device is behind a translation of addresses and is the same on all (Vagrant's 10.0.2.15), and flannel takes the device of the default route; flannel was told a device that is the Pods' own (\`--iface=cni0\`); an annotation was left from an older device.
 
 **When this is not the cause.** Behind a translation of addresses that is meant (annotation \`public-ip-overwrite\`) the address is not the node's own, and that is right.`,
       zh: `其他节点、API Server 和 CNI 通过 kubelet 上报的地址（InternalIP）访问节点，flannel 则使用注解 \`public-ip\` 中的地址。该节点的任何网卡上都没有这个地址，或两个节点登记了同一个地址。
 
 **现象。** 该节点的 Pod 与其他节点的 Pod 互不可达；对其 Pod 执行 \`kubectl logs\` 和 \`exec\` 超时；或发往某节点的流量全部到了另一个节点。节点本身可能是 Ready：它主动上报，用什么地址都行。
 
-**成因。** 节点经 DHCP 换了地址，或由克隆而来；虚拟机的第一块网卡位于地址转换之后且各机相同（Vagrant 的 10.0.2.15），而 flannel 取默认路由所在的网卡；注解是旧网卡遗留的。
+**成因。** 节点经 DHCP 换了地址，或由克隆而来；虚拟机的第一块网卡位于地址转换之后且各机相同（Vagrant 的 10.0.2.15），而 flannel 取默认路由所在的网卡；为 flannel 指定的网卡属于 Pod 网络自身（\`--iface=cni0\`）；注解是旧网卡遗留的。
 
 **何时不是它。** 若有意处于地址转换之后（注解 \`public-ip-overwrite\`），该地址本来就不在节点上。`,
     },
