@@ -14,6 +14,7 @@ import { type Connections, connectionsOf } from "./connections.ts";
 import { type Dns, dnsOf } from "./dns/dns.ts";
 import { type Flannel, flannelOf } from "./flannel.ts";
 import { type Forwarding, forwardingOf } from "./forwarding/plane.ts";
+import { type Kindnet, kindnetOf } from "./kindnet.ts";
 import { type Logs, logsOf } from "./logs.ts";
 import { type Needs, needsOf } from "./needs/needs.ts";
 import { type Nodes, nodesOf } from "./nodes.ts";
@@ -51,6 +52,7 @@ export type ModelParts = {
   readonly forwarding: Forwarding;
   readonly flannel: Flannel;
   readonly calico: Calico;
+  readonly kindnet: Kindnet;
   readonly cni: Cni;
   readonly cilium: Cilium;
   readonly tunnels: Tunnels;
@@ -95,6 +97,7 @@ const MAKERS: Makers = {
   flannel: ({ objects, nodes, components, forwarding }, capture) =>
     flannelOf({ capture, objects, nodes, components, forwarding }),
   calico: ({ objects, nodes, components, forwarding }) => calicoOf({ objects, nodes, components, forwarding }),
+  kindnet: ({ objects, nodes, components, forwarding }) => kindnetOf({ objects, nodes, components, forwarding }),
   cni: (_, capture) => cniOf(capture),
   cilium: ({ objects, components, pods }, capture) => ciliumOf(capture, objects, components, pods),
   sandboxes: (_, capture) => sandboxesOf(capture),

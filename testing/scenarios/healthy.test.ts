@@ -6,9 +6,10 @@ import { diagnose } from "../../src/diagnose.ts";
 import { catalogue, type KindId } from "../../src/evidence/catalogue.ts";
 import { ref } from "../../src/model/ref.ts";
 import { type Cluster, cluster } from "../cluster.ts";
-import { addObjects, agent, editPods, installed } from "../cluster-edits.ts";
+import { addObjects, agent, editPods, installed, networkPolicy } from "../cluster-edits.ts";
 import { logOf, NOW } from "../cluster-nodes.ts";
 import { service, workload } from "../cluster-objects.ts";
+import { kindCluster } from "../kindnet.ts";
 import { LONG } from "../long.ts";
 
 function expectHealthy(built: Cluster): void {
@@ -34,6 +35,13 @@ describe("healthy clusters stay healthy", () => {
 
   it("k3s-like: no control-plane Pods, kube-proxy and flannel inside one process", () => {
     expectHealthy(cluster({ flavour: "k3s" }));
+  });
+
+  it("kind: kindnet, Docker's resolver under the gateway's address, NetworkPolicies by a queue", () => {
+    expectHealthy(kindCluster());
+    const ingress = [{ from: [{ podSelector: { matchLabels: { app: "frontend" } } }] }];
+    const spec = { podSelector: { matchLabels: { app: "backend" } }, policyTypes: ["Ingress"], ingress };
+    expectHealthy(kindCluster(networkPolicy("only-frontend", spec)));
   });
 
   it("managed-like: the control plane and the Pod network are the cloud's", () => {

@@ -2,10 +2,12 @@ import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
 import { addDevice, addObjects, agent, editObjects, editPods, installed } from "../../../testing/cluster-edits.ts";
 import { workload } from "../../../testing/cluster-objects.ts";
+import { kindCluster } from "../../../testing/kindnet.ts";
 import { ago, crashing, created, gone, waiting } from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
 import { componentMissing } from "./component-missing.ts";
 
+const KINDNET = ref("DaemonSet", "kindnet", "kube-system");
 const KUBE_PROXY = ref("DaemonSet", "kube-proxy", "kube-system");
 const FLANNEL = ref("DaemonSet", "kube-flannel-ds", "kube-flannel");
 const COREDNS = ref("Deployment", "coredns", "kube-system");
@@ -112,6 +114,12 @@ testCheck(componentMissing, {
       says: ["kube-proxy on w1 has not started: its Pod is Pending"],
       healedBy: healthy,
     },
+    "kindnet was deleted, and its account is left": {
+      given: kindCluster().with({ do: "delete", target: KINDNET }),
+      repair: "DaemonSet/kube-system/kindnet",
+      says: ["kindnet is gone"],
+      healedBy: () => kindCluster(),
+    },
     "CoreDNS was scaled to zero": {
       given: cluster().with({ do: "scale", target: COREDNS, replicas: 0 }),
       repair: "Deployment/kube-system/coredns",
@@ -127,6 +135,7 @@ testCheck(componentMissing, {
   clears: {
     "a cloud runs Cilium's operator out of sight": ofCloud,
     "a healthy cluster": cluster(),
+    kind: kindCluster(),
     "k3s, where one process is everything": cluster({ flavour: "k3s" }),
     "a managed cluster, where the cloud is": cluster({ flavour: "managed" }),
     "Cilium replaced kube-proxy, of which the ConfigMap and old rules are left": withCilium.with({

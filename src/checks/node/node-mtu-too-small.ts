@@ -10,10 +10,10 @@ import { sh } from "../../shell.ts";
 import { texts } from "../../text.ts";
 import { openingPacket } from "../../trace/packet.ts";
 import type { Way } from "../../trace/trace.ts";
-import { walk } from "../../trace/walk.ts";
+import { WORLD, walk } from "../../trace/walk.ts";
 import { defineCheck, type Finding, fault, inFamily, works } from "../check.ts";
 
-const PARTS = ["nodes", "pods", "services", "forwarding", "sockets", "podNamespaces", "cilium", "time"] as const;
+const PARTS = [...WORLD, "time"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
 
 const say = texts("node-mtu-too-small", {

@@ -52,7 +52,7 @@ const say = texts("packet-filter-flushed", {
 });
 
 /** Of agents those whose rules in the nat table packets need; what Calico and Cilium have there depends on their settings. */
-const NEEDED_IN_NAT: ReadonlySet<string> = new Set(["kube-proxy", "flannel"]);
+const NEEDED_IN_NAT: ReadonlySet<string> = new Set(["kube-proxy", "flannel", "kindnet"]);
 
 const listOf = (names: readonly string[]): Text => joinTexts(names.map(verbatim), { en: ", ", zh: "、" });
 

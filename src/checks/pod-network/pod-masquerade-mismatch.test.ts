@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
 import { addRules, addRules6, dropRules, type Edit, editPods } from "../../../testing/cluster-edits.ts";
+import { kindCluster } from "../../../testing/kindnet.ts";
 import { atAddress } from "../../../testing/object-states.ts";
 import { podMasqueradeMismatch } from "./pod-masquerade-mismatch.ts";
 
@@ -22,8 +23,18 @@ const only6 = cluster({ families: "ipv6" });
 
 const snat = (to: string) => `-A POSTROUTING -s 10.128.0.0/9 ! -d 10.128.0.0/9 -j SNAT --to-source ${to}`;
 
+const kind = kindCluster();
+
 testCheck(podMasqueradeMismatch, {
   finds: {
+    "kindnet's jump out of POSTROUTING is gone on w1": {
+      ...healed("leave the cluster with the Pods' addresses", without(/-A POSTROUTING .*KIND-MASQ/, kind), kind),
+      breaks: ["node.masquerade"],
+    },
+    "kindnet's rule is gone that leaves the cluster's ranges alone": {
+      ...healed("gives its own address to packets between Pods", without(/-A KIND-MASQ-AGENT -d/, kind), kind),
+      breaks: ["node.keep-source"],
+    },
     "a firewall reload on w1 took flannel's jump out of POSTROUTING": {
       given: without(/-A POSTROUTING .*flanneld/),
       repair: "Node/w1",
@@ -94,6 +105,10 @@ testCheck(podMasqueradeMismatch, {
     },
   },
   clears: {
+    kind,
+    "kindnet does not run on w1, and may never have": without(/KIND-MASQ/, kind).edit(
+      editPods("kindnet", () => undefined, "w1"),
+    ),
     "a rule gives them the node's own address": cluster().edit(addRules("w1", "nat", snat("172.16.0.2"))),
     "a Pod of the node has an address of another's range": cluster().edit(
       editPods(

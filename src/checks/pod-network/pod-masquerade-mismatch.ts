@@ -13,7 +13,7 @@ import type { Step, Way } from "../../trace/trace.ts";
 import { type Sending, WORLD, walk } from "../../trace/walk.ts";
 import { cannotTell, defineCheck, type Finding, fault, inFamily, works } from "../check.ts";
 
-const PARTS = [...WORLD, "flannel", "components"] as const;
+const PARTS = [...WORLD, "flannel", "kindnet", "components"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
 
 const say = texts("pod-masquerade-mismatch", {
@@ -40,6 +40,10 @@ const say = texts("pod-masquerade-mismatch", {
   restart: {
     en: "Restart {agent} on {node}: it writes its rules for masquerading anew",
     zh: "重启 {node} 上的 {agent}：它会重写源地址转换规则",
+  },
+  flush: {
+    en: "Empty the chain {chain}: the agent writes it anew, in its right order",
+    zh: "清空链 {chain}：组件会按正确顺序重新写入",
   },
   restartBy: { en: "Restarting it interrupts nothing", zh: "重启不影响业务" },
   look: {
@@ -97,7 +101,7 @@ const NOTRACK = /-j (CT --notrack|NOTRACK)\b|\bnotrack\b/;
 
 /** Whose rule it is that changes a source, by its chain. */
 function agentOf(quote: string | undefined): "cni" | "proxy" | "other" {
-  if (/\bFLANNEL-|\bflanneld\b/.test(quote ?? "")) return "cni";
+  if (/\bFLANNEL-|\bflanneld\b|\bKIND-MASQ-AGENT\b|\bkindnet-ipmasq\b/.test(quote ?? "")) return "cni";
   return /\bKUBE-|\bkube-proxy\b/.test(quote ?? "") ? "proxy" : "other";
 }
 
@@ -138,7 +142,8 @@ function* leaving(node: NodeView, { pod, ip }: Sender, model: Model): Iterable<F
   const { name } = node;
   const { family } = ip;
   const capability = { name: "node.masquerade", node: name, ...model.services.ofFamily(family) } as const;
-  if (!model.flannel.peer(name, family)) return;
+  const always = model.kindnet.masquerades(name);
+  if (!always && !model.flannel.peer(name, family)) return;
   const packet = openingPacket("tcp", ip, OUTSIDE[family], 443);
   const { ways } = walk({ from: { node: name, pod }, packet, explain: true }, model);
   const sent = ways.filter(({ end, certainty }) => end.is === "left-cluster" && certainty !== "guessed");
@@ -159,8 +164,8 @@ function* leaving(node: NodeView, { pod, ip }: Sender, model: Model): Iterable<F
     .flatMap((step) => (step.did === "pass" ? (step.met ?? []) : []))
     .find(({ quote }) => NOTRACK.test(quote));
   const env = model.flannel.subnetEnv(name);
-  if (env.state === "unknown") yield cannotTell(capability, [{ kind: "subnetEnv", place: { node: name } }]);
-  if (known(env)?.ipMasq !== true) return;
+  if (!always && env.state === "unknown") yield cannotTell(capability, [{ kind: "subnetEnv", place: { node: name } }]);
+  if (!always && known(env)?.ipMasq !== true) return;
   const { origin } = rulesOf(model.forwarding.of(name), family);
   yield fault({
     repair: node.ref,
@@ -170,7 +175,7 @@ function* leaving(node: NodeView, { pod, ip }: Sender, model: Model): Iterable<F
     title: inFamily(say.egress({ node: name }), capability),
     evidence: [
       quoteOf(origin, `nat: no rule of POSTROUTING masquerades what comes from ${formatIp(ip)}`),
-      quoteOf(env.origin, "FLANNEL_IPMASQ=true"),
+      always ?? quoteOf(env.origin, "FLANNEL_IPMASQ=true"),
       // what is not tracked is not translated
       ...(untracking ? [untracking] : []),
     ],
@@ -246,7 +251,7 @@ function* judgeNode(node: NodeView, family: Family, model: Model): Iterable<Find
       ),
       evidence: [by],
       strength: "differing",
-      facts: { agent, case: port ? "client" : "between", shows: SHOWING[family] },
+      facts: { agent, what, case: port ? "client" : "between", shows: SHOWING[family] },
     });
   }
 }
@@ -277,9 +282,15 @@ export const podMasqueradeMismatch = defineCheck({
             undo: say.restartBy(),
             verify,
           };
-    return [
-      { id: "rewrite-masquerading", risk: "low", interrupts: say.nothing(), steps: [step], prevent: [say.prevent()] },
-    ];
+    // kindnet appends what is missing, behind the rule that is to be the last
+    const chain = /-A (KIND-MASQ-AGENT) /.exec(String(facts.what))?.[1];
+    const flush = {
+      why: say.flush({ chain: chain ?? "" }),
+      change: { run: `iptables -t nat -F ${chain}`, node },
+      verify,
+    };
+    const steps = chain ? [flush, step] : [step];
+    return [{ id: "rewrite-masquerading", risk: "low", interrupts: say.nothing(), steps, prevent: [say.prevent()] }];
   },
 
   manual: {

@@ -2,6 +2,7 @@ import { byBird, calicoCluster } from "../../../testing/calico.ts";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
 import { type Edit, editObjects, edits } from "../../../testing/cluster-edits.ts";
+import { kindCluster } from "../../../testing/kindnet.ts";
 import { ago, annotated, created } from "../../../testing/object-states.ts";
 import { known } from "../../evidence/observed.ts";
 import type { Route } from "../../parse/iproute2/route.ts";
@@ -52,8 +53,33 @@ const calico = await calicoCluster();
 const BLOCK = "10.244.80.192/26";
 const w2Mac = known(calico.capture.get("links", { node: "w2" }))?.find(({ name }) => name === "vxlan.calico")?.mac;
 
+const kind = kindCluster();
+/** As after a restart of Docker, which gave cp1 another address. */
+const moved =
+  (gateway: string): Edit =>
+  (draft) =>
+    editNode(draft, "routes", "w1", (all) =>
+      all.map((one) =>
+        one.destination === "10.128.0.0/24" ? { ...one, nextHops: [{ gateway, device: "eth0", flags: [] }] } : one,
+      ),
+    );
+
 testCheck(podNetworkEntryMismatch, {
   finds: {
+    "with kindnet, the route to the Pods of cp1 is gone on w1": {
+      given: kind.edit(without("w1", "10.128.0.0/24")),
+      repair: "Node/w1",
+      says: ["Node w1 has no route to the Pods of cp1 (10.128.0.0/24)"],
+      breaks: ["pod-network.entries"],
+      strength: "differing",
+      healedBy: () => kind,
+    },
+    "with kindnet, w1 still routes to the address that cp1 had": {
+      given: kind.edit(moved("172.16.0.77")),
+      repair: "Node/w1",
+      says: ["sends packets for the Pods of cp1 (10.128.0.0/24) elsewhere: wrong route"],
+      healedBy: () => kind,
+    },
     "with Calico, the route to a block of w2 is gone on w1": {
       given: calico.edit(without("w1", BLOCK)),
       repair: "Node/w1",
@@ -153,6 +179,7 @@ testCheck(podNetworkEntryMismatch, {
     },
   },
   clears: {
+    "kind, with kindnet": kind,
     "a healthy cluster": cluster(),
     "k3s, which has flannel inside": k3s(),
     "host-gw, which needs no tunnel": hostGw(),

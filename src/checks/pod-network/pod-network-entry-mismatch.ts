@@ -11,7 +11,7 @@ import { cannotTell, defineCheck, type Finding, fault, works } from "../check.ts
 
 type Model = Pick<
   ClusterModel,
-  "nodes" | "services" | "flannel" | "calico" | "components" | "logs" | "forwarding" | "time"
+  "nodes" | "services" | "flannel" | "calico" | "kindnet" | "components" | "logs" | "forwarding" | "time"
 >;
 
 const say = texts("pod-network-entry-mismatch", {
@@ -52,6 +52,10 @@ const say = texts("pod-network-entry-mismatch", {
   prevent: {
     en: "Keep NetworkManager, systemd-networkd and scripts away from the overlay's devices and routes: flannel does not put back VXLAN routes that others remove",
     zh: "避免 NetworkManager、systemd-networkd 或脚本改动 Overlay 设备和路由：被他人删除的 VXLAN 路由，flannel 不会自行恢复",
+  },
+  preventStill: {
+    en: "Alert when the agent of a node is not ready or complains: while it works, it puts back what is removed",
+    zh: "对节点组件未就绪或报错告警：组件正常时会补回被删除的表项",
   },
 });
 
@@ -118,6 +122,21 @@ function titleOf(node: string, { peer, deviations }: OverlayPath) {
   return wrong.length > 0 ? say.wrong({ ...args, what }) : say.missing({ ...args, what });
 }
 
+type OnNode = {
+  readonly agents: readonly Component[];
+  readonly paths: readonly OverlayPath[];
+  /** They look after their entries, and put back what others take away: Felix, and kindnet. */
+  readonly tends: boolean;
+};
+
+function entriesOn(node: string, family: Family, { calico, flannel, kindnet, components }: Model): OnNode {
+  if (family === 4 && calico.used)
+    return { agents: components.byId("calico-node"), paths: calico.paths(node), tends: true };
+  const agent = kindnet.agentOn(node);
+  if (agent && !flannel.used) return { agents: [agent], paths: kindnet.paths(node, family), tends: true };
+  return { agents: components.byId("flannel"), paths: flannel.paths(node, family), tends: false };
+}
+
 function* judgeNode({ name, ref, object }: NodeView, family: Family, model: Model): Iterable<Finding> {
   const whole = { name: "pod-network.entries", node: name, ...model.services.ofFamily(family) } as const;
   const proof = model.flannel.allRight(name, family);
@@ -125,9 +144,7 @@ function* judgeNode({ name, ref, object }: NodeView, family: Family, model: Mode
     yield works(whole, proof);
     return;
   }
-  const isCalico = family === 4 && model.calico.used;
-  const agents = model.components.byId(isCalico ? "calico-node" : "flannel");
-  const paths = isCalico ? model.calico.paths(name) : model.flannel.paths(name, family);
+  const { agents, paths, tends } = entriesOn(name, family, model);
   const isJoining = (node: NodeView["object"]) =>
     (model.time.age(node?.metadata.creationTimestamp) ?? SETTLING) < SETTLING;
   const [deviating, joining] = [false, true].map((young) =>
@@ -162,11 +179,11 @@ function* judgeNode({ name, ref, object }: NodeView, family: Family, model: Mode
       title: titleOf(name, path),
       evidence: [...deviations.flatMap((deviation) => evidenceOf(name, deviation, model)), ...evidence().slice(0, 1)],
       strength: "differing",
-      // Felix looks after its entries, and puts back what others take away
-      lost: !isCalico && wasWritten(agents, name, path, model),
+      lost: !tends && wasWritten(agents, name, path, model),
       facts: {
         target: formatIp(nthAddress(peer.range, 1)!),
         gateway: peer.gateway,
+        ...(tends && { case: "tended" }),
         foreign: foreignRoutes(path),
       },
     });
@@ -176,7 +193,7 @@ function* judgeNode({ name, ref, object }: NodeView, family: Family, model: Mode
 /** A node's route, neighbour or FDB entry for another node's Pods is missing or wrong. */
 export const podNetworkEntryMismatch = defineCheck({
   id: "pod-network-entry-mismatch",
-  reads: ["nodes", "services", "flannel", "calico", "components", "logs", "forwarding", "time"],
+  reads: ["nodes", "services", "flannel", "calico", "kindnet", "components", "logs", "forwarding", "time"],
 
   *find(model) {
     for (const node of model.nodes.all)
@@ -208,7 +225,7 @@ export const podNetworkEntryMismatch = defineCheck({
         : { run: "systemctl restart k3s-agent || systemctl restart k3s", node },
       verify,
     };
-    const prevent = [say.prevent()];
+    const prevent = [facts.case === "tended" ? say.preventStill() : say.prevent()];
     return [{ id: "rewrite-entries", risk: "low", interrupts: say.interrupts(), steps: [rewrite], prevent }];
   },
 

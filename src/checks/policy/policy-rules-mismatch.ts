@@ -12,7 +12,7 @@ import type { Way } from "../../trace/trace.ts";
 import { WORLD, walk } from "../../trace/walk.ts";
 import { defineCheck, type Finding, fault, inFamily, warning, works } from "../check.ts";
 
-const PARTS = [...WORLD, "policies", "components", "time"] as const;
+const PARTS = [...WORLD, "components", "time"] as const;
 type Model = Pick<ClusterModel, (typeof PARTS)[number]>;
 
 const say = texts("policy-rules-mismatch", {

@@ -193,11 +193,14 @@ function vanishedOf(capture: Capture, objects: Objects, nodes: Nodes, found: rea
   return COMPONENTS.flatMap((definition) => {
     const { marker } = definition;
     if (!marker || found.some((component) => component.definition.id === definition.id)) return [];
+    const { configMap, account } = marker;
+    const [list, kind, left] =
+      configMap === undefined
+        ? (["serviceaccounts", "ServiceAccount", account] as const)
+        : (["configmaps", "ConfigMap", configMap] as const);
     const map = objects
-      .all("configmaps")
-      .find(
-        ({ metadata }) => metadata.name === marker.configMap && marker.namespaces.includes(metadata.namespace ?? ""),
-      );
+      .all(list)
+      .find(({ metadata }) => metadata.name === left && marker.namespaces.includes(metadata.namespace ?? ""));
     const runs = nodes.all.some(({ name }) => processesOf(capture, definition, name)?.length);
     const isReplaced = found.some(({ duties }) => definition.duties.every((duty) => duties.includes(duty)));
     if (!map || runs || isReplaced) return [];
@@ -207,7 +210,7 @@ function vanishedOf(capture: Capture, objects: Objects, nodes: Nodes, found: rea
       beside !== undefined && !found.some(({ ref: one }) => sameRef(one, ref("DaemonSet", beside, namespace)));
     if (isAlone) return [];
     const self = ref(marker.workload.kind, marker.workload.name, namespace);
-    const leftBehind = objects.quote("configmaps", map, `ConfigMap ${map.metadata.namespace}/${map.metadata.name}`);
+    const leftBehind = objects.quote(list, map, `${kind} ${map.metadata.namespace}/${map.metadata.name}`);
     return {
       definition,
       duties: definition.duties,

@@ -43,9 +43,10 @@ export type ComponentDefinition = {
   readonly process: Matcher;
   /** Where its release keeps the manifest of everything that it installs, by version. */
   readonly manifest?: `https://${string}{version}${string}`;
-  /** What an installation leaves behind even when its workload is gone: its ConfigMap, and what it ran as. */
+  /** What an installation leaves behind even when its workload is gone: its ConfigMap, or its account if it has none, and what it ran as. */
   readonly marker?: {
-    readonly configMap: string;
+    readonly configMap?: string;
+    readonly account?: string;
     readonly namespaces: readonly string[];
     readonly workload: { readonly kind: "DaemonSet" | "Deployment"; readonly name: string };
     /** A DaemonSet without which it does not belong there: some clouds have their own. */
@@ -179,6 +180,7 @@ export const COMPONENTS: readonly ComponentDefinition[] = [
     image: /(^|\/)kindnetd$/,
     programs: ["kindnetd"],
     process: /(^|\/)kindnetd(\s|$)/,
+    marker: { account: "kindnet", namespaces: ["kube-system"], workload: { kind: "DaemonSet", name: "kindnet" } },
   },
   {
     id: "antrea-agent",

@@ -27,6 +27,7 @@ const NEVER_EMPTY: Readonly<Record<EmptiedTable["table"], readonly (readonly [ow
   nat: [
     ["kube-proxy", /^KUBE-(SERVICES|POSTROUTING|MARK-MASQ)$/],
     ["flannel", /^FLANNEL-POSTRTG$/],
+    ["kindnet", /^KIND-MASQ-AGENT$/],
     ["calico-node", /^cali-(PREROUTING|OUTPUT|POSTROUTING)$/],
   ],
   filter: [

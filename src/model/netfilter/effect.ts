@@ -62,23 +62,24 @@ export function untracked(packet: Packet): Packet {
 }
 
 /** Of targets that the parser does not know by their options: what follows them. */
-export function afterUnknown(name: string): "goes-on" | "ends" | "unknown" {
+export function afterUnknown(name: string): "goes-on" | "judged" | "ends" | "unknown" {
   if (GO_ON.has(name)) return "goes-on";
+  if (JUDGED.has(name)) return "judged";
   return END.has(name) ? "ends" : "unknown";
 }
 
 /** They return XT_CONTINUE; what else they do is not seen by rules. */
 const GO_ON = new Set(["CT", "SECMARK", "CONNSECMARK"]);
-/** The packet is decided on elsewhere: in user space, or by an address computed from its own. */
-const END = new Set([
-  "NFQUEUE",
-  "QUEUE",
-  "SYNPROXY",
-  "NETMAP",
-  "CLUSTERIP",
-  "DNPT",
-  "SNPT",
-  "queue",
-  "fwd",
-  "synproxy",
-]);
+/** A program in user space accepts or drops it (nf_reinject in net/netfilter/nf_queue.c). */
+const JUDGED = new Set(["NFQUEUE", "QUEUE", "queue"]);
+/** The packet is decided on elsewhere: by another device, or by an address computed from its own. */
+const END = new Set(["SYNPROXY", "NETMAP", "CLUSTERIP", "DNPT", "SNPT", "fwd", "synproxy"]);
+
+/**
+ * Tables whose queue is read by one who does what the NetworkPolicies say: kube-network-policies, and kindnet, of which it
+ * is a part (pkg/dataplane/controller.go). They hand it the first packet of each connection of Pods that policies select.
+ */
+export const POLICY_QUEUES = /^(?:kube|kindnet)-network-policies$/;
+
+/** @param ruleset as steps have it: `nft inet kindnet-network-policies` */
+export const isPolicyQueue = (ruleset: string): boolean => POLICY_QUEUES.test(ruleset.split(" ").at(-1) ?? "");

@@ -11,7 +11,7 @@
 import type { NftVerdict } from "../../parse/nftables/json.ts";
 import { ask, type Context, type Doubt } from "./condition.ts";
 import { leadsTo } from "./destinations.ts";
-import { afterUnknown, connmarked, marked, markedAnyhow, untracked } from "./effect.ts";
+import { afterUnknown, connmarked, isPolicyQueue, marked, markedAnyhow, untracked } from "./effect.ts";
 import { isNegated, lookedUp, type Scope } from "./nft-expression.ts";
 import { mangled } from "./nft-mangle.ts";
 import { translationsOf } from "./nft-translation.ts";
@@ -446,7 +446,14 @@ function act(call: Call, target: Target, state: State, path: Trail<Step>, step: 
     case "unknown": {
       const what = afterUnknown(target.name);
       if (what === "goes-on") return goOn(state);
-      if (what === "ends") return ends({ is: "insufficient", why: "unknown-target" });
+      if (what === "judged" && isPolicyQueue(step.ruleset)) {
+        call.run.forks++;
+        const { packet, when } = state;
+        const fork: Fork = { questions: [], assume: (holds) => ({ about: "judgement", step, packet, holds }) };
+        ends({ is: "drop" }, { ...state, when: also(when, fork, false) });
+        return ends({ is: "accept" }, { ...state, when: also(when, fork, true) });
+      }
+      if (what !== "unknown") return ends({ is: "insufficient", why: "unknown-target" });
       const after = mayEnd(call, state, "unknown-target", path, step);
       return goOn({ ...after, packet: intern(call.run, markedAnyhow(after.packet, step)) });
     }

@@ -3,6 +3,7 @@
  * with the packet unchanged, the assumptions drop out.
  */
 import type { Doubt } from "./condition.ts";
+import type { Packet } from "./packet.ts";
 import type { Condition, Rule } from "./rule.ts";
 import type { RulesetChain } from "./ruleset.ts";
 
@@ -28,6 +29,8 @@ export type Assumption =
   | { readonly about: "effect"; readonly step: Step; readonly holds: boolean }
   /** Whether the chain of one rule set comes before that of the other (equal priorities: who registered first). */
   | { readonly about: "order"; readonly first: string; readonly second: string; readonly holds: boolean }
+  /** Whether the program that a rule hands packets to accepts it, as policies say; `packet` is what it is shown. */
+  | { readonly about: "judgement"; readonly step: Step; readonly packet: Packet; readonly holds: boolean }
   /** Whether the packet is the first of its connection, so that the nat chains are asked. */
   | { readonly about: "connection"; readonly holds: boolean };
 

@@ -12,9 +12,10 @@ import { known } from "../../evidence/observed.ts";
 import type { Evidence } from "../../evidence/origin.ts";
 import { type CalicoPolicies, calicoPoliciesOf } from "../calico/policies.ts";
 import { alwaysEnforced, ciliumPolicyViews } from "../cilium/network-policies.ts";
-import type { Components } from "../components/components.ts";
+import type { Component, Components } from "../components/components.ts";
 import { imageRepository } from "../components/definitions.ts";
 import type { Forwarding } from "../forwarding/plane.ts";
+import { POLICY_QUEUES } from "../netfilter/effect.ts";
 import type { Nodes } from "../nodes.ts";
 import type { Objects } from "../objects.ts";
 import type { Pods, PodView } from "../pods.ts";
@@ -68,7 +69,7 @@ const OTHER_ENFORCERS =
   /network-policy|azure-npm|ovn-kube|openshift.*(sdn|network)|kube-ovn|romana|contiv|nuage|tungsten|anetd|canal|cilium|calico|antrea|weave|kube-router|netpol/;
 
 /** Tables of nftables that enforcers of NetworkPolicies make. */
-const ENFORCER_TABLES = /^(calico|kube-network-policies|antrea)/;
+const ENFORCER_TABLES = /^(calico|(kube|kindnet)-network-policies|antrea)/;
 /** Chains by which an enforcer shows itself on a node (kube-router also inside k3s, Calico, Weave, Azure). */
 const ENFORCER_CHAINS = /^(KUBE-ROUTER-|KUBE-NWPLCY-|cali-|WEAVE-NPC|AZURE-NPM|ANTREA-|CILIUM_)/;
 
@@ -189,6 +190,16 @@ export function policiesOf(
 
   const isOwnNode = (end: PolicyEnd, other: PolicyEnd) =>
     !("pod" in end) && end.node !== undefined && "pod" in other && other.pod.node === end.node;
+  let queues: boolean | undefined;
+  /** Whether what comes in to a node is handed to kube-network-policies. */
+  const isQueued = (): boolean => {
+    queues ??= nodes.all.some(({ name }) =>
+      known(forwarding.of(name).nftables)?.tables.some(
+        (table) => POLICY_QUEUES.test(table.name) && table.chains.some(({ base }) => base?.hook === "input"),
+      ),
+    );
+    return queues;
+  };
   const listsWhole =
     objects.isWhole("networkpolicies") && (!isCilium || CILIUM_LISTS.every((list) => isRead(list, objects)));
 
@@ -209,8 +220,8 @@ export function policiesOf(
         ? pods.all.filter((pod) => !pod.hostNetwork && peer.means(selectableOf(pod)) === true)
         : undefined,
     verdict(from, to, traffic) {
-      // Felix holds what Pods send to their own node to their policies as well (cali-wl-to-host), and so does Cilium
-      const isFree = isOwnNode(from, to) || (isOwnNode(to, from) && !isCalico && !isCilium);
+      // Felix holds what Pods send to their own node to their policies as well (cali-wl-to-host), and so do others
+      const isFree = isOwnNode(from, to) || (isOwnNode(to, from) && !isCalico && !isCilium && !isQueued());
       if (isFree) return { state: "allowed" };
       for (const direction of ["egress", "ingress"] as const) {
         const by = direction === "egress" ? denies(from, to, direction, traffic) : denies(to, from, direction, traffic);
@@ -250,6 +261,14 @@ function othersOf(objects: Objects, components: Components): Policies["others"] 
   return lists.length > 0 && lists.every((list) => list?.every((one) => isRead(one, objects))) ? "none" : "unknown";
 }
 
+/** kindnet's images bear their day; NetworkPolicies came with kind v0.24.0. */
+const KINDNET_ENFORCES = 20240723;
+
+function enforcesNothing({ definition, version }: Component): boolean {
+  const day = /^v(\d{8})-/.exec(version ?? "")?.[1];
+  return definition.id === "flannel" || (definition.id === "kindnet" && Number(day ?? Infinity) < KINDNET_ENFORCES);
+}
+
 function enforcementOf(
   objects: Objects,
   pods: Pods,
@@ -270,8 +289,8 @@ function enforcementOf(
       ?.chains.some((chain) => ENFORCER_CHAINS.test(chain.name)) ||
     known(forwarding.of(name).nftables)?.tables.some((table) => ENFORCER_TABLES.test(table.name));
   if (nodes.all.some(isEnforced)) return "enforced";
-  // flannel alone enforces nothing; any other network may do it in ways that we do not see
-  const onlyFlannel = components.withDuty("cni").every(({ definition }) => definition.id === "flannel");
-  const flannelRuns = components.byId("flannel").length > 0;
-  return onlyFlannel && flannelRuns && components.whole && pods.whole ? "nothing" : "unknown";
+  // these alone enforce nothing; any other network may do it in ways that we do not see
+  const networks = components.withDuty("cni");
+  const isKnown = networks.length > 0 && components.whole && pods.whole;
+  return isKnown && networks.every(enforcesNothing) ? "nothing" : "unknown";
 }

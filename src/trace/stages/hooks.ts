@@ -7,6 +7,7 @@ import type { Part, Rule, Target } from "../../model/netfilter/rule.ts";
 import type { Hook } from "../../model/netfilter/ruleset.ts";
 import { CUT_OFF } from "../../parse/parsed.ts";
 import type { Namespace, Way } from "../trace.ts";
+import { type Judged, judged } from "./judged.ts";
 import {
   after,
   cannotTell,
@@ -56,12 +57,16 @@ function throughRules(walk: Walk, moving: Moving, node: string, hook: Hook, on: 
   if (filter.stateOf(moving.packet.family) === "unknown" || isUnasked)
     return cannotTell(moving, at, onNode(node, saved));
   if ((moving.trail?.length ?? 0) > MOST_STEPS) return end(moving, { is: "loops", at, evidence: [] });
-  const backEndOf = ({ packet: { destination } }: Outcome): string | undefined =>
+  const backEndOf = ({
+    outcome: {
+      packet: { destination },
+    },
+  }: Judged): string | undefined =>
     moving.answer !== undefined || isSameIp(destination, moving.packet.destination) ? undefined : textOf(destination);
   // only a question that no node has sent on yet has back ends to choose from
   const isOpen = moving.answer === undefined && moving.inner.length === 0 && !moving.packet.natDone?.destination;
   const towards = isOpen ? walk.sending.towards : undefined;
-  const outcomes = filter.at(hook, moving.packet, towards);
+  const outcomes = judged(filter.at(hook, moving.packet, towards), node, moving, walk.world);
   const place: Place = { at, hook, filter, saved };
   if (outcomes.length === 1) return withOutcome(walk, moving, place, outcomes[0]!, on);
   return followed(walk, outcomes, backEndOf).flatMap((outcome) => withOutcome(walk, moving, place, outcome, on));
@@ -78,7 +83,7 @@ function withOutcome(
   walk: Walk,
   moving: Moving,
   { at, hook, filter, saved }: Place,
-  outcome: Outcome,
+  { outcome, denied }: Judged,
   on: (passed: Moving) => Next[],
 ): Next[] {
   const { node } = at;
@@ -90,6 +95,8 @@ function withOutcome(
   const sure: Moving =
     certainty === moving.certainty && doubts === moving.doubts ? moving : { ...moving, certainty, doubts };
   const met = walk.sending.explain ? { met: outcome.met.map((step) => filter.quote(step)) } : {};
+  if (denied)
+    return end(sure, { is: "denied", at, hook, evidence: [...denied.slice(0, 2), ...decisive.slice(0, 1)], ...met });
   if (verdict.is === "drop" || verdict.is === "reject") {
     const by = outcome.rules.at(-1);
     const packets = by && filter.countOf(by);

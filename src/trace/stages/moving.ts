@@ -9,7 +9,16 @@ import type { Link } from "../../parse/iproute2/addr.ts";
 import type { End, Namespace, Step, Way } from "../trace.ts";
 
 /** The parts of the model that a walk asks. */
-export const WORLD = ["nodes", "pods", "services", "forwarding", "sockets", "podNamespaces", "cilium"] as const;
+export const WORLD = [
+  "nodes",
+  "pods",
+  "services",
+  "forwarding",
+  "sockets",
+  "podNamespaces",
+  "cilium",
+  "policies",
+] as const;
 
 export type World = Pick<ClusterModel, (typeof WORLD)[number]>;
 
