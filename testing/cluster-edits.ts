@@ -8,7 +8,7 @@ import { catalogue, type ListId, type ObjectOf } from "../src/evidence/catalogue
 import type { ManifestObject } from "../src/model/changes/change.ts";
 import type { Draft } from "../src/model/changes/changes.ts";
 import { modelOf } from "../src/model/model.ts";
-import type { Family } from "../src/net/ip.ts";
+import { type Family, formatIp } from "../src/net/ip.ts";
 import type { Route } from "../src/parse/iproute2/route.ts";
 import type { SocketProtocol } from "../src/parse/iproute2/ss.ts";
 import { printIptablesSave } from "../src/parse/iptables/print.ts";
@@ -233,22 +233,35 @@ export function addDevice(node: string, name: string, ...addresses: readonly str
 /** kube-proxy of a node works in IPVS mode: its device holds the cluster IPs, its table has the back ends. */
 export function ipvsMode(node: string): Edit {
   return (draft) => {
-    const { services } = modelOf(draft.capture());
+    const { services, nodes } = modelOf(draft.capture());
     const proxied = services.all.filter((service) => service.proxied);
     addDevice(node, "kube-ipvs0", ...proxied.flatMap(({ clusterIps }) => clusterIps))(draft);
+    const own = nodes.get(node)?.ips[4];
+    let line = 3;
     const servers = proxied
       .flatMap((service) => service.ports)
-      .map((port, index): VirtualServer => {
-        const { cluster = [] } = services.expected(port, node);
-        const realServers = cluster.map(({ address, port: number }) => ({ address, port: number, weight: 1 }));
-        return {
+      .flatMap((port): VirtualServer[] => {
+        const { cluster = [], local = [] } = services.expected(port, node);
+        const server = (address: string, number: number, ends: typeof cluster): VirtualServer => ({
           protocol: port.protocol,
-          address: port.service.clusterIps[0]!,
-          port: port.port,
+          address,
+          port: number,
           scheduler: "rr",
-          line: index + 4,
-          realServers: realServers.map((real) => ({ ...real, forwarding: "Masq", line: index + 5 })),
-        };
+          line: ++line,
+          realServers: ends.map((end) => ({
+            address: end.address,
+            port: end.port,
+            weight: 1,
+            forwarding: "Masq",
+            line: ++line,
+          })),
+        });
+        // without a back end of its own a node sends on to all (syncEndpoint in pkg/proxy/ipvs/proxier.go)
+        const outside = port.service.policy.externalLocal && local.length > 0 ? local : cluster;
+        return [
+          server(port.service.clusterIps[0]!, port.port, cluster),
+          ...(own && port.nodePort !== undefined ? [server(formatIp(own), port.nodePort, outside)] : []),
+        ];
       });
     draft.set("ipvs", { node }, servers);
   };

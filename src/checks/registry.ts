@@ -84,6 +84,7 @@ import { externalNameBroken } from "./service/external-name-broken.ts";
 import { flowsToRemovedEndpoint } from "./service/flows-to-removed-endpoint.ts";
 import { healthCheckPortClosed } from "./service/health-check-port-closed.ts";
 import { hostPortMismatch } from "./service/host-port-mismatch.ts";
+import { ipvsConntrackOff } from "./service/ipvs-conntrack-off.ts";
 import { loadBalancerPending } from "./service/load-balancer-pending.ts";
 import { nodePortAddressesWrong } from "./service/node-port-addresses-wrong.ts";
 import { proxyClusterCidrWrong } from "./service/proxy-cluster-cidr-wrong.ts";
@@ -162,6 +163,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "service", check: flowsToRemovedEndpoint },
   { layer: "service", check: healthCheckPortClosed },
   { layer: "service", check: hostPortMismatch },
+  { layer: "service", check: ipvsConntrackOff },
   { layer: "service", check: loadBalancerPending },
   { layer: "service", check: nodePortAddressesWrong },
   { layer: "service", check: proxyClusterCidrWrong },

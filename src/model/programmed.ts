@@ -4,6 +4,8 @@
 import { isWhole, known as knownOf } from "../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../evidence/origin.ts";
 import { type Family, formatIp, formatSocket, type Ip, parseIp } from "../net/ip.ts";
+import { withoutBrackets } from "../parse/fields.ts";
+import { firstPacket } from "./forwarding/packet-filter.ts";
 import type { NodePlane } from "./forwarding/plane.ts";
 import { lookupRoute } from "./forwarding/routing.ts";
 import type { Outcome } from "./netfilter/evaluate.ts";
@@ -33,6 +35,8 @@ export type Programmed = {
   /** IPVS has a server for it and is not asked: the node does not take the address for its own. */
   readonly unheld?: true;
 };
+
+export const PROTOCOLS = { TCP: "tcp", UDP: "udp", SCTP: "sctp" } as const;
 
 /** The bit by which kube-proxy marks what is to leave with the node's address (iptablesMasqueradeBit). */
 const MASQUERADE = 0x4000;
@@ -150,38 +154,96 @@ export function programmedBy(
   return { ...way, delivered, divertedBy, refusedBy, untouched, unmasked, marked };
 }
 
-/** IPVS: the virtual server's real servers that take new connections (weight above zero). */
-export function ipvsProgrammed(port: ServicePort, plane: NodePlane, family: Family): readonly Programmed[] | undefined {
-  const { ipvs } = plane;
+/** Whose connections a node's rules are asked about. */
+export type Clients = {
+  /** An address of a Pod of the node. */
+  readonly pod?: Ip | undefined;
+  /** The node's own. */
+  readonly own?: Ip | undefined;
+  /** At which of its addresses it is to serve node ports. */
+  readonly nodePortAt?: Ip | undefined;
+};
+
+/**
+ * IPVS: real servers that take new connections (weight above zero), unless the filter table refuses them before. What comes
+ * from Pods it sees only if the node has the address; what the node itself sends, always (ip_vs_core.c: NF_INET_LOCAL_IN and
+ * NF_INET_LOCAL_OUT).
+ */
+export function ipvsProgrammed(
+  port: ServicePort,
+  plane: NodePlane,
+  family: Family,
+  { pod, own, nodePortAt }: Clients,
+): readonly Programmed[] | undefined {
+  const address = parseIp(clusterIpOf(port.service, family) ?? "");
+  const served = address && ipvsServed(port, { address, number: port.port }, plane);
+  if (!address || !served) return undefined;
+  const flow = { protocol: PROTOCOLS[port.protocol], destination: address, port: port.port };
+  const isFiltered = plane.filter.stateOf(family) === "whole";
+  const hasAddress = isHeld(formatIp(address), plane);
+  const found: Programmed[] = [];
+  if (own && isFiltered) {
+    // the kernel takes the address itself as source, as for any that the node holds
+    const ends = plane.filter.at("output", firstPacket({ ...flow, source: hasAddress ? address : own }));
+    found.push(refused(masqueraded(served, ends, plane), ends));
+  } else found.push(served);
+  // what a Pod sends to an address that the node has not is forwarded
+  if (!served.untouched && !hasAddress)
+    found.push({ ...served, vantage: "pod", delivered: new Map(), untouched: true, unheld: true });
+  else if (pod && isFiltered) {
+    const packet = firstPacket({ ...flow, source: pod, inDevice: "cni0" });
+    found.push(refused({ ...served, vantage: "pod" }, entering(packet, address, "input", plane)));
+  }
+  const nodePort =
+    nodePortAt && port.nodePort !== undefined
+      ? ipvsServed(port, { address: nodePortAt, number: port.nodePort }, plane)
+      : undefined;
+  return nodePort ? [...found, { ...nodePort, vantage: "outside", to: "node-port" }] : found;
+}
+
+/** The same, with the back ends that are sent packets with a source that nobody can answer. */
+function masqueraded(programmed: Programmed, ends: readonly Outcome[], plane: NodePlane): Programmed {
+  if (ends.some(isGuess)) return programmed;
+  const unmasked = [...programmed.delivered].filter(([target]) => {
+    const destination = parseIp(withoutBrackets(target.slice(0, target.lastIndexOf(":"))));
+    return destination && ends.every(({ packet }) => !isMasked({ ...packet, destination, dnatted: true }, plane));
+  });
+  return { ...programmed, unmasked: new Map(unmasked), marked: ends.some(({ packet }) => isMarked(packet)) };
+}
+
+/** The same, unless rules surely refuse these packets before IPVS sees them. */
+function refused(programmed: Programmed, ends: readonly Outcome[]): Programmed {
+  const isSo = ends.every((end) => (end.verdict.is === "drop" || end.verdict.is === "reject") && !isGuess(end));
+  if (ends.length === 0 || !isSo) return programmed;
+  return { ...programmed, delivered: new Map(), refusedBy: ends.flatMap(({ rules }) => rules.slice(-1)) };
+}
+
+function ipvsServed(
+  { protocol }: ServicePort,
+  { address, number }: { readonly address: Ip; readonly number: number },
+  { ipvs }: NodePlane,
+): Programmed | undefined {
   if (ipvs.state !== "present") return undefined;
-  const address = clusterIpOf(port.service, family);
-  if (address === undefined) return undefined;
-  const server = ipvs.value.find(
-    (candidate) =>
-      candidate.address === address && candidate.port === port.port && candidate.protocol === port.protocol,
-  );
+  const at = formatIp(address);
+  const server = ipvs.value.find((one) => one.address === at && one.port === number && one.protocol === protocol);
   // of a table that is cut off, the last server may lack its real servers
   const isCut = ipvs.gaps.length > 0 && (!server || server === ipvs.value.at(-1));
   if (isCut) return undefined;
-  const servers = (server?.realServers ?? []).filter(({ weight }) => weight > 0);
-  const none = { unmasked: new Map(), divertedBy: new Map(), marked: false, refusedBy: [] } as const;
-  const host: Programmed = {
-    ...{ vantage: "host", to: "cluster-ip", ...none },
-    delivered: new Map(
-      servers.map((real) => [
-        formatSocket(real.address, real.port),
-        quoteOf(
-          { ...ipvs.origin, line: real.line },
-          `-> ${formatSocket(real.address, real.port)} weight ${real.weight}`,
-        ),
-      ]),
-    ),
+  const usable = (server?.realServers ?? []).filter(({ weight }) => weight > 0);
+  const quoted = usable.map((real) => {
+    const target = formatSocket(real.address, real.port);
+    return [target, quoteOf({ ...ipvs.origin, line: real.line }, `-> ${target} weight ${real.weight}`)] as const;
+  });
+  return {
+    vantage: "host",
+    to: "cluster-ip",
+    unmasked: new Map(),
+    divertedBy: new Map(),
+    marked: false,
+    delivered: new Map(quoted),
+    refusedBy: [],
     untouched: !server,
   };
-  if (!server || isHeld(address, plane)) return [host];
-  // what a Pod sends is forwarded then, and IPVS looks at what is for the node alone (ip_vs_core.c: NF_INET_LOCAL_IN)
-  const unheld = { to: "cluster-ip", ...none, delivered: new Map(), untouched: true, unheld: true } as const;
-  return [host, { vantage: "pod", ...unheld }];
 }
 
 /** Whether the node takes an address for its own, as far as its devices and routes were seen. */

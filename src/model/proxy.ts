@@ -32,6 +32,7 @@ import {
   entering,
   ipvsProgrammed,
   isRefusedAsService,
+  PROTOCOLS,
   type Programmed,
   programmedBy,
   refusedAsService,
@@ -98,8 +99,6 @@ type Parts = {
 
 const FAMILIES = [4, 6] as const;
 const OUTSIDE = { 4: parseIp("198.51.100.1")!, 6: parseIp("2001:db8::1")! } as const; // RFC 5737, RFC 3849
-
-const PROTOCOLS = { TCP: "tcp", UDP: "udp", SCTP: "sctp" } as const;
 
 function configOf(component: Component, objects: Objects) {
   const names = (component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name);
@@ -334,10 +333,13 @@ export function proxyOf(
   function programmed(port: ServicePort, name: string, family: Family): readonly Programmed[] | undefined {
     const { plane } = liveOf(name, family);
     const nodeMode = mode(name);
-    if (nodeMode === "ipvs") return ipvsProgrammed(port, plane, family);
+    const own = ownAddress(name, family);
+    if (nodeMode === "ipvs") {
+      const nodePortAt = addressOfNodePorts(name, family);
+      return ipvsProgrammed(port, plane, family, { pod: podAddress(name, family), own, nodePortAt });
+    }
     if (!isWalked(name, family)) return undefined;
     const address = parseIp(clusterIpOf(port.service, family) ?? "");
-    const own = ownAddress(name, family);
     if (!address) return undefined;
     const protocol = PROTOCOLS[port.protocol];
     const found: (Programmed | undefined)[] = [];

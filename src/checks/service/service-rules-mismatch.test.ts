@@ -321,6 +321,21 @@ testCheck(serviceRulesMismatch, {
       ),
       breaks: ["service.rules"],
     },
+    "IPVS: the virtual server of one node port is missing": healed(
+      ipvs((server) => (server.port === 30080 ? [] : [server]), "172.16.0.2"),
+      "Node w1 has no rule for Service shop/frontend:http",
+    ),
+    "IPVS: those of all node ports are": healed(
+      ipvs(() => [], "172.16.0.2"),
+      "Node w1 serves no node ports: IPVS has no virtual server for any of them",
+    ),
+    "IPVS: kube-proxy's own filter refuses what its sets do not hold any more": healed(
+      ipvs((server) => [server]).edit(
+        dropRules("w1", /KUBE-SEP-/),
+        addRules("w1", "filter", `-A KUBE-FIREWALL -d ${BACKEND} -p tcp -j REJECT`),
+      ),
+      "Node w1 refuses Service shop/backend:http as if it had no back end",
+    ),
     "nftables: nft flush ruleset was run on w1": healed(
       nft(editNft("w1", "kube-proxy", () => undefined)),
       "Node w1 has no rules for Services",

@@ -76,6 +76,10 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
     const found = fromOthers.length > 0 ? fromOthers : deviating(inside.filter(({ to }) => to !== "itself"));
     const ways = [...programmed, ...inside];
     marked ||= ways.some((way) => way.marked);
+    const bare = ways.filter(
+      (way) => way.unmasked.size > 0 && !found.some(({ vantage, to }) => vantage === way.vantage && to === way.to),
+    );
+    if (bare.length > 0 && isSettled(port, model.services, readAt)) unmasked.push({ port, ways: bare });
     if (found.length === 0) {
       const undropped = programmed.find((one) => isUndropped(servedBy(port), one, model));
       if (undropped && isSettled(port, model.services, readAt)) {
@@ -87,8 +91,6 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
           [port.service.ref],
         );
       }
-      const bare = ways.filter((way) => way.unmasked.size > 0);
-      if (bare.length > 0 && isSettled(port, model.services, readAt)) unmasked.push({ port, ways: bare });
       continue;
     }
     // who shuts NodePorts to strangers may mean it
@@ -144,15 +146,14 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
   if (first) {
     // IPVS has one table for all, and sees what comes from Pods only if the node has its addresses
     const isAll = cutOff.includes("host") && (mode === "ipvs" || cutOff.includes("pod"));
-    const isUnheld = mode === "ipvs" && !isAll;
     yield fault({
       ...common,
       related: proxies,
       breaks: isAll ? [whole] : cutOff.map((from) => ({ ...whole, from })),
       title: isAll
         ? (ofFamily.family ? say.nothingOfFamily : say.nothing)({ node: name, family })
-        : isUnheld
-          ? say.unheldAll({ node: name })
+        : mode === "ipvs"
+          ? (cutOff.includes("pod") ? say.unheldAll : say.noNodePorts)({ node: name })
           : say.notEntered({ node: name, from: FROM[first](), ...missingJump(name, first, family, model) }),
       evidence: absenceOfAll(servedBy(lost[0]!.port), cutOff, model),
       lost: lost.every(({ port }) => wasWritten(name, port, model)),
@@ -179,7 +180,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
       lost: found.what === "foreign" || found.what === "diverted" || wasWritten(name, port, model),
       facts: {
         case: found.what,
-        shows: showing(port, mode, family),
+        shows: showing(port, mode, family, found.to),
         ...found.removal,
       },
     });

@@ -280,11 +280,14 @@ export function waysOf({ nodes, pods, services, policies, dns, cilium }: WayPart
     const isLocal = from === "outside" ? externalLocal : internalLocal;
     const endpoints = (isLocal ? choice.local : choice.cluster) ?? [];
     const isApi = port.service.namespace === "default" && port.service.name === "kubernetes";
+    const subject = { node, service: port.key, ...services.ofFamily(family) };
     return all(
       isApi && client.network === "pod" ? now({ name: "node.lead-to-api", node: client.node }) : undefined,
       now({ name: "service.endpoints", service: port.key }),
       isLocal ? now({ name: "service.local", node, service: port.key }) : undefined,
-      now({ name: "service.rules", node, service: port.key, ...(from && { from }), ...services.ofFamily(family) }),
+      now({ name: "service.rules", ...subject, ...(from && { from }) }),
+      // in IPVS mode the node holds the cluster IP, and begins its own connections to it with it
+      from === "host" ? perhaps(now({ name: "service.masquerade", ...subject, from })) : undefined,
       // who stays with one source port is sent where its first packet was
       port.protocol === "UDP" && client.podKey !== undefined
         ? toFollow({ name: "service.flows", node, service: port.key, pod: client.podKey })

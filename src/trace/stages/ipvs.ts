@@ -56,14 +56,17 @@ export function throughIpvs(walk: Walk, moving: Moving, node: string): Next[] | 
     const evidence = [quote(`${named}: no real server takes connections`, server.line)];
     return end(moving, { is: "rejected", at, evidence, with: "icmp-port-unreachable" });
   }
+  // ip_vs_notrack: without connection tracking no nat chain is asked for its source
+  const tracking = known(plane.sysctl("net.ipv4.vs.conntrack"));
+  const untracked = tracking?.value === "0" ? tracking.evidence : undefined;
   return followed(walk, usable, ({ address: one }) => one).flatMap((real) => {
     const destination = parseIp(real.address);
     if (!destination) return cannotTell(moving, at, onNode(node, "ipvs"));
     const chosen = usable.length > 1 && moving.certainty === "certain" ? "chosen" : moving.certainty;
     // the nat chain of INPUT comes after IPVS: its source is still to be decided on
-    const natDone = { destination: true } as const;
+    const natDone = { destination: true, ...(untracked && { source: true as const }) } as const;
     const sent: Packet = { ...packet, destination, destinationPort: real.port, dnatted: true, natDone };
-    const evidence = [quote(`${named} -> ${real.address}:${real.port}`, real.line)];
+    const evidence = [quote(`${named} -> ${real.address}:${real.port}`, real.line), ...(untracked ? [untracked] : [])];
     const balanced = after(
       { ...moving, packet: sent, certainty: chosen },
       { did: "balance", by: "ipvs", at, before: packet, packet: sent, evidence },

@@ -1,10 +1,10 @@
 /** What was looked for in the rules of a node and is not there, and the commands that show them. */
 import { known } from "../../../evidence/observed.ts";
 import { type Evidence, quoteOf } from "../../../evidence/origin.ts";
-import type { Vantage } from "../../../model/programmed.ts";
+import type { Programmed, Vantage } from "../../../model/programmed.ts";
 import type { ProxyMode } from "../../../model/proxy.ts";
 import { clusterIpOf, type ServicePort } from "../../../model/services/services.ts";
-import { bitsOf, type Family, formatPrefix, formatSocket } from "../../../net/ip.ts";
+import { bitsOf, type Family, formatIp, formatPrefix, formatSocket } from "../../../net/ip.ts";
 import type { Condition } from "../../../parse/iptables/save.ts";
 import { sh } from "../../../shell.ts";
 import type { Model, Served } from "./served.ts";
@@ -20,20 +20,13 @@ export const program = (family: Family): string => SAVED[family];
 export const kindOf = (mode: ProxyMode, family: Family) => (mode === "iptables" ? SAVED[family] : mode);
 
 /** What was looked for in a node's rules and is not there, and where it should be. */
-export function absence({ port, node, family }: Served, vantage: Vantage, { forwarding, proxy }: Model): Evidence[] {
-  const { ipvs, links, [SAVED[family]]: iptables, nftables, filter } = forwarding.of(node);
+export function absence(served: Served, vantage: Vantage, model: Model): Evidence[] {
+  const { port, node, family } = served;
+  const { forwarding, proxy } = model;
+  const { [SAVED[family]]: iptables, nftables, filter } = forwarding.of(node);
   const address = clusterIpOf(port.service, family) ?? "";
   const protocol = port.protocol.toLowerCase();
-  if (proxy.mode(node) === "ipvs") {
-    const server = known(ipvs)?.find((one) => one.address === address && one.port === port.port);
-    if (server && vantage === "pod") {
-      const device = known(links)?.find(({ name: one }) => one === "kube-ipvs0");
-      return [quoteOf(links.origin, device ? `kube-ipvs0 does not have ${address}` : "no device kube-ipvs0")];
-    }
-    const origin = server ? { ...ipvs.origin, line: server.line } : ipvs.origin;
-    const what = `${port.protocol} ${formatSocket(address, port.port)}`;
-    return [quoteOf(origin, server ? `${what}: no real server` : `no virtual server ${what}`)];
-  }
+  if (proxy.mode(node) === "ipvs") return absenceInIpvs(served, vantage, model);
   if (proxy.mode(node) === "nftables") {
     const [map, key] =
       vantage === "outside"
@@ -61,6 +54,21 @@ export function absence({ port, node, family }: Served, vantage: Vantage, { forw
     filter.quote({ ruleset: program(family), table: "nat", chain: name, line: rule.line, rule }),
     quoteOf(at(service?.line), `nat: ${next} has ${service?.rules.length ?? 0} rules`),
   ];
+}
+
+function absenceInIpvs({ port, node, family }: Served, vantage: Vantage, model: Model): Evidence[] {
+  const { ipvs, links } = model.forwarding.of(node);
+  const own = model.proxy.nodePorts(node, family)?.address ?? model.nodes.get(node)?.ips[family];
+  const [address = "", number = ""] =
+    vantage === "outside" ? [own && formatIp(own), port.nodePort] : [clusterIpOf(port.service, family), port.port];
+  const server = known(ipvs)?.find((one) => one.address === address && one.port === number);
+  if (server && vantage === "pod") {
+    const device = known(links)?.find(({ name: one }) => one === "kube-ipvs0");
+    return [quoteOf(links.origin, device ? `kube-ipvs0 does not have ${address}` : "no device kube-ipvs0")];
+  }
+  const origin = server ? { ...ipvs.origin, line: server.line } : ipvs.origin;
+  const what = `${port.protocol} ${formatSocket(address, number)}`;
+  return [quoteOf(origin, server ? `${what}: no real server` : `no virtual server ${what}`)];
 }
 
 /** Whether a rule is for this host, a prefix of one address, and this port. */
@@ -131,8 +139,14 @@ export const showingAll = (mode: ProxyMode, family: Family): string =>
 
 export const IPVS_FLAGS = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" } as const;
 
-export function showing({ key, service, port, protocol }: ServicePort, mode: ProxyMode, family: Family): string {
+export function showing(
+  { key, service, port, nodePort, protocol }: ServicePort,
+  mode: ProxyMode,
+  family: Family,
+  to: Programmed["to"] = "cluster-ip",
+): string {
   const address = clusterIpOf(service, family) ?? "";
+  if (mode === "ipvs" && to === "node-port") return `ipvsadm -Ln | grep -A 9 -e ':${nodePort} '`;
   if (mode === "ipvs") return sh`ipvsadm -Ln ${IPVS_FLAGS[protocol]} ${formatSocket(address, port)}`;
   if (mode === "nftables") return `${showingAll(mode, family)} ${sh`| grep -F -e ${address}`}`;
   return `${SAVED[family]}-save -t nat ${sh`| grep -F -e ${key}`}`;

@@ -26,6 +26,10 @@ export const say = texts("service-rules-mismatch", {
     en: "No device of node {node} holds {address} of Service {service} (kube-ipvs0): what Pods send there bypasses IPVS and leaves the node",
     zh: "节点 {node} 上没有设备持有 Service {service} 的地址 {address}（kube-ipvs0）：Pod 发往该地址的报文绕过 IPVS，直接离开节点",
   },
+  noNodePorts: {
+    en: "Node {node} serves no node ports: IPVS has no virtual server for any of them",
+    zh: "节点 {node} 不提供任何 NodePort：IPVS 中没有对应的虚拟服务",
+  },
   refused: {
     en: "Node {node} refuses Service {service} as if it had no back end, while it has {count}",
     zh: "节点 {node} 将 Service {service} 视为没有后端而拒绝，实际有 {count} 个后端",
