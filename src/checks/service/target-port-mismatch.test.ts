@@ -1,6 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import { type Edit, editPods, listening, probed } from "../../../testing/cluster-edits.ts";
+import { type Edit, editPods, installed, listening, probed } from "../../../testing/cluster-edits.ts";
+import { workload } from "../../../testing/cluster-objects.ts";
 import { ago, ready, withContainers } from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
 import { targetPortMismatch } from "./target-port-mismatch.ts";
@@ -30,8 +31,35 @@ const renamed = (suffix: string, sockets: readonly (readonly [string, number])[]
     editPods("frontend", (pod) => ({ ...pod, metadata: { ...pod.metadata, name: `${pod.metadata.name}-${suffix}` } })),
   );
 
+/** Another workload bears the label of the frontend, and listens elsewhere. */
+const importer = (port: number) =>
+  cluster()
+    .with(
+      installed(
+        "Deployment",
+        workload(
+          "importer",
+          "shop",
+          { app: "frontend", job: "importer" },
+          { containers: [{ name: "main", image: "importer:1" }] },
+        ),
+      ),
+    )
+    .edit(listening("frontend", [["*", 8080]]), listening("importer", [["*", port]]));
+const numbered = (given: Cluster) => ports(given, { ...http, targetPort: 8080 });
+
 testCheck(targetPortMismatch, {
   finds: {
+    "Pods of another workload bear the Service's label, and do not listen": {
+      given: numbered(importer(9999)),
+      repair: SERVICE,
+      says: [
+        "Service shop/frontend:http also selects Pods of Deployment/shop/importer, which do not listen on port 8080",
+      ],
+      breaks: ["pod.listen"],
+      strength: "direct",
+      healedBy: () => cluster(),
+    },
     "the number in the Service was mistyped": {
       given: ports(cluster(), { ...http, targetPort: 8088 }),
       repair: SERVICE,
@@ -111,6 +139,7 @@ testCheck(targetPortMismatch, {
     },
   },
   clears: {
+    "Pods of another workload bear the Service's label, and listen as well": numbered(importer(8080)),
     "a healthy cluster": cluster(),
     k3s: cluster({ flavour: "k3s" }),
     "a port that is open and not declared": ports(cluster(), { ...http, targetPort: 9000 }).edit(on9000),

@@ -32,6 +32,14 @@ const say = texts("target-port-mismatch", {
     en: "The Pods of {workload} listen on port {target} at {address} only: Service {service} cannot reach them",
     zh: "{workload} 的 Pod 只在 {address} 上监听端口 {target}，通过 Service {service} 无法访问",
   },
+  foreign: {
+    en: "Service {service} also selects Pods of {workload}, which do not listen on port {target}: {count} of its {all} back ends refuse",
+    zh: "Service {service} 还选中了 {workload} 的 Pod，而它们不监听端口 {target}：{all} 个后端中有 {count} 个会拒绝连接",
+  },
+  narrow: {
+    en: "Let the Service select its own Pods only: by a label that the others lack, or take the label from the others",
+    zh: "让 Service 只选中自己的 Pod：改用其他 Pod 没有的标签，或去掉其他 Pod 的该标签",
+  },
   changing: { en: "its Pods have just started", zh: "其 Pod 刚刚启动" },
   noSockets: {
     en: "some of its Pods show no socket at all, as those of sandboxed runtimes do",
@@ -150,6 +158,8 @@ function factsOf(port: ServicePort, pods: readonly PodView[], model: Model): Fac
   return { index: port.service.ports.indexOf(port), ...(target !== undefined && { target }) };
 }
 
+const ownerOf = (pod: PodView): string => refId(pod.owner ?? pod.ref);
+
 function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): Iterable<Finding> {
   if (typeof port.targetPort === "string") {
     yield* judgeName(port, port.targetPort, pods, model);
@@ -162,18 +172,21 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
     yield cannotTell(capability, pods.map(socketsIn));
     return;
   }
+  // of Pods of several workloads, those of one prove nothing of the others
+  const isMixed = new Set(pods.map(ownerOf)).size > 1;
+  const of = (pod: PodView) => (isMixed ? { ...capability, pod: pod.key } : capability);
   const seen: Listening[] = [];
   const unseen: PodView[] = [];
   for (const pod of pods) {
     const sockets = model.sockets.of(pod);
     const open = sockets.state === "present" ? socketsFor(sockets.value, port.protocol) : [];
     if (open.some((socket) => socket.port === numberIn(pod) && isReachable(socket, pod))) {
-      yield works(capability, [quoteSocket(pod, open.find((socket) => socket.port === numberIn(pod))!, model)]);
+      yield works(of(pod), [quoteSocket(pod, open.find((socket) => socket.port === numberIn(pod))!, model)]);
       return;
     }
     // a readiness probe that succeeds is kubelet's connection to the port
     if (isProbed(pod, numberIn(pod), port.protocol)) {
-      yield works(capability, [
+      yield works(of(pod), [
         model.objects.quote("pods", pod.object, `${pod.key}: Ready, its readiness probe asks port ${numberIn(pod)}`),
       ]);
       return;
@@ -182,7 +195,7 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
       .map((address) => model.connections.answeredFrom(port.protocol.toLowerCase(), address, numberIn(pod) ?? 0))
       .find((one) => one !== undefined);
     if (answered && !pod.hostNetwork) {
-      yield works(capability, [answered]);
+      yield works(of(pod), [answered]);
       return;
     }
     // what is listed in part proves no absence
@@ -197,7 +210,7 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
         (one) => one.port === numberIn(heir) && isReachable(one, heir),
       );
       if (!socket) continue;
-      yield works(capability, [quoteSocket(heir, socket, model)]);
+      yield works(of(heir), [quoteSocket(heir, socket, model)]);
       return;
     }
     if (heirs.length > 0) {
@@ -248,6 +261,47 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
   }
 }
 
+/** The Pods that surely refuse what the Service sends them, beside others that take it. */
+function* judgeDeaf(port: ServicePort, pods: readonly PodView[], model: Model): Iterable<Finding> {
+  const numberIn = (pod: PodView) =>
+    typeof port.targetPort === "number" ? port.targetPort : namedPorts(pod, port.targetPort, port.protocol)[0];
+  const serving = pods.filter((pod) => numberIn(pod) !== undefined);
+  const isDeaf = (pod: PodView): boolean => {
+    const sockets = model.sockets.of(pod);
+    const number = numberIn(pod)!;
+    const isSeen = sockets.state === "present" && sockets.gaps.length === 0 && sockets.value.length > 0;
+    if (!isSeen || pod.hostNetwork || hasJustStarted(pod, model) || isProbed(pod, number, port.protocol)) return false;
+    const hears = socketsFor(sockets.value, port.protocol).some((one) => one.port === number && isReachable(one, pod));
+    const answers = pod.addresses.some((address) =>
+      model.connections.answeredFrom(port.protocol.toLowerCase(), address, number),
+    );
+    return !hears && !answers;
+  };
+  const deaf = serving.filter(isDeaf);
+  const [first] = deaf;
+  if (!first || deaf.length === serving.length) return;
+  const owner = first.owner ?? first.ref;
+  // in a rollout some Pods of one workload listen on a new port, and others still on the old one
+  if (serving.some((pod) => !deaf.includes(pod) && deaf.some((one) => ownerOf(one) === ownerOf(pod)))) return;
+  const args = { service: port.key, target: numberIn(first)!, count: deaf.length, all: serving.length };
+  yield fault({
+    repair: port.service.ref,
+    related: [owner],
+    breaks: deaf.map(({ key }) => ({ name: "pod.listen", service: port.key, pod: key })),
+    title: say.foreign({ ...args, workload: refId(owner) }),
+    evidence: [
+      model.services.quote(port.service, `Service ${port.key}: targetPort ${port.targetPort}`),
+      ...deaf.slice(0, 2).map((pod) => {
+        const open = socketsFor(known(model.sockets.of(pod)) ?? [], port.protocol).map((one) => one.port);
+        const words = `${pod.key}: ${port.protocol} ports ${[...new Set(open)].join(", ") || "none"}`;
+        return quoteOf(model.sockets.of(pod).origin, words);
+      }),
+    ],
+    strength: "direct",
+    facts: { case: "foreign" },
+  });
+}
+
 const socketsIn = ({ node = "", namespace, name }: PodView) =>
   ({ kind: "podSockets", place: { node, namespace, pod: name } }) as const;
 
@@ -286,7 +340,10 @@ export const targetPortMismatch = defineCheck({
       if (ready.length === 0) continue;
       // a port that is not proxied matters to nobody: headless Services name Pods, not ports
       if (service.kind !== "ClusterIP") continue;
-      const judged = service.ports.map((port) => ({ port, findings: [...judgePort(port, ready, model)] }));
+      const judged = service.ports.map((port) => ({
+        port,
+        findings: [...judgePort(port, ready, model), ...judgeDeaf(port, ready, model)],
+      }));
       const isDeaf = judged.every(({ findings }) => findings.some(({ outcome }) => outcome === "fault"));
       for (const { port, findings } of judged) {
         // one port of several that nobody misses may be there for later
@@ -308,6 +365,10 @@ export const targetPortMismatch = defineCheck({
     const verify = { run: `${ask} ${address.map(shellWord).join(" ")}` };
     const edit = { run: `kubectl edit ${kubectlName(repair)}` };
     const prevent = [say.prevent()];
+    if (facts.case === "foreign") {
+      const step = { why: say.narrow(), change: edit, undo: edit, verify };
+      return [{ id: "serve-alone", risk: "low", interrupts: say.uninterrupted(), steps: [step], prevent }];
+    }
     if (facts.case === "app") {
       const step = { why: say.changeApp({ port: port ?? "?" }), change: edit, undo: edit, verify };
       return [{ id: "change-application", risk: "medium", interrupts: say.rollsOut(), steps: [step], prevent }];
@@ -332,12 +393,16 @@ export const targetPortMismatch = defineCheck({
 
 **How it looks.** Connections are refused at once by the Pod itself, from everywhere, while the Pod's real port answers. With a name that no container has, the EndpointSlice lacks the port and the node refuses.
 
+Where only some of them do not listen (most often Pods of another workload that bear the label by which the Service selects), that share of connections is refused.
+
 **How it is told.** By the sockets inside the Pods. \`containerPort\` is documentation: a port that is not declared may well be open, and a declared one closed.
 
 **When this is not the cause.** If only some nodes or clients are refused, look at rules and policies. A port of several that nothing listens on and nobody calls is only a warning.`,
       zh: `Service 的 Pod 已就绪，但没有一个在监听 Service 转发到的端口：端口号写错、没有容器声明该名称的端口，或程序监听在别的端口，或只监听 127.0.0.1。
 
 **现象。** 从任何地方访问都会立即被 Pod 自身拒绝，而 Pod 真正的端口可以应答。若使用了不存在的端口名，EndpointSlice 中没有该端口，由节点拒绝。
+
+若只有一部分未监听（多为带有同样标签、因而被 Service 一并选中的其他工作负载的 Pod），则相应比例的连接被拒绝。
 
 **如何判定。** 依据 Pod 内的套接字。\`containerPort\` 只是说明：未声明的端口可能开着，已声明的也可能没有监听。
 

@@ -256,7 +256,10 @@ export function waysOf({ nodes, pods, services, policies, dns, cilium }: WayPart
     }
     if (pod) {
       const isBeside = pod.node === client.node && client.network === "pod" && !pod.hostNetwork;
-      const direct = reachPod(client, pod, { protocol: port.protocol, number: endpoint.port });
+      const direct = all(
+        reachPod(client, pod, { protocol: port.protocol, number: endpoint.port }),
+        now({ name: "pod.listen", service: port.key, pod: pod.key }),
+      );
       return isBeside ? all(direct, now({ name: "node.bridge", node: client.node, ...ofFamily(client) })) : direct;
     }
     const node = nodes.byAddress(endpoint.address);
