@@ -1,4 +1,5 @@
 import { isWhole } from "../../evidence/observed.ts";
+import type { Evidence } from "../../evidence/origin.ts";
 import type { Capability } from "../../model/capability.ts";
 import { savedAt } from "../../model/forwarding/saved-at.ts";
 import type { NodeView } from "../../model/nodes.ts";
@@ -118,16 +119,18 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
   }
   // IPVS sees what Pods send if the node has the address
   const isUnseen = mode === "ipvs" && !isWhole(plane.localAddresses);
-  const proven = <C extends Capability>(capability: C) => ({
-    ...capability,
-    ...(isUnseen && { from: "host" as const }),
-  });
+  // and rules may refuse what is for it before
+  const isUnfiltered = mode === "ipvs" && plane.filter.stateOf(family) !== "whole";
+  const proven = (capability: Capability, evidence: readonly Evidence[]): Finding =>
+    isUnfiltered
+      ? presumed(capability, [{ kind: SAVED[family], place: { node: name } }])
+      : works({ ...capability, ...(isUnseen && { from: "host" }) }, evidence);
   if (isUnseen) yield presumed({ ...whole, from: "pod" }, [{ kind: "links", place: { node: name } }]);
   for (const port of unclear) yield cannotTell({ ...whole, service: port.key }, [], say.unclear());
   yield* judgeMasquerading(node, unmasked, !marked && unmasked.length > 1, mode, family, model);
   if (deviations.length + moving.length + unclear.length === 0) {
-    yield works(
-      proven(whole),
+    yield proven(
+      whole,
       [...(model.proxy.programmed(judged[0]!, name, family)?.[0]?.delivered.values() ?? [])].slice(0, 1),
     );
     return;
@@ -168,7 +171,7 @@ function* judgeNode(node: NodeView, ports: readonly ServicePort[], family: Famil
     const mine = deviations.filter((deviation) => deviation.port === port);
     const found = mine[0];
     if (!found) {
-      if (!moving.includes(port)) yield works(proven({ ...whole, service: port.key }), []);
+      if (!moving.includes(port)) yield proven({ ...whole, service: port.key }, []);
       continue;
     }
     yield fault({
