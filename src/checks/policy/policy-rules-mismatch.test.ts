@@ -1,6 +1,6 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster as built, type Cluster, clusterOf, editNode } from "../../../testing/cluster.ts";
-import { addRules6, type Edit } from "../../../testing/cluster-edits.ts";
+import { addRules, addRules6, type Edit } from "../../../testing/cluster-edits.ts";
 import { captureOf, readRecording } from "../../../testing/recordings.ts";
 import type { CiliumEndpoint } from "../../parse/cilium/endpoints.ts";
 import { policyRulesMismatch } from "./policy-rules-mismatch.ts";
@@ -59,8 +59,34 @@ const isolated = addRules6(
   "-A KUBE-POD-FW-A1 -p tcp -m tcp --dport 8080 -j REJECT",
 );
 
+/** The same inside k3s' one process, which has no Pod. */
+const k3s = built({ flavour: "k3s" }).edit(
+  ...["w1", "w2", "w3"].map((node) =>
+    addRules(
+      node,
+      "filter",
+      "-A FORWARD -j KUBE-ROUTER-FORWARD",
+      "-A KUBE-ROUTER-FORWARD -m mark --mark 0x20000/0x20000 -j ACCEPT",
+    ),
+  ),
+);
+const isolatedByK3s = addRules(
+  "w1",
+  "filter",
+  "-A KUBE-ROUTER-FORWARD -d 10.128.0.0/9 -j KUBE-POD-FW-A1",
+  "-A KUBE-POD-FW-A1 -p tcp -m tcp --dport 8080 -j REJECT",
+);
+
 testCheck(policyRulesMismatch, {
   finds: {
+    "kube-router inside k3s isolates Pods of w1 after the policy is gone": {
+      given: k3s.edit(isolatedByK3s),
+      repair: "Node/w1",
+      says: ["Node w1 refuses", "that no NetworkPolicy denies"],
+      breaks: ["policy.rules"],
+      strength: "differing",
+      healedBy: () => k3s,
+    },
     "dual stack: kube-router of w1 isolates Pods over IPv6 after the policy is gone": {
       given: dual.edit(isolated),
       repair: "Node/w1",
@@ -116,6 +142,7 @@ testCheck(policyRulesMismatch, {
     Cilium: cilium,
     "dual stack, enforced by kube-router": dual,
     "IPv6 only, enforced by kube-router": only6,
+    "k3s, enforced by kube-router inside its one process": k3s,
     "flannel, which enforces nothing": built(),
     "Cilium enforces a policy of its own kind": cilium
       .edit((draft) =>

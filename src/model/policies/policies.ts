@@ -72,6 +72,7 @@ const OTHER_ENFORCERS =
 const ENFORCER_TABLES = /^(calico|(kube|kindnet)-network-policies|antrea)/;
 /** Chains by which an enforcer shows itself on a node (kube-router also inside k3s, Calico, Weave, Azure). */
 const ENFORCER_CHAINS = /^(KUBE-ROUTER-|KUBE-NWPLCY-|cali-|WEAVE-NPC|AZURE-NPM|ANTREA-|CILIUM_)/;
+const OF_KUBE_ROUTER = /^KUBE-(ROUTER|NWPLCY)-/;
 
 const CILIUM_LISTS = ["ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies"] as const;
 
@@ -230,7 +231,7 @@ export function policiesOf(
       }
       return listsWhole ? { state: "allowed" } : { state: "unknown" };
     },
-    others: othersOf(objects, components),
+    others: othersOf(objects, components, nodes, forwarding),
     enforcement:
       isCilium && setting("enable-policy") === "never"
         ? "nothing"
@@ -251,9 +252,18 @@ const OTHER_KINDS: Readonly<Record<string, readonly ListId[]>> = {
 const READ: ReadonlySet<ListId> = new Set(["caliconetworkpolicies", "globalnetworkpolicies"]);
 const OF_ADMINISTRATORS = /^(baseline)?adminnetworkpolicies\./;
 
-function othersOf(objects: Objects, components: Components): Policies["others"] {
-  const enforcers = components.withDuty("policy");
-  const lists = enforcers.map(({ definition }) => OTHER_KINDS[definition.id]);
+/** An enforcer that is no Pod, by its chains: k3s has kube-router's inside its one process. */
+function embedded(nodes: Nodes, forwarding: Forwarding): readonly string[] {
+  const found = nodes.all.flatMap(({ name }) => {
+    const filter = known(forwarding.of(name).iptables)?.tables.find((table) => table.name === "filter");
+    return (filter?.chains ?? []).flatMap((chain) => (ENFORCER_CHAINS.test(chain.name) ? chain.name : []));
+  });
+  return found.length > 0 && found.every((name) => OF_KUBE_ROUTER.test(name)) ? ["kube-router"] : [];
+}
+
+function othersOf(objects: Objects, components: Components, nodes: Nodes, forwarding: Forwarding): Policies["others"] {
+  const enforcers = components.withDuty("policy").map(({ definition }) => definition.id);
+  const lists = (enforcers.length > 0 ? enforcers : embedded(nodes, forwarding)).map((id) => OTHER_KINDS[id]);
   const known = lists.flatMap((list) => list ?? []);
   if (known.some((list) => !READ.has(list) && objects.all(list).length > 0)) return "some";
   if (objects.all("customresourcedefinitions").some(({ metadata }) => OF_ADMINISTRATORS.test(metadata.name)))
