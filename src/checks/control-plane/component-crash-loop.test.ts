@@ -44,6 +44,22 @@ const onAmazon = cluster({ flavour: "managed" }).with(
 
 testCheck(componentCrashLoop, {
   finds: {
+    "kind with many nodes: no inotify instance is left for kube-proxy of w1": {
+      given: cluster().edit(
+        editPods("kube-proxy", crashing(), "w1"),
+        said(
+          "kube-proxy",
+          ['E1 run.go:74] "command failed" err="failed complete: too many open files"'],
+          ago(60),
+          "w1",
+        ),
+      ),
+      repair: "Node/w1",
+      says: ["kube-proxy crash-loops on w1: “failed complete: too many open files”"],
+      breaks: ["component.run"],
+      strength: "direct",
+      healedBy: healthy,
+    },
     "flannel on w2 ends at once, and its log was not kept": {
       given: cluster()
         .edit(editPods("kube-flannel-ds", crashing(2), "w2"))

@@ -83,6 +83,14 @@ const say = texts("component-crash-loop", {
     en: "Let the container write to the node's folder: with SELinux enforcing, give the folder its label back (a denial is in the audit log); else see who owns it and whether it is mounted read-only",
     zh: "让容器能够写入节点上的目录：SELinux 为 enforcing 时恢复该目录的标签（审计日志中有拒绝记录）；否则检查其属主及是否为只读挂载",
   },
+  moreWatches: {
+    en: "Raise the limits of inotify, which everything on the machine shares; with nodes that are containers (kind) that is the machine beneath them. The kubelet then starts the container anew by itself",
+    zh: "调高整台机器共享的 inotify 上限；若节点本身是容器（kind），即其宿主机。之后 kubelet 会自动重新启动容器",
+  },
+  preventWatches: {
+    en: "Write the limits to /etc/sysctl.d of the machine, so that they are there after it restarts",
+    zh: "将上限写入机器的 /etc/sysctl.d，使其重启后仍然有效",
+  },
   correctManifest: {
     en: "Correct its manifest on the node; kubelet starts it anew by itself",
     zh: "修正该节点上的清单，kubelet 会自动重新启动它",
@@ -106,6 +114,12 @@ const CANNOT_START =
 
 /** An init container cannot put its files on the node: SELinux, a read-only file system (flannel's and Calico's install-cni). */
 const FILES_DENIED = /(\/(?:host\/)?(?:etc\/cni|opt\/cni)\S*?)['":]*:? (?:Permission denied|Read-only file system)/i;
+
+/**
+ * It can have no more inotify instances or watches: all of one user on a machine share them, nodes that are containers (kind)
+ * as well (inotify(7): EMFILE, ENOSPC).
+ */
+const WATCHES_EXHAUSTED = /too many open files|inotify\S*[^"]*no space left on device/i;
 
 /** Every namespace has it; nobody configures a component by it. */
 const CERTIFICATES = new Set(["kube-root-ca.crt"]);
@@ -259,10 +273,11 @@ function* judgePod(
     const names = configs.map((one) => one.name);
     const setting = why && settingNamed(why.quote, names, component.ref.namespace ?? "", objects);
     const faulty = setting && configs.find((one) => one.name === setting.map);
+    const isExhausted = why !== undefined && WATCHES_EXHAUSTED.test(why.quote);
     const seen = `${pod.key}: container ${container}: ${state}${more}`;
     yield fault({
-      repair: faulty ?? component.ref,
-      related: [pod.ref, ...(faulty ? [component.ref] : []), ...configs.filter((one) => one !== faulty)],
+      repair: faulty ?? (isExhausted ? ref("Node", node) : component.ref),
+      related: [pod.ref, ...(faulty || isExhausted ? [component.ref] : []), ...configs.filter((one) => one !== faulty)],
       nodes: [node],
       breaks: [capability],
       title,
@@ -283,6 +298,7 @@ function* judgePod(
         node,
         ...(probed && { port: probed.port }),
         ...(why && FILES_DENIED.test(why.quote) && { denied: "true" }),
+        ...(isExhausted && { exhausted: "true" }),
       },
     });
   }
@@ -331,6 +347,12 @@ export const componentCrashLoop = defineCheck({
       const run = `ls -ldZ ${folders}; getenforce; ausearch -m avc -ts recent | tail -n 3; restorecon -Rv ${folders}`;
       const allow = { why: say.allowFiles(), change: { run, node: node! }, verify };
       return [{ ...base, steps: [allow], prevent: [say.preventTry()] }];
+    }
+    if (facts.exhausted !== undefined) {
+      const run = "sysctl -w fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288";
+      const undo = { run: "sysctl -w fs.inotify.max_user_instances=128", node: node! };
+      const raise = { why: say.moreWatches(), change: { run, node: node! }, undo, verify };
+      return [{ ...base, steps: [raise], prevent: [say.preventWatches()] }];
     }
     if (kind === "outOfMemory") {
       const edit = { run: `kubectl edit ${kubectlName(repair)}` };
