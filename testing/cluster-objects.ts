@@ -143,10 +143,20 @@ function systemConfigMaps(flavour: Flavour, families: readonly Family[]): Config
   return [
     coredns,
     map("kubeadm-config", "kube-system", { ClusterConfiguration: kubeadm }),
+    map("cluster-info", "kube-public", { kubeconfig: CLUSTER_INFO }),
     map("kube-proxy", "kube-system", { "config.conf": kubeProxy }),
     map("kube-flannel-cfg", "kube-flannel", { "net-conf.json": netConf }),
   ];
 }
+
+/** What nodes that join are told before they log in; the tokens by which it was signed have expired. */
+const CLUSTER_INFO = `apiVersion: v1
+kind: Config
+clusters:
+- cluster:
+    server: https://control-plane.example.org:6443
+  name: ""
+`;
 
 function coredns(): Workload {
   const ports = [
@@ -471,7 +481,13 @@ export function clusterObjects(
         ],
       },
     ],
-    configmaps: systemConfigMaps(flavour, families),
+    configmaps: [
+      ...systemConfigMaps(flavour, families),
+      ...names.map((name) => ({
+        metadata: meta("kube-root-ca.crt", name),
+        data: { "ca.crt": "-----BEGIN CERTIFICATE-----\n" },
+      })),
+    ],
     serviceaccounts: [...accounts, ...names.map((name): readonly [string, string] => [name, "default"])].map(
       ([namespace, name]) => ({ metadata: meta(name, namespace) }),
     ),
@@ -489,6 +505,7 @@ export function clusterObjects(
     validatingwebhookconfigurations: [],
     mutatingwebhookconfigurations: [],
     apiservices: [],
+    certificatesigningrequests: [],
     customresourcedefinitions: [],
     ciliumnetworkpolicies: [],
     ciliumclusterwidenetworkpolicies: [],

@@ -112,11 +112,13 @@ function missingIn(
   { permissions, objects }: { readonly permissions: readonly ComponentPermissions[]; readonly objects: Objects },
   releases: readonly HelmRelease[],
 ): readonly Ref[] {
-  // what is for no component that is seen was perhaps never there
-  const flawed = permissions.flatMap(({ flaws, account, component }) => [
+  // what is for no component that is seen was perhaps never there; what every API server or kubeadm of a release makes was
+  const isSure = ({ component, comparison: { baseline, fit } }: ComponentPermissions): boolean =>
+    component !== undefined || (baseline.releasesOf === "kubernetes" && (fit === "exact" || fit === "between"));
+  const flawed = permissions.flatMap(({ account, ...one }) => [
     ...(account ? [ref("ServiceAccount", account.name, account.namespace)] : []),
-    ...flaws
-      .filter(({ isPerhapsOption, reason }) => component && !isPerhapsOption && reason !== "rule-missing")
+    ...one.flaws
+      .filter(({ isPerhapsOption, reason }) => isSure(one) && !isPerhapsOption && reason !== "rule-missing")
       .flatMap(({ role, binding }) => [role, ...(binding ? [binding] : [])]),
   ]);
   const referred = [

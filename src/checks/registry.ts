@@ -14,8 +14,10 @@ import { controllerSwitchedOff } from "./control-plane/controller-switched-off.t
 import { etcdRolledBack } from "./control-plane/etcd-rolled-back.ts";
 import { etcdSpaceExceeded } from "./control-plane/etcd-space-exceeded.ts";
 import { etcdUnresponsive } from "./control-plane/etcd-unresponsive.ts";
+import { kubeletCertificateUnissued } from "./control-plane/kubelet-certificate-unissued.ts";
 import { podCreationRefused } from "./control-plane/pod-creation-refused.ts";
 import { podUnschedulable } from "./control-plane/pod-unschedulable.ts";
+import { rootCaMissing } from "./control-plane/root-ca-missing.ts";
 import { clusterDnsAddressMismatch } from "./dns/cluster-dns-address-mismatch.ts";
 import { clusterDnsDown } from "./dns/cluster-dns-down.ts";
 import { clusterDomainMismatch } from "./dns/cluster-domain-mismatch.ts";
@@ -31,6 +33,7 @@ import { ipForwardingOff } from "./node/ip-forwarding-off.ts";
 import { kubeletUnreachable } from "./node/kubelet-unreachable.ts";
 import { neighbourTableFull } from "./node/neighbour-table-full.ts";
 import { nodeAddressWrong } from "./node/node-address-wrong.ts";
+import { nodeJoinRefused } from "./node/node-join-refused.ts";
 import { nodeMtuTooSmall } from "./node/node-mtu-too-small.ts";
 import { nodeNotReady } from "./node/node-not-ready.ts";
 import { nodeObjectMissing } from "./node/node-object-missing.ts";
@@ -111,14 +114,17 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "control-plane", check: etcdRolledBack },
   { layer: "control-plane", check: etcdSpaceExceeded },
   { layer: "control-plane", check: etcdUnresponsive },
+  { layer: "control-plane", check: kubeletCertificateUnissued },
   { layer: "control-plane", check: podCreationRefused },
   { layer: "control-plane", check: podUnschedulable },
+  { layer: "control-plane", check: rootCaMissing },
   { layer: "node", check: conntrackTableFull },
   { layer: "node", check: defaultRouteWrong },
   { layer: "node", check: ipForwardingOff },
   { layer: "node", check: kubeletUnreachable },
   { layer: "node", check: neighbourTableFull },
   { layer: "node", check: nodeAddressWrong },
+  { layer: "node", check: nodeJoinRefused },
   { layer: "node", check: nodeMtuTooSmall },
   { layer: "node", check: nodeNotReady },
   { layer: "node", check: nodeObjectMissing },

@@ -46,6 +46,7 @@ export const CAPABILITIES = {
   "pod.create": { en: "the control plane makes Pods that are missing", zh: "控制面会创建缺少的 Pod" },
   "pod.admit": { en: "new Pods are admitted", zh: "新建的 Pod 能通过准入" },
   "pod.schedule": { en: "nodes take the Pods", zh: "有节点可以运行这些 Pod" },
+  "pod.mount": { en: "the volumes of Pods can be mounted", zh: "Pod 的卷能够挂载" },
   "pod.listen": { en: "the Pods listen on the target port", zh: "Pod 监听目标端口" },
   "pod.attach": { en: "Pods are connected to the network", zh: "Pod 已接入网络" },
   "pod.release": { en: "Pods give their network back when they end", zh: "Pod 结束时能释放网络" },
@@ -127,6 +128,21 @@ export const CAPABILITIES = {
   "node.up": { en: "the node works", zh: "节点正常" },
   "node.report": { en: "the node reports its state", zh: "节点上报状态" },
   "node.ready": { en: "the node counts as ready", zh: "节点处于就绪状态" },
+  "node.login": { en: "the API server lets the node's kubelet in", zh: "API Server 接受节点 kubelet 的登录" },
+  "node.join": { en: "the node gets the certificate that it joins with", zh: "节点能取得加入集群所需的证书" },
+  "node.renew": { en: "the certificate of the node's kubelet is renewed", zh: "节点 kubelet 的证书能够续期" },
+  "certificate.renew": {
+    en: "requests of kubelets to renew their certificates are approved by themselves",
+    zh: "kubelet 的证书续期申请会被自动批准",
+  },
+  "certificate.issue": {
+    en: "kube-controller-manager approves and signs requests for certificates",
+    zh: "kube-controller-manager 批准并签发证书申请",
+  },
+  "config.publish": {
+    en: "namespaces are given kube-root-ca.crt, which their Pods mount",
+    zh: "各命名空间都有其 Pod 要挂载的 kube-root-ca.crt",
+  },
   "node.reach": { en: "reaching the node", zh: "访问节点" },
   "underlay.carry": {
     en: "the network between the nodes carries the Pods' packets",

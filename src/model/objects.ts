@@ -51,6 +51,7 @@ export const KIND_NAMES = {
   validatingwebhookconfigurations: "ValidatingWebhookConfiguration",
   mutatingwebhookconfigurations: "MutatingWebhookConfiguration",
   apiservices: "APIService",
+  certificatesigningrequests: "CertificateSigningRequest",
   customresourcedefinitions: "CustomResourceDefinition",
   ciliumnetworkpolicies: "CiliumNetworkPolicy",
   ciliumclusterwidenetworkpolicies: "CiliumClusterwideNetworkPolicy",

@@ -16,8 +16,12 @@ export type Validity = {
 type Element = { readonly tag: number; readonly start: number; readonly end: number };
 
 const SEQUENCE = 0x30;
+const SET = 0x31;
 const VERSION = 0xa0;
 const UTC_TIME = 0x17;
+
+/** What a request for a certificate asks to be called: its common name, and its organizations. */
+export type Subject = { readonly name: string; readonly organizations: readonly string[] };
 
 /** The element at a place; undefined where there is none, or it is cut off. */
 function elementAt(der: Uint8Array, at: number): Element | undefined {
@@ -106,4 +110,34 @@ export function validitiesOf(pem: string): readonly Validity[] | undefined {
 export function validitiesInBundle(base64: string): readonly Validity[] | undefined {
   const bytes = bytesOf(base64);
   return bytes && validitiesOf(textOf(bytes));
+}
+
+/** 2.5.4.3 and 2.5.4.10 (X.520), in DER. */
+const ATTRIBUTES = { commonName: "\x55\x04\x03", organization: "\x55\x04\x0a" } as const;
+
+const MOST_ATTRIBUTES = 64;
+
+/**
+ * The subject of a certificate request in base64, as `spec.request` of a CertificateSigningRequest has it.
+ *
+ * Source: RFC 2986, 4.1: CertificationRequest ::= SEQUENCE { SEQUENCE { version, subject Name, … }, … }; RFC 5280, 4.1.2.4: Name
+ * is a SEQUENCE of SETs of SEQUENCE { type OBJECT IDENTIFIER, value }.
+ */
+export function subjectOfRequest(base64: string): Subject | undefined {
+  const text = bytesOf(base64);
+  const [, body] = /-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([^-]*)-----END/.exec(text ? textOf(text) : "") ?? [];
+  const der = body === undefined ? undefined : bytesOf(body);
+  const request = der && elementAt(der, 0);
+  const info = der && request?.tag === SEQUENCE ? elementAt(der, request.start) : undefined;
+  if (!der || info?.tag !== SEQUENCE) return undefined;
+  const [, subject] = elementsIn(der, info, 2);
+  if (subject?.tag !== SEQUENCE) return undefined;
+  const wordsIn = ({ start, end }: Element): string => textOf(der.subarray(start, end));
+  const attributes = elementsIn(der, subject, MOST_ATTRIBUTES)
+    .filter(({ tag }) => tag === SET)
+    .flatMap((set) => elementsIn(der, set, MOST_ATTRIBUTES))
+    .map((pair) => elementsIn(der, pair, 2).map(wordsIn));
+  const of = (type: string) => attributes.flatMap(([id, value]) => (id === type && value !== undefined ? [value] : []));
+  const [name] = of(ATTRIBUTES.commonName);
+  return name === undefined ? undefined : { name, organizations: of(ATTRIBUTES.organization) };
 }

@@ -301,6 +301,20 @@ export const apiService = z.object({
   status: maybe(z.object({ conditions: maybe(z.array(condition)) })),
 });
 
+/** certificates.k8s.io/v1 */
+export const certificateSigningRequest = z.object({
+  metadata,
+  spec: z.object({
+    /** PEM in base64. */
+    request: maybe(text),
+    signerName: maybe(text),
+    /** Who asks, as the API server knew them. */
+    username: maybe(text),
+    groups: maybe(z.array(text)),
+  }),
+  status: maybe(z.object({ certificate: maybe(text), conditions: maybe(z.array(condition)) })),
+});
+
 /** core/v1 ServiceAccount */
 export const serviceAccount = z.object({ metadata, automountServiceAccountToken: maybe(flag) });
 
@@ -432,6 +446,7 @@ export type Service = z.infer<typeof service>;
 export type EndpointSlice = z.infer<typeof endpointSlice>;
 export type Event = z.infer<typeof event>;
 export type ConfigMap = z.infer<typeof configMap>;
+export type CertificateSigningRequest = z.infer<typeof certificateSigningRequest>;
 export type ApiService = z.infer<typeof apiService>;
 export type WebhookConfiguration = z.infer<typeof webhookConfiguration>;
 export type Workload = z.infer<typeof workload>;

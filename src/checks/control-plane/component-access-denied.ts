@@ -378,7 +378,8 @@ export const componentAccessDenied = defineCheck({
         prevent: [
           ...(objects.length > 0 ? [say.preventAdmission({ objects: objects.slice(0, 2) })] : []),
           say.preventBackup(),
-          say.preventAlert({ component: name }),
+          // bindings that nobody's Pods come with have nobody who could stay Running without them
+          ...(component ? [say.preventAlert({ component: name })] : []),
         ],
         errata: ["X21", "X22", "X24"],
       },

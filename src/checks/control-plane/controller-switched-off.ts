@@ -13,6 +13,14 @@ const say = texts("controller-switched-off", {
     zh: "EndpointSlice 不再更新，仍保留原有后端",
   },
   pods: { en: "Pods that end are not made again", zh: "结束的 Pod 不会被重建" },
+  certificates: {
+    en: "requests of kubelets for certificates stay as they are: nodes cannot join, and those that are there drop out when their certificates run out",
+    zh: "kubelet 的证书申请无人处理：新节点无法加入，现有节点在证书到期后掉线",
+  },
+  authority: {
+    en: "new namespaces get no kube-root-ca.crt: their Pods hang in ContainerCreating",
+    zh: "新建命名空间没有 kube-root-ca.crt，其中的 Pod 停在 ContainerCreating",
+  },
   switchOn: {
     en: "Take -{controller} out of --controllers in its manifest (kubeadm: --controllers=*,bootstrapsigner,tokencleaner); kubelet starts it anew by itself",
     zh: "在其清单的 --controllers 中去掉 -{controller}（kubeadm 默认：--controllers=*,bootstrapsigner,tokencleaner），kubelet 会自动重新启动它",
@@ -28,7 +36,7 @@ type Controller = {
   /** As `--controllers` names it since Kubernetes 1.28, and as it did before (cmd/kube-controller-manager/names). */
   readonly names: readonly [string, string];
   readonly stops: Capability;
-  readonly effect: "slices" | "pods";
+  readonly effect: "slices" | "pods" | "certificates" | "authority";
 };
 
 const CONTROLLERS: readonly Controller[] = [
@@ -36,6 +44,21 @@ const CONTROLLERS: readonly Controller[] = [
   { names: ["replicaset-controller", "replicaset"], stops: { name: "pod.create" }, effect: "pods" },
   { names: ["deployment-controller", "deployment"], stops: { name: "pod.create" }, effect: "pods" },
   { names: ["daemonset-controller", "daemonset"], stops: { name: "pod.create" }, effect: "pods" },
+  {
+    names: ["certificatesigningrequest-approving-controller", "csrapproving"],
+    stops: { name: "certificate.issue" },
+    effect: "certificates",
+  },
+  {
+    names: ["certificatesigningrequest-signing-controller", "csrsigning"],
+    stops: { name: "certificate.issue" },
+    effect: "certificates",
+  },
+  {
+    names: ["root-ca-certificate-publisher-controller", "root-ca-cert-publisher"],
+    stops: { name: "config.publish" },
+    effect: "authority",
+  },
 ];
 
 /** `--controllers`: the first word for a controller decides, else `*` (controller-manager/pkg/genericcontext, IsControllerEnabled). */
@@ -85,14 +108,14 @@ export const controllerSwitchedOff = defineCheck({
     page: {
       en: `kube-controller-manager runs, holds its lease and renews it, and leaves out one controller: \`--controllers\` names it with a minus, or does not hold \`*\`.
 
-**How it looks.** Without \`endpointslice-controller\` Services keep the back ends that they had when it was last there: Pods that have been made since get no connections, and connections to those that are gone time out or are refused. Without \`replicaset-controller\`, \`deployment-controller\` or \`daemonset-controller\` Pods that end are not made again. Nothing complains: no log, no event.
+**How it looks.** Without \`endpointslice-controller\` Services keep the back ends that they had when it was last there: Pods that have been made since get no connections, and connections to those that are gone time out or are refused. Without \`replicaset-controller\`, \`deployment-controller\` or \`daemonset-controller\` Pods that end are not made again. Without \`certificatesigningrequest-approving-controller\` or \`certificatesigningrequest-signing-controller\` nodes cannot join, and kubelets cannot renew their certificates. Without \`root-ca-certificate-publisher-controller\` Pods of new namespaces hang in \`ContainerCreating\`. Nothing complains: no log, no event.
 
 **How it comes about.** A flag that was meant to save work, or that was copied from a cluster where somebody else writes EndpointSlices.
 
 **When this is not the cause.** If the controller is on and does nothing, see whether kube-controller-manager leads and may do what it does: \`controller-lease-expired\`, \`component-access-denied\`.`,
       zh: `kube-controller-manager 正在运行并持续续租，但少了一个控制器：\`--controllers\` 中用减号排除了它，或没有 \`*\`。
 
-**现象。** 没有 \`endpointslice-controller\` 时，Service 只保留原有后端：之后新建的 Pod 收不到连接，访问已不存在的 Pod 会超时或被拒绝。没有 \`replicaset-controller\`、\`deployment-controller\` 或 \`daemonset-controller\` 时，结束的 Pod 不会重建。没有任何日志或事件提示。
+**现象。** 没有 \`endpointslice-controller\` 时，Service 只保留原有后端：之后新建的 Pod 收不到连接，访问已不存在的 Pod 会超时或被拒绝。没有 \`replicaset-controller\`、\`deployment-controller\` 或 \`daemonset-controller\` 时，结束的 Pod 不会重建。没有 \`certificatesigningrequest-approving-controller\` 或 \`certificatesigningrequest-signing-controller\` 时，新节点无法加入，kubelet 证书无法续期。没有 \`root-ca-certificate-publisher-controller\` 时，新命名空间中的 Pod 停在 \`ContainerCreating\`。没有任何日志或事件提示。
 
 **成因。** 为减少负载而加的参数，或从由其他组件写入 EndpointSlice 的集群复制而来。
 

@@ -66,10 +66,12 @@ testCheck(nodeNotReady, {
         "the client certificate of w2's kubelet ended, and its rotation had failed": [
           "E1121 02:59:50.000000     812 bootstrap.go:266] part of the existing bootstrap client certificate in /etc/kubernetes/kubelet.conf is expired: 2026-11-20 00:00:00 +0000 UTC",
           "the client certificate of its kubelet has expired",
+          "node.login",
         ],
         "the CA was made anew, and the kubelet of w2 has a certificate of the old one": [
           kubeletSays('error getting node \\"w2\\": Unauthorized'),
           "does not accept the client certificate of its kubelet (401)",
+          "node.login",
         ],
         "w2 was cloned from w1 with its certificates": [
           kubeletSays(refusedAs("system:node:w1")),
@@ -83,13 +85,13 @@ testCheck(nodeNotReady, {
           kubeletSays(refusedAs("system:anonymous")),
           "shows the API server no client certificate",
         ],
-      }).map(([story, [line, says]]) => [
+      }).map(([story, [line, says, breaks = "node.report"]]) => [
         story,
         {
           given: silent(cluster()).edit((draft) => draft.set("kubeletLog", { node: "w2" }, logOf([line!], NOW))),
           repair: "Node/w2",
           says: [says!],
-          breaks: ["node.report"],
+          breaks: [breaks],
           healedBy: healthy,
         } as const,
       ]),

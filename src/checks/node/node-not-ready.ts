@@ -91,7 +91,13 @@ export const nodeNotReady = defineCheck({
         repair: ref,
         nodes: [name],
         // a node without a CNI configuration works and reports, and the Pods that it has stay connected
-        breaks: [byNetwork ? { name: "node.ready", node: name } : capability],
+        breaks: [
+          byNetwork
+            ? { name: "node.ready", node: name }
+            : refusal?.isOld
+              ? { name: "node.login", node: name }
+              : capability,
+        ],
         title: refusal?.says ?? (ready === "Unknown" ? silent({ node: name }) : say.notReady({ node: name, message })),
         evidence: [
           ...evidence,

@@ -144,6 +144,14 @@ export const objectLists = {
     en: "which APIs other programs serve for the API server, and whether it reaches them",
     zh: "哪些 API 由其他程序代 API Server 提供，以及它能否访问到这些程序",
   }),
+  certificatesigningrequests: list(
+    "apis/certificates.k8s.io/*/certificatesigningrequests",
+    objects.certificateSigningRequest,
+    {
+      en: "whether kubelets get the certificates that they ask for, so that nodes can join and stay",
+      zh: "kubelet 申请的证书是否签发（关系到节点能否加入、能否继续留在集群）",
+    },
+  ),
   customresourcedefinitions: list("apis/apiextensions.k8s.io/*/customresourcedefinitions", objects.named, {
     en: "which operators are installed",
     zh: "安装了哪些 Operator",

@@ -48,6 +48,7 @@ const CLUSTER_WIDE: ReadonlySet<KindId> = new Set<KindId>([
   "validatingwebhookconfigurations",
   "mutatingwebhookconfigurations",
   "apiservices",
+  "certificatesigningrequests",
   "customresourcedefinitions",
 ]);
 

@@ -54,7 +54,12 @@ export function needsOf(parts: WayParts & { readonly components: Components }): 
         pod !== undefined && pod.node !== undefined && !pod.hostNetwork && pod.addresses.length === 0,
     );
     if (waiting.length === 0) return undefined;
-    const need = any(waiting.map((pod) => now({ name: "pod.attach", node: pod.node!, pod: pod.key })));
+    const need = any(
+      waiting.map((pod) =>
+        // the kubelet mounts the volumes of a Pod before it asks for its network
+        all(now({ name: "pod.mount", pod: pod.key }), now({ name: "pod.attach", node: pod.node!, pod: pod.key })),
+      ),
+    );
     return waiting.length < meant.length ? perhaps(need) : need;
   }
 
@@ -207,7 +212,23 @@ export function needsOf(parts: WayParts & { readonly components: Components }): 
             ),
           );
         case "node.report":
-          return all(now(on(node, { name: "api.reach" })), toFollow({ name: "api.write" }));
+          return all(
+            now(on(node, { name: "api.reach" })),
+            now(on(node, { name: "node.login" })),
+            toFollow({ name: "api.write" }),
+          );
+        case "node.login":
+          // a certificate counts until it runs out
+          return toFollow(on(node, { name: "node.renew" }));
+        case "node.join":
+          return now({ name: "certificate.issue" });
+        case "node.renew":
+          return all(now({ name: "certificate.renew" }), now({ name: "certificate.issue" }));
+        case "certificate.issue":
+        case "config.publish":
+          return all(runs("kube-controller-manager"), toFollow({ name: "api.write" }));
+        case "pod.mount":
+          return now({ name: "config.publish" });
         case "node.ready":
           return all(now({ ...capability, name: "node.report" }), now({ ...capability, name: "cni.config" }));
         case "pod.ready":

@@ -129,6 +129,7 @@ export function programsOf({ services, components, dns, ways }: ProgramParts) {
       // a Pod whose ConfigMap is not there is not started
       toFollow({ name: "component.config", component: capability.component! }),
       toFollow(on(capability.node, { name: "api.connect", component: capability.component! })),
+      toFollow({ name: "pod.mount", component: capability.component! }),
     );
   }
 

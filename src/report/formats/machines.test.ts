@@ -45,6 +45,21 @@ describe("SARIF", () => {
     expect(runs[0].tool.driver.rules.map(({ id }: { id: string }) => id)).toContain(ROOT.check);
   });
 
+  it("describes each rule as the manual does, and results refer to it", () => {
+    const [{ tool, results }] = JSON.parse(draw("sarif", SAMPLE)).runs;
+    for (const { ruleId, ruleIndex } of results) expect(tool.driver.rules[ruleIndex].id).toBe(ruleId);
+    const { shortDescription, fullDescription, help } = tool.driver.rules.find(
+      ({ id }: { id: string }) => id === ROOT.check,
+    );
+    for (const { text } of [shortDescription, fullDescription, help]) expect(text).toMatch(/^[^*`]{10,}$/);
+    expect(help.markdown).toContain("**How it looks.**");
+  });
+
+  it("names a check that it does not know, of a report of another release", () => {
+    const other = { ...SAMPLE, rootCauses: [{ ...ROOT, check: "of-tomorrow" }], warnings: [] };
+    expect(JSON.parse(draw("sarif", other)).runs[0].tool.driver.rules).toEqual([{ id: "of-tomorrow" }]);
+  });
+
   it("speaks the reader's language", () => {
     expect(JSON.parse(draw("sarif", SAMPLE, "zh")).runs[0].results[0].message.text).toContain(ROOT.title.zh);
   });

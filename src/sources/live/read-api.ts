@@ -78,6 +78,7 @@ const CLUSTER_WIDE: ReadonlySet<KindId> = new Set([
   "validatingwebhookconfigurations",
   "mutatingwebhookconfigurations",
   "apiservices",
+  "certificatesigningrequests",
   "customresourcedefinitions",
   "ciliumclusterwidenetworkpolicies",
   "ciliumnodes",

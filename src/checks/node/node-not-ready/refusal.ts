@@ -53,21 +53,26 @@ const UNAUTHORIZED =
 const FORBIDDEN =
   /(?:nodes|leases\.coordination\.k8s\.io) \\*"[^"\\]+\\*" is forbidden: User \\*"((?!system:serviceaccount:)[^"\\]+)\\*" cannot/;
 
-type Refusal = { readonly says: Text; readonly evidence: Evidence };
+type Refusal = {
+  readonly says: Text;
+  readonly evidence: Evidence;
+  /** It may be that its certificate has run out, and was not renewed. */
+  readonly isOld: boolean;
+};
 
 /** What the kubelet of a node was told last, if it is told so still. */
 export function refusalOf(node: string, { logs }: Pick<ClusterModel, "logs">): Refusal | undefined {
   const last = (pattern: RegExp) => logs.kubeletSaid(node, pattern).findLast(({ current }) => current);
   const expired = last(EXPIRED);
-  if (expired) return { says: say.expired({ node }), evidence: expired.evidence };
+  if (expired) return { says: say.expired({ node }), evidence: expired.evidence, isOld: true };
   const unauthorized = last(UNAUTHORIZED);
-  if (unauthorized) return { says: say.unauthorized({ node }), evidence: unauthorized.evidence };
+  if (unauthorized) return { says: say.unauthorized({ node }), evidence: unauthorized.evidence, isOld: true };
   const forbidden = last(FORBIDDEN);
   const user = FORBIDDEN.exec(forbidden?.entry.last.message ?? "")?.[1];
   if (!forbidden || user === undefined) return undefined;
   const isNobody = user === "system:anonymous";
   const says = isNobody ? say.nobody : user === `system:node:${node}` ? say.group : say.other;
-  return { says: says({ node, user }), evidence: forbidden.evidence };
+  return { says: says({ node, user }), evidence: forbidden.evidence, isOld: false };
 }
 
 /** Gives a kubelet a certificate again (kubeadm's page on kubelet client certificates that fail to rotate). */

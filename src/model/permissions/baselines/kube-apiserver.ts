@@ -8,12 +8,12 @@ import { consequences, LOSS } from "../consequences.ts";
 
 const OWN = consequences("permission/kube-apiserver", {
   discoveryClosed: {
-    en: "clients cannot ask which APIs there are: kubectl and controllers fail at their first request",
-    zh: "客户端无法查询有哪些 API：kubectl 和控制器在第一个请求就会失败",
+    en: "clients cannot ask which APIs there are: kubectl fails for all but administrators, namespaces that are deleted stay Terminating, garbage collection and quotas stand still",
+    zh: "客户端无法查询有哪些 API：管理员以外的 kubectl 失败，被删除的命名空间一直处于 Terminating，垃圾回收和配额停止工作",
   },
   probesRefused: {
-    en: "health checks without credentials are refused: load balancers take kube-apiserver out, and kubelets restart it",
-    zh: "不带凭据的健康检查会被拒绝：负载均衡会摘除 kube-apiserver，kubelet 会反复重启它",
+    en: "health checks without credentials are refused: load balancers take kube-apiserver out, and kubelets restart it, which makes the object again",
+    zh: "不带凭据的健康检查会被拒绝：负载均衡会摘除 kube-apiserver，kubelet 会重启它，重启后该对象会被重建",
   },
   ownRightsHidden: {
     en: "nobody can ask what they may do themselves: `kubectl auth can-i` and programs that ask before they act fail",
@@ -337,9 +337,11 @@ export const KUBE_APISERVER: Baseline = {
     }),
   ],
   losses: [
+    // warnings, both: rules, routes and names are served on, what watches goes on watching, and the next start of
+    // kube-apiserver makes the objects again. Tried with 1.33: namespace, quota and garbage controllers say "unknown", and
+    // no others; anonymous /livez gets 403, so the kubelet starts kube-apiserver anew by itself, which ends it
     without("*", "*", OWN.discoveryClosed, { of: "system:discovery" }),
     without("*", "*", OWN.ownRightsHidden, { of: "system:basic-user" }),
-    // at its next start it makes the role again
     without("*", "*", OWN.probesRefused, { of: "system:public-info-viewer" }),
     without("*", "*", OWN.kubeletClosed, { of: "system:kubelet-api-admin" }),
     without("*", "*", OWN.nodeAuthorizer, { of: "system:node" }),

@@ -28,7 +28,12 @@ const OWN = consequences("permission/kube-controller-manager", {
   namespacesWithoutAuthority: {
     en: "new namespaces get no kube-root-ca.crt: their Pods wait for their volumes",
     zh: "新建命名空间没有 kube-root-ca.crt，其中的 Pod 一直等待挂载",
-    stops: ["pod.create"],
+    stops: ["config.publish"],
+  },
+  certificatesUnissued: {
+    en: "requests for certificates are not approved or signed: nodes cannot join, and those that are there drop out when their certificates run out",
+    zh: "证书申请无人批准或签发：新节点无法加入，现有节点在证书到期后掉线",
+    stops: ["certificate.issue"],
   },
   nodesUnfollowed: {
     en: "nodes that die keep their Pods in Services, and nodes that join get no Pod range",
@@ -515,9 +520,11 @@ export const KUBE_CONTROLLER_MANAGER: Baseline = {
     without("*", "*", OWN.cloudFreezes, {
       of: "system:controller:route-controller system:controller:service-controller system:controller:cloud-provider",
     }),
-    without("*", "*", LOSS.joinStops, {
-      of: "system:controller:certificate-controller system:controller:bootstrap-signer system:controller:token-cleaner",
+    without("delete", "certificatesigningrequests", LOSS.garbageStays, {
+      of: "system:controller:certificate-controller",
     }),
+    without("*", "*", OWN.certificatesUnissued, { of: "system:controller:certificate-controller" }),
+    without("*", "*", LOSS.joinStops, { of: "system:controller:bootstrap-signer system:controller:token-cleaner" }),
     without("*", "*", OWN.rolesUncollected, { of: "system:controller:clusterrole-aggregation-controller" }),
     without("*", "*", OWN.rangesUnready, { of: "system:controller:service-cidrs-controller" }),
     without("*", "*", OWN.scalesFreeze, {
