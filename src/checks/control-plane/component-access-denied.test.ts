@@ -339,6 +339,17 @@ testCheck(componentAccessDenied, {
       repair: "ClusterRoleBinding/flannel",
       says: ["ClusterRoleBinding/flannel does not refer to ClusterRole/flannel"],
     },
+    "the binding was pointed at everybody's role, and then its own was deleted": {
+      given: cluster()
+        .with({
+          do: "patch",
+          target: ref("ClusterRoleBinding", "flannel"),
+          patch: { roleRef: { kind: "ClusterRole", name: "view" } },
+        })
+        .with(role("flannel")),
+      repair: "ClusterRole/flannel",
+      says: ["ClusterRole/flannel does not exist, and ClusterRoleBinding/flannel refers to ClusterRole/view"],
+    },
     "the binding of a role that its installer calls otherwise is gone": {
       given: rke2.with(binding(COREDNS_OF_RKE2)),
       repair: `ClusterRoleBinding/${COREDNS_OF_RKE2}`,

@@ -17,6 +17,7 @@ import {
   identitySteps,
   liveRules,
   nameOf,
+  rePointed,
   restartSteps,
   restored,
   tokenStep,
@@ -72,8 +73,12 @@ function titleOf(flaw: Flaw, permissions: ComponentPermissions, { objects }: Mod
     }
     case "binding-missing":
       return flaw.narrow ? say.bindingNarrow({ ...args, narrow: refId(flaw.narrow) }) : say.bindingMissing(args);
-    case "both-missing":
-      return say.bothMissing(args);
+    case "both-missing": {
+      const other = binding && rePointed(binding, role, { objects })?.roleRef;
+      return other
+        ? say.roleGoneAndRePointed({ ...args, other: `${other.kind}/${other.name}` })
+        : say.bothMissing(args);
+    }
     case "subject-wrong":
       return say.subjectWrong(args);
     case "role-ref-wrong":
@@ -94,8 +99,11 @@ function evidenceOf({ reason, object, role, binding, subject, narrow }: Flaw, { 
   switch (reason) {
     case "role-missing":
       return [...live.slice(0, 1).map(rbac.quote), noRole()];
-    case "both-missing":
-      return [noRole(), noBinding()];
+    case "both-missing": {
+      const other = binding && rePointed(binding, role, { objects });
+      const words = `${binding?.kind} ${binding?.name}: roleRef ${other?.roleRef.kind}/${other?.roleRef.name}`;
+      return [noRole(), other ? objects.quote(bindings, other, words) : noBinding()];
+    }
     case "binding-missing":
       return [
         ...rbac

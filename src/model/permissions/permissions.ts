@@ -186,13 +186,15 @@ function ownNames(
 ): Where | undefined {
   if (subject.kind !== "ServiceAccount") return undefined;
   const account = { namespace: subject.namespace ?? "", name: subject.name };
-  const isOther = ({ role }: Grant) => !grants.some((one) => sameRef(one.role, role));
+  // no installer puts a component's rules into a role that is everybody's (view, edit): a binding was pointed at it
+  const isOther = ({ role }: Pick<Grant, "role">) =>
+    !grants.some((one) => sameRef(one.role, role)) && !isBootstrapObject(role);
   if (!rbac.bindingsOf(account).some(isOther)) return undefined;
   const access = rbac.access(account, want);
   if (access.state !== "denied" || access.because.reason === "no-binding") return undefined;
   const { reason, roles, bindings } = access.because;
-  const role = roles.find((one) => one.name === grant.role.name) ?? roles[0]!;
-  return { object: role, role, reason, ...(bindings[0] && { binding: bindings[0] }) };
+  const role = roles.find((one) => one.name === grant.role.name) ?? roles.find((one) => isOther({ role: one }));
+  return role && { object: role, role, reason, ...(bindings[0] && { binding: bindings[0] }) };
 }
 
 /** Its installer named the role otherwise, and the binding is gone: the one role that grants all of it to nobody. */

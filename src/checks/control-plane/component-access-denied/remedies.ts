@@ -6,7 +6,7 @@ import type { ComponentPermissions, Flaw } from "../../../model/permissions/perm
 import { rulesOf } from "../../../model/permissions/rules.ts";
 import { ruleAllows, type Want } from "../../../model/rbac.ts";
 import { kubectlName, type Ref, ref, refId, sameRef } from "../../../model/ref.ts";
-import type { PolicyRule } from "../../../parse/objects.ts";
+import type { PolicyRule, RoleBinding } from "../../../parse/objects.ts";
 import { type Command, sh } from "../../../shell.ts";
 import type { Text } from "../../../text.ts";
 import { rolledOut, type Step } from "../../remedy.ts";
@@ -183,21 +183,26 @@ export function restored({ flaw, permissions, model }: Case, name: string): { st
     };
   }
   if (reason === "subject-wrong" && subject) return { steps: [correctSubject(flaw, subject, model, verify)] };
-  if (reason === "role-ref-wrong") {
-    const old = model.objects.find(
-      object.kind === "RoleBinding" ? "rolebindings" : "clusterrolebindings",
-      object.name,
-      object.namespace,
-    );
-    const before = old.state === "present" ? { apiVersion: RBAC_V1, kind: object.kind, ...old.value } : undefined;
-    const remove: Step = {
-      why: say.removeBinding(),
-      change: { do: "delete", target: object },
-      ...(before && { undo: { do: "apply", object: { ...before, metadata: metadataOf(object) } } }),
-      verify,
+  const pointing = rePointed(binding ?? object, role, model);
+  const removeSteps = (target: Ref): Step[] =>
+    pointing
+      ? [
+          {
+            why: say.removeBinding(),
+            change: { do: "delete", target },
+            undo: {
+              do: "apply",
+              object: { apiVersion: RBAC_V1, kind: target.kind, ...pointing, metadata: metadataOf(target) },
+            },
+            verify,
+          },
+        ]
+      : [];
+  if (reason === "role-ref-wrong")
+    return {
+      steps: [...removeSteps(object), bindStep(object)],
+      source: flaw.isRestored ? "bootstrap" : "baseline",
     };
-    return { steps: [remove, bindStep(object)], source: flaw.isRestored ? "bootstrap" : "baseline" };
-  }
   const gone =
     reason === "binding-missing" && binding
       ? [binding]
@@ -227,8 +232,18 @@ export function restored({ flaw, permissions, model }: Case, name: string): { st
     undo: { do: "delete", target: object },
     verify,
   };
-  const steps = reason === "both-missing" && binding ? [restoreRole, bindStep(binding)] : [restoreRole];
+  const bind = reason === "both-missing" && binding ? [...removeSteps(binding), bindStep(binding)] : [];
+  const steps = [restoreRole, ...bind];
   return { steps, source: flaw.isRestored ? "bootstrap" : "baseline" };
+}
+
+/** A binding that bears the right name and refers to another role than it should. */
+export function rePointed(binding: Ref, role: Ref, { objects }: Pick<Model, "objects">): RoleBinding | undefined {
+  const list = binding.kind === "RoleBinding" ? "rolebindings" : "clusterrolebindings";
+  const found = /Binding$/.test(binding.kind) ? objects.find(list, binding.name, binding.namespace) : undefined;
+  if (found?.state !== "present") return undefined;
+  const { kind, name } = found.value.roleRef;
+  return kind === role.kind && name === role.name ? undefined : found.value;
 }
 
 const withGroup = (subject: Subject) =>

@@ -10,6 +10,10 @@ export const say = texts("component-access-denied", {
     en: "{component} has lost its permissions: no binding gives {role} to {account}; {consequence}",
     zh: "{component} 丢失权限：没有任何绑定把 {role} 授予 {account}；{consequence}",
   },
+  roleGoneAndRePointed: {
+    en: "{component} has lost its permissions: {role} does not exist, and {binding} refers to {other}; {consequence}",
+    zh: "{component} 丢失权限：{role} 不存在，{binding} 引用的是 {other}；{consequence}",
+  },
   bothMissing: {
     en: "{component} has lost its permissions: neither {role} nor a binding for {account} exists; {consequence}",
     zh: "{component} 丢失权限：{role} 不存在，也没有绑定指向 {account}；{consequence}",
