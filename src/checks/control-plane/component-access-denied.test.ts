@@ -350,6 +350,15 @@ testCheck(componentAccessDenied, {
       repair: "ClusterRole/flannel",
       says: ["ClusterRole/flannel does not exist, and ClusterRoleBinding/flannel refers to ClusterRole/view"],
     },
+    "a role collects its rules, and the part that holds them has lost its label": {
+      given: collecting.with({
+        do: "patch",
+        target: ref("ClusterRole", "flannel-part"),
+        patch: { metadata: { labels: null } },
+      }),
+      repair: "ClusterRole/flannel-part",
+      says: ["no rule of ClusterRole/flannel allows it"],
+    },
     "the binding of a role that its installer calls otherwise is gone": {
       given: rke2.with(binding(COREDNS_OF_RKE2)),
       repair: `ClusterRoleBinding/${COREDNS_OF_RKE2}`,

@@ -15,6 +15,7 @@ import { BASELINES, isBootstrapObject } from "./baselines.ts";
 import { type Comparison, compareWith, consequenceOf } from "./comparison.ts";
 import { LOSS } from "./consequences.ts";
 import { describedBaseline } from "./described.ts";
+import { lostPart } from "./lost-part.ts";
 import { deniedOf } from "./rules.ts";
 
 /** Which object is wrong, and how. */
@@ -303,6 +304,7 @@ function judge(
         lacks[0] &&
         (ownNames(place, grants, lacks[0].want, parts) ?? unboundRole(place, baseline, parts))) ||
       usual;
+    const part = where.reason === "rule-missing" ? lostPart(where.object, denied, parts) : undefined;
     const namesIt = (one: BaselineGrant) =>
       one.bindings.some(({ subjects }) =>
         subjects.some(({ kind, name }) => kind === subject.kind && name === subject.name),
@@ -312,6 +314,7 @@ function judge(
     const isFirst = grants.find(namesIt) === grant;
     flaws.push({
       ...where,
+      ...(part && { object: part }),
       subject,
       lacks,
       consequences: byGravity(

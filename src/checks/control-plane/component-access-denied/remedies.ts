@@ -110,20 +110,34 @@ function rulesFor(wants: readonly Want[], grant: BaselineGrant | undefined): rea
 }
 
 /** What is written into a role that collects its rules from others is overwritten: it has to come from another again. */
-function partStep({ object, lacks }: Flaw, grant: BaselineGrant | undefined, { objects }: Model, verify: Command) {
-  const found = objects.find("clusterroles", object.name);
+function partStep(
+  { object, role, lacks }: Flaw,
+  grant: BaselineGrant | undefined,
+  { objects }: Model,
+  verify: Command,
+) {
+  const found = objects.find("clusterroles", role.name);
   const selectors = found.state === "present" ? found.value.aggregationRule?.clusterRoleSelectors : undefined;
   const labels = selectors?.[0]?.matchLabels;
   if (object.kind !== "ClusterRole" || !labels) return undefined;
+  const words = Object.entries(labels)
+    .map((pair) => pair.join("="))
+    .join(",");
+  if (!sameRef(object, role)) {
+    const labelled = (all: object) => ({ do: "patch", target: object, patch: { metadata: { labels: all } } }) as const;
+    const taken = Object.fromEntries(Object.keys(labels).map((key) => [key, null]));
+    const step: Step = {
+      why: say.labelPart({ role: refId(role), part: refId(object), labels: words }),
+      change: labelled(labels),
+      undo: labelled(taken),
+      verify,
+    };
+    return step;
+  }
   const target = ref("ClusterRole", `${object.name}-rules`);
   const wants = lacks.map(({ want }) => want);
   const step: Step = {
-    why: say.addPart({
-      role: refId(object),
-      labels: Object.entries(labels)
-        .map((pair) => pair.join("="))
-        .join(","),
-    }),
+    why: say.addPart({ role: refId(object), labels: words }),
     change: {
       do: "apply",
       object: {

@@ -94,6 +94,10 @@ export const say = texts("component-access-denied", {
     en: "Give the role back the rules that it lacks; the others stay as they are",
     zh: "为该角色补回缺少的规则，其余规则不变",
   },
+  labelPart: {
+    en: "{role} collects its rules from ClusterRoles with the labels {labels}, and {part}, which has those that it lacks, bears them no more: label it again",
+    zh: "{role} 从带标签 {labels} 的 ClusterRole 聚合规则，而包含所缺规则的 {part} 已没有该标签：重新加上",
+  },
   addPart: {
     en: "{role} collects its rules from ClusterRoles with the labels {labels}, and what is written into it by hand is overwritten: give it a part with the rules that it lacks",
     zh: "{role} 的规则聚合自带有标签 {labels} 的 ClusterRole，直接修改会被控制器覆盖：请新建一个带该标签的 ClusterRole 补回缺少的规则",
