@@ -47,6 +47,11 @@ const CLUSTER: Files = new Map([
     ),
   ],
   ["api/v1/configmaps.json", list({ ...named("prices", "shop"), data: { "a.txt": "cheap" } })],
+  [
+    "apis/certificates.k8s.io/v1/certificatesigningrequests.json",
+    // whose certificate has no padding, and so is one word
+    list({ ...named("csr-1"), status: { certificate: btoa("-----BEGIN CERTIFICATE-----\nMIIacme\n") } }),
+  ],
   ["nodes/w1/resolv.conf", "search corp.acme.com\nnameserver 10.0.0.2\n"],
   [
     "metrics/coredns/shop/checkout-7d4b9c6f5d-x2x4z.prom",
@@ -75,6 +80,7 @@ describe("a cluster of names", () => {
       "prices",
       "cheap",
       "10.0.0.2",
+      "LS0tLS1CRUdJTi",
     ]) {
       expect(everything).not.toContain(gone);
     }

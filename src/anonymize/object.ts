@@ -3,7 +3,7 @@
  * a user wrote that no diagnosis reads is left out.
  */
 import type { Names } from "./names.ts";
-import { labelKeyOf, OMITTED } from "./text.ts";
+import { ENCODED_PEM, labelKeyOf, OMITTED } from "./text.ts";
 import { isBuiltIn, isOfVocabulary, isSystemNamespace, knownDomain } from "./words.ts";
 
 type Object_ = Readonly<Record<string, unknown>>;
@@ -44,6 +44,8 @@ export function objectOf(tools: ObjectTools, resource: string | undefined): (obj
   /** Whole values can be names, even if they are words of tools. */
   function value(one: string): string {
     if (isBuiltIn(one)) return one;
+    // without padding it would pass for a name
+    if (one.startsWith(ENCODED_PEM)) return OMITTED;
     return /^[\w-]+$/.test(one) && one.length !== UUID ? names.other(one, "name") : text(one);
   }
 

@@ -13,6 +13,9 @@ export type Tools = { readonly names: Names; readonly addresses: Addresses; read
 /** What stands for something that is left out. */
 export const OMITTED = "[anonymized]";
 
+/** Base64 of "-----BEGIN", as kubeconfigs, webhooks and requests for certificates have it. */
+export const ENCODED_PEM = "LS0tLS1CRUdJTi";
+
 const IPV4 = String.raw`\d{1,3}(?:\.\d{1,3}){3}`;
 
 /** What is looked at, in this order; all else is copied. */
@@ -23,8 +26,7 @@ const TOKEN = new RegExp(
     // one in a URL
     "%[0-9A-Fa-f]{2}",
     String.raw`-----BEGIN CERTIFICATE-----[\s\S]*?(?:-----END CERTIFICATE-----|$)`,
-    // base64 of "-----BEGIN", as kubeconfigs and webhooks have it
-    String.raw`\bLS0tLS1CRUdJTi[A-Za-z0-9+/=]+`,
+    String.raw`\b${ENCODED_PEM}[A-Za-z0-9+/=]+`,
     String.raw`\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`,
     String.raw`(?<![\w:.])(?:[0-9a-fA-F]{2}:){5}(?:(?:[0-9a-fA-F]{2}:){8})?[0-9a-fA-F]{2}(?![\w:])`,
     String.raw`(?<![\w:.])(?=[0-9a-fA-F:]*:[0-9a-fA-F]*:)(?:[0-9a-fA-F:]*:${IPV4}|[0-9a-fA-F:]+)(?:\/\d{1,3})?(?![\w:])`,
@@ -58,7 +60,7 @@ export function textOf(tools: Tools): (text: string) => string {
     if (token.startsWith("\\") || token.startsWith("%")) return token;
     const cilium = CILIUM.exec(token);
     if (cilium) return ciliumLabel(cilium);
-    if (token.startsWith("-----BEGIN") || token.startsWith("LS0tLS1CRUdJTi")) return OMITTED;
+    if (token.startsWith("-----BEGIN") || token.startsWith(ENCODED_PEM)) return OMITTED;
     if (/^[0-9a-f]{8}-[0-9a-f]{4}-/.test(token) && token.length === 36) return token;
     if (/^(?:[0-9a-fA-F]{2}:){5,}[0-9a-fA-F]{2}$/.test(token)) return macsOf(token);
     if (token.endsWith(".arpa")) return reversed(token);

@@ -33,6 +33,17 @@ describe("two days of one cluster", () => {
     expect(told(now, healthy)).toContain("added ClusterRole/flannel");
   });
 
+  it("a binding that was deleted and made anew for another role, its role first", () => {
+    const anew = editObjects("clusterrolebindings", "flannel", (one) => ({
+      ...one,
+      metadata: { ...one.metadata, creationTimestamp: "2026-11-21T02:50:00Z", uid: "b" },
+      roleRef: { ...one.roleRef, name: "view" },
+    }));
+    const [first, ...others] = told(healthy, healthy.edit(anew));
+    expect(first).toBe("changed ClusterRoleBinding/flannel: roleRef.name flannel > view");
+    expect(others.join()).toMatch(/metadata\.(uid|creationTimestamp)/);
+  });
+
   it("a ConfigMap's lines", () => {
     const now = healthy.edit(
       editObjects("configmaps", "coredns", (map) => ({

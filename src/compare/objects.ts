@@ -63,6 +63,8 @@ function decided({ metadata, status, ...rest }: Stored): unknown {
   };
 }
 
+const MADE_ANEW = /^metadata\.(uid|creationTimestamp)$/;
+
 /** Who wrote last, and when: subresources included. */
 function lastWrite({ metadata: { managedFields, creationTimestamp } }: Stored) {
   const writes = (managedFields ?? []).filter(({ time }) => time).sort((a, b) => (a.time! < b.time! ? 1 : -1));
@@ -108,9 +110,12 @@ export function objectDifferences(
     if (!is && !mayBeGone) return [];
     if (!was) return [{ subject: refOf(list, is!), kind, change: "added", fields: [], ...lastWrite(is!) }];
     if (!is) return [{ subject: refOf(list, was), kind, change: "removed", fields: [] }];
-    const fields: readonly FieldChange[] = changesBetween(decided(was), decided(is)).filter(
-      ({ path }) => isOneCluster || !/^metadata\.(uid|creationTimestamp)$/.test(path),
+    const changes = changesBetween(decided(was), decided(is));
+    // that it was made anew comes after what it was made anew for: a roleRef cannot be changed otherwise
+    const [anew = [], others = []] = [true, false].map((is) =>
+      changes.filter(({ path }) => MADE_ANEW.test(path) === is),
     );
+    const fields: readonly FieldChange[] = isOneCluster ? [...others, ...anew] : others;
     return fields.length === 0 ? [] : [{ subject: refOf(list, is), kind, change: "changed", fields, ...lastWrite(is) }];
   });
 }
