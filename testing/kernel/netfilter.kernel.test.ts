@@ -324,7 +324,7 @@ describe.skipIf(!canAsk("iptables-nft-restore", "iptables-legacy-restore", "nft"
       for (const name of ["client", "router", "server"] as const) names[name] = addNamespace();
       layOut(names.client, names.router, names.server);
       const sets = IPSETS.flatMap(({ name, type, family, entries }) => [
-        `create ${name} ${type} family ${family}`,
+        type === "list:set" ? `create ${name} ${type}` : `create ${name} ${type} family ${family}`,
         ...entries.map(({ value, nomatch }) => `add ${name} ${value}${nomatch ? " nomatch" : ""}`),
       ]);
       inNamespace(names.router, ["ipset", "restore"], `${sets.join("\n")}\n`);

@@ -51,11 +51,14 @@ function conditions(random: Random, family: Family, table: TableName, chain: str
         `-m multiport ${not(random)}--dports ${port},${random.pick(PORTS)}`,
         `-m multiport ${not(random)}--ports ${port},8080:9000`,
         `-m ${protocol} ${not(random)}--sport 1024:65535`,
+        `-m multiport ${not(random)}--sports 1024:30000,30002:65535`,
+        `-m multiport ${not(random)}--dports 50:60,${port}`,
       ]),
     );
   }
   if (protocol === "tcp" && random.chance(0.2))
     out.push(`-m tcp ${not(random)}--tcp-flags FIN,SYN,RST,ACK ${random.pick(["SYN", "ACK", "SYN,ACK"])}`);
+  const states = (): string => random.pick(["", "", "--ctstate NEW,INVALID ", "! --ctstate ESTABLISHED "]);
   const others: (() => string)[] = [
     () => '-m comment --comment "no matter"',
     () =>
@@ -70,12 +73,36 @@ function conditions(random: Random, family: Family, table: TableName, chain: str
     () => `-m statistic --mode random ${not(random)}--probability ${random.pick(["0.0", "1.0"])}`,
     () => "-m statistic --mode nth --every 1 --packet 0",
     () => `-m recent ${not(random)}--set --name nwkt`,
-    () => `-m physdev ${not(random)}--physdev-is-bridged`,
+    // is-out is refused where locally made packets may pass
+    () => `-m physdev ${not(random)}--physdev-is-${random.pick(["bridged", "in", chain === "FORWARD" ? "out" : "in"])}`,
+    () => `-m iprange ${not(random)}--src-range ${random.pick([`${client}-${client}`, `${near}-${client}`])}`,
+    () =>
+      `-m iprange ${not(random)}--dst-range ${random.pick([`${servers[0]}-${servers[1]}`, `${virtual[0]}-${virtual[1]}`])}`,
+    () => `-m conntrack ${states()}--ctdir ${random.pick(["ORIGINAL", "REPLY"])}`,
+    () => `-m conntrack ${states()}${not(random)}--ctorigdst ${random.pick([...virtual, ...servers, serverNet])}`,
+    () => `-m conntrack ${states()}${not(random)}--ctorigsrc ${random.pick([client, clientNet, far])}`,
+    () => `-m conntrack ${states()}${not(random)}--ctorigdstport ${random.pick(PORTS)}`,
+    ...(seesIn && !isUser
+      ? [() => `-m pkttype ${not(random)}--pkt-type ${random.pick(["unicast", "broadcast"])}`]
+      : []),
+    ...(["PREROUTING", "INPUT"].includes(chain)
+      ? [() => `-m addrtype ${not(random)}--dst-type LOCAL --limit-iface-in`]
+      : []),
+    ...(["POSTROUTING", "OUTPUT"].includes(chain)
+      ? [() => `-m addrtype ${not(random)}--src-type LOCAL --limit-iface-out`]
+      : []),
+    () => `-m addrtype ${not(random)}--dst-type ${random.pick(["MULTICAST", "LOCAL,UNICAST", "UNICAST,MULTICAST"])}`,
+    () =>
+      `-m set ${not(random)}--match-set nwkt${random.pick(["-mixed", "-all"])}${family} ${random.pick(["src,dst", "dst,src"])}`,
+    () =>
+      `-m set ${not(random)}--match-set nwkt${random.pick(["-triple", "-two"])}${family} ${random.pick(["src,dst,dst", "dst,dst,src"])}`,
+    () => `-m set --match-set nwkt-net${family} ${random.pick(["src", "dst"])} --return-nomatch`,
   ];
   const byChance = [
     () => "-m statistic --mode random --probability 0.5000000000",
     () => "-m statistic --mode nth --every 2 --packet 1",
     () => "-m limit --limit 1/min --limit-burst 3",
+    () => `-m recent ${not(random)}--${random.pick(["rcheck", "update", "remove"])} --name nwkt`,
   ];
   if (manner === "chance") others.push(...byChance);
   for (let n = random.pick([0, 0, 1, 1, 1, 2]); n > 0; n--) out.push(random.pick(others)());
@@ -110,7 +137,7 @@ function target(
   ];
   if (table !== "raw")
     choices.push(
-      `CONNMARK ${random.pick(["--set-xmark 0x1/0x3", "--save-mark", "--restore-mark", "--restore-mark --nfmask 0x2 --ctmask 0x3"])}`,
+      `CONNMARK ${random.pick(["--set-xmark 0x1/0x3", "--save-mark", "--restore-mark", "--restore-mark --nfmask 0x2 --ctmask 0x3", "--save-mark --nfmask 0x3 --ctmask 0x6", "--and-mark 0x5", "--xor-mark 0x3"])}`,
     );
   if (table === "filter" || (table !== "nat" && random.chance(0.4))) choices.push("DROP");
   for (const one of later) choices.push(one, one, one);
@@ -131,6 +158,8 @@ function target(
       `-p udp -j DNAT --to-destination ${to(address, random.pick(PORTS))}`,
     );
     choices.push("REDIRECT", "-p udp -j REDIRECT --to-ports 8080");
+    if (manner === "chance")
+      choices.push("-p udp -j REDIRECT --to-ports 8080-8090", `-p tcp -j DNAT --to-destination ${to(address, 80)}-90`);
     if (manner === "chance") choices.push(`-p tcp -j DNAT --to-destination ${to(`${servers[0]}-${servers[1]}`, 80)}`);
   }
   if (table === "nat" && chain === "POSTROUTING")
@@ -195,7 +224,7 @@ const ipset = (name: string, type: string, family: Family, entries: readonly str
 });
 
 export const IPSETS: readonly Ipset[] = ([4, 6] as const).flatMap((family) => {
-  const { client, servers, virtual, serverNet, virtualNet } = ADDRESSES[family];
+  const { client, servers, virtual, clientNet, serverNet, virtualNet } = ADDRESSES[family];
   return [
     ipset(`nwkt-ip${family}`, "hash:ip", family, [client, servers[0]!, virtual[0]!]),
     ipset(`nwkt-port${family}`, "hash:ip,port", family, [
@@ -203,7 +232,23 @@ export const IPSETS: readonly Ipset[] = ([4, 6] as const).flatMap((family) => {
       `${virtual[0]},udp:53`,
       `${virtual[1]},tcp:443`,
     ]),
+    ipset(`nwkt-two${family}`, "hash:ip,port,ip", family, [
+      `${client},tcp:80,${servers[0]}`,
+      `${client},udp:53,${virtual[0]}`,
+    ]),
+    ipset(`nwkt-mixed${family}`, "hash:net,port", family, [
+      `${clientNet},tcp:80`,
+      `${client},tcp:80 nomatch`,
+      `${virtualNet},udp:53`,
+      `${serverNet},tcp:443`,
+    ]),
+    ipset(`nwkt-triple${family}`, "hash:ip,port,net", family, [
+      `${client},tcp:80,${serverNet}`,
+      `${client},udp:53,${virtualNet}`,
+      `${servers[0]},tcp:443,${clientNet}`,
+    ]),
     ipset(`nwkt-net${family}`, "hash:net", family, [serverNet, `${servers[1]} nomatch`, virtualNet]),
+    ipset(`nwkt-all${family}`, "list:set", family, [`nwkt-net${family}`, `nwkt-port${family}`]),
   ];
 });
 

@@ -125,6 +125,23 @@ describe("connections", () => {
     ["-m conntrack --ctorigdst 10.0.0.2", UDP, "yes"],
     ["-m conntrack ! --ctorigdst 10.96.0.10", { ...VIA_SERVICE, ctState: "untracked" }, "no"],
     ["-m conntrack --ctorigdst 10.96.0.10", { ...UDP, ctState: "established" }, "unknown"],
+    // of packets without connection the kernel asks nothing else where states are asked for
+    ["-m conntrack --ctstate INVALID --ctorigdst 10.96.0.10", { ...UDP, ctState: "invalid" }, "yes"],
+    ["-m conntrack --ctstate INVALID --ctdir REPLY", { ...UDP, ctState: "invalid" }, "yes"],
+    ["-m conntrack --ctdir ORIGINAL", { ...UDP, ctState: "invalid" }, "no"],
+    // the kernel test's seed 83: an echo request has its type and code where others have a port
+    ["-m conntrack --ctorigdstport 8080", packet("icmp 10.0.0.1 > 10.0.0.2", { icmpType: 8, icmpCode: 0 }), "no"],
+    ["-m conntrack --ctorigdstport 2048", packet("icmp 10.0.0.1 > 10.0.0.2", { icmpType: 8, icmpCode: 0 }), "yes"],
+    ["-m conntrack --ctorigsrcport 8080", packet("icmp 10.0.0.1 > 10.0.0.2", { icmpType: 8, icmpCode: 0 }), "unknown"],
+    ["-m conntrack --ctdir ORIGINAL", UDP, "yes"],
+    ["-m conntrack --ctdir REPLY", UDP, "no"],
+    ["-m conntrack --ctdir REPLY", { ...UDP, ctState: "established", isReply: true }, "yes"],
+    ["-m conntrack --ctdir REPLY", { ...UDP, ctState: "established" }, "unknown"],
+    ["-m iprange --src-range 10.0.0.1-10.0.0.9", UDP, "yes"],
+    ["-m iprange ! --dst-range 10.0.0.1-10.0.0.9", UDP, "no"],
+    ["-m iprange --dst-range 10.0.0.3-10.0.0.9", UDP, "no"],
+    ["-m iprange --dst-range 10.0.0.3-10.0.0.9", VAGUE, "unknown"],
+    ["-m pkttype --pkt-type unicast", UDP, "unknown"],
     ["-m conntrack --ctproto 6", TCP, "unknown"],
   ])("%s", (words, one, expected) => expect(answer(words, one)).toBe(expected));
 });
@@ -165,6 +182,9 @@ describe("chance, history and what only others know", () => {
     ["-m physdev ! --physdev-is-bridged", TCP, "yes"],
     ["-m physdev --physdev-is-bridged", { ...TCP, physIn: "veth1", physOut: "veth2" }, "yes"],
     ["-m physdev --physdev-is-bridged", { ...TCP, physIn: "veth1" }, "no"],
+    ["-m physdev --physdev-is-in", TCP, "no"],
+    ["-m physdev ! --physdev-is-out", { ...TCP, physIn: "veth1" }, "yes"],
+    ["-m physdev --physdev-is-in", { ...TCP, physIn: "veth1" }, "yes"],
     ["-m physdev --physdev-in veth+", { ...TCP, physIn: "veth1" }, "yes"],
     ["-m physdev --physdev-out veth2", { ...TCP, physIn: "veth1", physOut: "veth2" }, "yes"],
     ["-m physdev ! --physdev-out veth2", { ...TCP, physIn: "veth1" }, "no"],

@@ -8,7 +8,7 @@ import { contains, type Ip, type Prefix } from "../../net/ip.ts";
 import type { PortRange } from "../../parse/iptables/save.ts";
 import { type Addresses, isOfType } from "./addresses.ts";
 import { type Ipsets, isMember } from "./ipset-member.ts";
-import { compare } from "./nft-expression.ts";
+import { compare, packetType } from "./nft-expression.ts";
 import { type Bits, connmarkOf, hasConnection, type Maybe, markOf, originalOf, type Packet } from "./packet.ts";
 import { portOf, protocolNumber, sameProtocol } from "./protocol.ts";
 import type { Condition } from "./rule.ts";
@@ -71,15 +71,36 @@ function decide(condition: Condition, packet: Packet, context: Context): Answer 
       return packet.fragment ? "no" : unlessNot(isIcmpType(condition.type, packet));
     case "conntrack-state":
       return unlessNot(isInState(condition.states, packet));
+    case "address-range": {
+      const ip = packet[condition.side];
+      if (ip === "unknown") return "unknown";
+      return unlessNot(
+        ip.family === condition.from.family && condition.from.value <= ip.value && ip.value <= condition.to.value
+          ? "yes"
+          : "no",
+      );
+    }
+    case "packet-type": {
+      const type = packetType(packet, context);
+      const wanted = condition.type === "unicast" ? "host" : condition.type;
+      return unlessNot(typeof type === "string" ? toAnswer(type === wanted) : "unknown");
+    }
+    case "connection-direction": {
+      const connection = hasConnection(packet);
+      if (connection === false) return condition.besideState ? "yes" : "no";
+      const isFirst = connection === true && packet.ctState === "new";
+      if (!isFirst && !packet.isReply) return "unknown";
+      return (condition.direction === "REPLY") === (packet.isReply ?? false) ? "yes" : "no";
+    }
     case "original-address":
     case "original-port": {
-      // conntrack_mt: of a packet without connection nothing is known, and nothing holds
+      // conntrack_mt: of a packet without connection nothing but states is asked, and else nothing holds
       const connection = hasConnection(packet);
-      if (connection === false) return "no";
+      if (connection === false) return condition.besideState ? "yes" : "no";
       const end = originalOf(packet)?.[condition.side];
       const answer =
         condition.is === "original-port"
-          ? isInRanges(end?.port ?? "unknown", condition.ports)
+          ? isInRanges(originalPort(packet, condition.side), condition.ports)
           : isWithin(end?.address ?? "unknown", condition.prefix);
       return connection === "unknown" ? "unknown" : unlessNot(answer);
     }
@@ -130,6 +151,17 @@ function decide(condition: Condition, packet: Packet, context: Context): Answer 
     case "element":
       return "unknown";
   }
+}
+
+/** Of ICMP the tuple has the type and code of its first packet in the destination's place, and an id in the source's. */
+function originalPort(packet: Packet, side: "source" | "destination"): Maybe<number> {
+  const { protocol, ctState, icmpType, icmpCode, isReply } = packet;
+  if (protocol !== "icmp" && protocol !== "ipv6-icmp") return originalOf(packet)?.[side].port ?? "unknown";
+  if (side === "source") return "unknown";
+  // nf_conntrack_proto_icmp.c, invmap: an echo reply answers an echo request
+  if (isReply && (icmpType === 0 || icmpType === 129)) return (icmpType === 0 ? 8 : 128) * 256;
+  const isFirst = ctState === "new" && typeof icmpType === "number" && typeof icmpCode === "number";
+  return isFirst ? icmpType * 256 + icmpCode : "unknown";
 }
 
 function isWithin(address: Maybe<Ip>, prefix: Prefix): Answer {
@@ -211,6 +243,7 @@ function isIcmpType(text: string, packet: Packet): Answer {
 function physdev(condition: Condition & { readonly is: "physdev" }, { physIn, physOut }: Packet): Answer {
   const unlessNot = (answer: Answer): Answer => (condition.not ? flip(answer) : answer);
   if (physIn === undefined && physOut === undefined) return unlessNot("no");
+  if (condition.has) return unlessNot((condition.has === "in" ? physIn : physOut) === undefined ? "no" : "yes");
   if (condition.in !== undefined) return unlessNot(isDevice(physIn, condition.in));
   if (condition.out === undefined) return unlessNot(physOut === undefined ? "no" : "yes");
   return physOut === undefined ? "no" : unlessNot(isDevice(physOut, condition.out));

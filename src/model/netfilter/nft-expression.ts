@@ -167,7 +167,7 @@ function metaOf(key: string, { packet, sets, context }: Scope): Value | undefine
 }
 
 /** Whether the frame was sent to this machine alone. Of what the node itself sends, and of bridges, we do not know. */
-function packetType({ destination, inDevice, physIn }: Packet, { addresses }: Context): Value {
+export function packetType({ destination, inDevice, physIn }: Packet, { addresses }: Context): Value {
   if (destination === "unknown" || inDevice === undefined || inDevice === "lo" || physIn !== undefined) return UNKNOWN;
   for (const type of destination.family === 4 ? ["MULTICAST", "BROADCAST"] : ["MULTICAST"]) {
     const is = isOfType(addresses, destination, [type]);

@@ -1,5 +1,5 @@
 /** The matches of an iptables rule (`-m`), by name: what their options ask of a packet. */
-import { parsePrefix } from "../../net/ip.ts";
+import { parseIp, parsePrefix } from "../../net/ip.ts";
 import type { Condition } from "./save.ts";
 import {
   type Known,
@@ -78,6 +78,36 @@ const originalPort = (side: "source" | "destination"): OneOption =>
     return ranges && negated({ is: "original-port", side, ports: ranges }, not);
   });
 const owner: OneOption = ({ name, args, not }) => negated({ is: "owner", options: [name, ...args].join(" ") }, not);
+
+const connection = each({
+  "--ctstate": ctState(),
+  "--ctorigsrc": originalAddress("source"),
+  "--ctorigdst": originalAddress("destination"),
+  "--ctorigsrcport": originalPort("source"),
+  "--ctorigdstport": originalPort("destination"),
+  "--ctdir": one((direction, not) =>
+    !not && (direction === "ORIGINAL" || direction === "REPLY") ? { is: "connection-direction", direction } : undefined,
+  ),
+});
+
+const conntrack: WholeMatch = (options) => {
+  const read = connection(options);
+  if (!options.some(({ name }) => name === "--ctstate")) return read;
+  return read?.map((condition) =>
+    condition &&
+    (condition.is === "original-address" || condition.is === "original-port" || condition.is === "connection-direction")
+      ? { ...condition, besideState: true as const }
+      : condition,
+  );
+};
+
+const addressRange = (side: "source" | "destination"): OneOption =>
+  one((word, not) => {
+    const [first = "", last = "", ...more] = word.split("-");
+    const [from, to] = [parseIp(first), parseIp(last)];
+    if (!from || !to || from.family !== to.family || more.length > 0) return undefined;
+    return negated({ is: "address-range", side, from, to }, not);
+  });
 
 const addressTypes: WholeMatch = (options) => {
   const limits = options.filter(({ name }) => name.startsWith("--limit-iface-"));
@@ -220,13 +250,7 @@ const MATCHES: ReadonlyMap<string, WholeMatch> = new Map(
     comment: each({
       "--comment": one((comment, not) => (not ? undefined : { is: "comment", comment: unquoted(comment) })),
     }),
-    conntrack: each({
-      "--ctstate": ctState(),
-      "--ctorigsrc": originalAddress("source"),
-      "--ctorigdst": originalAddress("destination"),
-      "--ctorigsrcport": originalPort("source"),
-      "--ctorigdstport": originalPort("destination"),
-    }),
+    conntrack,
     state: each({ "--state": ctState("state") }),
     mark: each({ "--mark": mark("mark") }),
     connmark: each({ "--mark": mark("connmark") }),
@@ -242,7 +266,13 @@ const MATCHES: ReadonlyMap<string, WholeMatch> = new Map(
       "--physdev-out": one((device, not) => negated({ is: "physdev", out: device }, not)),
       "--physdev-is-bridged": ({ args, not }) =>
         args.length === 0 ? negated({ is: "physdev", bridged: true }, not) : undefined,
+      "--physdev-is-in": ({ args, not }) =>
+        args.length === 0 ? negated({ is: "physdev", has: "in" }, not) : undefined,
+      "--physdev-is-out": ({ args, not }) =>
+        args.length === 0 ? negated({ is: "physdev", has: "out" }, not) : undefined,
     }),
+    iprange: each({ "--src-range": addressRange("source"), "--dst-range": addressRange("destination") }),
+    pkttype: each({ "--pkt-type": one((type, not) => negated({ is: "packet-type", type }, not)) }),
     owner: each({
       "--uid-owner": owner,
       "--gid-owner": owner,

@@ -110,8 +110,17 @@ function printedCondition(condition: Condition, protocol: string): readonly [mat
           ? `${bang}--physdev-in ${condition.in}`
           : condition.out !== undefined
             ? `${bang}--physdev-out ${condition.out}`
-            : `${bang}--physdev-is-bridged`,
+            : `${bang}--physdev-is-${condition.has ?? "bridged"}`,
       ];
+    case "address-range":
+      return [
+        "iprange",
+        `${bang}--${SIDES[condition.side]}-range ${formatIp(condition.from)}-${formatIp(condition.to)}`,
+      ];
+    case "connection-direction":
+      return ["conntrack", `--ctdir ${condition.direction}`];
+    case "packet-type":
+      return ["pkttype", `${bang}--pkt-type ${condition.type}`];
     case "rpfilter":
       return [
         "rpfilter",

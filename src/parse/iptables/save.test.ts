@@ -281,6 +281,27 @@ describe("conditions", () => {
     ],
     ["-m recent ! --rcheck --name a", [{ is: "recent", list: "a", action: "check", not: true }]],
     [
+      "-m iprange --src-range 10.0.0.1-10.0.0.9 ! --dst-range 10.1.0.1-10.1.0.2",
+      [
+        {
+          ...{ is: "address-range", side: "source" },
+          ...{ from: { family: 4, value: 0x0a000001 }, to: { family: 4, value: 0x0a000009 } },
+        },
+        {
+          ...{ is: "address-range", side: "destination", not: true, sameMatch: true },
+          ...{ from: { family: 4, value: 0x0a010001 }, to: { family: 4, value: 0x0a010002 } },
+        },
+      ],
+    ],
+    [
+      "-m conntrack --ctstate NEW --ctdir ORIGINAL",
+      [
+        { is: "conntrack-state", states: ["NEW"] },
+        { is: "connection-direction", direction: "ORIGINAL", besideState: true, sameMatch: true },
+      ],
+    ],
+    ["-m pkttype ! --pkt-type unicast", [{ is: "packet-type", type: "unicast", not: true }]],
+    [
       "-m physdev --physdev-in veth+ ! --physdev-is-bridged",
       [
         { is: "physdev", in: "veth+" },
@@ -304,10 +325,7 @@ describe("conditions", () => {
       "-m mac --mac-source 00:11:22:33:44:55",
       [{ is: "unknown", match: "mac", text: "--mac-source 00:11:22:33:44:55" }],
     ],
-    [
-      "-m iprange ! --src-range 1.1.1.1-1.1.1.5",
-      [{ is: "unknown", match: "iprange", text: "! --src-range 1.1.1.1-1.1.1.5" }],
-    ],
+    ["-m dscp ! --dscp 0x10", [{ is: "unknown", match: "dscp", text: "! --dscp 0x10" }]],
     [
       '-m string --string "a -m b" --algo bm',
       [{ is: "unknown", match: "string", text: '--string "a -m b" --algo bm' }],

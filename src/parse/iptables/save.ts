@@ -13,7 +13,7 @@
  * Several outputs may follow each other in one text; a table that occurs twice is given twice. What a rule says is read
  * by `rule.ts`; `print.ts` prints it all back.
  */
-import type { Prefix } from "../../net/ip.ts";
+import type { Ip, Prefix } from "../../net/ip.ts";
 import { CUT_OFF, type Gap, type Parsed } from "../parsed.ts";
 import { copy, type RuleBody, type RuleCache, ruleReader, sameAt } from "./rule.ts";
 
@@ -48,12 +48,15 @@ export type Condition = Written &
         readonly is: "original-address";
         readonly side: "source" | "destination";
         readonly prefix: Prefix;
+        /** The same `-m conntrack` asks for states: of packets without connection it asks nothing else. */
+        readonly besideState?: true;
         readonly not?: true;
       }
     | {
         readonly is: "original-port";
         readonly side: "source" | "destination";
         readonly ports: readonly PortRange[];
+        readonly besideState?: true;
         readonly not?: true;
       }
     | { readonly is: "mark" | "connmark"; readonly value: number; readonly mask: number; readonly not?: true }
@@ -93,8 +96,21 @@ export type Condition = Written &
         readonly in?: string;
         readonly out?: string;
         readonly bridged?: true;
+        /** Whether it came by a bridge's port at all, or leaves by one. */
+        readonly has?: "in" | "out";
         readonly not?: true;
       }
+    /** iprange; both ends belong to it */
+    | {
+        readonly is: "address-range";
+        readonly side: "source" | "destination";
+        readonly from: Ip;
+        readonly to: Ip;
+        readonly not?: true;
+      }
+    | { readonly is: "connection-direction"; readonly direction: "ORIGINAL" | "REPLY"; readonly besideState?: true }
+    /** unicast, broadcast or multicast, by the frame that brought it */
+    | { readonly is: "packet-type"; readonly type: string; readonly not?: true }
     /** loose, validmark, accept-local */
     | { readonly is: "rpfilter"; readonly options: readonly string[]; readonly not?: true }
     /** `-m socket --transparent`, and perhaps nowildcard: a proxy's socket takes it */
