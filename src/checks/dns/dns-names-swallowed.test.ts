@@ -49,6 +49,13 @@ testCheck(dnsNamesSwallowed, {
       healedBy,
     },
   },
+  warns: {
+    "hosts holds an old address of a Service": {
+      given: given("hosts {\n  10.96.77.77 backend.shop.svc.cluster.local\n  fallthrough\n}"),
+      repair,
+      says: ["answers backend.shop.svc.cluster.local with 10.96.77.77, before the cluster does"],
+    },
+  },
   clears: {
     "a healthy cluster": cluster(),
     "hosts passes on what it does not know": given("hosts {\n  10.9.8.7 db.corp.example\n  fallthrough\n}"),

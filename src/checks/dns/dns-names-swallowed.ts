@@ -2,9 +2,11 @@ import type { DnsServer } from "../../model/dns/dns.ts";
 import { blocksFor, NAME_ELSEWHERE, plainZone, zonesHold } from "../../model/dns/server-block.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import { ref, refId } from "../../model/ref.ts";
+import type { ServiceView } from "../../model/services/services.ts";
+import { canonicalIp } from "../../net/ip.ts";
 import type { CorefileDirective, CorefileServer } from "../../parse/corefile/corefile.ts";
 import { texts } from "../../text.ts";
-import { defineCheck, fault } from "../check.ts";
+import { defineCheck, fault, warning } from "../check.ts";
 import { lineChanged } from "../remedy.ts";
 
 const say = texts("dns-names-swallowed", {
@@ -19,6 +21,10 @@ const say = texts("dns-names-swallowed", {
   external: {
     en: "Plugin {plugin} of the Corefile ({config}, line {line}) answers for all names outside the cluster and passes none on",
     zh: "Corefile（{config} 第 {line} 行）的插件 {plugin} 接管了集群外的所有域名且不向后传递",
+  },
+  shadowed: {
+    en: "hosts in the Corefile ({config}, line {line}) answers {name} with {address}, before the cluster does: Service {service} is at {right}",
+    zh: "Corefile（{config} 第 {line} 行）的 hosts 抢先将 {name} 解析为 {address}，而 Service {service} 的地址是 {right}",
   },
   passOn: {
     en: "Let {plugin} pass on what is not its own: `fallthrough` in its block",
@@ -65,15 +71,52 @@ function swallowerOf(server: DnsServer, name: string, plugins: ReadonlySet<strin
   );
 }
 
+type Shadow = {
+  readonly name: string;
+  readonly address: string;
+  readonly line: number;
+  readonly service: ServiceView;
+};
+
+/** Names of Services that entries of `hosts` give another address: somebody wants it so, or has forgotten it. */
+function shadowsIn(server: DnsServer, domain: string, services: ClusterModel["services"]): Shadow[] {
+  const [block] = blocksFor(`kubernetes.default.svc.${plainZone(domain)}`, server.corefile?.servers ?? []);
+  const entries = (block?.directives ?? []).filter(({ name }) => name === "hosts").flatMap((hosts) => hosts.block);
+  return entries.flatMap(({ name: text, args, line }) => {
+    const address = canonicalIp(text);
+    if (address === undefined) return [];
+    return args.flatMap((host): Shadow[] => {
+      const name = plainZone(host);
+      const suffix = `.svc.${plainZone(domain)}`;
+      const [service = "", namespace = "", ...more] = name.endsWith(suffix)
+        ? name.slice(0, -suffix.length).split(".")
+        : [];
+      const shadowed = more.length > 0 ? undefined : services.get(namespace, service);
+      const own = (shadowed?.clusterIps ?? []).filter((one) => one.includes(":") === address.includes(":"));
+      return shadowed && own.length > 0 && !own.includes(address) ? [{ name, address, line, service: shadowed }] : [];
+    });
+  });
+}
+
 /** A plugin of the Corefile answers for names that others should answer: `hosts` without `fallthrough`, most of all. */
 export const dnsNamesSwallowed = defineCheck({
   id: "dns-names-swallowed",
-  reads: ["dns", "objects"],
+  reads: ["dns", "objects", "services"],
 
-  *find({ dns, objects }: Pick<ClusterModel, "dns" | "objects">) {
+  *find({ dns, objects, services }: Pick<ClusterModel, "dns" | "objects" | "services">) {
     for (const server of dns.servers) {
       const { corefile, map, configMap, component } = server;
       if (!corefile || !map || corefile.errors.length > 0) continue;
+      for (const { name, address, line, service } of shadowsIn(server, dns.domain, services)) {
+        const config = configMap ?? ref("ConfigMap", "coredns", component.ref.namespace);
+        const key = `${service.namespace}/${service.name}`;
+        const args = { config: refId(config), line, name, address, service: key, right: service.clusterIps };
+        const evidence = [
+          objects.quote("configmaps", map, `Corefile line ${line}: ${address} ${name}`),
+          services.quote(service, `Service ${key}: clusterIP ${service.clusterIps.join(", ")}`),
+        ];
+        yield warning(config, say.shadowed(args), evidence, [service.ref]);
+      }
       const cluster = swallowerOf(server, `kubernetes.default.svc.${plainZone(dns.domain)}`, BEFORE);
       const external = swallowerOf(server, NAME_ELSEWHERE, new Set([...BEFORE, ...AFTER]));
       for (const one of new Set([cluster, external])) {
@@ -122,12 +165,16 @@ export const dnsNamesSwallowed = defineCheck({
 
 **How it looks.** CoreDNS is Running and ready, its log is clean. The names that were added resolve; names of the cluster and of the world outside get SERVFAIL (\`hosts\`) or NXDOMAIN (\`template\`, \`file\`).
 
+An entry of \`hosts\` for the name of a Service goes before the Service itself, for ever: with an address of its own that is a warning.
+
 **How it comes about.** Somebody adds a \`hosts\` block for one name, and leaves out \`fallthrough\`.
 
 **When this is not the cause.** If names fail with time-outs, see whether CoreDNS is reached at all. With zones of its own (\`hosts /etc/hosts example.org\`) a plugin takes no others.`,
       zh: `CoreDNS 按自身固定的顺序调用插件，与 Corefile 中的书写顺序无关：\`template\` 和 \`hosts\` 在 \`kubernetes\` 之前，\`file\`、\`auto\`、\`secondary\`、\`etcd\` 在 \`forward\` 之前。未指定域的插件负责整个 server block；没有 \`fallthrough\` 时，后面的插件不会被调用。
 
 **现象。** CoreDNS 处于 Running 且就绪，日志正常。新增的域名可以解析，而集群内外的其他域名返回 SERVFAIL（\`hosts\`）或 NXDOMAIN（\`template\`、\`file\`）。
+
+\`hosts\` 中若有某个 Service 的名称，则始终优先于该 Service 自身：地址不同时作为警告。
 
 **成因。** 为个别域名加入 \`hosts\` 块，却漏写了 \`fallthrough\`。
 
