@@ -49,6 +49,7 @@ import { calicoNodeAddressWrong } from "./pod-network/calico-node-address-wrong.
 import { calicoOverlayOff } from "./pod-network/calico-overlay-off.ts";
 import { ciliumNodeMismatch } from "./pod-network/cilium-node-mismatch.ts";
 import { ciliumTableMismatch } from "./pod-network/cilium-table-mismatch.ts";
+import { cloudRouteMissing } from "./pod-network/cloud-route-missing.ts";
 import { cniConfigForeign } from "./pod-network/cni-config-foreign.ts";
 import { cniConfigMissing } from "./pod-network/cni-config-missing.ts";
 import { flannelBackendMixed } from "./pod-network/flannel-backend-mixed.ts";
@@ -140,6 +141,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "pod-network", check: calicoOverlayOff },
   { layer: "pod-network", check: ciliumNodeMismatch },
   { layer: "pod-network", check: ciliumTableMismatch },
+  { layer: "pod-network", check: cloudRouteMissing },
   { layer: "pod-network", check: cniConfigForeign },
   { layer: "pod-network", check: cniConfigMissing },
   { layer: "pod-network", check: flannelBackendMixed },
