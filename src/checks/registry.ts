@@ -92,6 +92,7 @@ import { ipvsConntrackOff } from "./service/ipvs-conntrack-off.ts";
 import { loadBalancerPending } from "./service/load-balancer-pending.ts";
 import { nodePortAddressesWrong } from "./service/node-port-addresses-wrong.ts";
 import { proxyClusterCidrWrong } from "./service/proxy-cluster-cidr-wrong.ts";
+import { serviceLeftToOtherProxy } from "./service/service-left-to-other-proxy.ts";
 import { serviceRulesDuplicate } from "./service/service-rules-duplicate.ts";
 import { serviceRulesMismatch } from "./service/service-rules-mismatch.ts";
 import { serviceRulesUnwritten } from "./service/service-rules-unwritten.ts";
@@ -175,6 +176,7 @@ export const CHECKS: readonly RegisteredCheck[] = [
   { layer: "service", check: loadBalancerPending },
   { layer: "service", check: nodePortAddressesWrong },
   { layer: "service", check: proxyClusterCidrWrong },
+  { layer: "service", check: serviceLeftToOtherProxy },
   { layer: "service", check: serviceRulesDuplicate },
   { layer: "service", check: serviceRulesMismatch },
   { layer: "service", check: serviceRulesUnwritten },
