@@ -89,6 +89,17 @@ testCheck(serviceWithoutEndpoints, {
       says: ["CrashLoopBackOff"],
       ...BACKEND,
     },
+    "its Pods are killed for want of memory": {
+      given: backends(
+        unready({
+          state: { waiting: { reason: "CrashLoopBackOff" } },
+          lastState: { terminated: { exitCode: 137, reason: "OOMKilled" } },
+        }),
+      ).edit(calledInVain),
+      repair: "Deployment/shop/backend",
+      says: ["OOMKilled"],
+      healedBy: healthy,
+    },
     "a readiness gate of the load balancer is never met": {
       given: cluster({ flavour: "managed" }).edit(editPods("frontend", gate)),
       repair: "Deployment/shop/frontend",

@@ -99,8 +99,11 @@ type Reason = { readonly reason: Text | string; readonly crashes: boolean };
 function reasonOf(pods: readonly PodView[]): Reason {
   for (const { object, terminating } of pods) {
     if (terminating) return { reason: say.deleting(), crashes: false };
-    for (const { state, ready } of object.status?.containerStatuses ?? []) {
+    for (const { state, ready, lastState } of object.status?.containerStatuses ?? []) {
       const waiting = state?.waiting?.reason;
+      // why it ended says more than that it waits
+      if (waiting === "CrashLoopBackOff" && lastState?.terminated?.reason === "OOMKilled")
+        return { reason: "OOMKilled", crashes: true };
       if (waiting) return { reason: waiting, crashes: true };
       if (state?.terminated) return { reason: state.terminated.reason ?? say.ended(), crashes: true };
       if (!ready && state?.running) return { reason: say.probeFails(), crashes: false };
