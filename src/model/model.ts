@@ -112,8 +112,8 @@ const MAKERS: Makers = {
   dns: ({ objects, nodes, pods, services, components }, capture) =>
     dnsOf(capture, objects, nodes, pods, services, components),
   ranges: ({ objects, nodes, components, flannel }, capture) => rangesOf(capture, objects, nodes, components, flannel),
-  needs: ({ nodes, pods, services, components, policies, dns, cilium }) =>
-    needsOf({ nodes, pods, services, components, policies, dns, cilium }),
+  needs: ({ objects, nodes, pods, services, components, policies, dns, cilium }) =>
+    needsOf({ nodes, pods, services, components, policies, dns, cilium, objects }),
   observations: ({ time, nodes, pods, services, dns, needs }, capture) =>
     observationsOf(capture, { time, nodes, pods, services, dns, needs }),
 };

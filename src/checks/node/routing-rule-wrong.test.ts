@@ -1,7 +1,8 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster, editNode } from "../../../testing/cluster.ts";
-import type { Edit } from "../../../testing/cluster-edits.ts";
+import { addEvents, type Edit, editPods, edits } from "../../../testing/cluster-edits.ts";
+import { unready } from "../../../testing/object-states.ts";
 import { diagnose } from "../../diagnose.ts";
 import type { Family } from "../../net/ip.ts";
 import type { RoutingRule } from "../../parse/iproute2/rule.ts";
@@ -76,4 +77,31 @@ it("of one address family is removed from it, and leaves the other's way as it w
   const [root, ...others] = diagnose(dual.edit(added({ source: "fd00:10:128::/48" }, 6)).capture).rootCauses;
   expect([root?.id, others]).toEqual(["routing-rule-wrong/Node/w1", []]);
   expect(JSON.stringify(root?.remedies)).toContain("ip -6 rule del pref 100 from fd00:10:128::/48 lookup 77");
+});
+
+describe("Pods of the node that are not ready", () => {
+  const backends = cluster()
+    .model()
+    .pods.all.filter(({ key }) => key.startsWith("shop/backend-"));
+  const unreadyWith = (answer: string): Edit =>
+    edits(
+      added({ source: "10.128.0.0/9" }),
+      editPods("backend", (pod) => ({ ...unready()(pod), spec: { ...pod.spec, nodeName: "w1" } })),
+      ...backends.map(({ namespace, name }) =>
+        addEvents({ kind: "Pod", namespace, name }, "Unhealthy", [`Readiness probe failed: ${answer}`]),
+      ),
+    );
+  const found = (answer: string) =>
+    diagnose(cluster().edit(unreadyWith(answer)).capture).rootCauses.map(({ id }) => id);
+
+  it("follow from it where their probes get no answer", () => {
+    expect(found('Get "http://10.128.1.4:8080/": context deadline exceeded')).toEqual(["routing-rule-wrong/Node/w1"]);
+  });
+
+  it("do not where they answer, and badly", () => {
+    expect(found("HTTP probe failed with statuscode: 500")).toEqual([
+      "routing-rule-wrong/Node/w1",
+      "service-without-endpoints/Deployment/shop/backend",
+    ]);
+  });
 });

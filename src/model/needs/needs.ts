@@ -5,9 +5,11 @@
  */
 import type { Capability } from "../capability.ts";
 import type { Components } from "../components/components.ts";
+import type { Objects } from "../objects.ts";
 import type { PodView } from "../pods.ts";
 import { all, any, type Need, now, on, pair, perhaps, toFollow } from "./need.ts";
 import { programsOf } from "./programs.ts";
+import { unansweredPods } from "./unanswered.ts";
 import { clientOf, type WayParts, type Ways, waysOf } from "./ways.ts";
 
 export interface Needs extends Ways {
@@ -15,8 +17,8 @@ export interface Needs extends Ways {
   of(capability: Capability): Need | undefined;
 }
 
-export function needsOf(parts: WayParts & { readonly components: Components }): Needs {
-  const { nodes, pods, services, components, dns } = parts;
+export function needsOf(parts: WayParts & { readonly components: Components; readonly objects: Objects }): Needs {
+  const { nodes, pods, services, components, dns, objects } = parts;
   const ways = waysOf(parts);
   const { learns, runs, dnsServe, componentRun } = programsOf({ services, components, dns, ways });
 
@@ -44,23 +46,33 @@ export function needsOf(parts: WayParts & { readonly components: Components }): 
     );
   }
 
-  /** Of the Pods that are to be ready those that wait for an address get one; where others have theirs, it may do without. */
-  function attached({ service: key, pod: name }: Capability): Need | undefined {
+  let silent: ReadonlySet<string> | undefined;
+  function isUnanswered({ key }: PodView): boolean {
+    silent ??= unansweredPods(objects);
+    return silent.has(key);
+  }
+
+  /** What Pods that are to be ready and are not need of the network; where others are of the same Service, it may do without. */
+  function connected({ service: key, pod: name }: Capability): Need | undefined {
     const [namespace = "", own = ""] = (key ?? name ?? "").split(":")[0]!.split("/");
     const service = key === undefined ? undefined : services.get(namespace, own);
     const meant = service ? services.selected(service) : name === undefined ? [] : [pods.get(namespace, own)];
-    const waiting = meant.filter(
-      (pod): pod is PodView =>
-        pod !== undefined && pod.node !== undefined && !pod.hostNetwork && pod.addresses.length === 0,
-    );
+    const waiting = meant.flatMap((pod) => {
+      if (pod?.node === undefined || pod.hostNetwork) return [];
+      const { node } = pod;
+      // the kubelet mounts the volumes of a Pod before it asks for its network
+      if (pod.addresses.length === 0)
+        return all(now({ name: "pod.mount", pod: pod.key }), now({ name: "pod.attach", node, pod: pod.key }));
+      if (pod.ready || !isUnanswered(pod)) return [];
+      return all(
+        ways.reachPod({ node, network: "host" }, pod),
+        // answers to the kubelet's probes go by them where the node's address is none of the Pods' range
+        perhaps(now({ name: "pod-network.gateway", node })),
+        perhaps(now({ name: "node.route", node })),
+      );
+    });
     if (waiting.length === 0) return undefined;
-    const need = any(
-      waiting.map((pod) =>
-        // the kubelet mounts the volumes of a Pod before it asks for its network
-        all(now({ name: "pod.mount", pod: pod.key }), now({ name: "pod.attach", node: pod.node!, pod: pod.key })),
-      ),
-    );
-    return waiting.length < meant.length ? perhaps(need) : need;
+    return waiting.length < meant.length ? perhaps(any(waiting)) : any(waiting);
   }
 
   /** A Service that API servers call by its address, from the nodes that they run on. */
@@ -238,7 +250,7 @@ export function needsOf(parts: WayParts & { readonly components: Components }): 
             capability.service === undefined
               ? undefined
               : toFollow({ name: "pod.schedule", service: capability.service }),
-            attached(capability),
+            connected(capability),
             // Pods of a node that is not ready count as not ready, whatever they do
             node === undefined ? undefined : all(now({ name: "node.up", node }), now({ name: "node.ready", node })),
           );
