@@ -13,7 +13,7 @@ import type { Observation } from "../model/observations.ts";
 import type { Denying } from "../model/policies/views.ts";
 import { refId } from "../model/ref.ts";
 import { timeOf } from "../model/time.ts";
-import type { Text } from "../text.ts";
+import { type Text, texts } from "../text.ts";
 import { type Forecast, type Forecasts, NO_FORECASTS, type Sighting } from "../trace/forecast.ts";
 import { blockedFaults } from "./blocked.ts";
 import { type Confidence, confidenceOf } from "./confidence.ts";
@@ -36,6 +36,13 @@ export type ExplainedRoot = Root & {
   readonly because: Text;
   readonly since?: string;
 };
+
+const say = texts("explain", {
+  undecided: {
+    en: "a rule on the way of failed tests, of which nothing tells which packets it meets, may be what drops them: {rule}",
+    zh: "失败的探测途经一条无法判断匹配哪些报文的规则，可能正是它丢弃了这些报文：{rule}",
+  },
+});
 
 export type MeantDenial = { readonly policies: readonly Denying[]; readonly observations: readonly Observation[] };
 
@@ -162,6 +169,7 @@ export function explain(
     history: ofKind(outcomes, "past"),
     blindSpots: [
       ...blindSpotsOf(cannotTell, explained, broken, exercised, mayExplain),
+      ...undecidedSpots(unexplained, forecasts),
       ...unmappedSpot(observations.unmapped.length),
       ...unseenNodesSpot(nodes, exercised),
     ],
@@ -331,6 +339,20 @@ function denyingPolicies({ need }: Observation): readonly Denying[] {
 }
 
 /** Tests that failed towards addresses of which nothing tells what they are. */
+/** Rules on the way of failures that nothing explains, of which it cannot be told whether they stop these packets. */
+function undecidedSpots(unexplained: readonly Observation[], forecasts: Forecasts): BlindSpot[] {
+  const spots = unexplained.flatMap((failure) =>
+    forecasts.doubtful(failure).flatMap(({ end: { is, at, evidence } }) => {
+      const [rule] = evidence;
+      if (is === "answered" || !at || !rule) return [];
+      const capabilities = [{ name: "node.forward", node: at.node } as const];
+      const because = say.undecided({ rule: rule.quote });
+      return [[because.en, { missing: [], because, capabilities, roots: [], matters: true }] as const];
+    }),
+  );
+  return [...new Map(spots).values()];
+}
+
 function unmappedSpot(count: number): BlindSpot[] {
   const missing = (["pods", "services", "nodes"] as const).map((kind) => ({ kind }));
   return count === 0 ? [] : [{ missing, capabilities: [], roots: [], matters: true }];

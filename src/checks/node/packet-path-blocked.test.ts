@@ -1,6 +1,8 @@
+import { expect, it } from "vitest";
 import { testCheck } from "../../../testing/check-stories.ts";
 import { cluster } from "../../../testing/cluster.ts";
 import { addRules, probed } from "../../../testing/cluster-edits.ts";
+import { diagnose } from "../../diagnose.ts";
 import { packetPathBlocked } from "./packet-path-blocked.ts";
 
 const healthy = cluster();
@@ -23,4 +25,15 @@ testCheck(packetPathBlocked, {
     "the rule harms nobody who was tested": healthy.edit(blocking),
     "the test succeeded": healthy.edit(tested("ok")),
   },
+});
+
+it("a rule that may or may not meet what failed is told of, where others that pass it came through", () => {
+  const looking = addRules("w2", "filter", '[7:420] -A FORWARD -m string --string "GET /secret" --algo bm -j DROP');
+  const given = healthy.edit(looking, probed("client", "tcp", "10.128.2.4:8080", "ok"), tested("timeout"));
+  const { rootCauses, blindSpots } = diagnose(given.capture);
+  expect(rootCauses).toEqual([]);
+  const told = blindSpots.filter(({ matters }) => matters.length > 0).map(({ why }) => why.en);
+  expect(told.join("\n")).toContain(
+    'may be what drops them: filter: [7:420] -A FORWARD -m string --string "GET /secret"',
+  );
 });
