@@ -4,6 +4,8 @@
  */
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { cluster } from "../../testing/cluster.ts";
+import { editObjects } from "../../testing/cluster-edits.ts";
 import { LONG } from "../../testing/long.ts";
 import { captureOf, RECORDINGS, readRecording } from "../../testing/recordings.ts";
 import type { Capture } from "../evidence/capture.ts";
@@ -337,3 +339,28 @@ function compareOn(model: ClusterModel, node: string): { disagreements: string[]
   });
   return { disagreements, right: right.length };
 }
+
+it("reads kube-proxy's configuration where EKS keeps it", () => {
+  const built = cluster().edit(
+    editObjects("daemonsets", "kube-proxy", (daemonSet) =>
+      JSON.parse(
+        JSON.stringify(daemonSet).replaceAll(
+          '"configMap":{"name":"kube-proxy"',
+          '"configMap":{"name":"kube-proxy-config"',
+        ),
+      ),
+    ),
+    (draft) =>
+      draft.setList("configmaps", [
+        ...draft.list("configmaps").filter(({ metadata }) => metadata.name !== "kube-proxy"),
+        {
+          metadata: { name: "kube-proxy-config", namespace: "kube-system" },
+          data: {
+            config: 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: "ipvs"\n',
+          },
+        },
+      ]),
+  );
+  const { proxy, components } = built.model();
+  expect(components.byId("kube-proxy").map(proxy.configuredMode)).toEqual(["ipvs"]);
+});

@@ -100,13 +100,16 @@ type Parts = {
 const FAMILIES = [4, 6] as const;
 const OUTSIDE = { 4: parseIp("198.51.100.1")!, 6: parseIp("2001:db8::1")! } as const; // RFC 5737, RFC 3849
 
+/** kubeadm has it in the ConfigMap kube-proxy under config.conf, EKS in kube-proxy-config under config. */
+const CONFIGURES = /^kind:\s*["']?KubeProxyConfiguration\b/m;
+
 function configOf(component: Component, objects: Objects) {
   const names = (component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name);
-  const map = objects
-    .all("configmaps")
-    .find(({ metadata }) => metadata.namespace === component.ref.namespace && names.includes(metadata.name));
-  const text = map?.data?.["config.conf"];
-  return map === undefined || text === undefined ? undefined : { map, ...parseKubeProxyConfig(text).value };
+  return objects.all("configmaps").flatMap((map) => {
+    const isMounted = map.metadata.namespace === component.ref.namespace && names.includes(map.metadata.name);
+    const text = isMounted ? Object.values(map.data ?? {}).find((one) => CONFIGURES.test(one)) : undefined;
+    return text === undefined ? [] : [{ map, ...parseKubeProxyConfig(text).value }];
+  })[0];
 }
 
 export function proxyOf(

@@ -1,18 +1,18 @@
 /** What targets after which a packet goes on do to it: marks and states. */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { connmarkOf, hasConnection, markOf, type Packet, setBits } from "./packet.ts";
 import type { Target } from "./rule.ts";
 import type { Step } from "./when.ts";
 
-const LONGEST = 64;
+/** Longer than the text of a digest. */
+const LONGEST = 128;
 
 /** The packet, of whose unknown parts some stand for other values since this rule. */
 export function renewed(packet: Packet, { ruleset, line }: Step): Packet {
   const unknowns = `${packet.unknowns ?? ""}${ruleset} ${line};`;
   return {
     ...packet,
-    unknowns: unknowns.length > LONGEST ? bytesToHex(sha256(utf8ToBytes(unknowns))) : unknowns,
+    unknowns: unknowns.length > LONGEST ? sha256(new TextEncoder().encode(unknowns)).join() : unknowns,
   };
 }
 
