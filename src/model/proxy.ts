@@ -107,7 +107,8 @@ function configOf(component: Component, objects: Objects) {
   const names = (component.spec?.volumes ?? []).map(({ configMap }) => configMap?.name);
   return objects.all("configmaps").flatMap((map) => {
     const isMounted = map.metadata.namespace === component.ref.namespace && names.includes(map.metadata.name);
-    const text = isMounted ? Object.values(map.data ?? {}).find((one) => CONFIGURES.test(one)) : undefined;
+    const { "config.conf": usual, ...others } = (isMounted ? map.data : undefined) ?? {};
+    const text = usual ?? Object.values(others).find((one) => CONFIGURES.test(one));
     return text === undefined ? [] : [{ map, ...parseKubeProxyConfig(text).value }];
   })[0];
 }
