@@ -1,6 +1,7 @@
 import { testCheck } from "../../../testing/check-stories.ts";
 import { type Cluster, cluster } from "../../../testing/cluster.ts";
-import { type Edit, editPods, installed, listening, probed } from "../../../testing/cluster-edits.ts";
+import { type Edit, editObjects, editPods, installed, listening, probed } from "../../../testing/cluster-edits.ts";
+import { NOW } from "../../../testing/cluster-nodes.ts";
 import { workload } from "../../../testing/cluster-objects.ts";
 import { ago, ready, withContainers } from "../../../testing/object-states.ts";
 import { ref } from "../../model/ref.ts";
@@ -46,10 +47,30 @@ const importer = (port: number) =>
       ),
     )
     .edit(listening("frontend", [["*", 8080]]), listening("importer", [["*", port]]));
+const dnsAt5353 = () =>
+  cluster()
+    .without("podSockets")
+    .edit(
+      editObjects("services", "kube-dns", (service) => ({
+        ...service,
+        spec: {
+          ...service.spec,
+          ports: (service.spec?.ports ?? []).map((one) => (one.port === 53 ? { ...one, targetPort: 5353 } : one)),
+        },
+      })),
+    );
 const numbered = (given: Cluster) => ports(given, { ...http, targetPort: 8080 });
 
 testCheck(targetPortMismatch, {
   finds: {
+    "cluster DNS is sent to a port that its Corefile does not name, and nobody looked into its Pods": {
+      given: dnsAt5353(),
+      repair: "Service/kube-system/kube-dns",
+      says: ["Service kube-system/kube-dns:dns sends to port 5353; its Pods listen on 53"],
+      breaks: ["pod.listen"],
+      strength: "direct",
+      healedBy: () => cluster().without("podSockets"),
+    },
     "Pods of another workload bear the Service's label, and do not listen": {
       given: numbered(importer(9999)),
       repair: SERVICE,
@@ -139,6 +160,12 @@ testCheck(targetPortMismatch, {
     },
   },
   clears: {
+    "of CoreDNS nobody looked into the Pods, and its Corefile is younger than they are": dnsAt5353().edit(
+      editObjects("configmaps", "coredns", (map) => ({
+        ...map,
+        metadata: { ...map.metadata, managedFields: [{ manager: "kubectl", time: NOW }] },
+      })),
+    ),
     "Pods of another workload bear the Service's label, and listen as well": numbered(importer(8080)),
     "a healthy cluster": cluster(),
     k3s: cluster({ flavour: "k3s" }),

@@ -1,10 +1,12 @@
 import { known } from "../../evidence/observed.ts";
 import { quoteOf } from "../../evidence/origin.ts";
+import type { DnsServer } from "../../model/dns/dns.ts";
 import type { ClusterModel } from "../../model/model.ts";
 import type { PodView } from "../../model/pods.ts";
 import { namedPorts } from "../../model/policies/views.ts";
 import { kubectlName, refId } from "../../model/ref.ts";
 import type { ServicePort } from "../../model/services/services.ts";
+import { timeOf } from "../../model/time.ts";
 import type { ListeningSocket } from "../../parse/iproute2/ss.ts";
 import { sh, shellWord } from "../../shell.ts";
 import { texts } from "../../text.ts";
@@ -217,6 +219,22 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
       yield presumed(capability, [], say.changing());
       return;
     }
+    const configured = portsOfCoreDns(port, pods, model);
+    const target = numberIn(pods[0]!) ?? 0;
+    if (configured && !configured.ports.includes(target) && !declares(pods[0]!, target, port.protocol)) {
+      yield fault({
+        ...unheardOn(port),
+        repair: port.service.ref,
+        related: [pods[0]!.owner ?? pods[0]!.ref],
+        title: say.wrongNumber({ service: port.key, target, listening: configured.ports.join(", ") }),
+        evidence: [
+          model.services.quote(port.service, `Service ${port.key}: targetPort ${port.targetPort}`),
+          configured.evidence,
+        ],
+        facts: { ...factsOf(port, pods, model), target: configured.ports[0]! },
+      });
+      return;
+    }
     // a port is declared by who knows the program, and can be wrong all the same
     const isDeclared = unseen.every((pod) => declares(pod, numberIn(pod) ?? 0, port.protocol));
     yield (isDeclared ? presumed : cannotTell)(capability, unseen.map(socketsIn));
@@ -259,6 +277,24 @@ function* judgePort(port: ServicePort, pods: readonly PodView[], model: Model): 
     const title = say.wrongNumber({ service: port.key, target: number, listening });
     yield fault({ ...common, repair: port.service.ref, related: [owner], title, facts });
   }
+}
+
+/** Where CoreDNS listens, as its Corefile says, if its Pods were started with that. */
+function portsOfCoreDns(port: ServicePort, pods: readonly PodView[], { dns, objects }: Model) {
+  if (port.port !== 53 || !dns.services.includes(port.service)) return undefined;
+  const isOf = (one: PodView) => (server: DnsServer) => server.component.pods.some(({ key }) => key === one.key);
+  const server = dns.servers.find(isOf(pods[0]!));
+  const { corefile, map, configMap } = server ?? {};
+  if (!corefile || !map || !configMap || corefile.errors.length > 0 || corefile.servers.length === 0) return undefined;
+  const { creationTimestamp, managedFields } = map.metadata;
+  const written = Math.max(
+    ...[creationTimestamp, ...(managedFields ?? []).map(({ time }) => time)].map((at) => timeOf(at) ?? 0),
+  );
+  const isStartedSo = pods.every((pod) => isOf(pod)(server!) && (timeOf(pod.object.status?.startTime) ?? 0) > written);
+  const ports = [...new Set(corefile.servers.filter(({ scheme }) => scheme === "dns").map((one) => one.port))];
+  if (!isStartedSo || ports.length === 0) return undefined;
+  const evidence = objects.quote("configmaps", map, `Corefile: servers on port ${ports.join(", ")}`);
+  return { ports, evidence };
 }
 
 /** The Pods that surely refuse what the Service sends them, beside others that take it. */
