@@ -23,7 +23,7 @@ export function commandFor({ kind, place = {} }: Missing): Command {
     const previous = how.logs === "previous" ? " --previous" : "";
     return { run: sh`kubectl logs -n ${namespace} ${pod} -c ${container}` + previous };
   }
-  if ("exec" in how) return { run: sh`kubectl exec -n ${namespace} ${pod} -c ${how.container}` + ` -- ${how.exec}` };
+  if ("exec" in how) return { run: `${sh`kubectl exec -n ${namespace} ${pod} -c ${how.container}`} -- ${how.exec}` };
   if (!("command" in how)) return { run: how.other };
   if (how.where === "node") return on(how.command);
   const sandbox = sh`crictl pods -q --namespace ${namespace} --name ${`^${pod}$`}`;

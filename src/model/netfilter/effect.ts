@@ -12,7 +12,8 @@ export function renewed(packet: Packet, { ruleset, line }: Step): Packet {
   const unknowns = `${packet.unknowns ?? ""}${ruleset} ${line};`;
   return {
     ...packet,
-    unknowns: unknowns.length > LONGEST ? sha256(new TextEncoder().encode(unknowns)).join() : unknowns,
+    unknowns:
+      unknowns.length > LONGEST ? sha256(Uint8Array.from(unknowns, (char) => char.charCodeAt(0))).join() : unknowns,
   };
 }
 
