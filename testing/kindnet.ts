@@ -181,6 +181,9 @@ const MASQUERADE = [
   '-A POSTROUTING -m addrtype ! --dst-type LOCAL -m comment --comment "kind-masq-agent: ensure nat POSTROUTING directs all non-LOCAL destination traffic to our custom KIND-MASQ-AGENT chain" -j KIND-MASQ-AGENT',
 ];
 
+/** What kindnetd writes into the nat table of its node. */
+export const masquerading = (node: string): Edit => addRules(node, "nat", ...MASQUERADE);
+
 /** Docker's resolver in a node, as kind's entrypoint makes it reachable for Pods. */
 const resolver = (gateway: string) => [
   `-A PREROUTING -d ${gateway}/32 -j DOCKER_OUTPUT`,
@@ -234,7 +237,8 @@ export function kindCluster(...changes: readonly Change[]): Cluster {
   const nodes = made.model().nodes.all.map(({ name }) => name);
   const rules = nodes.flatMap((node) => [
     dropRules(node, /FLANNEL/),
-    addRules(node, "nat", ...MASQUERADE, ...resolver(GATEWAY)),
+    masquerading(node),
+    addRules(node, "nat", ...resolver(GATEWAY)),
   ]);
   const file = "10-flannel.conflist";
   return nodes
