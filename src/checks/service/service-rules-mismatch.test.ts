@@ -329,6 +329,10 @@ testCheck(serviceRulesMismatch, {
       ipvs(() => [], "172.16.0.2"),
       "Node w1 serves no node ports: IPVS has no virtual server for any of them",
     ),
+    "IPVS: what marks packets for masquerading is gone, and the node's own leave with the cluster IP": healed(
+      ipvs((server) => [server]).edit(dropRules("w1", /KUBE-(SVC|SEP|EXT)-/)),
+      "Node w1 gives no packets for Services its own address",
+    ),
     "IPVS: kube-proxy's own filter refuses what its sets do not hold any more": healed(
       ipvs((server) => [server]).edit(
         dropRules("w1", /KUBE-SEP-/),
